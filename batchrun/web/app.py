@@ -8,6 +8,7 @@ import logging
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -33,7 +34,6 @@ from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
-from batchrun.web.lists import NO_COLUMN
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS, unexpected_error
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.lists import SavedList
     from batchrun.web.security import Session
     from batchrun.web.work import BatchRun, Workspace
 
@@ -59,10 +59,13 @@ BLANK_PARAMETERS = 2
 MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
-OPTION_CONTROLS = frozenset(
-    {"delimiter", "encoding", "header_row", "no_header", "quoting", "reuse_days", "visible_only"}
+OPTIONS = (
+    *("header_row", "no_header", "encoding", "delimiter", "quoting", "visible_only"),
+    *("lenient_ids", "reuse"),
 )
-"""IDs of the controls under "More options"."""
+"""The choices under "More options"; their controls have the same IDs."""
+NO_COLUMN = "(none)"
+"""The choice to send no IDs of a kind, in place of a column."""
 DELIMITERS = {"comma": "Commas", "semicolon": "Semicolons", "tab": "Tabs", "bar": "Bars ( | )"}
 ENCODINGS = {
     "utf-8": "UTF-8 (Unicode)",
@@ -373,7 +376,8 @@ class _Pages:
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
         named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
-        choices = saved.choices
+        choices = saved.request
+        changes_options = any(getattr(choices, name) for name in OPTIONS)
         return {
             "saved": saved,
             "state": state,
@@ -381,11 +385,14 @@ class _Pages:
             "batch_id": batch_id,
             "columns": columns,
             "choices": choices,
-            "parameters": screens.parameter_rows(saved.choices, BLANK_PARAMETERS),
+            "company_column": NO_COLUMN if choices.no_company else choices.company_column,
+            "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
+            "parameters": screens.parameter_rows(choices, BLANK_PARAMETERS),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
             "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
             "named": named,
-            "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,
+            "changes_options": changes_options,
+            "options_open": changes_options or not named.isdisjoint(OPTIONS),
             "text_file": saved.path.suffix.lower() not in WORKBOOKS,
             "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
@@ -411,7 +418,7 @@ class _Pages:
         return await run_in_threadpool(self._chosen, saved, form)
 
     def _chosen(self, saved: SavedList, form: Mapping[str, str]) -> Response:
-        saved = self._workspace.lists.choose(saved, choices_from(saved.choices, form))
+        saved = self._workspace.lists.choose(saved, choices_from(saved.request, form))
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
@@ -715,7 +722,7 @@ def _only_text(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
+def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.Request:
     """Return the choices made in the form on a list's screen.
 
     Raises:
@@ -737,23 +744,27 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
             columns[name] = column
         elif value.strip():
             constants[name] = json_or_text(value)
-    days = form.get("reuse_days", "0")
+    chosen = {name: form.get(f"{name}_column", "") for name in ("company", "contact")}
+    encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
+    days = form.get("reuse", "")
     return replace(
         before,
         workflow=form.get("workflow", ""),
-        sheet=form.get("sheet", ""),
+        sheet=form.get("sheet") or None,
         header_row=int(line) if line else None,
         no_header=form.get("no_header") == "yes",
-        encoding=encoding if (encoding := form.get("encoding", "")) in ENCODINGS else "",
-        delimiter=delimiter if (delimiter := form.get("delimiter", "")) in DELIMITERS else "",
-        literal_quotes=form.get("quoting") == "yes",
-        company_column=form.get("company_column", ""),
-        contact_column=form.get("contact_column", ""),
+        encoding=encoding if encoding in ENCODINGS else None,
+        delimiter=delimiter if delimiter in DELIMITERS else None,
+        quoting="literal" if form.get("quoting") == "yes" else None,
+        company_column=chosen["company"] if chosen["company"] not in {"", NO_COLUMN} else None,
+        contact_column=chosen["contact"] if chosen["contact"] not in {"", NO_COLUMN} else None,
+        no_company=chosen["company"] == NO_COLUMN,
+        no_contact=chosen["contact"] == NO_COLUMN,
         visible_only=form.get("visible_only") == "yes",
         lenient_ids=form.get("lenient_ids") == "yes",
         parameters=constants,
         parameter_columns=columns,
-        reuse_days=int(days) if days.isdecimal() and int(days) in REUSE_DAYS else 0,
+        reuse=timedelta(days=int(days)) if days in map(str, REUSE_DAYS) else None,
     )
 
 

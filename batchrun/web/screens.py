@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
-    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.lists import SavedList
     from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
@@ -378,7 +378,7 @@ def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
     return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 
 
-def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
+def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str, str]]:
     """Return the parameters for the form (name, column, value), followed by empty ones."""
     rows = [
         (name, "", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import SecretStr
 
 import batchrun
-from batchrun import Control, Rerun, aio
+from batchrun import Control, Request, Rerun, aio
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.errors import (
@@ -31,7 +31,7 @@ from batchrun.errors import (
 )
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
-from batchrun.web.lists import Choices, Lists, lists_folder
+from batchrun.web.lists import Lists, lists_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -92,7 +92,7 @@ class ReadList:
     @classmethod
     def of(cls, saved: SavedList, settings: Settings) -> ReadList:
         """Read a list, and keep only what a screen needs, so that the other cells can be freed."""
-        preview = batchrun.preview(saved.choices.request(saved.path), settings)
+        preview = batchrun.preview(saved.request, settings)
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
         return cls(
@@ -257,17 +257,11 @@ class BatchRun:
     credits: Credits | None = None
     at: float = 0.0
     changes: tuple[Change, ...] | None = None
-    _cancel: Callable[[], object] | None = None
 
     @property
     def batch_id(self) -> str | None:
         """The batch's ID; ``None`` before it has started."""
         return self.control.batch_id
-
-    def cancel(self) -> None:
-        """Stop at once; requests in flight are in doubt then."""
-        if self._cancel is not None:
-            self._cancel()
 
 
 class Workspace:
@@ -389,29 +383,27 @@ class Workspace:
         return state
 
     def _check(self, saved: SavedList, state: ListState) -> None:
-        settings, choices = self.settings, saved.choices
+        settings = self.settings
         try:
             if Rerun.holds_results(saved.path):
                 self._read_marks(saved.path, state)
                 return
             state.read = ReadList.of(saved, settings)
-            if choices == Choices():
-                recalled = self.lists.remembered(state.read.header)
-                if recalled is not None and recalled != choices:
+            if saved.request == Request(saved.path, ""):
+                recalled = self.lists.remembered(state.read.header, saved.path)
+                if recalled is not None and recalled != saved.request:
                     saved = self.lists.choose(saved, recalled)
-                    choices = recalled
                     state.read = ReadList.of(saved, settings)
             state.version += 1
             if not self.has_key:
                 return
             workflows = self.workflows()
             names = [one.id for one in workflows if one.status == "active"]
-            if choices.workflow not in names:
-                choices = replace(choices, workflow=names[0] if len(names) == 1 else "")
-                saved = self.lists.choose(saved, choices)
-            if choices.workflow and state.read.problem is None:
-                request = choices.request(saved.path)
-                plan = asyncio.run(aio.check(request, settings=settings, with_credits=True))
+            if saved.request.workflow not in names:
+                workflow = names[0] if len(names) == 1 else ""
+                saved = self.lists.choose(saved, replace(saved.request, workflow=workflow))
+            if saved.request.workflow and state.read.problem is None:
+                plan = asyncio.run(aio.check(saved.request, settings=settings, with_credits=True))
                 state.checked = CheckedPlan.of(plan)
         except BatchrunError as error:
             state.error = error
@@ -506,8 +498,8 @@ class Workspace:
                 raise _changed()
             self._refuse_while_closing()
             run = state.run = BatchRun(check_id, credits=checked.credits)
-            self.lists.remember(state.read.header if state.read else (), saved.choices)
-            request, settings = saved.choices.request(saved.path), self.settings
+            self.lists.remember(state.read.header if state.read else (), saved.request)
+            request, settings = saved.request, self.settings
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
                 return checked.confirms(plan, earlier, again=again)
@@ -613,7 +605,7 @@ class Workspace:
     def cancel_all(self) -> None:
         """Stop every run at once."""
         for run in self.active:
-            run.cancel()
+            run.control.cancel()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the background work; return whether all of it has ended."""
@@ -707,18 +699,9 @@ class Workspace:
         return note
 
     def _start_run(self, run: BatchRun, begin: Callable[[], Coroutine[Any, Any, Report]]) -> None:
-        async def cancellable() -> Report:
-            task, loop = asyncio.current_task(), asyncio.get_running_loop()
-            assert task is not None
-            run._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-            try:
-                return await begin()
-            finally:
-                run._cancel = None
-
         def work() -> None:
             try:
-                run.report = asyncio.run(cancellable())
+                run.report = asyncio.run(run.control.cancellable(begin()))
             except NotConfirmedError:
                 run.error = NotConfirmedError(
                     "What would be sent has changed since this page was shown.",
