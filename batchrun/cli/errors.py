@@ -50,10 +50,7 @@ if TYPE_CHECKING:
 def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageError:
     """Convert a message from typer to an error of ours.
 
-    Args:
-        said: The message.
-        command: The command that it is about, such as ``batchrun run``.
-        others: Commands that have the unknown option.
+    ``others`` are the commands that have the unknown option.
     """
     what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
     if others:
@@ -121,14 +118,7 @@ class HiddenMessages(logging.Handler):
 def end(
     error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: HiddenMessages
 ) -> int:
-    """Print an error and return the exit code.
-
-    Args:
-        error: The exception that ended the command.
-        typed: The arguments after ``batchrun``.
-        commands: All commands, by name.
-        unseen: Messages that were not shown.
-    """
+    """Print an error and return the exit code."""
     command = next((word for word in typed if word in commands), "")
     match error:
         case SystemExit(code=int(code)):
@@ -169,14 +159,7 @@ def end(
 def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: HiddenMessages
 ) -> BatchrunError:
-    """Print the error of one batch in `resume --all` and return it as it was shown.
-
-    Args:
-        error: The exception that ended the batch.
-        batch_id: The batch.
-        typed: The arguments after ``batchrun``.
-        unseen: Messages that were not shown.
-    """
+    """Print the error of one batch in `resume --all` and return it as it was shown."""
     shown = _explained(error, typed)
     match shown:
         case StoppedError():
@@ -252,20 +235,11 @@ def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
 def write_failure(
     error: BaseException | None, unseen: Sequence[str], command: str, typed: Sequence[str] = ()
 ) -> Path:
-    """Write a failure to a new file that only this user can read.
+    """Write a failure to a new file that only this user can read, and return its path.
 
     The file has the traceback and message of each error. Quoted parts of messages are removed,
     because they may contain the service's text or a cell. The arguments are left out, because they
     may contain a key.
-
-    Args:
-        error: The exception that ended the command; ``None`` if the command continued.
-        unseen: Messages that the user has not seen: warnings, failures of threads.
-        command: The command.
-        typed: The arguments after ``batchrun``.
-
-    Returns:
-        The path of the file.
 
     Raises:
         OSError: It can't be written.

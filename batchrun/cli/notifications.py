@@ -148,11 +148,7 @@ def notify(
 ) -> None:
     """Run the command. A failure is reported, but has no other effect.
 
-    Args:
-        command: A program and its words.
-        notice: Goes into its environment.
-        longest_seconds: It is stopped after this time.
-        wait: Whether to wait for it to end and report a failure; else it is started and left alone.
+    It is stopped after a time. Without ``wait``, it is started and left alone.
     """
     name = "notify command" if isinstance(command, str) else "desktop notification"
     try:

@@ -62,13 +62,6 @@ def resume_all(
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped.
 
-    Args:
-        settings: Settings with the journal to use.
-        for_one: Options for a single batch, by name; none may be given.
-        configured: Returns the configuration of a batch's list, and its settings.
-        continue_batch_of: Continues one batch, and ends like `resume` for that batch.
-        to_stderr: Whether messages go to standard error.
-
     Raises:
         UsageError: An option in ``for_one`` was given.
     """
@@ -94,11 +87,6 @@ def resume_all(
 
 class _Round:
     """One pass through the batches.
-
-    Args:
-        configured: As in `resume_all`.
-        continue_batch_of: As in `resume_all`.
-        to_stderr: As in `resume_all`.
 
     Attributes:
         codes: The exit codes.

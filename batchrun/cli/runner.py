@@ -113,18 +113,7 @@ def continue_batch(
     limit: int | None = None,
     asks: bool = False,
 ) -> None:
-    """Continue a batch in the terminal, and end the command with the batch's exit code.
-
-    Args:
-        begin: The function of `batchrun.aio` that continues it.
-        settings: Key and so on.
-        mode: What the command prints.
-        decide: Decides about the rows in doubt.
-        output: The results file.
-        form: How to lay out the results.
-        limit: The most jobs to trigger now.
-        asks: Whether to ask about the other jobs at the limit.
-    """
+    """Continue a batch in the terminal, and end the command with the batch's exit code."""
     from batchrun import aio
 
     pilot = asks and limit is not None and mode.shows_a_pilot

@@ -101,12 +101,7 @@ _EDITIONS = {
 
 
 def create_app(workspace: Workspace, session: Session) -> ASGIApp:
-    """Create the page's web application.
-
-    Args:
-        workspace: The user's lists and batches.
-        session: The secrets of this run of the server.
-    """
+    """Create the page's web application."""
     pages = _Pages(workspace, session)
     routes = [
         Route("/", pages.home, name="home"),

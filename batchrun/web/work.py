@@ -522,13 +522,7 @@ class Workspace:
     def resume(
         self, batch_id: str, *, limit: int | None = None, in_doubt: str = "hold"
     ) -> BatchRun:
-        """Resume a batch; if it is already running, return that run.
-
-        Args:
-            batch_id: The batch.
-            limit: Trigger at most this many jobs.
-            in_doubt: ``hold``, ``drop`` or ``retry``.
-        """
+        """Resume a batch; if it is already running, return that run."""
         return self._continue_batch(
             batch_id,
             lambda common: aio.resume(batch_id, limit=limit, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
@@ -630,11 +624,7 @@ class Workspace:
         return self._batches.get(find)
 
     def status(self, batch_id: str, seconds: float = FRESH_SECONDS) -> BatchStatus:
-        """Return the status of a batch; cached like `batches`.
-
-        Args:
-            batch_id: The batch.
-            seconds: The oldest answer to accept, in seconds; 0 for a fresh one.
+        """Return the status of a batch, at most this many seconds old; 0 for a fresh one.
 
         Raises:
             JournalError: There is no such batch.
