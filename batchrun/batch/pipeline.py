@@ -75,13 +75,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    """Return why a batch ended, in sentences; ``""`` if it is finished.
-
-    Args:
-        ending: Why the engine stopped.
-        resume_at: When the quota is available again, if it is spent.
-        stopped_because: The failures that stopped the batch, if any; ends in the service's words.
-    """
+    """Return why a batch ended, in sentences; ``""`` if it is finished."""
     if ending is Ending.FAILURES:
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
     if resume_at is None:
@@ -162,11 +156,6 @@ async def check(
     request: Request, settings: Settings | None = None, *, with_credits: bool = False
 ) -> Plan:
     """Load and plan a list without triggering anything.
-
-    Args:
-        request: The request, as for `run`.
-        settings: As in `run`.
-        with_credits: Also ask for the credits left, which takes one more request.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.

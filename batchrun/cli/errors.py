@@ -72,11 +72,7 @@ _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,
 
 
 class HiddenMessages(logging.Handler):
-    """Collects messages that Python would print: warnings and failures of threads.
-
-    Attributes:
-        said: The messages, for `--debug`.
-    """
+    """Collects messages that Python would print: warnings and failures of threads."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -307,8 +307,8 @@ def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
         return "a day far away"
 
 
-def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float = 1.0) -> str:
-    """Return an estimate on one line; without ``now``, the time of its end is left out."""
+def estimate_words(estimate: Estimate, now: datetime, speed: float = 1.0) -> str:
+    """Return an estimate on one line."""
     rate = (
         "no rate limit"
         if math.isinf(estimate.requests_per_minute)
@@ -316,7 +316,7 @@ def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float
     )
     takes = duration(estimate.seconds / speed)
     words = f"about {plural(estimate.requests, 'request')}, {takes} at {rate}"
-    if now is not None and estimate.requests:
+    if estimate.requests:
         words += f", done at {clock_after(estimate.seconds, now, speed)}"
     if speed != 1:
         words += f" (sandbox, {speed:g} times as fast)"

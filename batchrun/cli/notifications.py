@@ -27,15 +27,7 @@ KEY_VARIABLE = "PGAI_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """How a batch ended, for the user's command.
-
-    Attributes:
-        batch: The batch ID.
-        outcome: The outcome, in a word or two.
-        exit_code: The exit code of the command line.
-        message: The message, on one line.
-        workbook: The path of the results; ``""`` if there is none.
-    """
+    """How a batch ended, for the user's command."""
 
     batch: str
     outcome: str

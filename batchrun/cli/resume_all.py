@@ -86,12 +86,7 @@ def resume_all(
 
 
 class _Round:
-    """One pass through the batches.
-
-    Attributes:
-        codes: The exit codes.
-        waiting: IDs of batches that were not continued, by reason.
-    """
+    """One pass through the batches."""
 
     def __init__(
         self,

@@ -140,14 +140,7 @@ def continue_batch(
 
 
 class _BatchDisplay:
-    """The terminal display of one batch, from the first question to the end.
-
-    Attributes:
-        control: Stops the batch.
-        stopper: Handles Ctrl-C.
-        shown: Arguments for the library's functions.
-        ended: The report, once the batch has ended.
-    """
+    """The terminal display of one batch, from the first question to the end."""
 
     def __init__(self, settings: Settings, mode: OutputMode) -> None:
         from batchrun.batch.control import Control

@@ -49,12 +49,7 @@ class Stopper:
     """Turns signals into stops: first gently, then at once, then with `KeyboardInterrupt`.
 
     Before a batch starts, the first signal stops at once. A hang-up only ever stops gently, because
-    a closing terminal sends several.
-
-    Args:
-        control: Stops the batch gently.
-        say: Prints a message.
-        close: Closes the progress bar before the last message.
+    a closing terminal sends several. ``close`` closes the progress bar before the last message.
     """
 
     def __init__(

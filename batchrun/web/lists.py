@@ -30,14 +30,9 @@ _LIST_ID = re.compile(r"[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class SavedList:
-    """An uploaded list.
+    """An uploaded list, and how to read and send it.
 
-    Attributes:
-        id: Its ID in URLs.
-        path: The file.
-        uploaded_at: The time of the upload; aware, UTC.
-        request: How to read and send it, as chosen on the page.
-        batch_id: For a results workbook: the batch whose marked rows were sent; otherwise ``""``.
+    A results workbook whose marked rows were sent has the ID of their batch.
     """
 
     id: str
@@ -48,11 +43,7 @@ class SavedList:
 
 
 class Lists:
-    """The folder of the uploaded lists, readable only by the user.
-
-    Args:
-        folder: The folder.
-    """
+    """The folder of the uploaded lists, readable only by the user."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -71,19 +71,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A batch's rows in numbers.
-
-    Attributes:
-        rows: All of them.
-        done: Completed.
-        failed: Failed or rejected.
-        timed_out: Not finished in time.
-        in_doubt: Possibly accepted by the service.
-        invalid: Impossible to send.
-        running: Being processed by the service now.
-        waiting: Not sent yet.
-        requests: Requests sent so far.
-    """
+    """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet."""
 
     rows: int
     done: int
@@ -129,19 +117,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its screen shows it.
-
-    Attributes:
-        summary: The batch.
-        phase: The state that the screen shows.
-        figures: Its rows.
-        status: Its status in the journal.
-        run: The last run of it by this server.
-        seconds_left: Estimated seconds until it is done; ``None`` if not known.
-        quota_until: The time until which it waits for quota.
-        notice: A message to show now.
-        version: A value that changes when anything on the screen does.
-    """
+    """A batch as its screen shows it. Its version changes when anything on the screen does."""
 
     summary: BatchSummary
     phase: Phase
@@ -251,12 +227,7 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
 class HomeBatch:
     """A batch as a line on the home screen.
 
-    Attributes:
-        summary: The batch.
-        tag: Its status: kind and words.
-        words: One sentence about it.
-        action: The address that its button opens; ``""`` for the batch's own screen.
-        label: The label of the button.
+    Its tag is a kind and words; without a label there is no button, and ``action`` is its screen.
     """
 
     summary: BatchSummary
@@ -423,19 +394,7 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One page of a batch's rows.
-
-    Attributes:
-        name_title: The title of the list's own column that names a row.
-        titles: The result columns.
-        rows: The rows.
-        show: The filter.
-        find: The text searched for.
-        page: The page number, from 1.
-        first: Number of the first row shown, among all that match the filter, from 1.
-        total: Number of rows that match; ``None`` if they were not counted.
-        more: Whether there is another page.
-    """
+    """One page of a batch's rows. The total is ``None`` if they were not counted."""
 
     name_title: str
     titles: tuple[str, ...]

@@ -65,19 +65,7 @@ WORKFLOWS_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ReadList:
-    """What was recognized in a list.
-
-    Attributes:
-        header: The column names.
-        rows: Number of rows.
-        first: The first rows.
-        sheet: The sheet that was read; ``None`` for a text file.
-        sheets: All visible sheets.
-        notices: Sentences about how it was read.
-        roles: The column of each kind of ID.
-        columns: Descriptions of the ID columns, and of other candidates.
-        problem: Why the ID columns can't be identified; ``None`` if they can.
-    """
+    """What was recognized in a list; ``problem`` is why the ID columns can't be identified."""
 
     header: tuple[str, ...]
     rows: int
@@ -112,20 +100,8 @@ class ReadList:
 class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
-    Attributes:
-        id: Identifies this check in the form that runs it.
-        workflow: The workflow that would be triggered.
-        fingerprint: The plan's fingerprint.
-        to_trigger: Number of jobs to send.
-        duplicates: Number of rows that share the job of an earlier row.
-        reused: Number of jobs whose earlier result is reused.
-        known: Number of jobs that were completed in an earlier batch.
-        invalid: The rows that can't be sent.
-        reasons: The same rows grouped by reason, most frequent reason first.
-        estimate: The estimated requests and time.
-        credits: The credits left; ``None`` if not known.
-        first_body: The body of the first request.
-        earlier: The newest batch of the same list.
+    Its ID is in the form that runs it. ``known`` counts the jobs that were completed in an earlier
+    batch, and ``reasons`` groups the invalid rows, the most frequent reason first.
     """
 
     id: str
@@ -176,12 +152,7 @@ class CheckedPlan:
 
 @dataclass(frozen=True, slots=True)
 class MarkedRows:
-    """The marked rows of a results workbook, as they were shown.
-
-    Attributes:
-        id: Identifies them in the form that sends them.
-        rerun: The rows.
-    """
+    """The marked rows of a results workbook, as they were shown, with an ID for their form."""
 
     id: str
     rerun: Rerun
@@ -191,17 +162,8 @@ class MarkedRows:
 class ListState:
     """What is known about an uploaded list since the server started.
 
-    Attributes:
-        busy: Whether it is being read and checked now.
-        read: What was recognized.
-        checked: The plan, if a workflow is chosen.
-        marked: For a results workbook: the rows marked to be sent again.
-        is_results: Whether it is a results workbook rather than a list.
-        results_of: The batch whose results it contains; ``""`` if not known.
-        sheets: The sheets to choose from, if the workbook can't be read without a choice.
-        error: Why it can't be used.
-        run: The run that was started from here.
-        version: A number that grows with each change.
+    ``sheets`` are those to choose from if the workbook can't be read without a choice;
+    ``results_of`` is the batch of a results workbook, ``""`` if it is not known.
     """
 
     busy: bool = False
@@ -232,18 +194,8 @@ class _StartSignal(Control):
 class BatchRun:
     """A batch that this server runs, or has run.
 
-    Attributes:
-        control: Stops the batch, and knows its ID.
-        progress: The latest progress.
-        report: The final report.
-        error: The error that ended it.
-        ended: Whether it has ended.
-        version: A number that grows with each change.
-        notice: The latest message for the user.
-        credits: The credits left before it started.
-        check_id: The check it was started from; ``""`` for a batch that is continued.
-        at: Time of the latest progress, by the monotonic clock.
-        changes: The changes since an earlier batch; ``None`` until they are first requested.
+    ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
+    requested, ``credits`` are those before it started, and ``version`` grows with each change.
     """
 
     check_id: str = ""
@@ -255,7 +207,6 @@ class BatchRun:
     version: int = 0
     notice: str = ""
     credits: Credits | None = None
-    at: float = 0.0
     changes: tuple[Change, ...] | None = None
 
     @property
@@ -267,14 +218,7 @@ class BatchRun:
 class Workspace:
     """The user's lists and batches, and the background work on them.
 
-    Args:
-        settings: The key, journal, and other settings.
-        reload: Returns the settings again, after a key was stored.
-        sandbox_journal: The journal for batches of the sandbox.
-
-    Attributes:
-        sandbox: Whether the sandbox is used instead of the service.
-        closing: Whether no new work may start.
+    ``reload`` returns the settings again, after a key was stored.
     """
 
     def __init__(
@@ -519,13 +463,11 @@ class Workspace:
             )
         return run
 
-    def resume(
-        self, batch_id: str, *, limit: int | None = None, in_doubt: str = "hold"
-    ) -> BatchRun:
+    def resume(self, batch_id: str, *, in_doubt: str = "hold") -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
         return self._continue_batch(
             batch_id,
-            lambda common: aio.resume(batch_id, limit=limit, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
+            lambda common: aio.resume(batch_id, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
         )
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
@@ -601,11 +543,11 @@ class Workspace:
         for run in self.active:
             run.control.cancel()
 
-    def wait(self, seconds: float | None = None) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Wait for the background work; return whether all of it has ended."""
-        until = None if seconds is None else time.monotonic() + seconds
+        until = time.monotonic() + seconds
         for thread in list(self._threads):
-            thread.join(None if until is None else max(until - time.monotonic(), 0))
+            thread.join(max(until - time.monotonic(), 0))
         return not any(thread.is_alive() for thread in list(self._threads))
 
     def close(self) -> None:
@@ -679,7 +621,7 @@ class Workspace:
 
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
-            run.progress, run.at = progress, time.monotonic()
+            run.progress = progress
             stopped = progress.stopped_because
             run.notice = (
                 f"No more triggers: {stopped}" if stopped else progress.notice or run.notice
