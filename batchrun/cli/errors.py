@@ -154,28 +154,27 @@ def end(
 
 def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: HiddenMessages
-) -> BatchrunError:
-    """Print the error of one batch in `resume --all` and return it as it was shown."""
-    shown = _explained(error, typed)
+) -> tuple[ExitCode, BatchrunError]:
+    """Print the error of one batch in `resume --all`.
+
+    Returns:
+        The exit code of the batch, and the error as it was shown.
+    """
+    shown, code = _explained(error, typed), ExitCode.PAUSED
     match shown:
         case StoppedError():
             print_text(str(shown), err=True)
         case HeldError() | TakenOverError():
             print_text(f"Left out: {shown}", err=True)
         case _:
+            code = shown.exit_code
             print_text(f"Error: batch {batch_id}: {shown}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, "resume", unseen)
-    return shown
-
-
-def print_batch_error_json(
-    error: BatchrunError, batch_id: str, code: ExitCode, typed: Sequence[str]
-) -> None:
-    """Print one JSON document for a batch that ended with an error, if ``--json`` is given."""
     if "--json" in typed:
-        ended = {"batch": batch_id, "error": _as_json(error, code), "exit_code": int(code)}
+        ended = {"batch": batch_id, "error": _as_json(shown, code), "exit_code": int(code)}
         print_exact(json.dumps(ended))
+    return code, shown
 
 
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:

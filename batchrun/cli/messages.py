@@ -564,13 +564,19 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    if summary.unfinished:
-        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
-    elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
+    lines += next_lines(summary)
     if repeats_options("status"):
         lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
+
+
+def next_lines(summary: BatchSummary) -> list[str]:
+    """Return the command that continues a batch, or that settles its rows in doubt, if any."""
+    if summary.unfinished:
+        return [UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
+    if summary.counts[Outcome.IN_DOUBT]:
+        return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
+    return []
 
 
 def reason_for_number(report: Report) -> str:

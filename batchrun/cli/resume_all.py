@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
 
-from batchrun.cli.errors import HiddenMessages, print_batch_error_json, report_batch_error
+from batchrun.cli.errors import HiddenMessages, report_batch_error
 from batchrun.cli.messages import BatchExit
 from batchrun.cli.output import begin_log_block, print_text
 from batchrun.errors import (
@@ -110,7 +110,9 @@ class _Round:
             found = self._configured(summary)
             account = account_of(for_batch(found[1], summary))
         except Exception as error:  # a problem with one list's file must not stop the others
-            self.codes.append(_aborted(summary, error, HiddenMessages())[0])
+            self.codes.append(
+                report_batch_error(error, summary.batch_id, sys.argv[1:], HiddenMessages())[0]
+            )
             return
         scopes: tuple[Scope, ...] = (_ALL, account[0], account)
         why = next((self._stopped[scope] for scope in scopes if scope in self._stopped), None)
@@ -128,7 +130,7 @@ class _Round:
         """Continue a batch; return its exit code and why it ended."""
         from batchrun.engine import Ending
 
-        unseen = HiddenMessages()
+        unseen, typed = HiddenMessages(), sys.argv[1:]
         begin_log_block(f"Batch {summary.batch_id}", err=self._to_stderr, always=True)
         try:
             with unseen.listening():
@@ -138,9 +140,9 @@ class _Round:
                 Ending.INTERRUPTED if ended.stopped else ended.ending
             )
         except (KeyboardInterrupt, typer.Abort):  # between two batches
-            return _aborted(summary, StoppedError("Stopped."), unseen)
+            return report_batch_error(StoppedError("Stopped."), summary.batch_id, typed, unseen)
         except Exception as error:  # one batch must not stop the others
-            return _aborted(summary, error, unseen)
+            return report_batch_error(error, summary.batch_id, typed, unseen)
         return ExitCode.COMPLETED, Ending.FINISHED
 
 
@@ -170,15 +172,3 @@ def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) ->
             return {}
         case _:
             assert_never(why)
-
-
-def _aborted(
-    summary: BatchSummary, error: Exception, unseen: HiddenMessages
-) -> tuple[ExitCode, BatchrunError]:
-    """Print the error of a batch; return its exit code and the error as shown."""
-    typed = sys.argv[1:]
-    shown = report_batch_error(error, summary.batch_id, typed, unseen)
-    passing = isinstance(shown, StoppedError | HeldError | TakenOverError)
-    code = ExitCode.PAUSED if passing else shown.exit_code
-    print_batch_error_json(shown, summary.batch_id, code, typed)
-    return code, shown
