@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import re
+from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import repeat
-from typing import TYPE_CHECKING, assert_never, overload
+from typing import TYPE_CHECKING, TypeVar, assert_never, overload
 
 import numpy as np
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary
     from batchrun.service import Credits
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +182,25 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
     return f', "parameters": {_json(dict(sorted(values.items())))}' if values else ""
 
 
-class PlannedRows(Sequence[PlannedRow]):
-    """The rows of a plan. To save memory, only job numbers are kept; rows are planned on access.
+class _MadeOnAccess(Sequence[T]):
+    """A sequence that saves memory: its items are made each time they are read."""
+
+    @abstractmethod
+    def _item(self, place: int) -> T: ...
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        """Return one item, or several for a slice."""
+        if isinstance(place, slice):
+            return [self._item(each) for each in range(*place.indices(len(self)))]
+        return self._item(place)
+
+
+class PlannedRows(_MadeOnAccess[PlannedRow]):
+    """The rows of a plan, of which only the job numbers are kept.
 
     Args:
         table: The input list.
@@ -200,14 +220,7 @@ class PlannedRows(Sequence[PlannedRow]):
     def __len__(self) -> int:
         return len(self.jobs)
 
-    @overload
-    def __getitem__(self, place: int) -> PlannedRow: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[PlannedRow]: ...
-    def __getitem__(self, place: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """Return one row, or several for a slice."""
-        if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
+    def _item(self, place: int) -> PlannedRow:
         row = self._table.row(place)
         return _planned(row, int(self.jobs[place]), self._planner.row(row))
 
@@ -226,8 +239,8 @@ class PlannedRows(Sequence[PlannedRow]):
         return _SomeRows(self, np.flatnonzero(self.jobs < 0))
 
 
-class _SomeRows(Sequence[PlannedRow]):
-    """A selection of a plan's rows, planned on access."""
+class _SomeRows(_MadeOnAccess[PlannedRow]):
+    """A selection of a plan's rows."""
 
     def __init__(self, rows: PlannedRows, places: npt.NDArray[np.int64]) -> None:
         self._rows, self._places = rows, places
@@ -235,19 +248,12 @@ class _SomeRows(Sequence[PlannedRow]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, at: int) -> PlannedRow: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[PlannedRow]: ...
-    def __getitem__(self, at: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """Return one row, or several for a slice."""
-        if isinstance(at, slice):
-            return _SomeRows(self._rows, self._places[at])
-        return self._rows[int(self._places[at])]
+    def _item(self, place: int) -> PlannedRow:
+        return self._rows[int(self._places[place])]
 
 
-class Bodies(Sequence[str]):
-    """The distinct trigger bodies of a plan as JSON text, made on access.
+class Bodies(_MadeOnAccess[str]):
+    """The distinct trigger bodies of a plan as JSON text.
 
     Args:
         table: The input list.
@@ -263,15 +269,8 @@ class Bodies(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, job: int) -> str: ...
-    @overload
-    def __getitem__(self, job: slice) -> Sequence[str]: ...
-    def __getitem__(self, job: int | slice) -> str | Sequence[str]:
-        """Return the body of a job, or several for a slice."""
-        if isinstance(job, slice):
-            return [self[each] for each in range(*job.indices(len(self)))]
-        return self._planner.row(self._table.row(int(self._rows[job]))).body
+    def _item(self, place: int) -> str:
+        return self._planner.row(self._table.row(int(self._rows[place]))).body
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
