@@ -84,13 +84,6 @@ class _Decision:
 class _RowPlanner:
     """Decides what to send for each row.
 
-    Args:
-        workflow: The workflow to trigger.
-        table: The input list.
-        roles: Column position of each ID.
-        parameters: Constant and per-row parameters.
-        lenient_ids: Whether to also send IDs that are not valid UUIDs.
-
     Attributes:
         columns: Positions of the columns to read: first the IDs, then the parameters.
         roles: The roles of the ID columns, in the same order.
@@ -200,15 +193,9 @@ class _MadeOnAccess(Sequence[T]):
 
 
 class PlannedRows(_MadeOnAccess[PlannedRow]):
-    """The rows of a plan, of which only the job numbers are kept.
+    """The rows of a plan, of which only the job numbers are kept: -1 for an invalid row.
 
-    Args:
-        table: The input list.
-        planner: Decides what to send for each row.
-        jobs: Job number of each row; -1 for an invalid row.
-
-    Attributes:
-        fingerprint: The plan's fingerprint; ``""`` until it is computed.
+    The plan's fingerprint is ``""`` until it is computed.
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
@@ -253,13 +240,7 @@ class _SomeRows(_MadeOnAccess[PlannedRow]):
 
 
 class Bodies(_MadeOnAccess[str]):
-    """The distinct trigger bodies of a plan as JSON text.
-
-    Args:
-        table: The input list.
-        planner: Decides what to send for each row.
-        rows: Position of the first row of each job.
-    """
+    """The distinct trigger bodies of a plan as JSON text, each from the first row of its job."""
 
     def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int32]) -> None:
         self._table = table
@@ -473,16 +454,7 @@ def make_plan(
     *,
     lenient_ids: bool = False,
 ) -> Plan:
-    """Plan a job for each valid row; rows with the same body share one job.
-
-    Args:
-        table: The input list.
-        workflow: The workflow to trigger.
-        roles: Column position of each ID; at least one.
-        parameters: Constant and per-row parameters.
-        rates: The quota and the run time, for the estimate.
-        lenient_ids: Whether to also send IDs that are not valid UUIDs.
-    """
+    """Plan a job for each valid row; rows with the same body share one job."""
     planner = _RowPlanner(workflow, table, roles, parameters, lenient_ids=lenient_ids)
     digests = bytearray()  # the bodies themselves would take too much memory for a large list
     valid = bytearray()
@@ -545,11 +517,7 @@ def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDAr
 
 
 class BodyIndex:
-    """Looks up the job number of a trigger body. Keeps hashes, not the bodies.
-
-    Args:
-        bodies: The distinct trigger bodies of a plan.
-    """
+    """Looks up the job number of a trigger body. Keeps hashes, not the bodies."""
 
     def __init__(self, bodies: Sequence[str]) -> None:
         self._bodies = bodies
