@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.cli.notifications import Notice
+from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
     UnbrokenLine,
@@ -23,7 +23,6 @@ from batchrun.cli.output import (
     repeats_options,
     wrapped,
 )
-from batchrun.errors import BatchrunError, ExitCode
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
@@ -600,24 +599,9 @@ def reason_for_number(report: Report) -> str:
     return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
 
 
-def notice_of(report: Report) -> Notice:
+def notice_of(report: Report) -> dict[str, str]:
     """Return the notification for a batch that ended or paused."""
-    summary, code = report.summary, report.exit_code
+    summary = report.summary
     note = f"; {summary.note}" if summary.note else ""
-    return Notice(
-        summary.batch_id,
-        _word(code),
-        int(code),
-        f"{summary.source.name}: rows {counts(summary)}{note}",
-        "" if report.output is None else str(report.output),
-    )
-
-
-def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
-    """Return the notification for a batch that ended with an error."""
-    code = error.exit_code
-    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
-
-
-def _word(code: ExitCode) -> str:
-    return code.name.lower().replace("_", " ")
+    message = f"{summary.source.name}: rows {counts(summary)}{note}"
+    return notice(summary.batch_id, report.exit_code, message, str(report.output or ""))

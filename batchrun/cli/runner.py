@@ -13,12 +13,11 @@ from batchrun.cli import messages
 from batchrun.cli.messages import (
     end,
     notice_of,
-    notice_of_error,
     pilot_lines,
     unknown_to_results,
     with_its_rest,
 )
-from batchrun.cli.notifications import notify, words_of
+from batchrun.cli.notifications import notice, notify, words_of
 from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import (
     ask,
@@ -237,9 +236,10 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
     except BatchrunError as error:
         if display.control.batch_id is not None:
             display.printer.close()
-            notice = notice_of_error(display.control.batch_id, error)
+            batch_id = display.control.batch_id
+            said = notice(batch_id, error.exit_code, f"batch {batch_id}: {error.what}")
             at_once = isinstance(error, StoppedError)  # the user doesn't want to wait
-            notify(mode.notify_command, notice, wait=not at_once)
+            notify(mode.notify_command, said, wait=not at_once)
         raise
     if display.ended is not None:
         display.printer.close()
