@@ -59,7 +59,9 @@ def _command(name: str, command: Any, shared: list[str]) -> str:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = _options(command)
     own = [_row(option) for option in options if _row(option) not in shared]
-    others = [f"`{option.opts[0]}`" for option in options if _row(option) in shared]
+    others = [
+        f"`{spelling}`" for option in options if _row(option) in shared for spelling in option.opts
+    ]
     required = [_written(each, each.opts[0]) for each in options if each.required]
     written = [_argument(each) for each in arguments] + required
     optional = "[OPTIONS]" if len(options) > len(required) else ""
