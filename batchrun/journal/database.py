@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError
 from batchrun.installation import install_hint
-from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, unusable
+from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, primary_code, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
@@ -436,7 +436,7 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
         driver.DataError,
         driver.IntegrityError,
     )
-    nonsense = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    nonsense = primary_code(error) == sqlite3.SQLITE_ERROR
     return isinstance(error, driver.Error) and not (nonsense or isinstance(error, of_statements))
 
 
