@@ -64,8 +64,10 @@ def test_any_other_variable_of_ours_in_a_dotenv_is_ignored_with_a_notice(name: s
 
 @pytest.mark.parametrize(
     "value",
-    ["${AWS_SECRET_ACCESS_KEY}", "$AWS_SECRET_ACCESS_KEY", '"x${HOME}"', "`id`", "two words", "ké"]
-    + ['"unclosed', "%PATH%"],
+    [
+        *("${AWS_SECRET_ACCESS_KEY}", "$AWS_SECRET_ACCESS_KEY", '"x${HOME}"', "`id`", "%PATH%"),
+        *("two words", "ké", '"unclosed'),
+    ],
 )
 def test_nothing_in_a_dotenv_is_expanded(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-another-program")
