@@ -105,6 +105,13 @@ def prepare(path: Path) -> None:
         JournalError: It would be on a network drive, or the path is not a file.
         OSError: It can't be created there.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise JournalError(
+            f"The journal's path {str(path)!a} is not UTF-8, which SQLite needs.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
+        ) from None
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     filesystem = network_filesystem(path.parent.resolve())
     if filesystem is not None:
