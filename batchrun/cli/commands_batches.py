@@ -20,6 +20,7 @@ from batchrun.cli.messages import (
     counts_in_short,
     kept_words,
     more_files,
+    next_lines,
     opens_words,
     summary_json,
     unknown_to_results,
@@ -256,12 +257,8 @@ def _lines_of(status: BatchStatus) -> list[str]:
     if summary.output:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
     if status.starts_soon:
-        lines.append("Worked on: not yet; its worker processes start by themselves")
-    elif summary.unfinished and not status.working:
-        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
-    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
-    return lines
+        return [*lines, "Worked on: not yet; its worker processes start by themselves"]
+    return lines if summary.unfinished and status.working else [*lines, *next_lines(summary)]
 
 
 def list_batches(
