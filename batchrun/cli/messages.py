@@ -566,7 +566,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Note:      {why}")
     lines += [*next_lines(summary), *retry_lines(summary, settings)]
     if repeats_options("status"):
-        lines.append(UnbrokenLine(f"Look at:    batchrun status {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Look at:   batchrun status {summary.batch_id}"))
     return lines
 
 
