@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import secrets
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
-from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageError
+from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.estimate import credit_amounts
 from batchrun.model import RETRIED_BY_ITSELF, Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
@@ -36,7 +37,7 @@ from batchrun.web import screens, words
 from batchrun.web.lists import NO_COLUMN
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
-from batchrun.web.work import BEGIN_SECONDS, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 from batchrun.workbook.text import escaped
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 PILOT_ROWS = 5
+MAX_MESSAGES = 50
 MAX_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
 MAX_PARAMETERS = 50
@@ -116,7 +118,6 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}", pages.show_list, methods=["GET"]),
         Route("/lists/{list_id}/live", pages.list_live),
         Route("/lists/{list_id}/choices", pages.choose, methods=["POST"]),
-        Route("/lists/{list_id}/run", pages.run, methods=["POST"]),
         Route("/lists/{list_id}/again", pages.run_marked, methods=["POST"]),
         Route("/lists/{list_id}/delete", pages.delete_list, methods=["POST"]),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
@@ -156,6 +157,7 @@ class _Pages:
     def __init__(self, workspace: Workspace, session: Session) -> None:
         self._workspace = workspace
         self._session = session
+        self._messages: dict[str, tuple[str, BatchrunError]] = {}
         self._templates = Environment(
             loader=PackageLoader("batchrun.web"),
             autoescape=True,
@@ -192,6 +194,11 @@ class _Pages:
     def _show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._render(template, **values), status)
 
+    def _show_screen(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+        """Return a screen that forms redirect to, with their message if there is one."""
+        message = self._messages.get(request.query_params.get("message", ""))
+        return self._show(template, message=message, **values)
+
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(values)
 
@@ -202,10 +209,26 @@ class _Pages:
     def explain(self, request: Request, error: Exception) -> Response:
         """Return the page for an error that batchrun explains."""
         assert isinstance(error, BatchrunError)
-        status = 404 if isinstance(error, JournalError) else 400
+        status = (
+            404 if isinstance(error, JournalError) and not isinstance(error, HeldError) else 400
+        )
         if request.url.path.endswith("/live"):
             return JSONResponse({"error": words.in_page_words(error.what)}, status)
+        if status == 400 and request.method == "POST" and request.url.path != "/lists":
+            return self._redirect(_screen_of(request), error)
+        if status == 404 and "batch_id" in request.path_params:
+            error = NoBatchError(
+                "This run is not here any more.", "It may have been forgotten in another window."
+            )
         return self._show("problem.html", status, error=error)
+
+    def _redirect(self, path: str, message: BatchrunError, level: str = "bad") -> Response:
+        """Redirect to a screen that shows a message, also after a reload."""
+        token = secrets.token_hex(4)
+        self._messages[token] = level, message
+        for old in list(self._messages)[:-MAX_MESSAGES]:
+            del self._messages[old]
+        return RedirectResponse(f"{path}?message={token}", 303)
 
     def not_found(self, request: Request, error: Exception) -> Response:
         """Return the page for an address that does not exist."""
@@ -304,10 +327,9 @@ class _Pages:
 
     def home(self, request: Request) -> Response:
         """Return the lists and batches."""
-        del request
         if not self._workspace.has_key and not self._workspace.lists.all():
             return RedirectResponse("/start", 303)
-        return self._show("home.html", **self._home())
+        return self._show_screen(request, "home.html", **self._home())
 
     def _home(self) -> dict[str, Any]:
         return {
@@ -360,7 +382,7 @@ class _Pages:
         run = self._workspace.state(saved).run
         if run is not None and not run.ended and run.batch_id is not None:
             return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
-        return self._show("list.html", **self._list_values(saved))
+        return self._show_screen(request, "list.html", **self._list_values(saved))
 
     def _list_values(self, saved: SavedList) -> dict[str, Any]:
         workspace = self._workspace
@@ -405,30 +427,36 @@ class _Pages:
         return JSONResponse({"version": str(state.version), "phase": phase})
 
     async def choose(self, request: Request) -> Response:
-        """Save the choices for a list, and check it again."""
+        """Save the choices for a list and check it again, or run it with the choices shown."""
         form = await self._form(request)
         saved = await run_in_threadpool(self._list, request)
-        return await run_in_threadpool(self._chosen, saved, form)
+        runs = form.get("what") in {"again", "all", "pilot"}
+        return await run_in_threadpool(self._run if runs else self._chosen, saved, form)
 
     def _chosen(self, saved: SavedList, form: Mapping[str, str]) -> Response:
         saved = self._workspace.lists.choose(saved, choices_from(saved.choices, form))
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
-    async def run(self, request: Request) -> Response:
-        """Run a list, if it is still as shown."""
-        form = await self._form(request)
-        saved = await run_in_threadpool(self._list, request)
-        limit = PILOT_ROWS if form.get("what") == "pilot" else None
-        again = form.get("again") == "yes"
+    def _run(self, saved: SavedList, form: Mapping[str, str]) -> Response:
+        """Run a list if the form has the choices that were checked: a browser may restore others.
+
+        Raises:
+            UsageError: The list or its choices have changed.
+        """
         try:
-            run = await run_in_threadpool(
-                self._workspace.run, saved, form.get("check", ""), limit=limit, again=again
+            if choices_from(saved.choices, form) != saved.choices:
+                raise changed_error()
+            run = self._workspace.run(
+                saved,
+                form.get("check", ""),
+                limit=PILOT_ROWS if form["what"] == "pilot" else None,
+                again=form["what"] == "again",
             )
         except UsageError:
-            await run_in_threadpool(self._workspace.check, saved)
+            self._workspace.check(saved)
             raise
-        return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
+        return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
         """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
@@ -479,7 +507,7 @@ class _Pages:
 
     def show_batch(self, request: Request) -> Response:
         """Return a batch's screen."""
-        return self._show("batch.html", **self._batch_values(request))
+        return self._show_screen(request, "batch.html", **self._batch_values(request))
 
     def _batch_values(self, request: Request) -> dict[str, Any]:
         view = self._batch(request)
@@ -562,7 +590,8 @@ class _Pages:
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
             if counts[outcome]
         ]
-        return self._show(
+        return self._show_screen(
+            request,
             "attention.html",
             view=view,
             retried=retried,
@@ -585,7 +614,7 @@ class _Pages:
         batch_id = request.path_params["batch_id"]
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
         if not outcomes:
-            raise UsageError("No kind of row was chosen.", "Go back and tick what to send again.")
+            raise UsageError("No kind of row was chosen.", "Tick what to send again.")
         return await self._continue_batch(
             batch_id, lambda: self._workspace.retry(batch_id, outcomes)
         )
@@ -595,11 +624,14 @@ class _Pages:
         form = await self._form(request)
         batch_id, decision = request.path_params["batch_id"], form.get("decision", "hold")
         if decision not in {"drop", "retry"}:
-            return RedirectResponse(f"/batches/{quote(batch_id)}", 303)
+            later = UsageError(
+                "Nothing was changed.", "The rows stay in doubt. Decide when you like."
+            )
+            return self._redirect(f"/batches/{quote(batch_id)}", later, "ok")
         if decision == "retry" and form.get("twice") != "yes":
             raise UsageError(
                 "Sending rows in doubt again may charge them twice.",
-                "Go back and tick that you accept this. Nothing was sent.",
+                "Tick that you accept this. Nothing was sent.",
             )
         return await self._continue_batch(
             batch_id, lambda: self._workspace.resume(batch_id, in_doubt=decision)
@@ -652,10 +684,12 @@ class _Pages:
 
     def settings(self, request: Request) -> Response:
         """Return the settings: key, limits, and paths."""
-        del request
-        return self._settings_page(200, None)
+        level, error = self._messages.get(request.query_params.get("message", ""), ("", None))
+        return self._settings_page(200, error, level)
 
-    def _settings_page(self, status: int, error: BatchrunError | None) -> Response:
+    def _settings_page(
+        self, status: int, error: BatchrunError | None, level: str = "bad"
+    ) -> Response:
         workspace = self._workspace
         settings = workspace.settings
         profile, problem = None, error
@@ -673,7 +707,7 @@ class _Pages:
         return self._show(
             "settings.html",
             status,
-            error=problem,
+            message=problem and (level, problem),
             key=key,
             profile=profile,
             from_environment=bool(given) and profile is None and not workspace.sandbox,
@@ -696,7 +730,7 @@ class _Pages:
         lists = self._workspace.lists
         kept = lists.preferences() | {"daily": int(text) if text else None}
         await run_in_threadpool(lists.prefer, kept)
-        return RedirectResponse("/settings", 303)
+        return self._redirect("/settings", UsageError("The limit is saved."), "ok")
 
     async def log_out(self, request: Request) -> Response:
         """Delete the stored key."""
@@ -708,6 +742,17 @@ class _Pages:
             await run_in_threadpool(log_out, profile.name)
             self._workspace.use_key()
         return RedirectResponse("/", 303)
+
+
+def _screen_of(request: Request) -> str:
+    """Return the address of the screen with the form that a request comes from."""
+    path, given = request.url.path, request.path_params
+    if "list_id" in given:
+        return f"/lists/{given['list_id']}"
+    if "batch_id" in given:
+        screen = f"/batches/{quote(given['batch_id'])}"
+        return f"{screen}/attention" if path.endswith(("/decide", "/retry")) else screen
+    return "/settings" if path.startswith("/settings") else "/"
 
 
 def _only_text(value: Any) -> Any:

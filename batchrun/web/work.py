@@ -328,8 +328,14 @@ class Workspace:
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
-        """Switch to the sandbox, whose batches have their own journal."""
+        """Switch to the sandbox, whose batches have their own journal.
+
+        Raises:
+            UsageError: A batch is still running; the page would not show it any more.
+        """
         with self._lock:
+            if self.active and not self.sandbox:
+                raise UsageError("A run is still going.", "Wait for its end, or stop it first.")
             if not self.sandbox:
                 imitation = {
                     "api_key": SecretStr("sandbox"),
@@ -448,7 +454,7 @@ class Workspace:
             if state.run is not None and state.run.check_id == check_id:
                 return state.run
             if state.marked is None or state.marked.id != check_id:
-                raise _changed()
+                raise changed_error()
             rerun = state.marked.rerun
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
@@ -503,7 +509,7 @@ class Workspace:
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
                 return state.run
             if checked is None or checked.id != check_id:
-                raise _changed()
+                raise changed_error()
             self._refuse_while_closing()
             run = state.run = BatchRun(check_id, credits=checked.credits)
             self.lists.remember(state.read.header if state.read else (), saved.choices)
@@ -656,8 +662,11 @@ class Workspace:
         """Delete a batch, and its list and workbooks if they were uploaded here.
 
         Raises:
-            JournalError: There is no such batch, or it is running.
+            UsageError: It is running here.
+            JournalError: There is no such batch, or another process works on it.
         """
+        if (run := self.run_of(batch_id)) is not None and not run.ended:
+            raise UsageError("This run is still going.", "Wait for its end, or stop it first.")
         summary = self.status(batch_id, 0).summary
         batchrun.forget(summary.batch_id, settings=self.settings)
         saved = self.lists.of_source(summary.source.path)
@@ -779,7 +788,8 @@ class _Cached(Generic[T]):
         self._until = 0.0
 
 
-def _changed() -> UsageError:
+def changed_error() -> UsageError:
+    """Return the error for a list that is not as it was shown."""
     return UsageError(
         "The list or its choices have changed since this page was shown.",
         "Look at the new figures, then run it. Nothing was sent.",

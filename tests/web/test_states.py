@@ -510,3 +510,30 @@ def checked_list(workspace: Workspace, saved: SavedList) -> CheckedPlan:
     checked = workspace.state(saved).checked
     assert checked is not None
     return checked
+
+
+def test_what_would_hide_or_break_a_run_is_refused_where_it_was_asked_for(tmp_path: Path) -> None:
+    with running_site(tmp_path, speed=20) as site, site.client() as client:
+        workspace = site.workspace
+        list_id = site.upload(SAMPLES / "salesforce_accounts.csv").headers["location"][-12:]
+        saved = workspace.lists.get(list_id)
+        assert saved is not None
+        workspace.wait(60)
+        workspace.lists.choose(saved, Choices(workflow="wf_account_research"))
+        saved = workspace.lists.get(list_id)
+        assert saved is not None
+        workspace.check(saved)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        run.control.begun.wait(30)
+        for path, said in (
+            ("/settings/sandbox", "A run is still going"),
+            (f"/batches/{run.batch_id}/forget", "This run is still going"),
+            ("/settings/limits", "not a whole number"),
+        ):
+            answer = site.post(path, daily="many")
+            assert answer.status_code == 303
+            shown = client.get(answer.headers["location"]).text
+            assert said in shown
+            assert "Another batchrun" not in shown
+        assert not workspace.sandbox
+        assert workspace.active == [run]

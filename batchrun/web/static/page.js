@@ -155,7 +155,7 @@ function choices(form) {
   form.addEventListener("change", () => {
     document.getElementById("changed").hidden = false;
     document.getElementById("recheck").classList.add("primary");
-    for (const button of document.querySelectorAll("form[data-run] button")) button.disabled = true;
+    for (const button of document.querySelectorAll("button[data-run]")) button.disabled = true;
   });
 }
 
@@ -167,12 +167,14 @@ document.addEventListener("submit", (event) => {
   }
   if (form.method !== "post") return;
   form.dataset.sent = "yes";
-  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
-  if (form.dataset.busy) {
-    announce(form.dataset.busy);
+  for (const each of form.elements) if (each.type === "submit") each.setAttribute("aria-disabled", "true");
+  const busy = event.submitter?.dataset.busy ?? form.dataset.busy;
+  if (busy) {
+    announce(busy);
+    if (event.submitter) event.submitter.textContent = busy;
     const title = form.querySelector("h2");
     if (form.hasAttribute("data-drop")) {
-      title.textContent = form.dataset.busy;
+      title.textContent = busy;
       const stripe = document.createElement("div");
       stripe.className = "stripe";
       title.after(stripe);
