@@ -40,7 +40,7 @@ from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
-from batchrun.workbook.text import escaped
+from batchrun.workbook.text import crms_of, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,6 +58,8 @@ PILOT_ROWS = 5
 MAX_MESSAGES = 50
 MAX_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
+CRM_ROWS = 20
+"""Rows to look at for the record IDs of a CRM."""
 MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
@@ -87,7 +89,7 @@ ENCODINGS = {
 
 _EDITIONS = {
     "xlsx": (".xlsx", Form()),
-    "people": (".xlsx", Form(audience=Audience.PEOPLE)),
+    "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
     "fix": (
         ".to-fix.xlsx",
         Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED)),
@@ -110,6 +112,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
     routes = [
         Route("/", pages.home, name="home"),
         Route("/live", pages.home_live),
+        Route("/alive", pages.alive),
         Route("/start", pages.start),
         Route("/start/key", pages.store_key, methods=["POST"]),
         Route("/start/sandbox", pages.use_sandbox, methods=["POST"]),
@@ -338,6 +341,11 @@ class _Pages:
             "most_mb": self._workspace.settings.largest_file_mb,
         }
 
+    def alive(self, request: Request) -> Response:
+        """Answer a screen that only asks whether batchrun still runs."""
+        del request
+        return Response(status_code=204)
+
     def home_live(self, request: Request) -> Response:
         """Return what has changed on the home screen."""
         values = self._home()
@@ -401,6 +409,7 @@ class _Pages:
             "state": state,
             "run": run if run is not None and run.batch_id is None else None,
             "batch_id": batch_id,
+            "tried": None if batch_id is None else screens.view_batch(workspace, batch_id),
             "columns": columns,
             "choices": choices,
             "parameters": screens.parameter_rows(saved.choices, BLANK_PARAMETERS),
@@ -507,26 +516,28 @@ class _Pages:
 
     def show_batch(self, request: Request) -> Response:
         """Return a batch's screen."""
-        return self._show_screen(request, "batch.html", **self._batch_values(request))
+        return self._show_screen(
+            request, "batch.html", **self._batch_values(request, self._batch(request))
+        )
 
-    def _batch_values(self, request: Request) -> dict[str, Any]:
-        view = self._batch(request)
+    def _batch_values(self, request: Request, view: screens.BatchView) -> dict[str, Any]:
         query = request.query_params
         page = int(number) if (number := query.get("page", "1")).isdecimal() else 1
         show, find = query.get("show", "all"), query.get("find", "").strip()[:200]
         table = screens.table_of(self._workspace, view, show, find, max(page, 1))
         report = None if view.run is None else view.run.report
         pilot = None
+        first = batchrun.rows(
+            view.summary.batch_id, limit=CRM_ROWS, settings=self._workspace.settings
+        )
         if view.phase is screens.Phase.PILOT and report is not None:
             rows = report.pilot(MAX_PILOT_ROWS).rows
-            header = batchrun.rows(
-                view.summary.batch_id, limit=0, settings=self._workspace.settings
-            )
-            pilot = pilot_results(rows, header.header, header.roles)
+            pilot = pilot_results(rows, first.header, first.roles)
         return {
             "view": view,
             "table": table,
             "filters": screens.FILTERS,
+            "crms": crms_of(first.header, first.rows),
             "pilot": pilot,
             "changes": screens.changes_of(view),
             "report": report,
@@ -540,8 +551,13 @@ class _Pages:
         view = self._batch(request)
         if since == view.version:
             return JSONResponse({"version": view.version, "phase": view.phase.value})
-        values = self._batch_values(request)
         figures = view.figures
+        if request.query_params.get("find") and figures.rows > screens.SEARCHED_AT_ONCE:
+            parts = {"progress": self._render("_progress.html", view=view)}
+        else:
+            values = self._batch_values(request, view)
+            names = {"progress": "_progress.html", "rows": "_rows.html"}
+            parts = {part: self._render(name, **values) for part, name in names.items()}
         return JSONResponse(
             {
                 "version": view.version,
@@ -549,10 +565,7 @@ class _Pages:
                 "title": view.title,
                 "say": f"{figures.ended:,} of {figures.to_send:,} rows finished",
                 "share": figures.ended * 10 // max(figures.to_send, 1),
-                "parts": {
-                    "progress": self._render("_progress.html", **values),
-                    "rows": self._render("_rows.html", **values),
-                },
+                "parts": parts,
             }
         )
 
@@ -665,7 +678,7 @@ class _Pages:
             folder.cleanup()
             raise
         stem = Path(view.summary.source.name).stem
-        name = f"{stem}{suffix}" if form.only else f"{stem}.results{suffix}"
+        name = f"{stem}{suffix}" if suffix.startswith(".to-") else f"{stem}.results{suffix}"
         return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
 
     def forget(self, request: Request) -> Response:
@@ -782,6 +795,11 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
             columns[name] = column
         elif value.strip():
             constants[name] = json_or_text(value)
+        else:
+            raise UsageError(
+                f"The parameter {name} has no value.",
+                "Give it a value or a column, or remove its name.",
+            )
     days = form.get("reuse_days", "0")
     return replace(
         before,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
+PRICES_FILE = "prices.json"
 
 NO_COLUMN = "(none)"
 """The choice not to send any IDs, in place of an ID column."""
@@ -204,20 +205,24 @@ class Lists:
     def remember(self, header: Sequence[str], choices: Choices) -> None:
         """Store choices for the next list with the same columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
-        kept[_shape(header)] = kept[""] = asdict(choices)
+        kept[_shape(header)] = asdict(choices)
         self._keep(REMEMBERED_FILE, kept)
 
-    def remembered(self, header: Sequence[str]) -> Choices | None:
-        """Return the choices made for the last list with these columns.
+    def remember_price(self, workflow: str, price: Mapping[str, float]) -> None:
+        """Store what a row cost with a workflow: name of the credits → amount."""
+        self._keep(PRICES_FILE, _read(self.folder / PRICES_FILE) | {workflow: dict(price)})
 
-        For any other list, only the last workflow is returned.
-        """
+    def price(self, workflow: str) -> dict[str, float] | None:
+        """Return what a row cost with a workflow last time; ``None`` if it was never run."""
+        found = _read(self.folder / PRICES_FILE).get(workflow)
+        return found if isinstance(found, dict) else None
+
+    def remembered(self, header: Sequence[str]) -> Choices | None:
+        """Return the choices made for the last list with these columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
         with suppress(TypeError):
             if same := kept.get(_shape(header)):
                 return Choices.recalled(same)
-            if last := kept.get(""):
-                return Choices(workflow=Choices.recalled(last).workflow)
         return None
 
     def preferences(self) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.batch.pipeline import note_of
-from batchrun.estimate import REQUESTS_PER_JOB, credits_spent, rest_words, spent_words
+from batchrun.estimate import (
+    REQUESTS_PER_JOB,
+    credit_amounts,
+    credits_spent,
+    rest_words,
+    spent_words,
+)
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import Choices, SavedList
-    from batchrun.web.work import BatchRun, ReadList, Workspace
+    from batchrun.web.work import BatchRun, CheckedPlan, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -44,6 +50,7 @@ COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
+"""Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
 NAMED_ROWS = 5
 SAMPLED_ROWS = 20
@@ -83,6 +90,8 @@ class Figures:
         running: Being processed by the service now.
         waiting: Not sent yet.
         requests: Requests sent so far.
+        trial: How many rows are tried now; 0 for all.
+        before: Number of rows that had ended before the trial.
     """
 
     rows: int
@@ -94,16 +103,24 @@ class Figures:
     running: int
     waiting: int
     requests: int
+    trial: int = 0
+    before: int = 0
 
     @property
     def to_send(self) -> int:
-        """Number of rows that can be sent."""
-        return self.rows - self.invalid
+        """Number of rows that can be sent, or that are tried now."""
+        return self.trial or self.rows - self.invalid
 
     @property
     def ended(self) -> int:
-        """Number of rows that have ended."""
-        return self.done + self.failed + self.timed_out + self.in_doubt
+        """Number of those rows that have ended."""
+        ended = self.done + self.failed + self.timed_out + self.in_doubt
+        return min(ended - self.before, self.trial) if self.trial else ended
+
+    @property
+    def held(self) -> int:
+        """Number of rows that are not sent until the user has seen the trial's results."""
+        return max(self.rows - self.invalid - self.before - self.trial, 0) if self.trial else 0
 
     @property
     def bars(self) -> list[tuple[str, float, float]]:
@@ -156,7 +173,11 @@ class BatchView:
     @property
     def done_at(self) -> str:
         """The estimated time when it will be done, in words; ``""`` if not known."""
-        if self.seconds_left is None or self.figures.ended >= self.figures.to_send:
+        if (
+            self.seconds_left is None
+            or self.figures.trial
+            or self.figures.ended >= self.figures.to_send
+        ):
             return ""
         moment = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
         return moment_words(moment).removeprefix("today, ")
@@ -227,11 +248,11 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
     running, requests = left.running_rows, summary.requests
     if run is not None and run.progress is not None:
         counts = run.progress.counts
-        running = min(run.progress.in_flight, counts[Outcome.PENDING])
+        running = run.progress.running_rows
         requests = max(requests, run.progress.requests)
     pending = counts[Outcome.PENDING]
     running = min(running, pending)
-    return Figures(
+    figures = Figures(
         rows=summary.rows,
         done=counts[Outcome.COMPLETED],
         failed=counts[Outcome.FAILED] + counts[Outcome.REJECTED],
@@ -242,6 +263,10 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
         waiting=pending - running,
         requests=requests,
     )
+    if run is None or not run.trial:
+        return figures
+    trial = replace(figures, trial=run.trial, before=run.ended_before or 0)
+    return replace(trial, waiting=max(trial.to_send - trial.ended - running, 0))
 
 
 # home and lists
@@ -399,6 +424,7 @@ def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
 _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "all": ("All rows", None),
     "done": ("Done", frozenset({Outcome.COMPLETED})),
+    "doubt": ("In doubt", frozenset({Outcome.IN_DOUBT})),
     "problems": (
         "Failed or in doubt",
         frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
@@ -602,10 +628,9 @@ class Group:
     lines: tuple[int, ...]
 
     @property
-    def lines_words(self) -> str:
-        """The lines of the rows, in words."""
-        noun = "Line" if self.number == 1 else "Lines"
-        return f"{noun} {_lines(self.lines, self.number)}"
+    def more(self) -> int:
+        """Number of rows that are not among `lines`."""
+        return self.number - len(self.lines)
 
 
 def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
@@ -653,6 +678,28 @@ def retry_words(rows: int) -> str:
 
 
 # credits and reasons for stopping
+
+
+def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]:
+    """Return what a list costs in credits, and whether that is more than there are."""
+    if not checked.to_trigger or checked.credits is None:
+        return "", False
+    if checked.credits.refused:
+        return "This key may not see your credits (scope org_settings:read).", False
+    left = checked.credits.remaining
+    if not left:
+        return "", False
+    price = workspace.lists.price(checked.workflow.id)
+    if price is None:
+        return (
+            f"You have {credit_amounts(left)}. What a row costs is known after the first ones.",
+            False,
+        )
+    rest = rest_words(price, 1, checked.to_trigger, checked.credits)
+    short = any(price[name] * checked.to_trigger > left.get(name, 0) for name in price)
+    if not rest:
+        return f"Last time, rows cost no credits. You have {credit_amounts(left)}.", False
+    return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
 def pilot_credits(run: BatchRun) -> tuple[str, str]:

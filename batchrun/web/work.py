@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import SecretStr
 
 import batchrun
-from batchrun import Control, Rerun, aio
+from batchrun import Control, Outcome, Rerun, aio
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.errors import (
@@ -29,6 +29,7 @@ from batchrun.errors import (
     StoppedError,
     UsageError,
 )
+from batchrun.estimate import credits_spent
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Choices, Lists, lists_folder
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus
-    from batchrun.model import Outcome, Row, Workflow
+    from batchrun.model import Row, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -145,7 +146,7 @@ class CheckedPlan:
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
         """Extract the parts of a plan to keep."""
-        done = [job for job in plan.known.values() if job.outcome is batchrun.Outcome.COMPLETED]
+        done = [job for job in plan.known.values() if job.outcome is Outcome.COMPLETED]
         return cls(
             secrets.token_hex(8),
             plan.workflow,
@@ -200,6 +201,7 @@ class ListState:
         results_of: The batch whose results it contains; ``""`` if not known.
         sheets: The sheets to choose from, if the workbook can't be read without a choice.
         error: Why it can't be used.
+        recalled: Whether its choices are those of an earlier list with the same columns.
         run: The run that was started from here.
         version: A number that grows with each change.
     """
@@ -212,6 +214,7 @@ class ListState:
     results_of: str = ""
     sheets: tuple[str, ...] = ()
     error: BatchrunError | None = None
+    recalled: bool = False
     run: BatchRun | None = None
     version: int = 0
 
@@ -242,11 +245,15 @@ class BatchRun:
         notice: The latest message for the user.
         credits: The credits left before it started.
         check_id: The check it was started from; ``""`` for a batch that is continued.
+        trial: How many rows it tries; 0 for all.
+        ended_before: Number of rows that had ended when it started, such as reused ones.
         at: Time of the latest progress, by the monotonic clock.
         changes: The changes since an earlier batch; ``None`` until they are first requested.
     """
 
     check_id: str = ""
+    trial: int = 0
+    ended_before: int | None = None
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
     report: Report | None = None
@@ -403,6 +410,7 @@ class Workspace:
             state.read = ReadList.of(saved, settings)
             if choices == Choices():
                 recalled = self.lists.remembered(state.read.header)
+                state.recalled = recalled is not None
                 if recalled is not None and recalled != choices:
                     saved = self.lists.choose(saved, recalled)
                     choices = recalled
@@ -511,7 +519,7 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise changed_error()
             self._refuse_while_closing()
-            run = state.run = BatchRun(check_id, credits=checked.credits)
+            run = state.run = BatchRun(check_id, limit or 0, credits=checked.credits)
             self.lists.remember(state.read.header if state.read else (), saved.choices)
             request, settings = saved.choices.request(saved.path), self.settings
 
@@ -707,9 +715,11 @@ class Workspace:
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
             run.progress, run.at = progress, time.monotonic()
+            if run.ended_before is None:
+                run.ended_before = progress.done - progress.counts[Outcome.INVALID]
             stopped = progress.stopped_because
             run.notice = (
-                f"No more triggers: {stopped}" if stopped else progress.notice or run.notice
+                f"Nothing more is sent: {stopped}" if stopped else progress.notice or run.notice
             )
             run.version += 1
 
@@ -727,7 +737,11 @@ class Workspace:
 
         def work() -> None:
             try:
-                run.report = asyncio.run(cancellable())
+                report = run.report = asyncio.run(cancellable())
+                spent = credits_spent(run.credits, report.credits)
+                if spent is not None and (jobs := len(report.sent)):
+                    price = {name: number / jobs for name, number in spent.items()}
+                    self.lists.remember_price(report.summary.workflow.id, price)
             except NotConfirmedError:
                 run.error = NotConfirmedError(
                     "What would be sent has changed since this page was shown.",

@@ -31,7 +31,7 @@ def drop(page: Page, path: Path, workflow: str = "Account Research") -> None:
     if page.get_by_label("Workflow").input_value() == "":
         page.get_by_label("Workflow").select_option(label=workflow)
         page.get_by_role("button", name="Check the list").click()
-    expect(page.get_by_text("to send")).to_be_visible()
+    expect(page.locator("dt", has_text="to send")).to_be_visible()
 
 
 def run_all(page: Page) -> None:
