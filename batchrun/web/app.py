@@ -743,7 +743,9 @@ class _Pages:
         lists = self._workspace.lists
         kept = lists.preferences() | {"daily": int(text) if text else None}
         await run_in_threadpool(lists.prefer, kept)
-        return self._redirect("/settings", UsageError("The limit is saved."), "ok")
+        return self._redirect(
+            "/settings", UsageError("The limit is saved.", "It counts from the next run."), "ok"
+        )
 
     async def log_out(self, request: Request) -> Response:
         """Delete the stored key."""
