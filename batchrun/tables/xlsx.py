@@ -30,6 +30,7 @@ from batchrun.tables.sheets import (
     NumberFormats,
     Sheet,
     Traits,
+    ZeroFormat,
     column_letters,
     style_kinds,
 )
@@ -100,7 +101,7 @@ class Parts:
     sheets: list[Sheet] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     from_1904: bool = False
-    zeros: Mapping[int, str] = field(default_factory=dict)
+    zeros: Mapping[int, ZeroFormat] = field(default_factory=dict)
     dates: frozenset[int] = frozenset()
 
 
@@ -145,7 +146,7 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
     return found
 
 
-def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, str], frozenset[int]]:
+def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
     codes: dict[int, str] = {}
     styles: list[int] = []
     inside = False
@@ -271,6 +272,27 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     )
 
 
+def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
+    """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
+    return InputError(
+        f"{name}, sheet {sheet}, line {row}: cell {column_letters(column)}{row} is there twice,"
+        " and only one of the two could be read.",
+        "Export the list again. If that doesn't help, export it as CSV.",
+    )
+
+
+def refuse_repeated(archive: Archive, parts: Parts, sheet: Sheet) -> None:
+    """Refuse a sheet that holds a filled cell twice.
+
+    Raises:
+        InputError: It does.
+    """
+    rewriter = _Rewriter(archive, parts)
+    rewriter.seen = {}
+    for _ in rewriter.blocks(sheet):
+        pass
+
+
 def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -318,6 +340,7 @@ def _searched(
             head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
             text = _DIMENSION.sub(b"", head)
             traits.hidden_columns = _hidden_columns(_columns(text))
+        traits.filled += text.count(b"</v>") + text.count(b"</is>") - text.count(b"<v></v>")
         marked = _is_marked(text)
         if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
             raise _UnusualError
@@ -416,12 +439,14 @@ class _Rewriter:
         traits: The details that calamine does not report.
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
+        seen: Row → its filled columns, as bits, if cells that are there twice are to be refused.
     """
 
     def __init__(self, archive: Archive, parts: Parts) -> None:
         self.traits = Traits()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
         self.last_row = self.last_column = 1
+        self.seen: dict[int, int] | None = None
         self._archive = archive
         self._columns: list[dict[str, str]] = []
         self._merged: list[str] = []
@@ -440,6 +465,7 @@ class _Rewriter:
         Raises:
             InputError: The XML can't be parsed.
         """
+        self._sheet = sheet.name
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -535,6 +561,12 @@ class _Rewriter:
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
             return  # `refuse_far` will refuse the sheet
+        if self.seen is not None:
+            columns = self.seen.get(row, 0)
+            if columns >> column & 1:
+                raise repeated_cell(self._archive.name, self._sheet, row, column)
+            self.seen[row] = columns | 1 << column
+        self.traits.filled += 1
         style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
         type_ = f" t={_quoted(kind)}" if kind else ""
         self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')

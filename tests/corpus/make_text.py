@@ -64,6 +64,32 @@ def encodings() -> Iterator[Case]:
         yield Case(
             f"encoding-{encoding}.csv", content, names, [2, 3], [f'a guess: check "{first}"']
         )
+    for encoding, first, second in (
+        ("iso2022_jp", "株式会社日立製作所", "東京都千代田区"),
+        ("iso2022_kr", "삼성전자 주식회사", "경기도 수원시"),
+        ("hz", "华为技术有限公司", "深圳市龙岗区"),
+    ):
+        names = [["Company ID", "Name"], [A, first], [B, second]]
+        yield Case(
+            f"encoding-{encoding}.csv", csv(names, ";").encode(encoding), names, [2, 3],
+            [f'a guess: check "{first}"'],
+        )  # fmt: skip
+    chinese = csv([["Company ID", "Name"], [A, "\x1b$)A\x0eVP9z\x0f"]]).encode()
+    yield Case("encoding-iso-2022-cn.csv", chinese, error="line 2: its text is in an encoding")
+    for name, title, firm, said in (
+        ("", "Name", "Müller & Söhne", 'would be "Müller & Söhne"; --encoding utf-7 reads it so'),
+        ("-in-russian", "Имя", "ООО Рога", 'would be "Имя"'),  # noqa: RUF001
+    ):
+        names = [["Company ID", title], [A, firm]]
+        content = csv(names, ";").encode("utf-7")
+        garbled = [line.split(";") for line in content.decode().splitlines()]
+        yield Case(f"encoding-utf-7{name}.csv", content, garbled, [2], [said])
+        yield Case(
+            f"encoding-utf-7{name}-said.csv", content, names, [2], options={"encoding": "utf-7"}
+        )
+    plus = [["Company ID", "Name", "Mail"], [A, "A+B-Stores, C+Team-X", "ann+new@x.de"],
+            [B, "+49-30-1234", "bo+a-b@x.de"]]  # fmt: skip
+    yield Case("encoding-it-is-not-utf-7.csv", csv(plus, ";").encode(), plus, [2, 3])
     mixed = csv(ACCENTS, ";").encode() + f"{A};Zürich;Genève\n".encode("cp1252")
     yield Case("encoding-mixed.csv", mixed, error="line 4: 1 line is not UTF-8")
     stray = csv([["Company ID", "Name"], [A, '"ACME" AND SONS']])
