@@ -42,6 +42,7 @@ class Traits:
         mixed: (column, format) if only some numbers of the column have leading zeros.
         values: Values to use instead of those from calamine, as (row, column, value).
         filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
+        links: Addresses of links that hold an ID.
     """
 
     errors: list[tuple[int, int, str]] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Traits:
     mixed: list[tuple[int, str]] = field(default_factory=list)
     values: list[tuple[int, int, bool | float]] = field(default_factory=list)
     filled: int = 0
+    links: list[str] = field(default_factory=list)
 
     def add_negative(self, row: int, column: int, days: float) -> None:
         """Record a negative date or time, in days."""
@@ -207,6 +209,28 @@ def column_letters(number: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
+
+def links_notice(links: Sequence[str]) -> str:
+    """Say that there are links with IDs, which are not read.
+
+    Args:
+        links: Their addresses.
+    """
+    if not links:
+        return ""
+    lead = (
+        "1 link leads to an address with an ID"
+        if len(links) == 1
+        else (f"{len(links):,} links lead to addresses with IDs")
+    )
+    return (
+        f"{lead} ({links[0]:.120}), but only what cells show is read: if these are IDs of PG:AI,"
+        " put them into a column of their own."
+    )
 
 
 def shown_ranges(

@@ -25,6 +25,7 @@ from xml.parsers import expat
 from batchrun.errors import InputError
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.sheets import (
+    HOLDS_ID,
     LAST_COLUMN,
     LAST_ROW,
     NumberFormats,
@@ -75,6 +76,7 @@ _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _DIMENSION = re.compile(rb"<dimension\s[^<>]*/>")
+_LINK = re.compile(rb"HYPERLINK\([^<]{0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE)
 _NEGATIVE = re.compile(rb"v(?=[\s>])[^<>]*+>\s*+(?:-|<!)")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
@@ -233,16 +235,29 @@ def copy_sheet(
         InputError: The sheet is damaged or malicious.
     """
     _refuse_made_up_count(archive, parts)
+    links = _links(archive, sheet)
     if not parsed and not parts.zeros:
         with suppress(_UnusualError):
-            traits = Traits()
+            traits = Traits(links=links)
             blocks = _searched(archive, sheet, traits, has_dates=bool(parts.dates))
             _write_copy(archive, parts, blocks)
             return traits
     rewriter = _Rewriter(archive, parts)
+    rewriter.traits.links = links
     _write_copy(archive, parts, rewriter.blocks(sheet))
     refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
     return rewriter.traits
+
+
+def _links(archive: Archive, sheet: Sheet) -> list[str]:
+    """Return the addresses with IDs that cells of a sheet lead to."""
+    folder, name = posixpath.split(sheet.part)
+    relations = posixpath.join(folder, "_rels", f"{name}.rels")
+    if relations not in archive.parts:
+        return []
+    targets = (each.get("Target", "") for _, each in
+               _elements(archive, relations, {"Relationship"}))  # fmt: skip
+    return list(filter(HOLDS_ID.search, targets))
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -344,6 +359,8 @@ def _searched(
         marked = _is_marked(text)
         if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
             raise _UnusualError
+        if b"HYPERLINK(" in text:
+            traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(text)]
         yield _record_details(text, traits) if marked else text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows
 
@@ -544,6 +561,9 @@ class _Rewriter:
             with suppress(ValueError):
                 number = float(value)
                 self._numbers.add(row, column, _whole_number(attributes.get("s", "")), number)
+        formula = "".join(self._texts.get("f", ()))
+        if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
+            self.traits.links.append(formula)
         if "f" in self._texts and not value and kind != "str":
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:

@@ -101,6 +101,10 @@ def encodings() -> Iterator[Case]:
         [2],
         options={"quoting": "literal"},
     )
+    several = csv([["Company ID", "Name"], *([each, '"ACME" AND SONS'] for each in (A, B, C))])
+    yield Case("quote-stray-in-each-row.csv", several.encode(), error="There are 3 such lines.")
+    escaped = csv([["Company ID", "Name"], [A, r'"The \"Best\" Co"'], [B, '"Bay"']])
+    yield Case("quote-mysql-escapes.csv", escaped.encode(), error=r"written as \", as MySQL does")
     spaced = csv([['"Company ID"', '"Name"'], [f'"{A}"', '"Acme, Inc"']], ", ")
     wanted = [["Company ID", "Name"], [A, "Acme, Inc"]]
     yield Case("quote-after-a-space.csv", spaced.encode(), wanted, [2])
@@ -148,6 +152,24 @@ def dialects() -> Iterator[Case]:
     yield Case("delimiter-declared-after-bom.csv", bom, PLAIN, [3, 4])
     decimals = [["Company ID", "Umsatz, netto", "Ort"], [A, "1.250,50", "Köln"], [B, "7,5", "Ulm"]]
     yield Case("delimiter-decimal-comma.csv", csv(decimals, ";").encode(), decimals, [2, 3])
+    for name, inside, delimiter in (
+        ("semicolons", "; ", ","), ("commas", ", ", ";"), ("commas-in-tabs", ", ", "\t"),
+        ("bars", "| ", ","),
+    ):  # fmt: skip
+        both = [
+            ["Company ID", f"Name{inside}City"],
+            [A, f"Acme{inside}Ulm"],
+            [B, f"Bay{inside}Bonn"],
+        ]
+        content = csv(both, delimiter).encode()
+        yield Case(f"delimiter-{name}-in-header-and-values.csv", content, both, [2, 3])
+    caret = csv(PLAIN, "^").encode()
+    for given in ("^", "semicolon"):
+        content = caret if given == "^" else csv(PLAIN, ";").encode()
+        name = "odd" if given == "^" else given
+        yield Case(
+            f"delimiter-{name}-said.csv", content, PLAIN, [2, 3], options={"delimiter": given}
+        )
     single = [["Company ID"], [A], [B]]
     yield Case("single-column.csv", csv(single).encode(), single, [2, 3])
     yield Case("single-column-no-newline.csv", csv(single).strip().encode(), single, [2, 3])
