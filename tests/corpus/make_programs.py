@@ -249,8 +249,8 @@ def oddities() -> Iterator[Case]:
             f"height-0{name}.xlsx", pack(xlsx_parts(flat)), TABLE[:2], [2],
             ["1 row is hidden and left out"], options={"visible_only": True},
         )  # fmt: skip
-    flat = XML_2003.replace('<Row ss:Hidden="1"', '<Row ss:Height="0"').encode()
-    yield Case("height-0.xls", flat, READ_2003[:2], [3], None, options={"visible_only": True})
+    low = XML_2003.replace('<Row ss:Hidden="1"', '<Row ss:Height="0"').encode()
+    yield Case("height-0.xls", low, READ_2003[:2], [3], None, options={"visible_only": True})
     text = "".join(",".join(row) + "\r\n" for row in TABLE)
     for name, end in (
         ("", "\x1a"),
@@ -259,12 +259,12 @@ def oddities() -> Iterator[Case]:
     ):
         yield Case(f"ctrl-z{name}.csv", (text + end).encode(), TABLE, [2, 3])
     one, two, three = text.splitlines(keepends=True)
-    for name, content in (
+    for name, marked in (
         ("before-a-row", f"{one}{two}\ufeff{three}"),
         ("before-each-row", f"{one}\ufeff{two}\ufeff{three}"),
     ):
         yield Case(
-            f"marks-{name}.csv", content.encode(), TABLE, [2, 3], ["inside the file left out"]
+            f"marks-{name}.csv", marked.encode(), TABLE, [2, 3], ["inside the file left out"]
         )
 
 

@@ -101,8 +101,8 @@ def encodings() -> Iterator[Case]:
         [2],
         options={"quoting": "literal"},
     )
-    several = csv([["Company ID", "Name"], *([each, '"ACME" AND SONS'] for each in (A, B, C))])
-    yield Case("quote-stray-in-each-row.csv", several.encode(), error="There are 3 such lines.")
+    strays = csv([["Company ID", "Name"], *([each, '"ACME" AND SONS'] for each in (A, B, C))])
+    yield Case("quote-stray-in-each-row.csv", strays.encode(), error="There are 3 such lines.")
     escaped = csv([["Company ID", "Name"], [A, r'"The \"Best\" Co"'], [B, '"Bay"']])
     yield Case("quote-mysql-escapes.csv", escaped.encode(), error=r"written as \", as MySQL does")
     spaced = csv([['"Company ID"', '"Name"'], [f'"{A}"', '"Acme, Inc"']], ", ")
