@@ -26,7 +26,25 @@ AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 MIXED_SHARE = 0.25
 """In a multibyte encoding, a ratio of UTF-8 lines to others below this counts as chance."""
 
-_NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman", "utf-16-le": "UTF-16-LE"}
+_LETTERS = {
+    "Arabic": ("cp1256",),
+    "Baltic": ("cp1257",),
+    "Central European": ("cp1250", "iso8859-2"),
+    "Chinese": ("gb18030", "big5"),
+    "Cyrillic": ("cp1251", "koi8-r", "koi8-u", "iso8859-5", "cp866", "mac-cyrillic"),
+    "Greek": ("cp1253", "iso8859-7"),
+    "Hebrew": ("cp1255",),
+    "Japanese": ("cp932", "euc_jp"),
+    "Korean": ("cp949",),
+    "Thai": ("cp874",),
+    "Turkish": ("cp1254", "iso8859-9"),
+    "Vietnamese": ("cp1258",),
+    "Western European": ("cp437", "cp850", "iso8859-15"),
+}
+_NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman"} | {
+    name: f"{letters} ({name})" for letters, names in _LETTERS.items() for name in names
+}
+"""What an encoding is called for people, with its name for ``--encoding``."""
 _PREFERRED = {"iso8859-1": "cp1252", "mac-latin2": "mac_roman", "mac-roman": "mac_roman"}
 """Encodings to use instead of the detected one. cp1252 is ISO 8859-1 with printable characters in
 place of control characters. chardet mistakes short French and Spanish texts from old Macs for

@@ -143,7 +143,24 @@ def given_back() -> Iterator[Case]:
         yield Case(f"own-column-{name}.csv", text(*rows), rows, [2, 3], check=["2 to trigger"])
 
 
+def settled() -> Iterator[Case]:
+    """Guesses that options settle; those of how a file is read have cases of their own."""
+    ref = [["Ref", "Name"], [A, "Acme"], [B, "Bay"]]
+    groups = [["Company", "", "Contact", ""], ["ID", "Name", "ID", "Name"], [A, "Acme", C, "Ann"]]
+    odd = [["Company ID", "Name"], [A.replace("a", "x"), "Acme"]]
+    for name, rows, flags, said in (
+        ("by-name", ref, ["--company-column", "Ref"], "company ID from column 'Ref'"),
+        ("as-contacts", ref, ["--contact-column", "ref"], "contact ID from column 'Ref'"),
+        ("by-number", groups, ["--company-column", "1", "--contact-column", "3"],
+         "company ID from column 'ID' (column 1), contact ID from column 'ID' (column 3)"),
+        ("lenient", odd, ["--lenient-ids"], "1 UUID"),
+    ):  # fmt: skip
+        table = groups[1:] if rows is groups else rows
+        yield Case(f"settled-{name}.csv", text(*rows), table, None, None, flags=flags,
+                   check=[said, "0 invalid"])  # fmt: skip
+
+
 if __name__ == "__main__":
-    for make in (crm_ids, contacts, zeros, given_back):
+    for make in (crm_ids, contacts, zeros, given_back, settled):
         for each in make():
             each.write()
