@@ -20,6 +20,7 @@ from batchrun.cli.messages import (
     counts,
     counts_in_short,
     more_files,
+    next_lines,
     opens_words,
     summary_json,
     unknown_to_results,
@@ -238,11 +239,7 @@ def _lines_of(status: BatchStatus) -> list[str]:
         lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
     if summary.output:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
-    if summary.unfinished and not status.working:
-        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
-    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
-    return lines
+    return lines if summary.unfinished and status.working else [*lines, *next_lines(summary)]
 
 
 def list_batches(
