@@ -46,6 +46,13 @@ def crm_ids() -> Iterator[Case]:
         check=["no column holds UUIDs. Other IDs are in: Account ID (column 1: 2 Salesforce IDs",
                "add the CRM field that holds the PG:AI ID"],
     )  # fmt: skip
+    report = [[*only[0], "City"], [*only[1], "Ulm"], [*only[2], "Bonn"]]
+    lines = ["Accounts by owner", "", *(";".join(row) for row in report)]
+    yield Case(
+        "ids-of-the-crm-below-a-title.csv", "\n".join(lines).encode(), report, [4, 5],
+        ["1 line above the header set aside"],
+        check=["Other IDs are in: Account ID (column 1: 2 Salesforce IDs"],
+    )  # fmt: skip
     dashes = "\u2010\u2011\u2012\u2013\u2014\u2212"
     for name, cells in (
         ("dashes", [A.replace("-", dash) for dash in dashes]),
