@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -42,46 +43,28 @@ Name = Annotated[
 ]
 
 
-SETUP_PANEL = "Set up and check"
-
-
 def add_config_commands(app: typer.Typer) -> None:
     """Add the commands for keys, settings and the service."""
-    add_command(
-        app, doctor, "batchrun doctor", "batchrun doctor --profile north", panel=SETUP_PANEL
-    )
-    add_command(
-        app,
+    add = partial(add_command, app, panel="Set up and check")
+    add(doctor, "batchrun doctor", "batchrun doctor --profile north")
+    add(
         login,
         "batchrun login",
         "batchrun login --profile north  # a second key",
         "pass show pgai | batchrun login  # from standard input",
-        panel=SETUP_PANEL,
     )
-    add_command(
-        app, logout, "batchrun logout", "batchrun logout --profile north", panel=SETUP_PANEL
-    )
-    add_command(
-        app,
-        workflows,
-        "batchrun workflows",
-        "batchrun workflows --json  # for scripts",
-        panel=SETUP_PANEL,
-    )
-    add_command(
-        app,
+    add(logout, "batchrun logout", "batchrun logout --profile north")
+    add(workflows, "batchrun workflows", "batchrun workflows --json  # for scripts")
+    add(
         show_configuration,
         "batchrun config",
         "batchrun config accounts.xlsx  # with the batchrun.toml beside it",
-        panel=SETUP_PANEL,
         name="config",
     )
-    add_command(
-        app,
+    add(
         sandbox,
         "batchrun sandbox --speed 60  # a minute passes in a second",
         "batchrun sandbox --fail 0.1  # a tenth of the executions fail",
-        panel=SETUP_PANEL,
     )
 
 

@@ -191,7 +191,6 @@ def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
 
 
 DEMO_WORKFLOW = "Account Research"
-RUN_PANEL = "Run a list"
 
 All: TypeAlias = Annotated[
     bool,
@@ -211,51 +210,33 @@ DryRun: TypeAlias = Annotated[
 
 def add_run_commands(app: typer.Typer) -> None:
     """Add the commands that run batches."""
-    add_command(
-        app,
-        web,
-        "batchrun web",
-        "batchrun web --sandbox  # practice without a key",
-        panel=RUN_PANEL,
-    )
-    add_command(
-        app,
-        demo,
-        "batchrun demo  # writes batchrun-demo.results.xlsx in this folder",
-        panel=RUN_PANEL,
-    )
-    add_command(
-        app,
+    add = partial(add_command, app, panel="Run a list")
+    add(web, "batchrun web", "batchrun web --sandbox  # practice without a key")
+    add(demo, "batchrun demo  # writes batchrun-demo.results.xlsx in this folder")
+    add(
         with_option_groups(check),
         'batchrun check accounts.xlsx -w "Account Research"',
         'batchrun check contacts.csv -w "Contact Research" --sandbox  # no key needed',
         "cat accounts.csv | batchrun check - --json",
-        panel=RUN_PANEL,
     )
-    add_command(
-        app,
+    add(
         with_option_groups(run),
         'batchrun run accounts.xlsx -w "Account Research" --limit 5  # try five rows first',
         'batchrun run accounts.xlsx -w "Account Research" --param-column focus=Focus',
         "batchrun run accounts.results.xlsx  # send rows marked under 'run again'",
-        panel=RUN_PANEL,
     )
-    add_command(
-        app,
+    add(
         with_option_groups(resume),
         "batchrun resume  # the newest batch",
         "batchrun resume 1124-acc --limit 100 --wait",
         "batchrun resume --all --quiet  # a line for a scheduler",
-        panel=RUN_PANEL,
     )
-    add_command(
-        app,
+    add(
         work,
         "batchrun work  # every open batch of your key, until you stop it",
         "batchrun work 1124-acc --until-done",
-        panel=RUN_PANEL,
     )
-    add_command(app, stop, "batchrun stop 1124-acc  # on all machines", panel=RUN_PANEL)
+    add(stop, "batchrun stop 1124-acc  # on all machines")
 
 
 def check(
