@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
@@ -22,7 +22,6 @@ from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
     Again,
     AsJson,
-    BaseUrl,
     Batch,
     ColumnOptions,
     Daily,
@@ -39,7 +38,6 @@ from batchrun.cli.options import (
     Rate,
     ReportOptions,
     Reuse,
-    Sandbox,
     SaveOptions,
     ServiceOptions,
     Workflow,
@@ -247,9 +245,7 @@ def check(
     reuse: Reuse = None,
     rate: Rate = None,
     daily: Daily = None,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    use_sandbox: Sandbox = False,
+    service: ServiceOptions,
     details: Annotated[
         bool, typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST)
     ] = False,
@@ -262,11 +258,11 @@ def check(
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
-    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
+    given = settings_of(service) | {"rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = configuration_beside(path)
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
-        with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
+        with settings_or_sandbox(**given, configuration=files) as settings:
             print_configuration(files, settings)
             if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
                 _show_marked(marked, as_json=as_json)
