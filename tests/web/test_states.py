@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -26,6 +25,7 @@ from batchrun.sandbox import SandboxSettings, write_demo_list
 from batchrun.web.lists import Lists
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
+from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
 from tests.web.conftest import opened, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
@@ -54,7 +54,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
 
 
 @contextmanager
-def started(site: Site, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(site: Site, folder: Path) -> Iterator[tuple[Popen, str]]:
     """`batchrun web` as a process of its own, with the service of a site behind it."""
     settings = site.workspace.settings
     environment = {
@@ -64,8 +64,8 @@ def started(site: Site, folder: Path) -> Iterator[tuple[subprocess.Popen[str], s
         "BATCHRUN_SPEED": str(settings.speed),
         "BATCHRUN_JOURNAL": str(folder / "own.db"),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "batchrun", "web", "--no-browser"],
+    process = Popen(
+        [*COMMAND, "web", "--no-browser"],
         env=environment,
         cwd=folder,
         stdout=subprocess.PIPE,
