@@ -80,7 +80,7 @@ class Phase(StrEnum):
 class Figures:
     """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet.
 
-    ``trial`` is how many jobs are tried now, 0 for all; ``before`` are the rows that had ended then.
+    ``trial`` is how many jobs are tried now, 0 for all; ``before`` had ended by then.
     """
 
     rows: int
