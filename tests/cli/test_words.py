@@ -203,6 +203,18 @@ def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
     assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
 
 
+def test_a_workbook_that_could_not_be_laid_out_is_not_said_to_be_open(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a fault of the test")
+
+    batchrun.monkeypatch.setattr("batchrun.workbook.page.cell_xml", fail)
+    said = batchrun(*RUN, "--yes").stdout
+    assert "Note:      accounts.results.xlsx could not be laid out" in said
+    assert said.splitlines()[-1] == f"Workbook:  {batchrun.folder / 'accounts.results.jsonl'}"
+
+
 def test_a_batch_resumed_in_another_folder_writes_the_same_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
