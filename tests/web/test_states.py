@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from playwright.sync_api import expect
 
 import batchrun
 from batchrun.sandbox import SandboxSettings, write_demo_list
-from batchrun.web.lists import Choices, Lists
+from batchrun.web.lists import Lists
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
 from tests.preloaded import COMMAND, Popen
@@ -354,7 +355,7 @@ def test_a_list_deleted_while_it_is_checked_stays_deleted(tmp_path: Path) -> Non
     saved = lists.add(path)
     lists.delete(saved.id)
 
-    lists.choose(saved, Choices(workflow="wf"))  # as the check does at its end
+    lists.choose(saved, replace(saved.request, workflow="wf"))  # as the check does at its end
 
     assert lists.all() == []
     assert not path.exists()
@@ -485,7 +486,7 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
             path = workspace.lists.new_path("list.csv")
             write_demo_list(path)
             saved = workspace.lists.add(path)
-            workspace.lists.choose(saved, Choices(workflow="wf_account_research"))
+            workspace.lists.choose(saved, replace(saved.request, workflow="wf_account_research"))
         (saved,) = workspace.lists.all()
         checked = checked_list(workspace, saved)
         if not start:
