@@ -124,14 +124,10 @@ def plan_lines(
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     header = f", header in line {source.header_line}" if source.header_line else ""
-    columns = [
-        f"{role.name.lower()} ID from column {plan.table.header[at] or at + 1!r}"
-        for role, at in plan.roles.items()
-    ]
     lines = [
         UnbrokenLine(f"List:      {source.name}{sheet}{header}"),
         *(f"           {notice}" for notice in source.notices),
-        f"Columns:   {', '.join(columns)}",
+        f"Columns:   {plan.columns_line()}",
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]
