@@ -210,7 +210,7 @@ def trim(page: Path, target: Path) -> None:
         picture = image.convert("RGB")
         white = Image.new("RGB", picture.size, "white")
         box = ImageChops.difference(picture, white).getbbox()
-        picture.crop(box).quantize(128).save(target, optimize=True)
+        picture.crop(box).quantize(256).save(target, optimize=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell, ResultRow
     from batchrun.workbook.flatten import Flat, Path
-    from batchrun.workbook.layout import Layout
+    from batchrun.workbook.layout import Layout, ResultColumn
 
 NEW, CHANGED, SAME = "new", "changed", "same"
+NO_EARLIER = "new: no earlier result"
 COLUMN = "changed"
 """The column of Results that says whether a row is new, changed, or the same."""
 
+LARGEST = 3
+"""Rises and falls of the main number to keep."""
 FEW = 3
 """Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
@@ -88,13 +92,20 @@ class Comparison:
     Args:
         results: The batch, including the earlier results.
         layout: Its columns.
+        main: The column of the main number; ``None`` if there is none.
 
     Attributes:
         volatile: Fields left out because they differ in every row.
+        marks_counted: How many rows are new, changed, and the same.
+        fields: How many rows have changed in a field.
+        largest: The largest rises of the main number, then its largest falls; each the change and
+            its amount.
     """
 
-    def __init__(self, results: BatchResults, layout: Layout) -> None:
-        self._results, self._layout = results, layout
+    def __init__(
+        self, results: BatchResults, layout: Layout, main: ResultColumn | None = None
+    ) -> None:
+        self._results, self._layout, self._main = results, layout, main
         self._columns = {column.path: column for column in layout.results}
         pairs, compared = 0, {path: _Compared() for path in self._columns}
         for _, now, before, _ in self._pairs():
@@ -108,6 +119,26 @@ class Comparison:
             for path, seen in compared.items()
             if 0 < seen.rows == seen.differing and self._may_be_volatile(path, seen, pairs)
         )
+        self.marks_counted = Counter(filter(None, self.marks()))
+        self.fields: Counter[str] = Counter()
+        self.largest: list[tuple[Change, float]] = []
+        for change in self.changes():
+            self.fields[change.field] += 1
+            if main is not None and change.path == main.path:
+                self._see_amount(change)
+
+    def _see_amount(self, change: Change) -> None:
+        before, now = change.before, change.now
+        if not (isinstance(before, (int, float)) and isinstance(now, (int, float))):
+            return
+        if any(
+            (each.name, each.before, each.now) == (change.name, before, now)
+            for each, _ in self.largest
+        ):
+            return  # a duplicate row of the list
+        ranked = sorted([*self.largest, (change, now - before)], key=lambda each: -each[1])
+        rises = [each for each in ranked if each[1] > 0][:LARGEST]
+        self.largest = rises + [each for each in ranked if each[1] < 0][-LARGEST:]
 
     def _may_be_volatile(self, path: Path, seen: _Compared, pairs: int) -> bool:
         """Whether to ignore a field that differs in all rows; scores and amounts always matter."""
@@ -117,6 +148,15 @@ class Comparison:
         if is_quantity(path, column.survey) or (column.moments is None and seen.repeats):
             return False
         return seen.rows >= FEW and 2 * seen.rows >= pairs
+
+    def new(self) -> Iterator[Change]:
+        """Yield a change for each row without an earlier result, with its main number."""
+        path, title = ((), "result") if self._main is None else (self._main.path, self._main.title)
+        for number, (row, mark) in enumerate(zip(self._results.rows, self.marks(), strict=True)):
+            if mark is NEW:
+                now = self._value(path, self._layout.flat(row.result)) if path else None
+                name = name_of(row.row.cells, self._layout.names)
+                yield Change(number, row.row.line, name, path, title, NO_EARLIER, now, None)
 
     def changes(self) -> Iterator[Change]:
         """Yield each change, row by row."""
@@ -159,7 +199,9 @@ class Comparison:
         if was == value:
             return None
         lists = any(path in flat.items or path in flat.listed for flat in (before, now))
-        return None if _gist(was, lists) == _gist(value, lists) else (was, value)
+        if _gist(was, lists) == _gist(value, lists):
+            return None
+        return (_news_first(was, value), _news_first(value, was)) if lists else (was, value)
 
     def _value(self, path: Path, flat: Flat) -> Cell:
         """Return a value to compare and show; for a list of objects, the names of its items."""
@@ -169,6 +211,14 @@ class Comparison:
         column = self._columns[path]
         value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
+
+
+def _news_first(items: Cell, others: Cell) -> Cell:
+    """Return a list's items, one per line, those that the other list lacks first."""
+    if not isinstance(items, str) or not isinstance(others, str):
+        return items
+    known = set(others.split("\n"))
+    return "\n".join(sorted(items.split("\n"), key=known.__contains__))
 
 
 def _gist(value: Cell, is_list: bool) -> str | None:
