@@ -197,10 +197,6 @@ class Table:
         """One row; 0 is the first."""
         return Row(int(self.lines[number]), tuple(column[number] for column in self.cells))
 
-    def column(self, name: str) -> int:
-        """Position of the only column with this exact name; ``ValueError`` when there is none."""
-        return self.header.index(name)
-
 
 @dataclass(frozen=True, slots=True)
 class Workflow:

@@ -147,24 +147,22 @@ def end(
             shown: BatchrunError = usage_error(
                 error.format_message(), f"batchrun {command}".strip(), others
             )
-        case BatchrunError():
-            shown = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
             shown = StoppedError("Stopped before anything was started.")
         case _:
-            return _unexpected(error, typed, command, unseen)
+            shown = _explained(error, typed)
     match shown:
         case NotConfirmedError():
-            print_text(
-                str(shown), err=not sys.stdout.isatty()
-            )  # captured standard output must contain only a path or JSON
+            # captured standard output must contain only a path or JSON
+            print_text(str(shown), err=not sys.stdout.isatty())
         case StoppedError():
             print_text(str(shown), err=True)
         case _:
             print_text(f"Error: {shown}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
-    _print_error_json(shown, typed)
+    if "--json" in typed:
+        print_exact(json.dumps({"error": _as_json(shown, shown.exit_code)}))
     return shown.exit_code
 
 
@@ -179,7 +177,7 @@ def report_batch_error(
         typed: The arguments after ``batchrun``.
         unseen: Messages that were not shown.
     """
-    shown = error if isinstance(error, BatchrunError) else _unexpected_error(error, typed)
+    shown = _explained(error, typed)
     match shown:
         case StoppedError():
             print_text(str(shown), err=True)
@@ -201,25 +199,12 @@ def print_batch_error_json(
         print_exact(json.dumps(ended))
 
 
-def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """Add a hint about the sandbox to an error that says there is no batch."""
+def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    """Return an error as it is shown: one of ours, or what explains another."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
         error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
-    return error
-
-
-def _unexpected(
-    error: BaseException, typed: Sequence[str], command: str, unseen: HiddenMessages
-) -> int:
-    shown = _unexpected_error(error, typed)
-    print_text(f"Error: {shown}", err=True)
-    if _debugging(typed):
-        _point_to_file(error, typed, command, unseen)
-    _print_error_json(shown, typed)
-    return shown.exit_code
-
-
-def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    if isinstance(error, BatchrunError):
+        return error
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
         return UsageError("The folder you are in no longer exists.", "Go to another: cd ~")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -229,8 +214,9 @@ def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunErr
         path = one_line(str(error.filename), 60)
         return UsageError(f"The path {path} is longer than this system allows.", "Shorten it.")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
+    said = " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
     return BatchrunError(
-        f"batchrun failed unexpectedly ({_in_words(error)}).",
+        f"batchrun failed unexpectedly ({said}).",
         f"What was triggered is in the journal: batchrun resume continues.{more}",
     )
 
@@ -241,11 +227,6 @@ def _is_in_a_folder() -> bool:
     except OSError:
         return False
     return True
-
-
-def _in_words(error: BaseException) -> str:
-    """Return an error on one line, without secrets."""
-    return " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
 
 
 def _debugging(typed: Sequence[str]) -> bool:
@@ -261,12 +242,6 @@ def _point_to_file(
         print_text(f"Details:   could not be written ({type(problem).__name__})", err=True)
         return
     print_text(UnbrokenLine(f"Details:   {path}"), err=True)
-
-
-def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:
-    """Print one JSON document for the error, if ``--json`` is given."""
-    if "--json" in typed:
-        print_exact(json.dumps({"error": _as_json(error, error.exit_code)}))
 
 
 def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:

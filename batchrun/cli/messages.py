@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from statistics import median
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
@@ -18,26 +21,34 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
     repeats_options,
+    wrapped,
 )
 from batchrun.errors import BatchrunError, ExitCode
+from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, duration, one_line, plural
+from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
+    from batchrun.model import ResultRow
     from batchrun.plan import Plan
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
 
+    PilotResult: TypeAlias = tuple[str, ResultRow, list[tuple[str, str]]]
 
 REASONS_SHOWN = 5
 LINES_NAMED = 5
+ROWS_SHOWN = 5
+LINES_PER_FIELD = 4
+NAME_WIDTH = 18
+COLUMNS_NAMED = 5
 EXAMPLE_WIDTH = 40
 BATCHES_SHOWN = 3
 
@@ -281,9 +292,6 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
     }
 
 
-CREDITS_NAMED = 5
-
-
 def clock_words(moment: datetime, now: datetime) -> str:
     """Return a moment in local time: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``.
 
@@ -403,74 +411,107 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
         return "not shown to this key (it lacks the scope org_settings:read)"
     if credits_left.remaining is None:
         return ""
-    words = f"{_amounts(credits_left.remaining)} left"
+    words = f"{credit_amounts(credits_left.remaining)} left"
     if jobs:
         each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
         words += f"; {each} costs credits"
     return words
 
 
-def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
-    """Return the credits spent, by name; ``None`` if that is unknown.
-
-    Credits that others spent in the meantime are included. Credits bought in the meantime are not
-    taken into account.
-    """
-    if before is None or after is None or before.remaining is None or after.remaining is None:
-        return None
-    both = before.remaining.keys() & after.remaining.keys()
-    gone = {name: before.remaining[name] - after.remaining[name] for name in sorted(both)}
-    return {name: number for name, number in gone.items() if number > 0}
+# the first results
 
 
-def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
-    """Return what jobs cost in credits; ``""`` if that is unknown."""
-    if gone is None or not jobs:
-        return ""
-    if not gone:
-        return "no credits"
-    each = {name: number / jobs for name, number in gone.items()}
-    return f"{_amounts(gone)} ({_amounts(each, bare=True)} a job)"
-
-
-def rest_words(
-    gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
-) -> str:
-    """Return what the other jobs cost in credits at the same rate; ``""`` if that is unknown.
+def pilot_lines(
+    report: Report,
+    rows: Sequence[ResultRow],
+    shown: Sequence[PilotResult],
+    before: Credits | None,
+    width: int,
+    now: datetime,
+    *,
+    speed: float = 1.0,
+    mark: str = "…",
+) -> list[str]:
+    """Return a pilot's results, their cost, and the estimated cost of the other jobs.
 
     Args:
-        gone: The cost of the jobs that were sent.
-        sent: How many jobs were sent.
-        rest: How many jobs are left.
-        after: The credits left now.
+        report: The report of the pilot.
+        rows: Its rows.
+        shown: Their results, one for each execution: name of the row, row, fields.
+        before: The credits before the pilot.
+        width: Columns of the terminal.
+        now: The present moment, aware.
+        speed: Simulated seconds per real second, for a sandbox.
+        mark: The mark for shortened text.
     """
-    if not gone or not sent or after is None or after.remaining is None:
-        return ""
-    wanted = {name: number / sent * rest for name, number in gone.items()}
-    left = {name: after.remaining[name] for name in wanted}
-    short = any(wanted[name] > left[name] for name in wanted)
-    return (
-        f"about {_amounts(wanted)}, {'and only ' if short else ''}{_amounts(left, bare=True)} left"
+    jobs = len(report.sent)
+    outcomes = Counter(row.outcome for row in rows)
+    counted = ", ".join(f"{outcomes[one]:,} {one}" for one in Outcome if outcomes[one])
+    lines = ["", *_results(shown, len(rows), width, mark)]
+    lines.append(f"Pilot:     {plural(jobs, 'job')}; rows: {counted}")
+    gone = credits_spent(before, report.credits)
+    cost = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
+    seconds = [row.seconds for row in rows if row.seconds is not None]
+    if seconds:
+        cost.append(f"{duration(median(seconds) / speed)} an execution")
+    cost.append(spent_words(gone, jobs))
+    lines.append(f"It cost:   {', '.join(filter(None, cost))}")
+    if report.rest is not None:
+        rest = [
+            f"{plural(report.to_trigger, 'job')}: about {plural(report.rest.requests, 'request')}",
+            duration(report.rest.seconds / speed),
+            f"done at {clock_after(report.rest.seconds, now, speed)}",
+            rest_words(gone, jobs, report.to_trigger, report.credits),
+        ]
+        lines.append(f"The rest:  {', '.join(filter(None, rest))}")
+    return lines
+
+
+def with_its_rest(pilot: Report, rest: Report) -> Report:
+    """Combine the reports of a pilot and of its rest: the effort and cost of both."""
+    estimate = replace(
+        rest.estimate,
+        requests=pilot.estimate.requests + rest.estimate.requests,
+        seconds=pilot.estimate.seconds + rest.estimate.seconds,
+    )
+    return replace(
+        rest,
+        estimate=estimate,
+        requests=pilot.requests + rest.requests,
+        seconds=pilot.seconds + rest.seconds,
+        quota_seconds=pilot.quota_seconds + rest.quota_seconds,
     )
 
 
-def _amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:
-    """Return credits with their names; a single kind of credits needs no name."""
-    if len(amounts) == 1:
-        number = next(iter(amounts.values()))
-        if bare:
-            return _amount(number)
-        return f"{_amount(number)} {'credit' if number == 1 else 'credits'}"
-    named = [f"{name} {_amount(number)}" for name, number in list(amounts.items())[:CREDITS_NAMED]]
-    more = [f"and {len(amounts) - CREDITS_NAMED} more"] if len(amounts) > CREDITS_NAMED else []
-    return ", ".join(named + more) + ("" if bare else " credits")
+def _results(shown: Sequence[PilotResult], rows: int, width: int, mark: str) -> list[str]:
+    """Return the first rows, each with its fields below it."""
+    lines = []
+    for name, row, fields in shown[:ROWS_SHOWN]:
+        lines.append(one_line(f"{name}: {row.outcome}", width, mark))
+        reason = [("Reason", row.message)] if row.message else []  # why it has no result
+        for title, text in [*reason, *fields]:
+            lines += _field(title, text, width, mark)
+        lines.append("")
+    hidden = rows - len(shown[:ROWS_SHOWN])
+    if hidden > 0:
+        lines += [f"… and {plural(hidden, 'more row')} in the workbook", ""]
+    return lines
 
 
-def _amount(number: float) -> str:
-    return f"{number:,.2f}".rstrip("0").rstrip(".")
-
-
-NAMED = 5
+def _field(name: str, text: str, width: int, mark: str) -> list[str]:
+    """Return a name and its text, wrapped beside it; a long text is cut after some lines."""
+    label = "  " + one_line(name, NAME_WIDTH, mark)
+    label += " " * (NAME_WIDTH + 4 - columns_of(label))
+    room = max(width - len(label), 20)
+    lines = [
+        line
+        for paragraph in text.split("\n")
+        for line in wrapped(one_line(paragraph, room * LINES_PER_FIELD, mark), room, 0).split("\n")
+    ]
+    if len(lines) > LINES_PER_FIELD:
+        last = one_line(lines[LINES_PER_FIELD - 1], room - 2, mark).removesuffix(mark)
+        lines = [*lines[: LINES_PER_FIELD - 1], f"{last} {mark}"]
+    return [(label if not at else " " * len(label)) + line for at, line in enumerate(lines)]
 
 
 def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
@@ -487,8 +528,9 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
 
 def _of_the_list(own: Sequence[str]) -> str:
     are = "is a column" if len(own) == 1 else "are columns"
+    named = ", ".join(own[:COLUMNS_NAMED])
     return (
-        f"{', '.join(own[:NAMED])} {are} of the list, which are always written as they are; "
+        f"{named} {are} of the list, which are always written as they are; "
         "--columns and --rename are for the columns of the results"
     )
 
@@ -507,7 +549,7 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
     lines = []
     if own := [one.name for one in found if one.of_list]:
         lines.append(f"Note:      {_of_the_list(own)}")
-    for one in [each for each in found if not each.of_list][:NAMED]:
+    for one in [each for each in found if not each.of_list][:COLUMNS_NAMED]:
         meant = f" Did you mean {one.close}?" if one.close else ""
         lines.append(f"Note:      No result has {one.name}.{meant}")
     return lines

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from batchrun.cli import messages
-from batchrun.cli.messages import end, notice_of, notice_of_error, unknown_to_results
+from batchrun.cli.messages import (
+    end,
+    notice_of,
+    notice_of_error,
+    pilot_lines,
+    unknown_to_results,
+    with_its_rest,
+)
 from batchrun.cli.notifications import notify, words_of
 from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import (
@@ -185,7 +192,6 @@ class _BatchDisplay:
     def run_rest(self, report: Report, output: Path | None, form: Form | None) -> Report:
         """Run the jobs after a pilot; return the report of both."""
         from batchrun import aio
-        from batchrun.cli.pilot import with_its_rest
 
         shown = self.shown | {"output": output, "form": form, "only": self.control.only}
         batch_id = report.summary.batch_id
@@ -195,7 +201,6 @@ class _BatchDisplay:
     def confirm_rest(self, report: Report, before: Credits | None = None) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
-        from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
         from batchrun.workbook.readable import pilot_results
 

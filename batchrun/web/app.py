@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 import batchrun
 from batchrun import Crm, Form, Outcome
 from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageError
+from batchrun.estimate import credit_amounts
 from batchrun.model import RETRIED_BY_ITSELF, Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
@@ -174,6 +175,7 @@ class _Pages:
         }
         self._templates.globals |= {
             "plural": plural,
+            "credit_amounts": credit_amounts,
             "secret": session.page_secret,
             "workspace": workspace,
             "version": batchrun.__version__,

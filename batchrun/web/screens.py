@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.batch.pipeline import note_of
-from batchrun.estimate import REQUESTS_PER_JOB
+from batchrun.estimate import REQUESTS_PER_JOB, credits_spent, rest_words, spent_words
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
@@ -30,7 +30,7 @@ from batchrun.workbook.reasons import Reasons, remedy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from batchrun import BatchSummary, Credits, Settings
+    from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
@@ -655,37 +655,13 @@ def retry_words(rows: int) -> str:
 # credits and reasons for stopping
 
 
-def credits_words(left: Credits | None) -> str:
-    """Return the credits left, in words; ``""`` if not known."""
-    if left is None or not left.remaining:
-        return ""
-    if len(left.remaining) == 1:
-        return f"{next(iter(left.remaining.values())):,.0f}"
-    return ", ".join(f"{number:,.0f} {visible(name)}" for name, number in left.remaining.items())
-
-
-def spent_words(run: BatchRun) -> str:
-    """Return the credits that a pilot used, in words; ``""`` if not known."""
-    spent = _spent(run)
-    return "" if spent is None else f"{spent:,.0f} {'credit' if spent == 1 else 'credits'}"
-
-
-def rest_credits(run: BatchRun) -> str:
-    """Return the credits that the remaining rows need at the pilot's rate; ``""`` if not known."""
-    spent, report = _spent(run), run.report
-    if not spent or report is None or not report.sent:
-        return ""
-    return f"about {spent / len(report.sent) * report.to_trigger:,.0f} credits"
-
-
-def _spent(run: BatchRun) -> float | None:
+def pilot_credits(run: BatchRun) -> tuple[str, str]:
+    """Return the credits that a pilot used and that the rest needs, in words; ``""`` if unknown."""
     report = run.report
-    if run.credits is None or report is None or report.credits is None:
-        return None
-    before, after = run.credits.remaining, report.credits.remaining
-    if not before or not after or before.keys() != after.keys():
-        return None
-    return sum(before[name] - after[name] for name in before)
+    if report is None:
+        return "", ""
+    gone, sent = credits_spent(run.credits, report.credits), len(report.sent)
+    return spent_words(gone, sent), rest_words(gone, sent, report.to_trigger, report.credits)
 
 
 def ended_words(view: BatchView) -> str:
