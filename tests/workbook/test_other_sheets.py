@@ -354,7 +354,7 @@ def test_a_chart_of_one_bar_is_left_out(written: Write) -> None:
 
 def test_times_of_any_zone_are_shown_in_utc(written: Write) -> None:
     times = ("2026-11-24T00:15:00+02:00", "2026-11-24T10:00:00.500-05:30", "2026-11-24T09:00:00Z")
-    path = written(batch_of(*[{"at": at} for at in times]))
+    path = written(batch(row(number, {"at": at}) for number, at in enumerate(times)))
 
     assert [each["At (UTC)"] for each in table(path)] == [
         datetime(2026, 11, 23, 22, 15),  # cells have no zone
@@ -364,7 +364,7 @@ def test_times_of_any_zone_are_shown_in_utc(written: Write) -> None:
 
 
 def test_ids_for_programs_are_folded_at_the_end(written: Write) -> None:
-    path = written(batch_of(*[{"report_id": f"r{at}", "fit": at} for at in range(6)]))
+    path = written(batch(row(at, {"report_id": f"r{at}", "fit": at}) for at in range(6)))
 
     assert sheet(path)[0][-2:] == ["Fit", "Report ID"]
     opened = openpyxl.load_workbook(path)["Results"]
