@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from batchrun.workbook.table_sheets import AttentionSheet, ChangesSheet
 
 TITLE = "Overview"
-_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 36, 9, 9, 2, 30, 9, 9)
+_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 33, 9, 9, 2, 33, 9, 9)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
 _CHART_COLUMN = "J"
 _CHART_CM = 9.2
-_BARS_CM, _BAR_CM = 1.6, 0.62
+_BARS_CM, _BAR_CM = 1.5, 0.52
 _LARGE = 1e9
 """Numbers from here on are shown in millions."""
 TOP_VALUES = 5
@@ -84,14 +84,18 @@ class OverviewSheet:
             left = self._attention(layout, attention, left, for_people=for_people)
         if comparison is not None and results.earlier is not None and changes is not None:
             left = self._changes(results.earlier, comparison, changes, left)
-            left = self._largest(analysis, comparison, rows, left)
         self._numbers(analysis, left)
         categories = [each for each in analysis.categories if each.is_category]
         lists = [each for each in analysis.lists if each.values and not each.full]
         middle, right = self._categories(categories[:MAX_CATEGORIES], top, right)
-        self._completeness(layout, right)
+        right = self._completeness(layout, right)
+        if comparison is not None:
+            middle = self._largest(analysis, comparison, rows, middle)
         for each in lists[:MAX_LISTS]:
-            middle = self._top(each, middle)
+            if right < middle:
+                right = self._top(each, right, _RIGHT)
+            else:
+                middle = self._top(each, middle)
 
     def close(self) -> None:
         """Write the cells, and list the parts of the workbook that could not be made."""
@@ -170,18 +174,12 @@ class OverviewSheet:
         if not comparison.largest or analysis.score is None:
             return row
         title = f"{analysis.score.title}: rose or fell most"
-        row = self._page.section(row, _LEFT, title, "before", "now", "change")
+        row = self._page.section(row, _MIDDLE, title, "before", "now")
         code = number_format(analysis.score.path, analysis.score.survey)
-        formats = (code, code, f"+{code};-{code}" if code else "")
-        for change, amount in comparison.largest:
-            row = self._page.fact(
-                row,
-                _LEFT,
-                change.name or f"row {change.line}",
-                *(change.before, change.now, amount),
-                formats=formats,
-                location=rows.place(change.number),
-            )
+        for change, _ in comparison.largest:
+            name, where = change.name or f"row {change.line}", rows.place(change.number)
+            values = change.before, change.now
+            row = self._page.fact(row, _MIDDLE, name, *values, formats=(code,) * 2, location=where)
         return row + 1
 
     def _best(self, analysis: Analysis, layout: Layout, rows: TableSheets, row: int) -> int:
@@ -256,11 +254,11 @@ class OverviewSheet:
                     right += self._chart(title, (first, row - 2), _MIDDLE, right)
         return row, right
 
-    def _top(self, counted: Counted, row: int) -> int:
+    def _top(self, counted: Counted, row: int, column: int = _MIDDLE) -> int:
         heads = counted.column.title, "rows", f"of {counted.rows:,}"
-        row = self._page.section(row, _MIDDLE, *heads)
+        row = self._page.section(row, column, *heads)
         for value, number in counted.top(TOP_VALUES):
-            row = self._share(row, _MIDDLE, value, number, of=counted.rows)
+            row = self._share(row, column, value, number, of=counted.rows)
         return row + 1
 
     def _completeness(self, layout: Layout, row: int) -> int:

@@ -232,8 +232,8 @@ class AttentionSheet:
         columns = [
             TableColumn("row", 9, who),
             *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
-            *([TableColumn("name", 30, who)] if layout.names else []),
-            *([TableColumn("owner", 18, who)] if layout.owner is not None else []),
+            *([TableColumn("name", 28, who)] if layout.names else []),
+            *([TableColumn("owner", 16, who)] if layout.owner is not None else []),
             *(
                 TableColumn(
                     f"{role.name.lower()} id",
@@ -244,11 +244,11 @@ class AttentionSheet:
                 )
                 for role in results.roles
             ),
-            TableColumn("status", 13, why),
-            TableColumn("reason", 46, why),
+            TableColumn("status", 12, why),
+            TableColumn("reason", 34, why),
             *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
             TableColumn(
-                "what to do", 72 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
+                "what to do", 42 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
             ),
         ]
         outcome = [column.title for column in columns].index("status")

@@ -104,11 +104,11 @@ def test_the_overview_names_the_rows_whose_main_number_rose_and_fell_most(writte
 
     path = written(replace(batch(rows), earlier=earlier))
 
-    lines = [line[:4] for line in sheet(path, "Overview")]
-    first = lines.index(["Fit: rose or fell most", "before", "now", "change"])
-    assert [(line[0], line[3]) for line in lines[first + 1 : first + 7]] == [
-        ("Firm 0", 40), ("Firm 6", 4), ("Firm 5", 3), ("Firm 8", -3), ("Firm 7", -4),
-        ("Firm 11", -40),
+    lines = [line[5:8] for line in sheet(path, "Overview")]
+    first = lines.index(["Fit: rose or fell most", "before", "now"])
+    assert lines[first + 1 : first + 7] == [
+        ["Firm 0", 50, 90], ["Firm 6", 50, 54], ["Firm 5", 50, 53],
+        ["Firm 8", 50, 47], ["Firm 7", 50, 46], ["Firm 11", 50, 10],
     ]  # fmt: skip
 
 
