@@ -229,6 +229,7 @@ class AttentionSheet:
         )
         self._places: dict[int, str] = {}
         summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
+        value = TableColumn("value", UUID_WIDTH, why, wrap=False, folded=commands is None)
         columns = [
             TableColumn("row", 9, who),
             *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
@@ -245,10 +246,10 @@ class AttentionSheet:
                 for role in results.roles
             ),
             TableColumn("status", 12, why),
-            TableColumn("reason", 34, why),
-            *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
+            TableColumn("reason", 46, why),
+            *([value] if self._with_values else []),
             TableColumn(
-                "what to do", 42 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
+                "what to do", 66 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
             ),
         ]
         outcome = [column.title for column in columns].index("status")
