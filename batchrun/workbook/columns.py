@@ -58,7 +58,6 @@ class ColumnSurvey:
 
     Attributes:
         filled: Cells that have a value.
-        nulls: Cells whose value is present but empty: null, {} or [].
         kinds: Python types of the values.
         width: Characters of the longest line.
         example: The first value.
@@ -73,12 +72,11 @@ class ColumnSurvey:
 
     __slots__ = (
         "_moments", "beyond_one", "decimals", "example", "filled", "items", "kinds", "largest",
-        "nulls", "spaced", "tiny", "varied", "width",
+        "spaced", "tiny", "varied", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.filled = 0
-        self.nulls = 0
         self.kinds: set[type] = set()
         self.width = 0
         self.example: Cell = None
@@ -101,7 +99,6 @@ class ColumnSurvey:
     def see(self, value: Cell) -> None:
         """Count a value."""
         if value is None or value == "":
-            self.nulls += 1
             return
         if not self.filled:
             self.example = value

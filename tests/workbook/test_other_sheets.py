@@ -10,7 +10,6 @@ import pytest
 
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import quantile
-from batchrun.workbook.run_details import histogram
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
@@ -137,33 +136,18 @@ def test_the_summary_tells_the_time_worked_beside_the_estimated(
     assert facts["estimated"] == timedelta(seconds=300)
 
 
-def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
+def test_the_overview_has_a_chart_of_outcomes_that_is_said_in_words(written: Write) -> None:
     rows = [row(0, {"a": 1}), row(1, None, Outcome.FAILED, message="no domain")]
     with zipfile.ZipFile(written(batch(rows))) as archive:
-        charts = [name for name in archive.namelist() if name.startswith("xl/charts/")]
-        drawings = [archive.read(f"xl/drawings/drawing{number}.xml") for number in (1, 2)]
+        drawing = archive.read("xl/drawings/drawing1.xml")
 
-    assert len(charts) == 2
-    assert b'descr="Bar chart. Rows by status: completed: 1, failed: 1"' in drawings[0]
-    assert b'descr="Bar chart. Seconds per execution' in drawings[1]
+    assert b'descr="Bar chart. Rows by status: completed: 1, failed: 1"' in drawing
 
 
 def test_a_batch_in_which_nothing_ran_has_a_summary_all_the_same(written: Write) -> None:
     path = written(batch([row(0, None, Outcome.PENDING, message="not sent yet")]))
 
     assert sheet(path, "Overview")[0][0] == "Account Research: accounts.csv"
-
-
-def test_a_histogram_has_round_bins_and_loses_nothing() -> None:
-    seconds = [(12.0, 1), (29.9, 1), (30.0, 2), (31.5, 1), (88.0, 1), (120.0, 1)]
-
-    bins = histogram(seconds)
-
-    assert bins[:2] == [("0 to 20", 1), ("20 to 40", 4)]
-    assert bins[-1] == ("120 to 140", 1)
-    assert sum(number for _, number in bins) == 7
-    assert histogram([]) == []
-    assert histogram([(0.0, 3)]) == [("0 to 0.01", 3)]
 
 
 def test_quantiles_are_values_that_occurred() -> None:
