@@ -46,8 +46,8 @@ PICTURES = {
     "workbook.png": ("Results", "A1:W12"),
     "workbook-overview.png": ("Overview", "A1:L52"),
     "workbook-attention.png": ("Needs attention", "A1:H12"),
-    "workbook-insights.png": ("Insights", "A1:I22"),
-    "workbook-columns.png": ("Columns", "A1:I36"),
+    "workbook-insights.png": ("Insights", "A1:H22"),
+    "workbook-columns.png": ("Columns", "A1:J36"),
 }
 DOTS_PER_INCH = 150
 TERMINAL_COLUMNS = 100
