@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from batchrun.model import BatchResults, Cell, ResultRow
+    from batchrun.model import JSON, BatchResults, Cell, ResultRow
     from batchrun.workbook.flatten import Flat, Path
     from batchrun.workbook.layout import Layout, ResultColumn
 
@@ -108,8 +108,11 @@ class Comparison:
         self._results, self._layout, self._main = results, layout, main
         self._columns = {column.path: column for column in layout.results}
         pairs, compared = 0, {path: _Compared() for path in self._columns}
-        for _, now, before, _ in self._pairs():
+        for row, (earlier, _) in self._both():
+            if row.result is None or earlier is None:
+                continue
             pairs += 1
+            now, before = layout.flat(row.result), layout.flat(earlier)
             for path, seen in compared.items():
                 value = self._value(path, now)
                 if value is not None and self._value(path, before) is not None:
@@ -119,20 +122,22 @@ class Comparison:
             for path, seen in compared.items()
             if 0 < seen.rows == seen.differing and self._may_be_volatile(path, seen, pairs)
         )
-        self.marks_counted = Counter(filter(None, self.marks()))
+        self.marks_counted: Counter[str] = Counter()
         self.fields: Counter[str] = Counter()
         self.largest: list[tuple[Change, float]] = []
-        for change in self.changes():
-            self.fields[change.field] += 1
-            if main is not None and change.path == main.path:
-                self._see_amount(change)
+        for mark, changes in self._rows():
+            self.marks_counted.update(filter(None, [mark]))
+            for change in changes if mark is CHANGED else ():
+                self.fields[change.field] += 1
+                if main is not None and change.path == main.path:
+                    self._see_amount(change)
 
     def _see_amount(self, change: Change) -> None:
         before, now = change.before, change.now
         if not (isinstance(before, (int, float)) and isinstance(now, (int, float))):
             return
         if any(
-            (each.name, each.before, each.now) == (change.name, before, now)
+            change.name and (each.name, each.before, each.now) == (change.name, before, now)
             for each, _ in self.largest
         ):
             return  # a duplicate row of the list
@@ -151,47 +156,43 @@ class Comparison:
 
     def new(self) -> Iterator[Change]:
         """Yield a change for each row without an earlier result, with its main number."""
-        path, title = ((), "result") if self._main is None else (self._main.path, self._main.title)
-        for number, (row, mark) in enumerate(zip(self._results.rows, self.marks(), strict=True)):
-            if mark is NEW:
-                now = self._value(path, self._layout.flat(row.result)) if path else None
-                name = name_of(row.row.cells, self._layout.names)
-                yield Change(number, row.row.line, name, path, title, NO_EARLIER, now, None)
+        for mark, found in self._rows():
+            yield from found if mark is NEW else ()
 
     def changes(self) -> Iterator[Change]:
         """Yield each change, row by row."""
-        fields = [path for path in self._columns if path not in self.volatile]
-        for (number, row), now, before, at in self._pairs():
-            name = name_of(row.row.cells, self._layout.names)
-            for path in fields:
-                change = self._change(path, before, now)
-                if change is not None:
-                    title = self._columns[path].title
-                    yield Change(number, row.row.line, name, path, title, *change, at)
+        for mark, found in self._rows():
+            yield from found if mark is CHANGED else ()
 
     def marks(self) -> Iterator[str | None]:
         """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
-        assert self._results.earlier is not None
-        fields = [path for path in self._columns if path not in self.volatile]
-        for row, (earlier, _) in zip(self._results.rows, self._results.earlier.rows, strict=True):
-            if row.result is None:
-                yield None
-            elif earlier is None:
-                yield NEW
-            else:
-                now, before = self._layout.flat(row.result), self._layout.flat(earlier)
-                differ = any(self._change(each, before, now) is not None for each in fields)
-                yield CHANGED if differ else SAME
+        return (mark for mark, _ in self._rows())
 
-    def _pairs(
-        self,
-    ) -> Iterator[tuple[tuple[int, ResultRow], Flat, Flat, datetime | None]]:
-        """Yield the rows that have a result both now and before."""
+    def _rows(self) -> Iterator[tuple[str | None, list[Change]]]:
+        """Yield each row's mark and its changes."""
+        fields = [path for path in self._columns if path not in self.volatile]
+        path, title = ((), "result") if self._main is None else (self._main.path, self._main.title)
+        for number, (row, (earlier, at)) in enumerate(self._both()):
+            if row.result is None:
+                yield None, []
+                continue
+            now, name = self._layout.flat(row.result), name_of(row.row.cells, self._layout.names)
+            place = number, row.row.line, name
+            if earlier is None:
+                value = self._value(path, now) if path else None
+                yield NEW, [Change(*place, path, title, NO_EARLIER, value, None)]
+                continue
+            before = self._layout.flat(earlier)
+            found = [
+                Change(*place, path, self._columns[path].title, *change, at)
+                for path in fields
+                if (change := self._change(path, before, now)) is not None
+            ]
+            yield (CHANGED if found else SAME), found
+
+    def _both(self) -> Iterator[tuple[ResultRow, tuple[JSON, datetime | None]]]:
         assert self._results.earlier is not None
-        both = zip(self._results.rows, self._results.earlier.rows, strict=True)
-        for number, (row, (earlier, at)) in enumerate(both):
-            if row.result is not None and earlier is not None:
-                yield (number, row), self._layout.flat(row.result), self._layout.flat(earlier), at
+        return zip(self._results.rows, self._results.earlier.rows, strict=True)
 
     def _change(self, path: Path, before: Flat, now: Flat) -> tuple[Cell, Cell] | None:
         """Return the values before and now; ``None`` if nothing in them is news."""
