@@ -333,7 +333,7 @@ def test_the_overview_shows_no_json_as_the_reason(written: Write) -> None:
 
 def test_a_chart_of_one_bar_is_left_out(written: Write) -> None:
     with zipfile.ZipFile(written(batch_of({"a": "x"}, {"a": "y"}))) as archive:
-        assert b"Rows by status" not in archive.read("xl/drawings/drawing1.xml")
+        assert not [name for name in archive.namelist() if "drawing" in name]
 
 
 def test_times_of_any_zone_are_shown_in_utc(written: Write) -> None:
