@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import UsageError
+from batchrun.errors import ExitCode, UsageError
 from batchrun.text import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class TableSource:
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
         notices: What the user should know about how the file was read, one sentence each.
+        links: What is known about IDs in links, which are not read; ``""`` if there are none.
     """
 
     name: str
@@ -114,6 +115,7 @@ class TableSource:
     header_line: int | None = None
     formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
+    links: str = ""
 
     def place(self, line: int) -> str:
         """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""
@@ -364,6 +366,14 @@ class BatchSummary:
     def unfinished(self) -> bool:
         """Whether ``resume`` would have something to do."""
         return bool(self.counts[Outcome.PENDING] or self.counts[Outcome.TIMED_OUT])
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of a command that leaves it like this."""
+        if self.unfinished:
+            return ExitCode.PAUSED
+        completed = self.counts[Outcome.COMPLETED] == self.rows
+        return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
     @property
     def words(self) -> str:

@@ -6,19 +6,20 @@ import hashlib
 import json
 import math
 import re
+from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import repeat
-from typing import TYPE_CHECKING, assert_never, overload
+from typing import TYPE_CHECKING, TypeVar, assert_never, overload
 
 import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, ValidId, parse_id
-from batchrun.tables.roles import GET_IDS, candidate_contents, swap_notice
+from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, swap_notice
 from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary
     from batchrun.service import Credits
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,6 @@ class _Decision:
 
 class _RowPlanner:
     """Decides what to send for each row.
-
-    Args:
-        workflow: The workflow to trigger.
-        table: The input list.
-        roles: Column position of each ID.
-        parameters: Constant and per-row parameters.
-        lenient_ids: Whether to also send IDs that are not valid UUIDs.
 
     Attributes:
         columns: Positions of the columns to read: first the IDs, then the parameters.
@@ -169,6 +165,11 @@ class _RowPlanner:
 
 
 _MISALIGNED = "the row is not as wide as the header, and an ID is in another column"
+MEND_HEADER = (
+    "The column names do not stand above their columns. Open the list, give each column its name"
+    " (a column of row numbers needs one too), or export the list again."
+)
+"""What to do if the cells of all rows are not under their names."""
 
 
 def _json(value: JSON) -> str:
@@ -179,16 +180,27 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
     return f', "parameters": {_json(dict(sorted(values.items())))}' if values else ""
 
 
-class PlannedRows(Sequence[PlannedRow]):
-    """The rows of a plan. To save memory, only job numbers are kept; rows are planned on access.
+class _MadeOnAccess(Sequence[T]):
+    """A sequence that saves memory: its items are made each time they are read."""
 
-    Args:
-        table: The input list.
-        planner: Decides what to send for each row.
-        jobs: Job number of each row; -1 for an invalid row.
+    @abstractmethod
+    def _item(self, place: int) -> T: ...
 
-    Attributes:
-        fingerprint: The plan's fingerprint; ``""`` until it is computed.
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        """Return one item, or several for a slice."""
+        if isinstance(place, slice):
+            return [self._item(each) for each in range(*place.indices(len(self)))]
+        return self._item(place)
+
+
+class PlannedRows(_MadeOnAccess[PlannedRow]):
+    """The rows of a plan, of which only the job numbers are kept: -1 for an invalid row.
+
+    The plan's fingerprint is ``""`` until it is computed.
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
@@ -200,14 +212,7 @@ class PlannedRows(Sequence[PlannedRow]):
     def __len__(self) -> int:
         return len(self.jobs)
 
-    @overload
-    def __getitem__(self, place: int) -> PlannedRow: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[PlannedRow]: ...
-    def __getitem__(self, place: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """Return one row, or several for a slice."""
-        if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
+    def _item(self, place: int) -> PlannedRow:
         row = self._table.row(place)
         return _planned(row, int(self.jobs[place]), self._planner.row(row))
 
@@ -226,8 +231,8 @@ class PlannedRows(Sequence[PlannedRow]):
         return _SomeRows(self, np.flatnonzero(self.jobs < 0))
 
 
-class _SomeRows(Sequence[PlannedRow]):
-    """A selection of a plan's rows, planned on access."""
+class _SomeRows(_MadeOnAccess[PlannedRow]):
+    """A selection of a plan's rows."""
 
     def __init__(self, rows: PlannedRows, places: npt.NDArray[np.int64]) -> None:
         self._rows, self._places = rows, places
@@ -235,25 +240,12 @@ class _SomeRows(Sequence[PlannedRow]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, at: int) -> PlannedRow: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[PlannedRow]: ...
-    def __getitem__(self, at: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """Return one row, or several for a slice."""
-        if isinstance(at, slice):
-            return _SomeRows(self._rows, self._places[at])
-        return self._rows[int(self._places[at])]
+    def _item(self, place: int) -> PlannedRow:
+        return self._rows[int(self._places[place])]
 
 
-class Bodies(Sequence[str]):
-    """The distinct trigger bodies of a plan as JSON text, made on access.
-
-    Args:
-        table: The input list.
-        planner: Decides what to send for each row.
-        rows: Position of the first row of each job.
-    """
+class Bodies(_MadeOnAccess[str]):
+    """The distinct trigger bodies of a plan as JSON text, each from the first row of its job."""
 
     def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int32]) -> None:
         self._table = table
@@ -263,15 +255,8 @@ class Bodies(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, job: int) -> str: ...
-    @overload
-    def __getitem__(self, job: slice) -> Sequence[str]: ...
-    def __getitem__(self, job: int | slice) -> str | Sequence[str]:
-        """Return the body of a job, or several for a slice."""
-        if isinstance(job, slice):
-            return [self[each] for each in range(*job.indices(len(self)))]
-        return self._planner.row(self._table.row(int(self._rows[job]))).body
+    def _item(self, place: int) -> str:
+        return self._planner.row(self._table.row(int(self._rows[place]))).body
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -306,7 +291,8 @@ class Plan:
         reused: Numbers of the jobs that reuse an earlier result; nothing is sent for them.
         earlier: The newest batch of the same list, workflow and parameters; set by `check`.
         companies: Number of jobs if contact IDs were not sent, number of companies, number of
-            contacts; ``None`` if the list has only one kind of ID.
+            contacts, number of valid rows without a company ID; ``None`` if the list has only one
+            kind of ID.
     """
 
     workflow: Workflow
@@ -321,7 +307,7 @@ class Plan:
     known: Mapping[int, KnownJob] = field(default_factory=dict)
     reused: frozenset[int] = frozenset()
     earlier: BatchSummary | None = None
-    companies: tuple[int, int, int] | None = None
+    companies: tuple[int, int, int, int] | None = None
 
     @property
     def to_trigger(self) -> int:
@@ -391,13 +377,13 @@ class Plan:
         raise InputError(
             f"Nothing in {self.table.source.name} can be sent: {plural(len(self.rows), 'row')},"
             f" all invalid. Line {first.row.line}: {first.reason}. {columns}.",
-            GET_IDS,
+            self._advice(),
         )
 
     def hints(self) -> list[str]:
         """Return hints that may save money or reveal a mistake."""
         if not len(self.bodies):
-            return [GET_IDS]
+            return [self._advice()]
         object_, where = _subject_of(self.workflow)
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
@@ -407,9 +393,24 @@ class Plan:
         words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
         return [f"The workflow's {where} speaks of {words}"]
 
+    def _advice(self) -> str:
+        """Return what to do if no row can be sent."""
+        misaligned = all(row.reason == _MISALIGNED for row in self.invalid)
+        return MEND_HEADER if misaligned else GET_IDS
+
+    def columns_line(self) -> str:
+        """Say which columns have the IDs: by name, and by number too if columns share the name."""
+        names = [column_name(self.table, at) for at in range(len(self.table.header))]
+        shown = []
+        for role, at in self.roles.items():
+            name = f"'{names[at]}'" if self.table.header[at].strip() else str(at + 1)
+            number = f" (column {at + 1})" if names.count(names[at]) > 1 else ""
+            shown.append(f"{role.name.lower()} ID from column {name}{number}")
+        return ", ".join(shown)
+
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""
-        jobs, companies, contacts = self.companies or (0, 0, 0)
+        jobs, companies, contacts, without = self.companies or (0, 0, 0, 0)
         if not contacts or jobs >= len(self.bodies):
             return []
         hint = (
@@ -417,6 +418,8 @@ class Plan:
             f" {plural(companies, 'company', 'companies')}:"
             f" --no-contact sends {plural(jobs, 'job')}"
         )
+        if without:
+            hint += f" and leaves out {plural(without, 'row')} without a company ID"
         if object_ is Role.COMPANY:
             hint += f" (the workflow's {where} speaks of companies)"
         return [hint]
@@ -474,16 +477,7 @@ def make_plan(
     *,
     lenient_ids: bool = False,
 ) -> Plan:
-    """Plan a job for each valid row; rows with the same body share one job.
-
-    Args:
-        table: The input list.
-        workflow: The workflow to trigger.
-        roles: Column position of each ID; at least one.
-        parameters: Constant and per-row parameters.
-        rates: The quota and the run time, for the estimate.
-        lenient_ids: Whether to also send IDs that are not valid UUIDs.
-    """
+    """Plan a job for each valid row; rows with the same body share one job."""
     planner = _RowPlanner(workflow, table, roles, parameters, lenient_ids=lenient_ids)
     digests = bytearray()  # the bodies themselves would take too much memory for a large list
     valid = bytearray()
@@ -504,8 +498,7 @@ def make_plan(
     jobs = np.full(len(first), -1, dtype=np.int32)
     sent = first >= 0
     jobs[sent] = (np.cumsum(is_first, dtype=np.int32) - 1)[first[sent]]
-    counts = [len(np.unique(np.frombuffer(each, dtype=np.int64))) for each in
-              (alone, companies, contacts)]  # fmt: skip
+    counts = (_count_different(alone), _count_different(companies), _count_different(contacts))
     return Plan(
         workflow,
         table,
@@ -515,8 +508,12 @@ def make_plan(
         Bodies(table, planner, np.flatnonzero(is_first).astype(np.int32)),
         rates,
         lenient_ids,
-        companies=(counts[0], counts[1], counts[2]) if both else None,
+        companies=(*counts, sum(valid) - len(alone)) if both else None,
     )
+
+
+def _count_different(hashes: array[int]) -> int:
+    return len(np.unique(np.frombuffer(hashes, dtype=np.int64)))
 
 
 def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
@@ -546,11 +543,7 @@ def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDAr
 
 
 class BodyIndex:
-    """Looks up the job number of a trigger body. Keeps hashes, not the bodies.
-
-    Args:
-        bodies: The distinct trigger bodies of a plan.
-    """
+    """Looks up the job number of a trigger body. Keeps hashes, not the bodies."""
 
     def __init__(self, bodies: Sequence[str]) -> None:
         self._bodies = bodies

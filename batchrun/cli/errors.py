@@ -50,10 +50,7 @@ if TYPE_CHECKING:
 def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageError:
     """Convert a message from typer to an error of ours.
 
-    Args:
-        said: The message.
-        command: The command that it is about, such as ``batchrun run``.
-        others: Commands that have the unknown option.
+    ``others`` are the commands that have the unknown option.
     """
     what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
     if others:
@@ -75,11 +72,7 @@ _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,
 
 
 class HiddenMessages(logging.Handler):
-    """Collects messages that Python would print: warnings and failures of threads.
-
-    Attributes:
-        said: The messages, for `--debug`.
-    """
+    """Collects messages that Python would print: warnings and failures of threads."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -121,14 +114,7 @@ class HiddenMessages(logging.Handler):
 def end(
     error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: HiddenMessages
 ) -> int:
-    """Print an error and return the exit code.
-
-    Args:
-        error: The exception that ended the command.
-        typed: The arguments after ``batchrun``.
-        commands: All commands, by name.
-        unseen: Messages that were not shown.
-    """
+    """Print an error and return the exit code."""
     command = next((word for word in typed if word in commands), "")
     match error:
         case SystemExit(code=int(code)):
@@ -168,35 +154,27 @@ def end(
 
 def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: HiddenMessages
-) -> BatchrunError:
-    """Print the error of one batch in `resume --all` and return it as it was shown.
+) -> tuple[ExitCode, BatchrunError]:
+    """Print the error of one batch in `resume --all`.
 
-    Args:
-        error: The exception that ended the batch.
-        batch_id: The batch.
-        typed: The arguments after ``batchrun``.
-        unseen: Messages that were not shown.
+    Returns:
+        The exit code of the batch, and the error as it was shown.
     """
-    shown = _explained(error, typed)
+    shown, code = _explained(error, typed), ExitCode.PAUSED
     match shown:
         case StoppedError():
             print_text(str(shown), err=True)
         case HeldError() | TakenOverError():
             print_text(f"Left out: {shown}", err=True)
         case _:
+            code = shown.exit_code
             print_text(f"Error: batch {batch_id}: {shown}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, "resume", unseen)
-    return shown
-
-
-def print_batch_error_json(
-    error: BatchrunError, batch_id: str, code: ExitCode, typed: Sequence[str]
-) -> None:
-    """Print one JSON document for a batch that ended with an error, if ``--json`` is given."""
     if "--json" in typed:
-        ended = {"batch": batch_id, "error": _as_json(error, code), "exit_code": int(code)}
+        ended = {"batch": batch_id, "error": _as_json(shown, code), "exit_code": int(code)}
         print_exact(json.dumps(ended))
+    return code, shown
 
 
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
@@ -252,20 +230,11 @@ def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
 def write_failure(
     error: BaseException | None, unseen: Sequence[str], command: str, typed: Sequence[str] = ()
 ) -> Path:
-    """Write a failure to a new file that only this user can read.
+    """Write a failure to a new file that only this user can read, and return its path.
 
     The file has the traceback and message of each error. Quoted parts of messages are removed,
     because they may contain the service's text or a cell. The arguments are left out, because they
     may contain a key.
-
-    Args:
-        error: The exception that ended the command; ``None`` if the command continued.
-        unseen: Messages that the user has not seen: warnings, failures of threads.
-        command: The command.
-        typed: The arguments after ``batchrun``.
-
-    Returns:
-        The path of the file.
 
     Raises:
         OSError: It can't be written.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.cli.notifications import Notice
+from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
     UnbrokenLine,
@@ -23,7 +23,6 @@ from batchrun.cli.output import (
     repeats_options,
     wrapped,
 )
-from batchrun.errors import BatchrunError, ExitCode
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
@@ -62,9 +61,7 @@ def age_words(passed: timedelta) -> str:
 def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     """Return a batch's outcomes on one line, without those that don't occur.
 
-    Args:
-        summary: The batch.
-        running_rows: How many of the pending rows have been sent; 0 if that is unknown.
+    ``running_rows`` is how many of the pending rows have been sent; 0 if that is unknown.
     """
     parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
     if running_rows:
@@ -89,10 +86,7 @@ def counts_in_short(summary: BatchSummary) -> str:
 def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
     """Return the requests and time of a command, its estimate, and those of the whole batch.
 
-    Args:
-        report: The report.
-        running: Rows whose execution hasn't ended; if there are any, requests a row are left out.
-        speed: Simulated seconds per real second, for a sandbox. All times are shown in real time.
+    Times are real time, in a sandbox too. While rows are ``running``, requests a row are left out.
     """
     summary, estimate = report.summary, report.estimate
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
@@ -123,27 +117,17 @@ def plan_lines(
 ) -> list[str]:
     """Return a plan for `check` and `run`: how the list was read, then what a run costs.
 
-    The facts for the decision come last, to be on the screen with the question.
-
-    Args:
-        plan: The plan.
-        now: How many of its jobs would be triggered now; ``None`` for all.
-        limited: Whether --limit leaves some jobs for later.
-        costs: Their cost, in lines.
-        details: Name every invalid row.
+    The facts for the decision come last, to be on the screen with the question. ``now`` is how many
+    jobs would be triggered now; ``None`` for all.
     """
     now = plan.to_trigger if now is None else now
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     header = f", header in line {source.header_line}" if source.header_line else ""
-    columns = [
-        f"{role.name.lower()} ID from column {plan.table.header[at] or at + 1!r}"
-        for role, at in plan.roles.items()
-    ]
     lines = [
         UnbrokenLine(f"List:      {source.name}{sheet}{header}"),
         *(f"           {notice}" for notice in source.notices),
-        f"Columns:   {', '.join(columns)}",
+        f"Columns:   {plan.columns_line()}",
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]
@@ -293,12 +277,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
 
 
 def clock_words(moment: datetime, now: datetime) -> str:
-    """Return a moment in local time: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``.
-
-    Args:
-        moment: The moment, aware.
-        now: The present moment, aware.
-    """
+    """Return a moment in local time: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``."""
     local = moment.astimezone()
     days = (local.date() - now.astimezone().date()).days
     if not days:
@@ -307,22 +286,14 @@ def clock_words(moment: datetime, now: datetime) -> str:
 
 
 def opens_words(moment: datetime, now: datetime) -> str:
-    """Return when a spent quota opens, in local time.
-
-    Args:
-        moment: When it opens, aware.
-        now: The present moment, aware.
-    """
+    """Return when a spent quota opens, in local time."""
     return "now" if moment <= now else f"{clock_words(moment, now)} by your clock"
 
 
 def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
-    """Return the local time after a number of seconds.
+    """Return the local time after some seconds of the service's time.
 
-    Args:
-        seconds: Seconds of the service's time.
-        now: The present moment, aware.
-        speed: Simulated seconds per real second, for a sandbox.
+    A sandbox's time passes ``speed`` times as fast.
     """
     # Add in UTC, so that a change to or from summer time is taken into account.
     try:
@@ -331,14 +302,8 @@ def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
         return "a day far away"
 
 
-def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float = 1.0) -> str:
-    """Return an estimate on one line.
-
-    Args:
-        estimate: The estimate.
-        now: The present moment, aware; ``None`` to leave the clock out.
-        speed: As in `clock_after`.
-    """
+def estimate_words(estimate: Estimate, now: datetime, speed: float = 1.0) -> str:
+    """Return an estimate on one line."""
     rate = (
         "no rate limit"
         if math.isinf(estimate.requests_per_minute)
@@ -346,7 +311,7 @@ def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float
     )
     takes = duration(estimate.seconds / speed)
     words = f"about {plural(estimate.requests, 'request')}, {takes} at {rate}"
-    if now is not None and estimate.requests:
+    if estimate.requests:
         words += f", done at {clock_after(estimate.seconds, now, speed)}"
     if speed != 1:
         words += f" (sandbox, {speed:g} times as fast)"
@@ -368,13 +333,7 @@ def plan_costs(
 ) -> list[str]:
     """Return the cost of a plan for `check` and `run`, in lines.
 
-    Args:
-        plan: The plan.
-        now: The present moment, aware.
-        jobs: How many of its jobs would be triggered now; ``None`` for all.
-        running: How many of its executions are already running.
-        wait: Whether the batch waits for a spent quota.
-        speed: As in `clock_after`.
+    ``jobs`` are to be triggered now, ``None`` for all; ``running`` executions are under way.
     """
     jobs = plan.to_trigger if jobs is None else jobs
     estimate = plan.rates.of(jobs, running)
@@ -399,12 +358,7 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
 
 
 def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
-    """Return the credits left, on one line; ``""`` if they are unknown.
-
-    Args:
-        credits_left: The credits that the service reported.
-        jobs: How many jobs are to be triggered.
-    """
+    """Return the credits left, before some jobs are triggered; ``""`` if they are unknown."""
     if credits_left is None:
         return ""
     if credits_left.refused:
@@ -432,18 +386,7 @@ def pilot_lines(
     speed: float = 1.0,
     mark: str = "…",
 ) -> list[str]:
-    """Return a pilot's results, their cost, and the estimated cost of the other jobs.
-
-    Args:
-        report: The report of the pilot.
-        rows: Its rows.
-        shown: Their results, one for each execution: name of the row, row, fields.
-        before: The credits before the pilot.
-        width: Columns of the terminal.
-        now: The present moment, aware.
-        speed: Simulated seconds per real second, for a sandbox.
-        mark: The mark for shortened text.
-    """
+    """Return a pilot's results, their cost, and the estimated cost of the other jobs."""
     jobs = len(report.sent)
     outcomes = Counter(row.outcome for row in rows)
     counted = ", ".join(f"{outcomes[one]:,} {one}" for one in Outcome if outcomes[one])
@@ -536,13 +479,7 @@ def _of_the_list(own: Sequence[str]) -> str:
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
-    """Return notes about column names that no result has, a line each.
-
-    Args:
-        batch_id: The batch.
-        form: The form with the names; ``None`` for the form of the batch's own workbook.
-        settings: Settings with the journal to use.
-    """
+    """Return notes about names that no result has in a form; ``None`` for the batch's own form."""
     from batchrun import unknown_columns
 
     found = unknown_columns(batch_id, form, settings=settings)
@@ -556,16 +493,7 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
 
 
 class BatchExit(typer.Exit):
-    """Ends the command with the exit code of its batch.
-
-    Args:
-        report: The report of the batch.
-        stopped: Whether the user stopped it.
-
-    Attributes:
-        ending: Why the batch ended.
-        stopped: Whether the user stopped it.
-    """
+    """Ends the command with the exit code of its batch."""
 
     def __init__(self, report: Report, *, stopped: bool) -> None:
         super().__init__(report.exit_code)
@@ -577,13 +505,6 @@ def end(
     report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
     """Print how a batch ended, and end the command. The last line is the workbook's path.
-
-    Args:
-        report: The report.
-        settings: The settings of the command.
-        as_json: Print one JSON document instead of lines.
-        quiet: Print only the workbook's path.
-        stopped: Whether the user stopped the batch.
 
     Raises:
         BatchExit: Always.
@@ -638,23 +559,28 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    if summary.unfinished:
-        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
-    elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
+    lines += next_lines(summary)
     if repeats_options("status"):
         lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
 
 
+def next_lines(summary: BatchSummary) -> list[str]:
+    """Return the command that continues a batch, or that settles its rows in doubt, if any."""
+    if summary.unfinished:
+        return [UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
+    if summary.counts[Outcome.IN_DOUBT]:
+        return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
+    return []
+
+
 def reason_for_number(report: Report) -> str:
     """Return why the workbook has a number in its name; ``""`` without a number."""
-    if report.held_open is not None:
-        return (
-            f"{report.held_open.name} is open in another program, so the results are in "
-            "another file beside it."
-        )
     path = report.output
+    if report.held_open is not None:
+        degraded = path is not None and path.suffix != report.held_open.suffix
+        why = "could not be laid out" if degraded else "is open in another program"
+        return f"{report.held_open.name} {why}, so the results are in another file beside it."
     numbered = None if path is None else re.fullmatch(r"(.+) \(\d+\)", path.stem)
     if path is None or numbered is None:
         return ""
@@ -668,24 +594,9 @@ def reason_for_number(report: Report) -> str:
     return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
 
 
-def notice_of(report: Report) -> Notice:
+def notice_of(report: Report) -> dict[str, str]:
     """Return the notification for a batch that ended or paused."""
-    summary, code = report.summary, report.exit_code
+    summary = report.summary
     note = f"; {summary.note}" if summary.note else ""
-    return Notice(
-        summary.batch_id,
-        _word(code),
-        int(code),
-        f"{summary.source.name}: rows {counts(summary)}{note}",
-        "" if report.output is None else str(report.output),
-    )
-
-
-def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
-    """Return the notification for a batch that ended with an error."""
-    code = error.exit_code
-    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
-
-
-def _word(code: ExitCode) -> str:
-    return code.name.lower().replace("_", " ")
+    message = f"{summary.source.name}: rows {counts(summary)}{note}"
+    return notice(summary.batch_id, report.exit_code, message, str(report.output or ""))

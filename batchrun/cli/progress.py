@@ -154,13 +154,7 @@ def outcome_words(progress: Progress) -> list[str]:
 
 
 def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[str]:
-    """Return the quota left, and when the batch should end.
-
-    Args:
-        progress: The progress.
-        now: The present moment, aware.
-        speed: Simulated seconds per real second, for a sandbox.
-    """
+    """Return the quota left, and when the batch should end."""
     words = []
     if progress.waiting_seconds:
         opens = clock_after(progress.waiting_seconds, now, speed)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError
 from batchrun.installation import install_hint
-from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, unusable
+from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, primary_code, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
@@ -56,6 +56,7 @@ def connect_to_server(location: str) -> Engine:
         engine = create_engine(
             url,
             connect_args=given,
+            hide_parameters=True,
             isolation_level="REPEATABLE READ",
             pool_pre_ping=True,  # firewalls and sleeping laptops drop connections silently
             pool_size=2,
@@ -105,6 +106,13 @@ def prepare(path: Path) -> None:
         JournalError: It would be on a network drive, or the path is not a file.
         OSError: It can't be created there.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise JournalError(
+            f"The journal's path {str(path)!a} is not UTF-8, which SQLite needs.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
+        ) from None
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     filesystem = network_filesystem(path.parent.resolve())
     if filesystem is not None:
@@ -377,7 +385,8 @@ def _file(location: str) -> Engine:
     path = Path(location).expanduser()
     try:
         prepare(path)
-        engine = create_engine(URL.create("sqlite", database=str(path)))
+        url = URL.create("sqlite", database=str(path))
+        engine = create_engine(url, hide_parameters=True)  # an error must not quote a row
     except (SQLAlchemyError, OSError) as error:
         raise unusable(location, error) from error
     event.listen(engine, "connect", _make_durable)
@@ -436,7 +445,7 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
         driver.DataError,
         driver.IntegrityError,
     )
-    nonsense = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    nonsense = primary_code(error) == sqlite3.SQLITE_ERROR
     return isinstance(error, driver.Error) and not (nonsense or isinstance(error, of_statements))
 
 

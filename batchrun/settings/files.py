@@ -234,9 +234,6 @@ def configuration_folder() -> Path:
 def find_configuration(source: Path | None = None) -> Configuration:
     """Find and read the file beside a list and the user's own.
 
-    Args:
-        source: The list; ``None`` if there is none.
-
     Raises:
         UsageError: A file can't be read, or has an entry that can't be used.
     """
@@ -257,11 +254,7 @@ def _is_file(path: Path) -> bool:
 
 
 def read_configuration(path: Path, *, beside_list: bool = False) -> ConfigurationFile:
-    """Read one file.
-
-    Args:
-        path: The path of the file.
-        beside_list: Whether it may have come with a list.
+    """Read one file, which may have come with a list if it is beside one.
 
     Raises:
         UsageError: The file can't be read, or has an entry that can't be used.
@@ -348,6 +341,8 @@ def _value(value: object) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():
+            raise UsageError(f"{path} is a folder or a device, not a file.", "Rename it.")
         with path.open("rb") as opened:
             if os.fstat(opened.fileno()).st_size > MAX_BYTES:
                 raise UsageError(
@@ -363,6 +358,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}.", "Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.", toml_hint(text, str(error))) from error
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise UsageError(f"{path}: a number is too long.", "Write a smaller one.") from None
 
 
 def _unreadable(path: Path, error: OSError) -> UsageError:

@@ -28,13 +28,13 @@ from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
-    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.lists import SavedList
     from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
@@ -71,19 +71,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A batch's rows in numbers.
-
-    Attributes:
-        rows: All of them.
-        done: Completed.
-        failed: Failed or rejected.
-        timed_out: Not finished in time.
-        in_doubt: Possibly accepted by the service.
-        invalid: Impossible to send.
-        running: Being processed by the service now.
-        waiting: Not sent yet.
-        requests: Requests sent so far.
-    """
+    """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet."""
 
     rows: int
     done: int
@@ -129,19 +117,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its screen shows it.
-
-    Attributes:
-        summary: The batch.
-        phase: The state that the screen shows.
-        figures: Its rows.
-        status: Its status in the journal.
-        run: The last run of it by this server.
-        seconds_left: Estimated seconds until it is done; ``None`` if not known.
-        quota_until: The time until which it waits for quota.
-        notice: A message to show now.
-        version: A value that changes when anything on the screen does.
-    """
+    """A batch as its screen shows it. Its version changes when anything on the screen does."""
 
     summary: BatchSummary
     phase: Phase
@@ -251,12 +227,7 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
 class HomeBatch:
     """A batch as a line on the home screen.
 
-    Attributes:
-        summary: The batch.
-        tag: Its status: kind and words.
-        words: One sentence about it.
-        action: The address that its button opens; ``""`` for the batch's own screen.
-        label: The label of the button.
+    Its tag is a kind and words; without a label there is no button, and ``action`` is its screen.
     """
 
     summary: BatchSummary
@@ -378,7 +349,7 @@ def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
     return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 
 
-def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
+def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str, str]]:
     """Return the parameters for the form (name, column, value), followed by empty ones."""
     rows = [
         (name, "", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
@@ -423,19 +394,7 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One page of a batch's rows.
-
-    Attributes:
-        name_title: The title of the list's own column that names a row.
-        titles: The result columns.
-        rows: The rows.
-        show: The filter.
-        find: The text searched for.
-        page: The page number, from 1.
-        first: Number of the first row shown, among all that match the filter, from 1.
-        total: Number of rows that match; ``None`` if they were not counted.
-        more: Whether there is another page.
-    """
+    """One page of a batch's rows. The total is ``None`` if they were not counted."""
 
     name_title: str
     titles: tuple[str, ...]
@@ -613,23 +572,8 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     page = batchrun.rows(
         view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
     )
-    return _groups(page.rows, lambda row: remedy(row, page.roles, view.summary))
-
-
-def line_list(rows: Sequence[PlannedRow]) -> str:
-    """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
-    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
-
-
-def _lines(lines: Sequence[int], number: int) -> str:
-    shown = ", ".join(f"{line:,}" for line in lines)
-    more = number - len(lines)
-    return f"{shown} and {more:,} more" if more else shown
-
-
-def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> list[Group]:
     reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
-    for row in rows:
+    for row in page.rows:
         reasons.see(row)
         of_reason.setdefault(id(reasons.of(row)), []).append(row)
     groups = []
@@ -642,8 +586,19 @@ def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> li
         if reason.varies:
             text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
         lines = tuple(row.row.line for row in own[:NAMED_ROWS])
-        groups.append(Group(tag, text, advice(own[0]), len(own), lines))
+        groups.append(Group(tag, text, remedy(own[0], page.roles, view.summary), len(own), lines))
     return groups
+
+
+def line_list(rows: Sequence[PlannedRow]) -> str:
+    """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
+    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
+
+
+def _lines(lines: Sequence[int], number: int) -> str:
+    shown = ", ".join(f"{line:,}" for line in lines)
+    more = number - len(lines)
+    return f"{shown} and {more:,} more" if more else shown
 
 
 def retry_words(rows: int) -> str:

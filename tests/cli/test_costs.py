@@ -104,7 +104,7 @@ def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) 
 
 def test_a_single_job_is_in_the_singular() -> None:
     assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job costs credits"
-    assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1))
+    assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1), NOON)
 
 
 def test_what_a_pilot_cost_and_the_rest_will() -> None:

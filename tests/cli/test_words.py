@@ -9,11 +9,12 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyte
 import pytest
 
+from batchrun import workbook
 from batchrun.batch.control import Control
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
@@ -30,6 +31,7 @@ from tests.engine.faults import faulty_sandbox
 from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
 
 if TYPE_CHECKING:
+    from batchrun.model import BatchResults
     from batchrun.settings import Settings
     from tests.cli.commands import CommandLine
 
@@ -203,6 +205,22 @@ def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
     assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
 
 
+def test_a_workbook_that_could_not_be_laid_out_is_not_said_to_be_open(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    write = workbook.write
+
+    def fail(results: BatchResults, path: Path, *given: Any, **named: Any) -> Path:
+        if path.suffix == ".xlsx":
+            raise ValueError("a fault of the test")
+        return write(results, path, *given, **named)
+
+    batchrun.monkeypatch.setattr(workbook, "write", fail)
+    said = batchrun(*RUN, "--yes").stdout
+    assert "Note:      accounts.results.xlsx could not be laid out" in said
+    assert said.splitlines()[-1] == f"Workbook:  {batchrun.folder / 'accounts.results.jsonl'}"
+
+
 def test_a_batch_resumed_in_another_folder_writes_the_same_workbook(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
@@ -317,7 +335,7 @@ def test_stopping_at_once_offers_resume_only_if_a_batch_started(
         ("BATCHRUN_DAILY", "0", ["is less than 1"]),
         ("BATCHRUN_RATE", "fast", ["120/min"]),
         ("BATCHRUN_WAIT", "maybe", ["true or false"]),
-        ("BATCHRUN_SPEED", "0", ["a number greater than 0"]),
+        ("BATCHRUN_SPEED", "1e-300", ["a number of at least 0.001"]),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_in_plain_words(
