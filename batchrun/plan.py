@@ -17,7 +17,7 @@ import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
-from batchrun.tables.ids import DamagedId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import GET_IDS, candidate_contents, swap_notice
 from batchrun.text import as_displayed, duration, html_table, plural
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary
     from batchrun.service import Credits
+    from batchrun.tables.roles import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,13 +392,13 @@ class Plan:
         raise InputError(
             f"Nothing in {self.table.source.name} can be sent: {plural(len(self.rows), 'row')},"
             f" all invalid. Line {first.row.line}: {first.reason}. {columns}.",
-            GET_IDS,
+            _advice(found),
         )
 
     def hints(self) -> list[str]:
         """Return hints that may save money or reveal a mistake."""
         if not len(self.bodies):
-            return [GET_IDS]
+            return [_advice(candidate_contents(self.table, self.roles, lenient=self.lenient_ids))]
         object_, where = _subject_of(self.workflow)
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
@@ -571,6 +572,18 @@ class BodyIndex:
 
 _DIGEST_BYTES = 16
 """16 bytes: in a list of ten million bodies, the chance of a collision is about 1 in 10^24."""
+
+_MEND = (
+    "There are IDs in the list, but not so that they can be sent. batchrun check --details names"
+    " each row: correct the rows, or export the list again."
+)
+_ALMOST = {IdKind.SEVERAL, IdKind.MISTYPED, IdKind.TRUNCATED}
+
+
+def _advice(found: Sequence[Contents]) -> str:
+    """What to do if nothing can be sent."""
+    return _MEND if any(each.uuids or _ALMOST & set(each.damaged) for each in found) else GET_IDS
+
 
 _NOUNS = {Role.COMPANY: "companies", Role.CONTACT: "contacts"}
 _OBJECTS = {

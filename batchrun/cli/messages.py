@@ -21,7 +21,7 @@ from batchrun.cli.output import (
 )
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, duration, one_line, plural
+from batchrun.text import as_displayed, duration, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,8 +126,9 @@ def plan_lines(
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     header = f", header in line {source.header_line}" if source.header_line else ""
     columns = [
-        f"{role.name.lower()} ID from column {plan.table.header[at] or at + 1!r}"
+        f"{role.name.lower()} ID from column {visible(' '.join(name.split()), kept='') or at + 1!r}"
         for role, at in plan.roles.items()
+        for name in [plan.table.header[at]]
     ]
     lines = [
         UnbrokenLine(f"List:      {source.name}{sheet}{header}"),

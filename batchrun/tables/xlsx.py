@@ -68,7 +68,8 @@ _ERROR = re.compile(
     rb"([^<]++)"
 )
 _UNCALCULATED = re.compile(
-    rb"<c r=\"([A-Z]+)(\d+)\"(?![^>]* t=\"str\")[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)(?!<v>[^<])"
+    rb"<c r=\"([A-Z]+)(\d+)\"(?>(?=[^>]* t=\"str\")()|)[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)"
+    rb"(?(3)(?!<v)|(?!<v>[^<]))"  # a formula whose text is empty has an empty value
 )
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
@@ -518,7 +519,7 @@ class _Rewriter:
             with suppress(ValueError):
                 number = float(value)
                 self._numbers.add(row, column, _whole_number(attributes.get("s", "")), number)
-        if "f" in self._texts and not value and kind != "str":
+        if "f" in self._texts and not value and (kind != "str" or "v" not in self._texts):
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
