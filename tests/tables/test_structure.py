@@ -259,7 +259,7 @@ C, D, E, F = (f"a1b2c3d4-0000-4000-8000-{number:012}" for number in range(4))
 HEAD = "Name,Company ID,Contact ID"
 SENT = {
     "labels-below-names.csv": (
-        f"name,company_id,contact_id\n{HEAD}\nAcme,{C},{D}\nBay,{E},{F}\n",
+        f"account,company_id,contact_id\n{HEAD}\nAcme,{C},{D}\nBay,{E},{F}\n",
         {2: None, 3: (C, D), 4: (E, F)},
     ),
     "names-below-labels.csv": (
@@ -273,7 +273,8 @@ SENT = {
     "footer-first.html": (
         (
             f"<table><thead><tr><th>Name<th>Company ID<th>Contact ID</thead>"
-            f"<tfoot><tr><td>Total<td>2<td></tfoot><tbody><tr><td>Acme<td>{C}<td>{D}<tr><td>Bay<td>{E}<td>{F}</tbody></table>"
+            f"<tfoot><tr><td>Total<td>2<td></tfoot><tbody>"
+            f"<tr><td>Acme<td>{C}<td>{D}<tr><td>Bay<td>{E}<td>{F}</tbody></table>"
         ),
         {2: (C, D), 3: (E, F)},
     ),
