@@ -356,11 +356,31 @@ def find_roles(
     if not roles and not holders:
         # each row then gets a reason that says what its cell holds instead of an ID
         roles.update(_by_name_alone(table, wanted))
+    for role in wanted:
+        if roles and role not in roles:
+            _refuse_partly_ids(table, role, lenient=lenient)
     if not roles:
         roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
     if None in named.values():
         _refuse_side_by_side(table, roles)
     return roles
+
+
+def _refuse_partly_ids(table: Table, role: Role, *, lenient: bool) -> None:
+    """Refuse to leave out a column that is named like IDs of a role and holds some.
+
+    Raises:
+        InputError: There is such a column.
+    """
+    for column in _named_like(table, role):
+        if any(_are_ids(table, column, 1, lenient)):
+            contents = read_contents(table, column, lenient=lenient)
+            raise InputError(
+                f"{table.source.name}: only some cells of column {contents.name} are UUIDs"
+                f" ({contents.words}).",
+                f"Correct it, or decide: {OPTIONS[role]} {column + 1} sends the rows that hold one,"
+                f" {NONE_OF[role]} sends no {WORDS[role]} IDs.",
+            )
 
 
 def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) -> None:
