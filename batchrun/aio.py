@@ -95,11 +95,7 @@ async def check(
         workflow: ID or name of the workflow; not needed if a `Request` names it.
         with_credits: Also ask for the credits left, which takes one more request.
         settings: Key, address and so on; ``None`` to read them from the environment.
-        reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
-            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
-            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``ask``,
-            ``reuse``; see `Request`.
+        reading: How the list is read and what of it is sent: the other fields of a `Request`.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -149,11 +145,7 @@ async def run(
             works alone.
         detach: Return at once and leave the batch to the workers; `watch` shows its state.
         settings: Key, address and so on; ``None`` to read them from the environment.
-        reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
-            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
-            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``ask``,
-            ``reuse``; see `Request`.
+        reading: How the list is read and what of it is sent: the other fields of a `Request`.
 
     Raises:
         BatchrunError: Something can't be used. What was triggered is in the journal.
@@ -165,17 +157,14 @@ async def run(
         _path(output), limit, on_progress, control, form or Form(), detach=detach
     )
     async with connected(settings) as cluster:
-        report = await pipeline.run(
+        return await pipeline.run(
             request,
             settings,
             replace(options, cluster=cluster),
             again=again,
-            confirm=confirm or pipeline.always,
+            confirm=confirm,
             with_credits=with_credits,
         )
-    if report is None:
-        raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
-    return report
 
 
 @checked_arguments()

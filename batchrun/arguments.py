@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_TAKES_MORE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -31,35 +31,23 @@ def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Ca
     more = frozenset(more)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        every = inspect.signature(function).parameters.values()
-        positional = [each.name for each in every if each.kind in _POSITIONAL]
+        signature = inspect.signature(function)
+        every = signature.parameters.values()
+        named = {each.name for each in every if each.kind not in _TAKES_MORE} | more
         may_be_none = {*more, "batch_id", *(each.name for each in every if each.default is None)}
-        required = [each.name for each in every if each.default is each.empty][: len(positional)]
-        named = [each.name for each in every if each.kind is each.KEYWORD_ONLY]
-        known = {*positional, *named, *more}
         name = f"batchrun.{getattr(function, '__name__', '')}"
-        takes_any_number = any(each.kind is each.VAR_POSITIONAL for each in every)
+        help_hint = f"See: help({name})"
 
         @wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-            help_hint = f"See: help({name})"
-            for each in kwargs:
-                if each not in known:
-                    raise ArgumentError(
-                        f"{name} has no parameter {each}.",
-                        f"{did_you_mean(each, known)}{help_hint}",
-                    )
-            if len(args) > len(positional) and not takes_any_number:
-                raise ArgumentError(
-                    f"{name} takes at most {len(positional)} arguments without a name, "
-                    f"not {len(args)}.",
-                    f"Name the others, such as {named[0]}=… {help_hint}",
-                )
-            given = {**dict(zip(positional, args, strict=False)), **kwargs}
-            for each in required:
-                if each in positional and each not in given:
-                    raise ArgumentError(f"{name} needs the argument {each}.", help_hint)
-            for each, value in given.items():
+            for each in sorted(kwargs.keys() - named):
+                hint = f"{did_you_mean(each, named)}{help_hint}"
+                raise ArgumentError(f"{name} has no parameter {each}.", hint)
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise ArgumentError(f"{name}: {error}.", help_hint) from None
+            for each, value in {**given, **kwargs}.items():
                 words, fits = _KINDS.get(each, ("", _is(object)))
                 if not fits(value) and not (value is None and each in may_be_none):
                     shown = one_line(repr(value), 60)

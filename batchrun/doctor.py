@@ -101,14 +101,18 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
     return next((code for code in by_weight if code in codes), ExitCode.COMPLETED)
 
 
-async def examine(terminal: Terminal, **overrides: object) -> list[Finding]:
+async def examine(**overrides: object) -> list[Finding]:
     """Run all checks. They send one request, trigger nothing and change nothing.
 
     Args:
-        terminal: The terminal to check.
         overrides: Settings from options.
     """
-    found = [*_versions(), examine_terminal(terminal), examine_proxies(os.environ)]
+    terminal = examine_terminal(
+        sys.stdout.encoding or "ascii",
+        get_terminal_size().columns if sys.stdout.isatty() else None,
+        answers=sys.stdin.isatty(),
+    )
+    found = [*_versions(), terminal, examine_proxies(os.environ)]
     try:
         files = find_configuration()
         found.append(_configuration(files))
@@ -154,42 +158,23 @@ def _version(package: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """The terminal of a command.
+def examine_terminal(encoding: str, columns: int | None, *, answers: bool) -> Finding:
+    """Check the terminal.
 
-    Attributes:
+    Args:
         encoding: The encoding of standard output.
-        columns: The width in columns.
-        shown: Whether standard output is a terminal, not a file or a pipe.
-        typed: Whether standard input is a terminal, so the user can answer questions.
+        columns: Its width in columns; ``None`` for a file or a pipe.
+        answers: Whether standard input is a terminal, so the user can answer questions.
     """
-
-    encoding: str
-    columns: int
-    shown: bool
-    typed: bool
-
-
-def terminal_of_process() -> Terminal:
-    """Return the terminal of this process."""
-    return Terminal(
-        sys.stdout.encoding or "ascii",
-        get_terminal_size().columns,
-        sys.stdout.isatty(),
-        sys.stdin.isatty(),
-    )
-
-
-def examine_terminal(terminal: Terminal) -> Finding:
-    """Check the terminal's encoding and width."""
-    kind = "a terminal" if terminal.shown else "no terminal: plain lines instead of a bar"
-    answers = "" if terminal.typed else "; nobody can answer a question, so --yes is needed"
-    text = f"{kind}, {terminal.columns} columns, {terminal.encoding}{answers}"
-    if not terminal.encoding.lower().replace("-", "").startswith("utf"):
+    kind = "no terminal: plain lines instead of a bar"
+    if columns is not None:
+        kind = f"a terminal, {columns} columns"
+    asked = "" if answers else "; nobody can answer a question, so --yes is needed"
+    text = f"{kind}, {encoding}{asked}"
+    if not encoding.lower().replace("-", "").startswith("utf"):
         advice = "Characters it lacks appear as question marks; PYTHONUTF8=1 helps. "
         return _warning("Terminal", text, f"{advice}Workbooks are not affected.")
-    if terminal.shown and terminal.columns < NARROW_COLUMNS:
+    if columns is not None and columns < NARROW_COLUMNS:
         return _warning("Terminal", text, "A wider window shows the whole bar.")
     return _ok("Terminal", text)
 

@@ -1,9 +1,15 @@
-"""What a batch, or the rest of one, will cost in requests and time. Pure."""
+"""What a batch, or the rest of one, costs in requests, time and credits. Pure."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchrun.service import Credits
 
 REQUESTS_PER_JOB = 2.05
 """A trigger, a well-timed poll, and now and then a second poll (docs/benchmarks.md)."""
@@ -71,3 +77,61 @@ class EstimateRates:
         a_day = self.daily or max(left, 1)
         full_days, last = divmod(requests - left - 1, a_day)
         return int(full_days) + 1, last + 1
+
+
+def credits_spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
+    """Return the credits spent, by name; ``None`` if that is unknown.
+
+    Credits that others spent in the meantime are included. Credits bought in the meantime are not
+    taken into account.
+    """
+    if before is None or after is None or before.remaining is None or after.remaining is None:
+        return None
+    both = before.remaining.keys() & after.remaining.keys()
+    gone = {name: before.remaining[name] - after.remaining[name] for name in sorted(both)}
+    return {name: number for name, number in gone.items() if number > 0}
+
+
+def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
+    """Return what jobs cost in credits; ``""`` if that is unknown."""
+    if gone is None or not jobs:
+        return ""
+    if not gone:
+        return "no credits"
+    each = {name: number / jobs for name, number in gone.items()}
+    return f"{credit_amounts(gone)} ({credit_amounts(each, bare=True)} a job)"
+
+
+def rest_words(
+    gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
+) -> str:
+    """Return what the other jobs cost in credits at the same rate; ``""`` if that is unknown.
+
+    Args:
+        gone: The cost of the jobs that were sent.
+        sent: How many jobs were sent.
+        rest: How many jobs are left.
+        after: The credits left now.
+    """
+    if not gone or not sent or after is None or after.remaining is None:
+        return ""
+    wanted = {name: number / sent * rest for name, number in gone.items()}
+    left = {name: after.remaining[name] for name in wanted}
+    short = any(wanted[name] > left[name] for name in wanted)
+    only = "and only " if short else ""
+    return f"about {credit_amounts(wanted)}, {only}{credit_amounts(left, bare=True)} left"
+
+
+def credit_amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:
+    """Return credits with their names; a single kind of credits needs no name."""
+    if len(amounts) == 1:
+        number = next(iter(amounts.values()))
+        if bare:
+            return _amount(number)
+        return f"{_amount(number)} {'credit' if number == 1 else 'credits'}"
+    named = (f"{name} {_amount(number)}" for name, number in amounts.items())
+    return ", ".join(named) + ("" if bare else " credits")
+
+
+def _amount(number: float) -> str:
+    return f"{number:,.2f}".rstrip("0").rstrip(".")

@@ -69,12 +69,7 @@ class Installation:
     extras: frozenset[str] = frozenset()
 
     def command(self, change: Change, *extras: str) -> str:
-        """Return the command that changes this copy, quoted for the shell.
-
-        Args:
-            change: The purpose.
-            extras: Extras to add.
-        """
+        """Return the command that changes this copy, or adds extras, quoted for the shell."""
         keeps_extras = self.installer in {Installer.PIP, Installer.UV_PIP}
         wanted = set(extras) if keeps_extras else self.extras | set(extras)
         what = self._requirement(sorted(wanted))

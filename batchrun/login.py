@@ -60,10 +60,6 @@ class LoggedOut:
 def address_for(name: str, settings: Settings) -> str:
     """Return the address to save a new key for: the one in the settings, else the profile's.
 
-    Args:
-        name: The profile's name.
-        settings: Settings that may contain an address.
-
     Raises:
         UsageError: It is not an address, or the key would be sent unencrypted.
     """
@@ -84,15 +80,9 @@ async def log_in(
     check: bool = True,
     in_file: bool = False,
 ) -> LoggedIn:
-    """Check a key with one request, then save it with its address.
+    """Check a key with one request, then save it with its address, the only one it is sent to.
 
-    Args:
-        key: The key.
-        base_url: The only address it will be sent to.
-        name: The profile's name.
-        timeout_seconds: How long each step of the request may take, in seconds.
-        check: Whether to check the key.
-        in_file: Save it in a file even if there is a keyring.
+    Without ``check``, it is only saved; with ``in_file``, in a file even if there is a keyring.
 
     Raises:
         KeyRefusedError: The service refuses the key; nothing was saved.

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.errors import UsageError
+from batchrun.errors import ExitCode, UsageError
 from batchrun.text import counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -197,10 +197,6 @@ class Table:
         """One row; 0 is the first."""
         return Row(int(self.lines[number]), tuple(column[number] for column in self.cells))
 
-    def column(self, name: str) -> int:
-        """Position of the only column with this exact name; ``ValueError`` when there is none."""
-        return self.header.index(name)
-
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
@@ -368,6 +364,14 @@ class BatchSummary:
     def unfinished(self) -> bool:
         """Whether ``resume`` would have something to do."""
         return bool(self.counts[Outcome.PENDING] or self.counts[Outcome.TIMED_OUT])
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of a command that leaves it like this."""
+        if self.unfinished:
+            return ExitCode.PAUSED
+        completed = self.counts[Outcome.COMPLETED] == self.rows
+        return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
 
     @property
     def words(self) -> str:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import re
+from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import repeat
-from typing import TYPE_CHECKING, assert_never, overload
+from typing import TYPE_CHECKING, TypeVar, assert_never, overload
 
 import numpy as np
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.service import Credits
     from batchrun.tables.roles import Contents
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,6 @@ class _Decision:
 
 class _RowPlanner:
     """Decides what to send for each row.
-
-    Args:
-        workflow: The workflow to trigger.
-        table: The input list.
-        roles: Column position of each ID.
-        parameters: Constant and per-row parameters.
-        lenient_ids: Whether to also send IDs that are not valid UUIDs.
 
     Attributes:
         columns: Positions of the columns to read: first the IDs, then the parameters.
@@ -180,16 +176,27 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
     return f', "parameters": {_json(dict(sorted(values.items())))}' if values else ""
 
 
-class PlannedRows(Sequence[PlannedRow]):
-    """The rows of a plan. To save memory, only job numbers are kept; rows are planned on access.
+class _MadeOnAccess(Sequence[T]):
+    """A sequence that saves memory: its items are made each time they are read."""
 
-    Args:
-        table: The input list.
-        planner: Decides what to send for each row.
-        jobs: Job number of each row; -1 for an invalid row.
+    @abstractmethod
+    def _item(self, place: int) -> T: ...
 
-    Attributes:
-        fingerprint: The plan's fingerprint; ``""`` until it is computed.
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        """Return one item, or several for a slice."""
+        if isinstance(place, slice):
+            return [self._item(each) for each in range(*place.indices(len(self)))]
+        return self._item(place)
+
+
+class PlannedRows(_MadeOnAccess[PlannedRow]):
+    """The rows of a plan, of which only the job numbers are kept: -1 for an invalid row.
+
+    The plan's fingerprint is ``""`` until it is computed.
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
@@ -201,14 +208,7 @@ class PlannedRows(Sequence[PlannedRow]):
     def __len__(self) -> int:
         return len(self.jobs)
 
-    @overload
-    def __getitem__(self, place: int) -> PlannedRow: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[PlannedRow]: ...
-    def __getitem__(self, place: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """Return one row, or several for a slice."""
-        if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
+    def _item(self, place: int) -> PlannedRow:
         row = self._table.row(place)
         return _planned(row, int(self.jobs[place]), self._planner.row(row))
 
@@ -227,8 +227,8 @@ class PlannedRows(Sequence[PlannedRow]):
         return _SomeRows(self, np.flatnonzero(self.jobs < 0))
 
 
-class _SomeRows(Sequence[PlannedRow]):
-    """A selection of a plan's rows, planned on access."""
+class _SomeRows(_MadeOnAccess[PlannedRow]):
+    """A selection of a plan's rows."""
 
     def __init__(self, rows: PlannedRows, places: npt.NDArray[np.int64]) -> None:
         self._rows, self._places = rows, places
@@ -236,25 +236,12 @@ class _SomeRows(Sequence[PlannedRow]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, at: int) -> PlannedRow: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[PlannedRow]: ...
-    def __getitem__(self, at: int | slice) -> PlannedRow | Sequence[PlannedRow]:
-        """Return one row, or several for a slice."""
-        if isinstance(at, slice):
-            return _SomeRows(self._rows, self._places[at])
-        return self._rows[int(self._places[at])]
+    def _item(self, place: int) -> PlannedRow:
+        return self._rows[int(self._places[place])]
 
 
-class Bodies(Sequence[str]):
-    """The distinct trigger bodies of a plan as JSON text, made on access.
-
-    Args:
-        table: The input list.
-        planner: Decides what to send for each row.
-        rows: Position of the first row of each job.
-    """
+class Bodies(_MadeOnAccess[str]):
+    """The distinct trigger bodies of a plan as JSON text, each from the first row of its job."""
 
     def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int32]) -> None:
         self._table = table
@@ -264,15 +251,8 @@ class Bodies(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, job: int) -> str: ...
-    @overload
-    def __getitem__(self, job: slice) -> Sequence[str]: ...
-    def __getitem__(self, job: int | slice) -> str | Sequence[str]:
-        """Return the body of a job, or several for a slice."""
-        if isinstance(job, slice):
-            return [self[each] for each in range(*job.indices(len(self)))]
-        return self._planner.row(self._table.row(int(self._rows[job]))).body
+    def _item(self, place: int) -> str:
+        return self._planner.row(self._table.row(int(self._rows[place]))).body
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -475,16 +455,7 @@ def make_plan(
     *,
     lenient_ids: bool = False,
 ) -> Plan:
-    """Plan a job for each valid row; rows with the same body share one job.
-
-    Args:
-        table: The input list.
-        workflow: The workflow to trigger.
-        roles: Column position of each ID; at least one.
-        parameters: Constant and per-row parameters.
-        rates: The quota and the run time, for the estimate.
-        lenient_ids: Whether to also send IDs that are not valid UUIDs.
-    """
+    """Plan a job for each valid row; rows with the same body share one job."""
     planner = _RowPlanner(workflow, table, roles, parameters, lenient_ids=lenient_ids)
     digests = bytearray()  # the bodies themselves would take too much memory for a large list
     valid = bytearray()
@@ -547,11 +518,7 @@ def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDAr
 
 
 class BodyIndex:
-    """Looks up the job number of a trigger body. Keeps hashes, not the bodies.
-
-    Args:
-        bodies: The distinct trigger bodies of a plan.
-    """
+    """Looks up the job number of a trigger body. Keeps hashes, not the bodies."""
 
     def __init__(self, bodies: Sequence[str]) -> None:
         self._bodies = bodies

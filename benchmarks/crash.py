@@ -27,7 +27,6 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,21 +38,6 @@ if TYPE_CHECKING:
 
     from tests.acceptance.sandbox_process import SandboxProcess
     from tests.postgres import PostgresServer
-
-PRELOADED = (
-    *(
-        "batchrun.aio",
-        "batchrun.cli.messages",
-        "batchrun.cli.progress",
-        "batchrun.cli.commands_run",
-    ),
-    *(
-        "batchrun.service.aiohttp_transport",
-        "batchrun.workbook.excel",
-        "sqlalchemy.dialects.sqlite",
-    ),
-)
-"""Imported before the forks: what is killed is the work, not the start."""
 
 SPEED = 200.0
 ROWS = 40
@@ -300,6 +284,7 @@ class Workshop:
 def main(arguments: Sequence[str] | None = None) -> int:
     from tests.acceptance.sandbox_process import sandbox_process
     from tests.postgres import running_server
+    from tests.preloaded import import_everything
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=200, help="kills at random moments")
@@ -308,8 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument("--postgres", action="store_true", help="journals on a server of its own")
     options = parser.parse_args(arguments)
-    for module in PRELOADED:
-        import_module(module)
+    import_everything()  # before the forks: what is killed is the work, not the start
     began = time.perf_counter()
     points = [(point, passes) for point in POINTS for passes in range(1, options.times + 1)]
     with (

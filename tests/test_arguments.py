@@ -40,9 +40,9 @@ def test_a_mistyped_parameter_names_the_function_and_the_right_parameter(name: s
 @pytest.mark.parametrize(
     ("name", "arguments", "keywords", "said"),
     [
-        ("run", (), {}, "batchrun.run needs the argument source."),
-        ("export", (None,), {}, "batchrun.export needs the argument output."),
-        ("run", (FRAME, "W", "o.xlsx"), {}, "run takes at most 2 arguments without a name, not 3."),
+        ("run", (), {}, "batchrun.run: missing a required argument: 'source'."),
+        ("export", (None,), {}, "batchrun.export: missing a required argument: 'output'."),
+        ("run", (FRAME, "W", "o.xlsx"), {}, "batchrun.run: too many positional arguments."),
         ("run", (FRAME, "W"), {"limt": 5}, "Did you mean limit or delimiter?"),
         ("check", (5, "W"), {}, "source is a path, a pandas.DataFrame or a batchrun.Request"),
         ("check", (None, "W"), {}, "source is a path, a pandas.DataFrame or a batchrun.Request"),

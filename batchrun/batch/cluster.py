@@ -39,11 +39,7 @@ _SENT = (
 
 
 class Cluster:
-    """The workers of a Dask cluster.
-
-    Args:
-        client: A client that is connected to the cluster's scheduler.
-    """
+    """The workers of a Dask cluster."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchrun.arguments import checked_arguments
 from batchrun.batch.history import existing_journal
@@ -13,7 +13,7 @@ from batchrun.errors import JournalError, UsageError
 from batchrun.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Coroutine, Iterator
 
     from batchrun.batch.report import Report
     from batchrun.engine import Engine
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @checked_arguments()
@@ -37,7 +38,6 @@ def stop(batch_id: str | None = None, *, settings: Settings | None = None) -> Ba
 
     Raises:
         UsageError: The batch is not open to workers.
-        JournalError: There is no such batch, or no journal.
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
@@ -57,6 +57,7 @@ class Control:
 
     Attributes:
         stopped: Whether `stop` was called.
+        cancelled: Whether `cancel` was called.
         batch_id: The running batch; ``None`` before it starts.
         triggered: How many jobs were triggered, over all runs with this control.
         only: Numbers of the jobs that the run may trigger; ``None`` for all pending ones.
@@ -65,7 +66,9 @@ class Control:
 
     def __init__(self) -> None:
         self._stop: Callable[[], object] | None = None
+        self._cancel: Callable[[], object] | None = None
         self.stopped = False
+        self.cancelled = False
         self.batch_id: str | None = None
         self.triggered = 0
         self.only: Collection[int] | None = None
@@ -77,6 +80,44 @@ class Control:
         stop = self._stop  # another thread may detach the control at any moment
         if stop is not None:
             stop()
+
+    def cancel(self) -> None:
+        """Stop at once. Triggers that are being sent are then in doubt."""
+        self.cancelled = True
+        self.stop()
+        cancel = self._cancel
+        if cancel is not None:
+            cancel()
+
+    def interrupt(self) -> None:
+        """Handle Ctrl-C: stop a batch, the next time cancel it.
+
+        Raises:
+            KeyboardInterrupt: It is cancelled already, and what can't be cancelled takes long.
+        """
+        if self.cancelled:
+            raise KeyboardInterrupt
+        if self.batch_id is not None and not self.stopped:
+            self.stop()
+        else:
+            self.cancel()
+
+    @property
+    def running(self) -> bool:
+        """Whether `cancellable` is at work."""
+        return self._cancel is not None
+
+    async def cancellable(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work in the current task, which `cancel` cancels, also from a signal handler."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._cancel = from_any_thread(task.cancel)
+        if self.cancelled:  # before there was a task
+            task.cancel()
+        try:
+            return await work
+        finally:
+            self._cancel = None
 
     def detach(self) -> None:
         """Disconnect from the batch. The batch calls this when it ends."""
@@ -102,7 +143,7 @@ def attach(
         control.attach(batch_id, from_any_thread(engine.stop), only)
 
 
-def from_any_thread(stop: Callable[P, None]) -> Callable[P, None]:
+def from_any_thread(stop: Callable[P, object]) -> Callable[P, None]:
     """Return a function that calls ``stop`` in the current event loop unless it is closed."""
     loop = asyncio.get_running_loop()
 

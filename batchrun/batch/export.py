@@ -94,12 +94,7 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
 
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
-    """Return the commands that continue a batch, quoted for the user's shell.
-
-    Args:
-        location: The journal, in a form that is safe to show.
-        summary: The batch.
-    """
+    """Return the commands that continue a batch, quoted for the user's shell."""
     name = Path(location).name
     if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
         return workbook.Commands(program(), "--sandbox")

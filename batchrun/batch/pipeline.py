@@ -48,6 +48,7 @@ from batchrun.errors import (
     BatchrunError,
     JournalError,
     JournalWriteError,
+    NotConfirmedError,
     StoppedError,
     UsageError,
 )
@@ -75,13 +76,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
-    """Return why a batch ended, in sentences; ``""`` if it is finished.
-
-    Args:
-        ending: Why the engine stopped.
-        resume_at: When the quota is available again, if it is spent.
-        stopped_because: The failures that stopped the batch, if any; ends in the service's words.
-    """
+    """Return why a batch ended, in sentences; ``""`` if it is finished."""
     if ending is Ending.FAILURES:
         return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
     if resume_at is None:
@@ -139,13 +134,7 @@ class RunOptions:
     detach: bool = False
 
 
-def always(plan: Plan, earlier: BatchSummary | None) -> bool:
-    """Confirm without asking; for use as ``confirm``."""
-    del plan, earlier
-    return True
-
-
-async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
+async def list_workflows(settings: Settings | None) -> list[Workflow]:
     """Return the workflows that the key can see.
 
     Raises:
@@ -158,15 +147,8 @@ async def list_workflows(settings: Settings | None = None) -> list[Workflow]:
         )
 
 
-async def check(
-    request: Request, settings: Settings | None = None, *, with_credits: bool = False
-) -> Plan:
+async def check(request: Request, settings: Settings | None, *, with_credits: bool) -> Plan:
     """Load and plan a list without triggering anything.
-
-    Args:
-        request: The request, as for `run`.
-        settings: As in `run`.
-        with_credits: Also ask for the credits left, which takes one more request.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -183,27 +165,20 @@ async def check(
 
 async def run(
     request: Request,
-    settings: Settings | None = None,
-    options: RunOptions | None = None,
+    settings: Settings,
+    options: RunOptions,
     *,
-    again: bool = False,
-    confirm: Callable[[Plan, BatchSummary | None], bool] = always,
-    with_credits: bool = False,
-) -> Report | None:
+    again: bool,
+    confirm: Callable[[Plan, BatchSummary | None], bool] | None,
+    with_credits: bool,
+) -> Report:
     """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`.
 
-    Returns:
-        The report, or ``None`` if ``confirm`` returned false.
-
     Raises:
-        BatchrunError: Something can't be used; what was triggered is in the journal.
+        BatchrunError: As in `batchrun.aio.run`.
     """
     if again and request.reuse is not None:
-        raise UsageError(
-            "The options --again and --reuse can't be combined.",
-            "Give one.",
-        )
-    settings, options = settings or load_settings(), options or RunOptions()
+        raise UsageError("The options --again and --reuse can't be combined.", "Give one.")
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if options.output is not None:
@@ -232,8 +207,8 @@ async def run(
         target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
             plan = replace(plan, credits=await session.credits())
-        if not confirm(plan, None if again else newest):
-            return None
+        if confirm is not None and not confirm(plan, None if again else newest):
+            raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
         if earlier is not None:
             require_consent(journal, earlier, session.key, options.output)
         known = newest.batch_id if newest else None  # the user has not seen any later batch
@@ -246,17 +221,13 @@ async def run(
         return report
 
 
-async def resume(
-    batch_id: str | None = None,
-    settings: Settings | None = None,
-    options: RunOptions | None = None,
-) -> Report:
+async def resume(batch_id: str | None, settings: Settings | None, options: RunOptions) -> Report:
     """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
 
     Raises:
         BatchrunError: As in `run`, or the batch belongs to another service.
     """
-    settings, options = settings or load_settings(), options or RunOptions()
+    settings = settings or load_settings()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:

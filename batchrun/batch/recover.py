@@ -29,11 +29,6 @@ def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
 def same_service(batch_id: str, own: str, given: str) -> None:
     """Check that a batch continues at the service where it was started.
 
-    Args:
-        batch_id: The batch.
-        own: The base URL where it was started.
-        given: The base URL in the settings.
-
     Raises:
         UsageError: The URLs belong to different services.
     """
@@ -47,10 +42,6 @@ def same_service(batch_id: str, own: str, given: str) -> None:
 
 def same_key(earlier: BatchSummary, profile: str | None) -> None:
     """Check that a list continues with the key that started its batch.
-
-    Args:
-        earlier: The unfinished batch of the list.
-        profile: The profile of the key in use; ``None`` if the key is not a stored one.
 
     Raises:
         UsageError: The batch was started with a profile, and another key would be used now.
@@ -71,12 +62,6 @@ def key_replaced_by(journal: Journal, batch: BatchSummary, key: str, profile: st
 
     Another key is not an error: the user may have replaced a key by another one of the same
     workspace, for example with `login` to the same profile.
-
-    Args:
-        journal: The journal.
-        batch: The batch.
-        key: The key that would pay now.
-        profile: The profile of that key; ``None`` if the key is not a stored one.
     """
     if journal.started_with_key_hash(batch.batch_id) in {"", journal.key_hash(key)}:
         return ""
@@ -90,12 +75,6 @@ def needed_consents(
 
     The journal may have come from somebody else. A batch needs no consent if it was started with
     the key in use and this machine has written its results before.
-
-    Args:
-        journal: The journal.
-        batch: The batch.
-        key: The key that would pay now.
-        output: The results file that the user gave; ``None`` for the one in the journal.
     """
     key_hash = journal.started_with_key_hash(batch.batch_id)
     begun_with = key_hash or f"of batch {batch.batch_id}"
@@ -147,13 +126,6 @@ def require_consent(
     trusted: bool = False,
 ) -> None:
     """Check that a person has agreed to everything in `needed_consents`.
-
-    Args:
-        journal: The journal.
-        batch: The batch.
-        key: The key that would pay now.
-        output: As in `needed_consents`.
-        trusted: Whether the caller agrees.
 
     Raises:
         UsageError: A consent is missing.

@@ -11,7 +11,6 @@ from batchrun.batch.history import existing_journal, read_details, read_frame
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode
 from batchrun.journal import Remaining, remaining
-from batchrun.model import Outcome
 from batchrun.notebook import TableList
 from batchrun.text import html_table, one_line
 from batchrun.workbook import Form
@@ -124,11 +123,9 @@ class Report:
         """The exit code of the command."""
         if self.ending is Ending.DETACHED:
             return ExitCode.COMPLETED
-        if self.summary.unfinished:
-            finished = self.ending is Ending.FINISHED
-            return ExitCode.INCOMPLETE if finished else ExitCode.PAUSED
-        completed = self.summary.counts[Outcome.COMPLETED] == self.summary.rows
-        return ExitCode.COMPLETED if completed else ExitCode.INCOMPLETE
+        if self.ending is Ending.FINISHED and self.summary.unfinished:  # some rows timed out
+            return ExitCode.INCOMPLETE
+        return self.summary.exit_code
 
     def frame(self, source: pd.DataFrame | None = None, form: Form | None = None) -> pd.DataFrame:
         """Return the current results in the journal as a DataFrame, a row for each input row.

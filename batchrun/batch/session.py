@@ -41,15 +41,7 @@ CREDITS_SECONDS = 10.0
 class Session:
     """The resources for work on a batch.
 
-    Attributes:
-        settings: Address, rate and so on.
-        key: The API key.
-        client: The client of the service.
-        quota: The key's quota.
-        share: This process's share of the quota.
-        clock: The clock.
-        journal: The journal.
-        profile: The profile of the key; ``None`` if the key is not a stored one.
+    The profile is ``None`` if the key is not a stored one.
     """
 
     settings: Settings

@@ -46,21 +46,7 @@ async def work(
     on_progress: Callable[[Progress], None] | None,
     control: Control | None,
 ) -> list[BatchSummary]:
-    """Work on the open batches of the key, or on one batch.
-
-    Args:
-        batch_id: The batch; ``None`` for all open ones.
-        settings: Key, journal and so on; ``None`` reads them from the environment.
-        until_done: End if no batch is open.
-        on_progress: Called after each step.
-        control: Stops this worker.
-
-    Returns:
-        The current state of the batches that were worked on.
-
-    Raises:
-        BatchrunError: The journal, the key or the service can't be used.
-    """
+    """Work on the open batches of the key, or on one batch; see `batchrun.aio.work`."""
     settings = (settings or load_settings()).model_copy(update={"wait": True, "workers": 1})
     control = control or Control()
     worked: set[str] = set()

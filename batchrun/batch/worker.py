@@ -103,9 +103,7 @@ async def working(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
 async def wait_for_other_workers(jobs: BatchJobs, drain_seconds: float) -> None:
     """Wait until the other workers have stopped, so that the workbook has their last results.
 
-    Args:
-        jobs: The batch's jobs.
-        drain_seconds: How long a stopped worker still collects results, on the machine's clock.
+    A stopped worker still collects results for ``drain_seconds`` of the machine's clock.
     """
     until = time.monotonic() + drain_seconds + 2 * HEARTBEAT_SECONDS
     while time.monotonic() < until:
@@ -121,12 +119,6 @@ async def other_workers(
     """Let other processes on this machine, and a cluster, work on a batch until the block ends.
 
     If this process dies, they finish the batch and write its workbook.
-
-    Args:
-        session: The session; its key and settings go into the processes' environment.
-        batch_id: The batch.
-        processes: How many processes to start.
-        cluster: The cluster, if one is used.
     """
     if cluster is not None:
         await asyncio.to_thread(cluster.start, session, batch_id)
@@ -138,12 +130,9 @@ async def other_workers(
 
 
 def start_process(session: Session, batch_id: str, *, detached: bool) -> subprocess.Popen[bytes]:
-    """Start a worker process on this machine.
+    """Start a worker process on this machine; if ``detached``, it outlives the terminal.
 
-    Args:
-        session: The session; its key and settings go into the process's environment.
-        batch_id: The batch.
-        detached: Whether it outlives the terminal.
+    The session's key and settings go into its environment.
     """
     # -P: never import a `batchrun` package from the current folder.
     program = [sys.executable, "-P", "-m", "batchrun"]

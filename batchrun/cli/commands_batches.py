@@ -20,6 +20,7 @@ from batchrun.cli.messages import (
     counts,
     counts_in_short,
     more_files,
+    next_lines,
     opens_words,
     summary_json,
     unknown_to_results,
@@ -157,7 +158,7 @@ def export(
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     if only is not None:
-        form = replace(form, only=frozenset(_any_outcome(word) for word in only.split(",")))
+        form = replace(form, only=frozenset(_outcome(word, OUTCOMES) for word in only.split(",")))
     written = export_batch(summary.batch_id, output, settings, form)
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
     print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
@@ -238,11 +239,7 @@ def _lines_of(status: BatchStatus) -> list[str]:
         lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
     if summary.output:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
-    if summary.unfinished and not status.working:
-        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
-    elif summary.counts[Outcome.IN_DOUBT] and not summary.unfinished:
-        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
-    return lines
+    return lines if summary.unfinished and status.working else [*lines, *next_lines(summary)]
 
 
 def list_batches(
@@ -289,6 +286,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
 
 ROWS_SHOWN = 10
 AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
+OUTCOMES = tuple(outcome.value.replace(" ", "-") for outcome in Outcome)
 """Outcomes as the user types them."""
 
 Outcomes: TypeAlias = Annotated[
@@ -318,7 +316,9 @@ def retry(
     from batchrun import status as status_of
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
-    chosen = retriable([_outcome(word) for word in outcome]) if outcome else RETRIED_BY_ITSELF
+    chosen = (
+        retriable([_outcome(word, AGAIN) for word in outcome]) if outcome else RETRIED_BY_ITSELF
+    )
     given = settings_of(service, reporting)
     settings = settings_with_journal(**given)
     summary = status_of(batch, settings=settings).summary
@@ -476,25 +476,15 @@ def _rows_that_are(outcome: Outcome, number: int) -> str:
     return plural(number, f"{outcome} row")
 
 
-def _outcome(word: str) -> Outcome:
+def _outcome(word: str, known: Sequence[str]) -> Outcome:
+    """Parse an outcome; ``known`` are those that an error names."""
     try:
         return Outcome(word.strip().lower().replace("-", " "))
     except ValueError:
         raise UsageError(
             f"There is no outcome {word}.",
-            f"{did_you_mean(word, AGAIN)}Outcomes that can be sent again: {', '.join(AGAIN)}.",
+            f"{did_you_mean(word, known)}Use {', '.join(known)}.",
         ) from None
-
-
-def _any_outcome(word: str) -> Outcome:
-    known = [outcome.value.replace(" ", "-") for outcome in Outcome]
-    spelled = word.strip().lower().replace(" ", "-")
-    if spelled not in known:
-        raise UsageError(
-            f"--only {word} is not an outcome.",
-            f"{did_you_mean(word, known)}The outcomes are {', '.join(known)}.",
-        )
-    return Outcome(spelled.replace("-", " "))
 
 
 def show_live(looks: Iterable[Sequence[str]]) -> None:

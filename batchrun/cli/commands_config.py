@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -16,25 +16,19 @@ from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
-    Daily,
     JournalAt,
     ProfileName,
-    Rate,
     Sandbox,
-    SandboxJournal,
 )
 from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import ask, confirm_address
-from batchrun.cli.settings import SANDBOX_SPEED, journal_path, settings_from, settings_or_sandbox
+from batchrun.cli.settings import journal_path, settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, UsageError
 from batchrun.text import columns_of, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
-    from batchrun.settings.credentials import ShownSetting
 
 
 Name = Annotated[
@@ -46,17 +40,6 @@ Name = Annotated[
         rich_help_panel=SERVICE,
     ),
 ]
-
-
-def _refuse(sandbox: bool) -> None:
-    if sandbox:
-        raise UsageError(
-            "The sandbox needs no key, so there is nothing to save or delete.",
-            "To practice: batchrun run FILE --sandbox",
-        )
-
-
-NoSandbox = Annotated[bool, typer.Option("--sandbox", hidden=True, callback=_refuse)]
 
 
 SETUP_PANEL = "Set up and check"
@@ -119,13 +102,11 @@ def login(
             rich_help_panel=SERVICE,
         ),
     ] = False,
-    use_sandbox: NoSandbox = False,
 ) -> None:
     """Check your API key and save it.
 
     Type it when asked, or send it to standard input.
     """
-    del use_sandbox
     from batchrun.login import address_for, log_in
     from batchrun.settings import service_of, stored_profiles
     from batchrun.settings.credentials import usual_profile
@@ -172,13 +153,11 @@ def logout(
         bool,
         typer.Option("--all", help="Delete the keys of all profiles.", rich_help_panel=SERVICE),
     ] = False,
-    use_sandbox: NoSandbox = False,
 ) -> None:
     """Delete a saved API key."""
     from batchrun.settings import key_source, stored_profiles
     from batchrun.settings.credentials import usual_profile
 
-    del use_sandbox
     if every and profile is not None:
         raise UsageError("--all and --profile can't be combined.", "Leave one out.")
     settings = settings_from()
@@ -228,19 +207,16 @@ def _key(name: str, address: str) -> str:
     return typed.strip()
 
 
-FOR_LIST = "Also read the batchrun.toml beside this list."
-
-
 def show_configuration(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help=FOR_LIST, rich_help_panel=THE_LIST)
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Also read the batchrun.toml beside this list.",
+            rich_help_panel=THE_LIST,
+        ),
     ] = None,
     profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    use_sandbox: SandboxJournal = False,
-    journal: JournalAt = None,
-    rate: Rate = None,
-    daily: Daily = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every setting, its value, and where it comes from."""
@@ -248,18 +224,8 @@ def show_configuration(
     from batchrun.settings.credentials import shown_settings
     from batchrun.settings.model import masked_end
 
-    options: dict[str, Any] = {
-        "profile": profile,
-        "base_url": base_url,
-        "journal": journal,
-        "rate": rate,
-        "daily": daily,
-    }
     files = find_configuration(file)
-    settings = settings_from(sandbox=use_sandbox, configuration=files, **options)
-    shown = shown_settings(settings, files)
-    if use_sandbox:
-        shown = _as_in_the_sandbox(shown, settings)
+    shown = shown_settings(settings_from(profile=profile, configuration=files), files)
     stored = stored_profiles()
     if as_json:
         document = {
@@ -295,27 +261,6 @@ def show_configuration(
     print_text(f"Profiles:  {'; '.join(known) or 'none; save a key with: batchrun login'}")
 
 
-def _as_in_the_sandbox(
-    shown: Sequence[ShownSetting], settings: Settings
-) -> tuple[ShownSetting, ...]:
-    """Replace settings by those that other commands use with --sandbox."""
-    from batchrun.settings.model import Origin
-
-    values = {
-        "api_key": "sandbox",
-        "base_url": "http://127.0.0.1, a free port",
-        "journal": settings.journal,
-        "profile": "",
-        "speed": f"{SANDBOX_SPEED:g}",
-    }
-    return tuple(
-        replace(one, value=values[one.name], origin=Origin.OPTION, where="--sandbox")
-        if one.name in values
-        else one
-        for one in shown
-    )
-
-
 TEXT_BEGINS = len("warning  Quota     ")
 
 
@@ -330,18 +275,17 @@ def doctor(
 
     Run this first when something does not work. It costs one request.
     """
-    from batchrun.doctor import Verdict, examine, exit_code_of, terminal_of_process
+    from batchrun.doctor import Verdict, examine, exit_code_of
 
     options: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
     if use_sandbox:
         with settings_or_sandbox(sandbox=True, **options) as settings:
             names = ("base_url", "api_key", "speed", "journal")
-            replaced = {name: getattr(settings, name) for name in names}
-            found = asyncio.run(examine(terminal_of_process(), **replaced))
+            found = asyncio.run(examine(**{name: getattr(settings, name) for name in names}))
     else:
         with suppress(UsageError):  # the check reports it
             confirm_address(settings_from(**options))
-        found = asyncio.run(examine(terminal_of_process(), **options))
+        found = asyncio.run(examine(**options))
     code = exit_code_of(found)
     if as_json:
         findings = [

@@ -75,7 +75,7 @@ from batchrun.cli.settings import (
     settings_with_journal,
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
-from batchrun.model import InDoubt, Outcome
+from batchrun.model import InDoubt
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -155,15 +155,14 @@ def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
     yield "Nothing was triggered."
     yield f"Batch:     {summary.batch_id}"
     yield f"Rows:      {messages.counts(summary)}"
-    if summary.unfinished:
-        yield UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")
+    yield from messages.next_lines(summary)
     if summary.output is not None:
         yield UnbrokenLine(f"Workbook:  {summary.output}")
 
 
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    code = _exit_code(summary)
+    code = summary.exit_code
     if mode.as_json:
         ending = {"exit_code": int(code), "resume_at": None}
         print_exact(json.dumps(messages.summary_json(summary) | ending))
@@ -172,14 +171,6 @@ def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]
     elif summary.output is not None:
         print_exact(summary.output)
     raise typer.Exit(code)
-
-
-def _exit_code(summary: BatchSummary) -> ExitCode:
-    if summary.unfinished:
-        return ExitCode.PAUSED
-    if summary.counts[Outcome.COMPLETED] == summary.rows:
-        return ExitCode.COMPLETED
-    return ExitCode.INCOMPLETE
 
 
 def _same_workflow(marked: Rerun, workflow: str | None) -> None:
@@ -559,7 +550,7 @@ def work(
     printer.close()
     for each in worked:
         print_text(f"Batch {each.words}", err=quiet)
-    raise typer.Exit(max(map(_exit_code, worked), default=ExitCode.COMPLETED))
+    raise typer.Exit(max((each.exit_code for each in worked), default=ExitCode.COMPLETED))
 
 
 def stop(batch: Batch = None, *, journal: JournalAt = None) -> None:

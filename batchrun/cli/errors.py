@@ -50,10 +50,7 @@ if TYPE_CHECKING:
 def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageError:
     """Convert a message from typer to an error of ours.
 
-    Args:
-        said: The message.
-        command: The command that it is about, such as ``batchrun run``.
-        others: Commands that have the unknown option.
+    ``others`` are the commands that have the unknown option.
     """
     what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
     if others:
@@ -75,11 +72,7 @@ _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,
 
 
 class HiddenMessages(logging.Handler):
-    """Collects messages that Python would print: warnings and failures of threads.
-
-    Attributes:
-        said: The messages, for `--debug`.
-    """
+    """Collects messages that Python would print: warnings and failures of threads."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -121,14 +114,7 @@ class HiddenMessages(logging.Handler):
 def end(
     error: BaseException, typed: Sequence[str], commands: Mapping[str, Any], unseen: HiddenMessages
 ) -> int:
-    """Print an error and return the exit code.
-
-    Args:
-        error: The exception that ended the command.
-        typed: The arguments after ``batchrun``.
-        commands: All commands, by name.
-        unseen: Messages that were not shown.
-    """
+    """Print an error and return the exit code."""
     command = next((word for word in typed if word in commands), "")
     match error:
         case SystemExit(code=int(code)):
@@ -147,79 +133,56 @@ def end(
             shown: BatchrunError = usage_error(
                 error.format_message(), f"batchrun {command}".strip(), others
             )
-        case BatchrunError():
-            shown = _as_typed(error, typed)
         case typer.Abort() | KeyboardInterrupt():
             shown = StoppedError("Stopped before anything was started.")
         case _:
-            return _unexpected(error, typed, command, unseen)
+            shown = _explained(error, typed)
     match shown:
         case NotConfirmedError():
-            print_text(
-                str(shown), err=not sys.stdout.isatty()
-            )  # captured standard output must contain only a path or JSON
+            # captured standard output must contain only a path or JSON
+            print_text(str(shown), err=not sys.stdout.isatty())
         case StoppedError():
             print_text(str(shown), err=True)
         case _:
             print_text(f"Error: {shown}", err=True, whole=[word for word in typed if " " in word])
     if _debugging(typed):
         _point_to_file(error, typed, command, unseen)
-    _print_error_json(shown, typed)
+    if "--json" in typed:
+        print_exact(json.dumps({"error": _as_json(shown, shown.exit_code)}))
     return shown.exit_code
 
 
 def report_batch_error(
     error: Exception, batch_id: str, typed: Sequence[str], unseen: HiddenMessages
-) -> BatchrunError:
-    """Print the error of one batch in `resume --all` and return it as it was shown.
+) -> tuple[ExitCode, BatchrunError]:
+    """Print the error of one batch in `resume --all`.
 
-    Args:
-        error: The exception that ended the batch.
-        batch_id: The batch.
-        typed: The arguments after ``batchrun``.
-        unseen: Messages that were not shown.
+    Returns:
+        The exit code of the batch, and the error as it was shown.
     """
-    shown = error if isinstance(error, BatchrunError) else _unexpected_error(error, typed)
+    shown, code = _explained(error, typed), ExitCode.PAUSED
     match shown:
         case StoppedError():
             print_text(str(shown), err=True)
         case HeldError() | TakenOverError():
             print_text(f"Left out: {shown}", err=True)
         case _:
+            code = shown.exit_code
             print_text(f"Error: batch {batch_id}: {shown}", err=True)
     if _debugging(typed):
         _point_to_file(error, typed, "resume", unseen)
-    return shown
-
-
-def print_batch_error_json(
-    error: BatchrunError, batch_id: str, code: ExitCode, typed: Sequence[str]
-) -> None:
-    """Print one JSON document for a batch that ended with an error, if ``--json`` is given."""
     if "--json" in typed:
-        ended = {"batch": batch_id, "error": _as_json(error, code), "exit_code": int(code)}
+        ended = {"batch": batch_id, "error": _as_json(shown, code), "exit_code": int(code)}
         print_exact(json.dumps(ended))
+    return code, shown
 
 
-def _as_typed(error: BatchrunError, typed: Sequence[str]) -> BatchrunError:
-    """Add a hint about the sandbox to an error that says there is no batch."""
+def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    """Return an error as it is shown: one of ours, or what explains another."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
         error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
-    return error
-
-
-def _unexpected(
-    error: BaseException, typed: Sequence[str], command: str, unseen: HiddenMessages
-) -> int:
-    shown = _unexpected_error(error, typed)
-    print_text(f"Error: {shown}", err=True)
-    if _debugging(typed):
-        _point_to_file(error, typed, command, unseen)
-    _print_error_json(shown, typed)
-    return shown.exit_code
-
-
-def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunError:
+    if isinstance(error, BatchrunError):
+        return error
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
         return UsageError("The folder you are in no longer exists.", "Go to another: cd ~")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -229,8 +192,9 @@ def _unexpected_error(error: BaseException, typed: Sequence[str]) -> BatchrunErr
         path = one_line(str(error.filename), 60)
         return UsageError(f"The path {path} is longer than this system allows.", "Shorten it.")
     more = "" if _debugging(typed) else " With --debug the details go to a file."
+    said = " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
     return BatchrunError(
-        f"batchrun failed unexpectedly ({_in_words(error)}).",
+        f"batchrun failed unexpectedly ({said}).",
         f"What was triggered is in the journal: batchrun resume continues.{more}",
     )
 
@@ -241,11 +205,6 @@ def _is_in_a_folder() -> bool:
     except OSError:
         return False
     return True
-
-
-def _in_words(error: BaseException) -> str:
-    """Return an error on one line, without secrets."""
-    return " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
 
 
 def _debugging(typed: Sequence[str]) -> bool:
@@ -263,12 +222,6 @@ def _point_to_file(
     print_text(UnbrokenLine(f"Details:   {path}"), err=True)
 
 
-def _print_error_json(error: BatchrunError, typed: Sequence[str]) -> None:
-    """Print one JSON document for the error, if ``--json`` is given."""
-    if "--json" in typed:
-        print_exact(json.dumps({"error": _as_json(error, error.exit_code)}))
-
-
 def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
     hint = runnable_commands(error.hint)
     return {"what": error.what, "hint": hint, "exit_code": int(code)}
@@ -277,20 +230,11 @@ def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
 def write_failure(
     error: BaseException | None, unseen: Sequence[str], command: str, typed: Sequence[str] = ()
 ) -> Path:
-    """Write a failure to a new file that only this user can read.
+    """Write a failure to a new file that only this user can read, and return its path.
 
     The file has the traceback and message of each error. Quoted parts of messages are removed,
     because they may contain the service's text or a cell. The arguments are left out, because they
     may contain a key.
-
-    Args:
-        error: The exception that ended the command; ``None`` if the command continued.
-        unseen: Messages that the user has not seen: warnings, failures of threads.
-        command: The command.
-        typed: The arguments after ``batchrun``.
-
-    Returns:
-        The path of the file.
 
     Raises:
         OSError: It can't be written.

@@ -122,10 +122,7 @@ class LogFile(logging.Handler):
 
 @contextmanager
 def logging_to(path: Path | None) -> Iterator[None]:
-    """Log the library's events to a file until the block ends.
-
-    Args:
-        path: The file; ``None`` for no log.
+    """Log the library's events to a file, if there is one, until the block ends.
 
     Raises:
         UsageError: The file can't be used.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from statistics import median
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.cli.notifications import Notice
+from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
     UnbrokenLine,
@@ -18,26 +21,33 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
     repeats_options,
+    wrapped,
 )
-from batchrun.errors import BatchrunError, ExitCode
+from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, duration, one_line, plural, visible
+from batchrun.text import as_displayed, columns_of, duration, one_line, plural, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from batchrun.batch.report import Report
     from batchrun.estimate import Estimate
+    from batchrun.model import ResultRow
     from batchrun.plan import Plan
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
 
+    PilotResult: TypeAlias = tuple[str, ResultRow, list[tuple[str, str]]]
 
 REASONS_SHOWN = 5
 LINES_NAMED = 5
+ROWS_SHOWN = 5
+LINES_PER_FIELD = 4
+NAME_WIDTH = 18
+COLUMNS_NAMED = 5
 EXAMPLE_WIDTH = 40
 BATCHES_SHOWN = 3
 
@@ -51,9 +61,7 @@ def age_words(passed: timedelta) -> str:
 def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     """Return a batch's outcomes on one line, without those that don't occur.
 
-    Args:
-        summary: The batch.
-        running_rows: How many of the pending rows have been sent; 0 if that is unknown.
+    ``running_rows`` is how many of the pending rows have been sent; 0 if that is unknown.
     """
     parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
     if running_rows:
@@ -78,10 +86,7 @@ def counts_in_short(summary: BatchSummary) -> str:
 def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
     """Return the requests and time of a command, its estimate, and those of the whole batch.
 
-    Args:
-        report: The report.
-        running: Rows whose execution hasn't ended; if there are any, requests a row are left out.
-        speed: Simulated seconds per real second, for a sandbox. All times are shown in real time.
+    Times are real time, in a sandbox too. While rows are ``running``, requests a row are left out.
     """
     summary, estimate = report.summary, report.estimate
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
@@ -112,14 +117,8 @@ def plan_lines(
 ) -> list[str]:
     """Return a plan for `check` and `run`: how the list was read, then what a run costs.
 
-    The facts for the decision come last, to be on the screen with the question.
-
-    Args:
-        plan: The plan.
-        now: How many of its jobs would be triggered now; ``None`` for all.
-        limited: Whether --limit leaves some jobs for later.
-        costs: Their cost, in lines.
-        details: Name every invalid row.
+    The facts for the decision come last, to be on the screen with the question. ``now`` is how many
+    jobs would be triggered now; ``None`` for all.
     """
     now = plan.to_trigger if now is None else now
     source = plan.table.source
@@ -282,16 +281,8 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
     }
 
 
-CREDITS_NAMED = 5
-
-
 def clock_words(moment: datetime, now: datetime) -> str:
-    """Return a moment in local time: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``.
-
-    Args:
-        moment: The moment, aware.
-        now: The present moment, aware.
-    """
+    """Return a moment in local time: ``14:20``, ``Thu 10:40``, ``3 Dec 10:40``."""
     local = moment.astimezone()
     days = (local.date() - now.astimezone().date()).days
     if not days:
@@ -300,22 +291,14 @@ def clock_words(moment: datetime, now: datetime) -> str:
 
 
 def opens_words(moment: datetime, now: datetime) -> str:
-    """Return when a spent quota opens, in local time.
-
-    Args:
-        moment: When it opens, aware.
-        now: The present moment, aware.
-    """
+    """Return when a spent quota opens, in local time."""
     return "now" if moment <= now else f"{clock_words(moment, now)} by your clock"
 
 
 def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
-    """Return the local time after a number of seconds.
+    """Return the local time after some seconds of the service's time.
 
-    Args:
-        seconds: Seconds of the service's time.
-        now: The present moment, aware.
-        speed: Simulated seconds per real second, for a sandbox.
+    A sandbox's time passes ``speed`` times as fast.
     """
     # Add in UTC, so that a change to or from summer time is taken into account.
     try:
@@ -324,14 +307,8 @@ def clock_after(seconds: float, now: datetime, speed: float = 1.0) -> str:
         return "a day far away"
 
 
-def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float = 1.0) -> str:
-    """Return an estimate on one line.
-
-    Args:
-        estimate: The estimate.
-        now: The present moment, aware; ``None`` to leave the clock out.
-        speed: As in `clock_after`.
-    """
+def estimate_words(estimate: Estimate, now: datetime, speed: float = 1.0) -> str:
+    """Return an estimate on one line."""
     rate = (
         "no rate limit"
         if math.isinf(estimate.requests_per_minute)
@@ -339,7 +316,7 @@ def estimate_words(estimate: Estimate, now: datetime | None = None, speed: float
     )
     takes = duration(estimate.seconds / speed)
     words = f"about {plural(estimate.requests, 'request')}, {takes} at {rate}"
-    if now is not None and estimate.requests:
+    if estimate.requests:
         words += f", done at {clock_after(estimate.seconds, now, speed)}"
     if speed != 1:
         words += f" (sandbox, {speed:g} times as fast)"
@@ -361,13 +338,7 @@ def plan_costs(
 ) -> list[str]:
     """Return the cost of a plan for `check` and `run`, in lines.
 
-    Args:
-        plan: The plan.
-        now: The present moment, aware.
-        jobs: How many of its jobs would be triggered now; ``None`` for all.
-        running: How many of its executions are already running.
-        wait: Whether the batch waits for a spent quota.
-        speed: As in `clock_after`.
+    ``jobs`` are to be triggered now, ``None`` for all; ``running`` executions are under way.
     """
     jobs = plan.to_trigger if jobs is None else jobs
     estimate = plan.rates.of(jobs, running)
@@ -392,86 +363,103 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
 
 
 def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
-    """Return the credits left, on one line; ``""`` if they are unknown.
-
-    Args:
-        credits_left: The credits that the service reported.
-        jobs: How many jobs are to be triggered.
-    """
+    """Return the credits left, before some jobs are triggered; ``""`` if they are unknown."""
     if credits_left is None:
         return ""
     if credits_left.refused:
         return "not shown to this key (it lacks the scope org_settings:read)"
     if credits_left.remaining is None:
         return ""
-    words = f"{_amounts(credits_left.remaining)} left"
+    words = f"{credit_amounts(credits_left.remaining)} left"
     if jobs:
         each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
         words += f"; {each} costs credits"
     return words
 
 
-def spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
-    """Return the credits spent, by name; ``None`` if that is unknown.
-
-    Credits that others spent in the meantime are included. Credits bought in the meantime are not
-    taken into account.
-    """
-    if before is None or after is None or before.remaining is None or after.remaining is None:
-        return None
-    both = before.remaining.keys() & after.remaining.keys()
-    gone = {name: before.remaining[name] - after.remaining[name] for name in sorted(both)}
-    return {name: number for name, number in gone.items() if number > 0}
+# the first results
 
 
-def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
-    """Return what jobs cost in credits; ``""`` if that is unknown."""
-    if gone is None or not jobs:
-        return ""
-    if not gone:
-        return "no credits"
-    each = {name: number / jobs for name, number in gone.items()}
-    return f"{_amounts(gone)} ({_amounts(each, bare=True)} a job)"
+def pilot_lines(
+    report: Report,
+    rows: Sequence[ResultRow],
+    shown: Sequence[PilotResult],
+    before: Credits | None,
+    width: int,
+    now: datetime,
+    *,
+    speed: float = 1.0,
+    mark: str = "…",
+) -> list[str]:
+    """Return a pilot's results, their cost, and the estimated cost of the other jobs."""
+    jobs = len(report.sent)
+    outcomes = Counter(row.outcome for row in rows)
+    counted = ", ".join(f"{outcomes[one]:,} {one}" for one in Outcome if outcomes[one])
+    lines = ["", *_results(shown, len(rows), width, mark)]
+    lines.append(f"Pilot:     {plural(jobs, 'job')}; rows: {counted}")
+    gone = credits_spent(before, report.credits)
+    cost = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
+    seconds = [row.seconds for row in rows if row.seconds is not None]
+    if seconds:
+        cost.append(f"{duration(median(seconds) / speed)} an execution")
+    cost.append(spent_words(gone, jobs))
+    lines.append(f"It cost:   {', '.join(filter(None, cost))}")
+    if report.rest is not None:
+        rest = [
+            f"{plural(report.to_trigger, 'job')}: about {plural(report.rest.requests, 'request')}",
+            duration(report.rest.seconds / speed),
+            f"done at {clock_after(report.rest.seconds, now, speed)}",
+            rest_words(gone, jobs, report.to_trigger, report.credits),
+        ]
+        lines.append(f"The rest:  {', '.join(filter(None, rest))}")
+    return lines
 
 
-def rest_words(
-    gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
-) -> str:
-    """Return what the other jobs cost in credits at the same rate; ``""`` if that is unknown.
-
-    Args:
-        gone: The cost of the jobs that were sent.
-        sent: How many jobs were sent.
-        rest: How many jobs are left.
-        after: The credits left now.
-    """
-    if not gone or not sent or after is None or after.remaining is None:
-        return ""
-    wanted = {name: number / sent * rest for name, number in gone.items()}
-    left = {name: after.remaining[name] for name in wanted}
-    short = any(wanted[name] > left[name] for name in wanted)
-    return (
-        f"about {_amounts(wanted)}, {'and only ' if short else ''}{_amounts(left, bare=True)} left"
+def with_its_rest(pilot: Report, rest: Report) -> Report:
+    """Combine the reports of a pilot and of its rest: the effort and cost of both."""
+    estimate = replace(
+        rest.estimate,
+        requests=pilot.estimate.requests + rest.estimate.requests,
+        seconds=pilot.estimate.seconds + rest.estimate.seconds,
+    )
+    return replace(
+        rest,
+        estimate=estimate,
+        requests=pilot.requests + rest.requests,
+        seconds=pilot.seconds + rest.seconds,
+        quota_seconds=pilot.quota_seconds + rest.quota_seconds,
     )
 
 
-def _amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:
-    """Return credits with their names; a single kind of credits needs no name."""
-    if len(amounts) == 1:
-        number = next(iter(amounts.values()))
-        if bare:
-            return _amount(number)
-        return f"{_amount(number)} {'credit' if number == 1 else 'credits'}"
-    named = [f"{name} {_amount(number)}" for name, number in list(amounts.items())[:CREDITS_NAMED]]
-    more = [f"and {len(amounts) - CREDITS_NAMED} more"] if len(amounts) > CREDITS_NAMED else []
-    return ", ".join(named + more) + ("" if bare else " credits")
+def _results(shown: Sequence[PilotResult], rows: int, width: int, mark: str) -> list[str]:
+    """Return the first rows, each with its fields below it."""
+    lines = []
+    for name, row, fields in shown[:ROWS_SHOWN]:
+        lines.append(one_line(f"{name}: {row.outcome}", width, mark))
+        reason = [("Reason", row.message)] if row.message else []  # why it has no result
+        for title, text in [*reason, *fields]:
+            lines += _field(title, text, width, mark)
+        lines.append("")
+    hidden = rows - len(shown[:ROWS_SHOWN])
+    if hidden > 0:
+        lines += [f"… and {plural(hidden, 'more row')} in the workbook", ""]
+    return lines
 
 
-def _amount(number: float) -> str:
-    return f"{number:,.2f}".rstrip("0").rstrip(".")
-
-
-NAMED = 5
+def _field(name: str, text: str, width: int, mark: str) -> list[str]:
+    """Return a name and its text, wrapped beside it; a long text is cut after some lines."""
+    label = "  " + one_line(name, NAME_WIDTH, mark)
+    label += " " * (NAME_WIDTH + 4 - columns_of(label))
+    room = max(width - len(label), 20)
+    lines = [
+        line
+        for paragraph in text.split("\n")
+        for line in wrapped(one_line(paragraph, room * LINES_PER_FIELD, mark), room, 0).split("\n")
+    ]
+    if len(lines) > LINES_PER_FIELD:
+        last = one_line(lines[LINES_PER_FIELD - 1], room - 2, mark).removesuffix(mark)
+        lines = [*lines[: LINES_PER_FIELD - 1], f"{last} {mark}"]
+    return [(label if not at else " " * len(label)) + line for at, line in enumerate(lines)]
 
 
 def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
@@ -488,43 +476,29 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
 
 def _of_the_list(own: Sequence[str]) -> str:
     are = "is a column" if len(own) == 1 else "are columns"
+    named = ", ".join(own[:COLUMNS_NAMED])
     return (
-        f"{', '.join(own[:NAMED])} {are} of the list, which are always written as they are; "
+        f"{named} {are} of the list, which are always written as they are; "
         "--columns and --rename are for the columns of the results"
     )
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
-    """Return notes about column names that no result has, a line each.
-
-    Args:
-        batch_id: The batch.
-        form: The form with the names; ``None`` for the form of the batch's own workbook.
-        settings: Settings with the journal to use.
-    """
+    """Return notes about names that no result has in a form; ``None`` for the batch's own form."""
     from batchrun import unknown_columns
 
     found = unknown_columns(batch_id, form, settings=settings)
     lines = []
     if own := [one.name for one in found if one.of_list]:
         lines.append(f"Note:      {_of_the_list(own)}")
-    for one in [each for each in found if not each.of_list][:NAMED]:
+    for one in [each for each in found if not each.of_list][:COLUMNS_NAMED]:
         meant = f" Did you mean {one.close}?" if one.close else ""
         lines.append(f"Note:      No result has {one.name}.{meant}")
     return lines
 
 
 class BatchExit(typer.Exit):
-    """Ends the command with the exit code of its batch.
-
-    Args:
-        report: The report of the batch.
-        stopped: Whether the user stopped it.
-
-    Attributes:
-        ending: Why the batch ended.
-        stopped: Whether the user stopped it.
-    """
+    """Ends the command with the exit code of its batch."""
 
     def __init__(self, report: Report, *, stopped: bool) -> None:
         super().__init__(report.exit_code)
@@ -536,13 +510,6 @@ def end(
     report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
 ) -> NoReturn:
     """Print how a batch ended, and end the command. The last line is the workbook's path.
-
-    Args:
-        report: The report.
-        settings: The settings of the command.
-        as_json: Print one JSON document instead of lines.
-        quiet: Print only the workbook's path.
-        stopped: Whether the user stopped the batch.
 
     Raises:
         BatchExit: Always.
@@ -597,13 +564,19 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    if summary.unfinished:
-        lines.append(UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}"))
-    elif summary.counts[Outcome.IN_DOUBT]:
-        lines.append(UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}"))
+    lines += next_lines(summary)
     if repeats_options("status"):
         lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
+
+
+def next_lines(summary: BatchSummary) -> list[str]:
+    """Return the command that continues a batch, or that settles its rows in doubt, if any."""
+    if summary.unfinished:
+        return [UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
+    if summary.counts[Outcome.IN_DOUBT]:
+        return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
+    return []
 
 
 def reason_for_number(report: Report) -> str:
@@ -627,24 +600,9 @@ def reason_for_number(report: Report) -> str:
     return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
 
 
-def notice_of(report: Report) -> Notice:
+def notice_of(report: Report) -> dict[str, str]:
     """Return the notification for a batch that ended or paused."""
-    summary, code = report.summary, report.exit_code
+    summary = report.summary
     note = f"; {summary.note}" if summary.note else ""
-    return Notice(
-        summary.batch_id,
-        _word(code),
-        int(code),
-        f"{summary.source.name}: rows {counts(summary)}{note}",
-        "" if report.output is None else str(report.output),
-    )
-
-
-def notice_of_error(batch_id: str, error: BatchrunError) -> Notice:
-    """Return the notification for a batch that ended with an error."""
-    code = error.exit_code
-    return Notice(batch_id, _word(code), int(code), f"batch {batch_id}: {error.what}")
-
-
-def _word(code: ExitCode) -> str:
-    return code.name.lower().replace("_", " ")
+    message = f"{summary.source.name}: rows {counts(summary)}{note}"
+    return notice(summary.batch_id, report.exit_code, message, str(report.output or ""))

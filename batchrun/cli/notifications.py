@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.cli.output import print_text
@@ -19,40 +18,24 @@ from batchrun.text import holds_secret
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from batchrun.errors import ExitCode
+
 NOTICE_SECONDS = 30.0
 """A command that takes longer than this, in seconds, is stopped."""
 
 KEY_VARIABLE = "PGAI_API_KEY"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """How a batch ended, for the user's command.
-
-    Attributes:
-        batch: The batch ID.
-        outcome: The outcome, in a word or two.
-        exit_code: The exit code of the command line.
-        message: The message, on one line.
-        workbook: The path of the results; ``""`` if there is none.
-    """
-
-    batch: str
-    outcome: str
-    exit_code: int
-    message: str
-    workbook: str = ""
-
-    def variables(self) -> dict[str, str]:
-        """Return the variables for the command's environment."""
-        found = {
-            "BATCHRUN_BATCH": self.batch,
-            "BATCHRUN_OUTCOME": self.outcome,
-            "BATCHRUN_EXIT_CODE": str(self.exit_code),
-            "BATCHRUN_MESSAGE": " ".join(self.message.split()),
-            "BATCHRUN_WORKBOOK": self.workbook,
-        }
-        return {name: value.replace("\0", "") for name, value in found.items()}
+def notice(batch_id: str, code: ExitCode, message: str, workbook: str = "") -> dict[str, str]:
+    """Return how a batch ended, as variables in the environment of the user's command."""
+    found = {
+        "BATCHRUN_BATCH": batch_id,
+        "BATCHRUN_OUTCOME": code.name.lower().replace("_", " "),
+        "BATCHRUN_EXIT_CODE": str(int(code)),
+        "BATCHRUN_MESSAGE": " ".join(message.split()),
+        "BATCHRUN_WORKBOOK": workbook,
+    }
+    return {name: value.replace("\0", "") for name, value in found.items()}
 
 
 _TOAST = """
@@ -129,30 +112,26 @@ def words_of(command: str | Sequence[str]) -> Sequence[str] | str:
     return words
 
 
-def environment(given: Mapping[str, str], notice: Notice) -> dict[str, str]:
+def environment(given: Mapping[str, str], notice: Mapping[str, str]) -> dict[str, str]:
     """Return the command's environment: ours and the notice, without variables that hold keys."""
     kept = {
         name: value
         for name, value in given.items()
         if name.upper() != KEY_VARIABLE and not holds_secret(value)
     }
-    return kept | notice.variables()
+    return {**kept, **notice}
 
 
 def notify(
     command: str | Sequence[str],
-    notice: Notice,
+    notice: Mapping[str, str],
     *,
     longest_seconds: float = NOTICE_SECONDS,
     wait: bool = True,
 ) -> None:
     """Run the command. A failure is reported, but has no other effect.
 
-    Args:
-        command: A program and its words.
-        notice: Goes into its environment.
-        longest_seconds: It is stopped after this time.
-        wait: Whether to wait for it to end and report a failure; else it is started and left alone.
+    It is stopped after a time. Without ``wait``, it is started and left alone.
     """
     name = "notify command" if isinstance(command, str) else "desktop notification"
     try:

@@ -304,13 +304,6 @@ def form_from(
 ) -> Form:
     """Return the form that the options ask for.
 
-    Args:
-        options: The column options.
-        crm: The value of --crm.
-        write_every: The value of --write-every.
-        defaults: Defaults for options that are not given.
-        source: The list; the name of the results file is based on it.
-
     Raises:
         UsageError: An option can't be used.
     """
@@ -576,11 +569,7 @@ def save_typed_options(
 ) -> None:
     """Save the options that were typed to the batchrun.toml beside a list.
 
-    Args:
-        file: The list.
-        request: How to read and send the list, without the defaults of files.
-        columns: How to write the results.
-        **others: More entries by name; ``None`` for options that were not given.
+    The request is without the defaults of files; ``None`` stands for an option that was not given.
 
     Raises:
         UsageError: An option can't be saved.

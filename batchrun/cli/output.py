@@ -130,12 +130,7 @@ def fitting(parts: Sequence[str], width: int) -> str:
 
 
 def rendered(draw: Callable[[Console], None], width: int | None = None) -> str:
-    """Return what rich draws, without trailing spaces.
-
-    Args:
-        draw: Draws on a console.
-        width: Columns of a line; ``None`` for the terminal's.
-    """
+    """Return what rich draws, without trailing spaces."""
     from rich.console import Console
 
     console = Console(width=width, highlight=False, soft_wrap=False, emoji=False)
@@ -149,11 +144,7 @@ def table(
 ) -> str:
     """Align rows in columns. A cell that is too wide is wrapped; a word that is too wide is cut.
 
-    Args:
-        header: Titles.
-        rows: The cells of each row.
-        width: Columns of the terminal.
-        whole: Indexes of the columns that are never broken.
+    The columns at the indexes in ``whole`` are never broken.
     """
     from rich.table import Table
     from rich.text import Text
@@ -200,14 +191,7 @@ class UnbrokenLine(str):
 def print_text(
     text: str, *, err: bool = False, hanging: int | None = None, whole: Collection[str] = ()
 ) -> None:
-    """Print text; a closed terminal is not an error.
-
-    Args:
-        text: One line or several.
-        err: Whether it goes to standard error.
-        hanging: As in `wrapped`.
-        whole: Names given by the user, which are not broken.
-    """
+    """Print text, as in `wrapped`; a closed terminal is not an error."""
     shown = visible(runnable_commands(text))
     if not isinstance(text, UnbrokenLine):
         names = [visible(name) for name in whole]
@@ -223,10 +207,7 @@ def print_exact(text: str) -> None:
 def begin_log_block(what: str, *, err: bool = False, always: bool = False) -> None:
     """Print the date and a title, to separate the blocks of a log.
 
-    Args:
-        what: The title, such as ``Batch 1124-acc``.
-        err: Whether it goes to standard error.
-        always: Print it even if somebody is at the terminal.
+    If somebody is at the terminal, only ``always`` prints it.
     """
     unattended = not sys.stdin.isatty() and not is_screen(sys.stdout)
     if always or unattended:
@@ -248,12 +229,7 @@ class _Commands:
 
 
 def name_commands(program: str, commands: Iterable[str]) -> None:
-    """Set how the user's shell calls this program, for all printed commands.
-
-    Args:
-        program: The program as typed, such as ``.venv/bin/batchrun``.
-        commands: The names of its commands.
-    """
+    """Set how the user's shell calls this program, for all printed commands."""
     _Commands.program = program
     _Commands.repeated = {}
     names = "|".join(map(re.escape, commands))
@@ -264,12 +240,9 @@ def name_commands(program: str, commands: Iterable[str]) -> None:
 
 
 def repeat_options(options: Mapping[str, Sequence[str]]) -> None:
-    """Repeat options of the running command in the commands that it prints.
+    """Repeat options of the running command, by name of the printed command.
 
     For example, only ``status --sandbox`` finds a batch of ``run --sandbox``.
-
-    Args:
-        options: The options to repeat, such as ``--journal DB``, by name of the printed command.
     """
     _Commands.repeated = options
 
@@ -317,12 +290,7 @@ def fitted(
 ) -> str:
     """Return a text for a stream: unchanged for a pipe, wrapped for a terminal.
 
-    Args:
-        text: One line or several.
-        stream: The stream.
-        hanging: As in `wrapped`.
-        beside: Columns to keep free, for an answer.
-        whole: As in `print_text`.
+    ``beside`` columns are kept free, for an answer.
     """
     if not is_screen(stream):
         return text

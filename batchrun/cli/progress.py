@@ -19,7 +19,7 @@ from batchrun.cli.output import (
     usable_columns,
 )
 from batchrun.model import Outcome
-from batchrun.text import columns_of, duration, plural
+from batchrun.text import duration, plural
 
 if TYPE_CHECKING:
     from batchrun.engine import Progress
@@ -133,7 +133,7 @@ class ProgressPrinter:
         room = width - BESIDE_THE_BAR - min(NARROWEST_BAR, width // 4)
         self._bar.n, self._bar.ncols, self._quota.ncols = done, width, width
         self._bar.set_description_str(fitting(counted, room), refresh=False)
-        line = quota_line(progress, width, self._now(), self._speed)
+        line = fitting(quota_words(progress, self._now(), self._speed), width)
         self._quota.set_description_str(line, refresh=False)
         self._bar.refresh()
         self._quota.refresh()
@@ -154,13 +154,7 @@ def outcome_words(progress: Progress) -> list[str]:
 
 
 def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[str]:
-    """Return the quota left, and when the batch should end.
-
-    Args:
-        progress: The progress.
-        now: The present moment, aware.
-        speed: Simulated seconds per real second, for a sandbox.
-    """
+    """Return the quota left, and when the batch should end."""
     words = []
     if progress.waiting_seconds:
         opens = clock_after(progress.waiting_seconds, now, speed)
@@ -174,27 +168,3 @@ def quota_words(progress: Progress, now: datetime, speed: float = 1.0) -> list[s
         words.append(f"about {duration(progress.seconds_left / speed)} left")
         words.append(f"done at {clock_after(progress.seconds_left, now, speed)}")
     return words
-
-
-def quota_line(progress: Progress, width: int, now: datetime, speed: float = 1.0) -> str:
-    """Return `quota_words` on one line, shortened if they don't fit.
-
-    Args:
-        progress: The progress.
-        width: Columns of the line.
-        now: The present moment, aware.
-        speed: As in `quota_words`.
-    """
-    line = ", ".join(quota_words(progress, now, speed))
-    if columns_of(line) <= width:
-        return line
-    short = []
-    if progress.waiting_seconds:
-        short.append(f"quota opens {clock_after(progress.waiting_seconds, now, speed)}")
-    elif not math.isinf(progress.requests_left_this_minute):
-        short.append(f"{progress.requests_left_this_minute:,.0f} left/min")
-    if not math.isinf(progress.requests_left_today):
-        short.append(f"{progress.requests_left_today:,.0f} today")
-    if progress.seconds_left:
-        short.append(f"done {clock_after(progress.seconds_left, now, speed)}")
-    return fitting(short, width)

@@ -31,8 +31,7 @@ def on_stderr() -> bool:
 def beside_question(*, yes: bool) -> bool:
     """Return whether the text before a question also goes to standard error.
 
-    Args:
-        yes: Whether no question is asked.
+    With ``yes``, no question is asked.
     """
     return not yes and sys.stdin.isatty() and on_stderr()
 
@@ -48,12 +47,7 @@ def keep_stdout_clean() -> Iterator[None]:
 
 
 def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
-    """Ask for a line of text.
-
-    Args:
-        text: The question.
-        hidden: Whether to hide the answer.
-        default: The answer if the user types nothing. Ctrl-D returns ``""``.
+    """Ask for a line of text. Ctrl-D returns ``""``.
 
     Raises:
         KeyboardInterrupt: The user pressed Ctrl-C.
@@ -74,11 +68,7 @@ def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
 
 
 def confirm(question: str, details: Sequence[str] = ()) -> bool:
-    """Ask a yes-or-no question; Ctrl-D means no.
-
-    Args:
-        question: The question.
-        details: Lines to show if the user answers ``d``.
+    """Ask a yes-or-no question; Ctrl-D means no, and ``d`` shows the details.
 
     Raises:
         KeyboardInterrupt: The user pressed Ctrl-C.
@@ -100,11 +90,6 @@ def confirm(question: str, details: Sequence[str] = ()) -> bool:
 
 def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
     """Return whether the user agrees, by --yes or at the terminal.
-
-    Args:
-        question: The question.
-        details: As in `confirm`.
-        yes: Whether --yes is given.
 
     Raises:
         UsageError: There is no terminal.
@@ -185,11 +170,6 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 
     Its address, a key that this machine has never used, and an output in another folder each need
     consent once. If another key pays than before, a note says so every time.
-
-    Args:
-        settings: The loaded settings.
-        batch: The batch.
-        output: The results file that the user gave; ``None`` for the one in the journal.
 
     Raises:
         UsageError: There is no key to use, or there is no terminal to ask at.

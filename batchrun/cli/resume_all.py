@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import typer
 
-from batchrun.cli.errors import HiddenMessages, print_batch_error_json, report_batch_error
+from batchrun.cli.errors import HiddenMessages, report_batch_error
 from batchrun.cli.messages import BatchExit
 from batchrun.cli.output import begin_log_block, print_text
 from batchrun.errors import (
@@ -62,13 +62,6 @@ def resume_all(
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped.
 
-    Args:
-        settings: Settings with the journal to use.
-        for_one: Options for a single batch, by name; none may be given.
-        configured: Returns the configuration of a batch's list, and its settings.
-        continue_batch_of: Continues one batch, and ends like `resume` for that batch.
-        to_stderr: Whether messages go to standard error.
-
     Raises:
         UsageError: An option in ``for_one`` was given.
     """
@@ -93,17 +86,7 @@ def resume_all(
 
 
 class _Round:
-    """One pass through the batches.
-
-    Args:
-        configured: As in `resume_all`.
-        continue_batch_of: As in `resume_all`.
-        to_stderr: As in `resume_all`.
-
-    Attributes:
-        codes: The exit codes.
-        waiting: IDs of batches that were not continued, by reason.
-    """
+    """One pass through the batches."""
 
     def __init__(
         self,
@@ -127,7 +110,9 @@ class _Round:
             found = self._configured(summary)
             account = account_of(for_batch(found[1], summary))
         except Exception as error:  # a problem with one list's file must not stop the others
-            self.codes.append(_aborted(summary, error, HiddenMessages())[0])
+            self.codes.append(
+                report_batch_error(error, summary.batch_id, sys.argv[1:], HiddenMessages())[0]
+            )
             return
         scopes: tuple[Scope, ...] = (_ALL, account[0], account)
         why = next((self._stopped[scope] for scope in scopes if scope in self._stopped), None)
@@ -145,7 +130,7 @@ class _Round:
         """Continue a batch; return its exit code and why it ended."""
         from batchrun.engine import Ending
 
-        unseen = HiddenMessages()
+        unseen, typed = HiddenMessages(), sys.argv[1:]
         begin_log_block(f"Batch {summary.batch_id}", err=self._to_stderr, always=True)
         try:
             with unseen.listening():
@@ -155,9 +140,9 @@ class _Round:
                 Ending.INTERRUPTED if ended.stopped else ended.ending
             )
         except (KeyboardInterrupt, typer.Abort):  # between two batches
-            return _aborted(summary, StoppedError("Stopped."), unseen)
+            return report_batch_error(StoppedError("Stopped."), summary.batch_id, typed, unseen)
         except Exception as error:  # one batch must not stop the others
-            return _aborted(summary, error, unseen)
+            return report_batch_error(error, summary.batch_id, typed, unseen)
         return ExitCode.COMPLETED, Ending.FINISHED
 
 
@@ -187,15 +172,3 @@ def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) ->
             return {}
         case _:
             assert_never(why)
-
-
-def _aborted(
-    summary: BatchSummary, error: Exception, unseen: HiddenMessages
-) -> tuple[ExitCode, BatchrunError]:
-    """Print the error of a batch; return its exit code and the error as shown."""
-    typed = sys.argv[1:]
-    shown = report_batch_error(error, summary.batch_id, typed, unseen)
-    passing = isinstance(shown, StoppedError | HeldError | TakenOverError)
-    code = ExitCode.PAUSED if passing else shown.exit_code
-    print_batch_error_json(shown, summary.batch_id, code, typed)
-    return code, shown

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from batchrun.cli import messages
-from batchrun.cli.messages import end, notice_of, notice_of_error, unknown_to_results
-from batchrun.cli.notifications import notify, words_of
+from batchrun.cli.messages import (
+    end,
+    notice_of,
+    pilot_lines,
+    unknown_to_results,
+    with_its_rest,
+)
+from batchrun.cli.notifications import notice, notify, words_of
 from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import (
     ask,
@@ -106,18 +112,7 @@ def continue_batch(
     limit: int | None = None,
     asks: bool = False,
 ) -> None:
-    """Continue a batch in the terminal, and end the command with the batch's exit code.
-
-    Args:
-        begin: The function of `batchrun.aio` that continues it.
-        settings: Key and so on.
-        mode: What the command prints.
-        decide: Decides about the rows in doubt.
-        output: The results file.
-        form: How to lay out the results.
-        limit: The most jobs to trigger now.
-        asks: Whether to ask about the other jobs at the limit.
-    """
+    """Continue a batch in the terminal, and end the command with the batch's exit code."""
     from batchrun import aio
 
     pilot = asks and limit is not None and mode.shows_a_pilot
@@ -144,14 +139,7 @@ def continue_batch(
 
 
 class _BatchDisplay:
-    """The terminal display of one batch, from the first question to the end.
-
-    Attributes:
-        control: Stops the batch.
-        stopper: Handles Ctrl-C.
-        shown: Arguments for the library's functions.
-        ended: The report, once the batch has ended.
-    """
+    """The terminal display of one batch, from the first question to the end."""
 
     def __init__(self, settings: Settings, mode: OutputMode) -> None:
         from batchrun.batch.control import Control
@@ -185,7 +173,6 @@ class _BatchDisplay:
     def run_rest(self, report: Report, output: Path | None, form: Form | None) -> Report:
         """Run the jobs after a pilot; return the report of both."""
         from batchrun import aio
-        from batchrun.cli.pilot import with_its_rest
 
         shown = self.shown | {"output": output, "form": form, "only": self.control.only}
         batch_id = report.summary.batch_id
@@ -195,7 +182,6 @@ class _BatchDisplay:
     def confirm_rest(self, report: Report, before: Credits | None = None) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
-        from batchrun.cli.pilot import pilot_lines
         from batchrun.engine import Ending
         from batchrun.workbook.readable import pilot_results
 
@@ -250,9 +236,10 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
     except BatchrunError as error:
         if display.control.batch_id is not None:
             display.printer.close()
-            notice = notice_of_error(display.control.batch_id, error)
+            batch_id = display.control.batch_id
+            said = notice(batch_id, error.exit_code, f"batch {batch_id}: {error.what}")
             at_once = isinstance(error, StoppedError)  # the user doesn't want to wait
-            notify(mode.notify_command, notice, wait=not at_once)
+            notify(mode.notify_command, said, wait=not at_once)
         raise
     if display.ended is not None:
         display.printer.close()

@@ -29,14 +29,9 @@ def settings_from(
     configuration: Configuration | None = None,
     **others: object,
 ) -> Settings:
-    """Load the settings of a command.
+    """Load the settings of a command; ``None`` stands for an option that was not given.
 
-    Args:
-        sandbox: Whether --sandbox is given: its batches are in a separate journal.
-        journal: The value of --journal; it wins over ``sandbox``.
-        rate: The value of --rate.
-        configuration: The configuration files; ``None`` for the user's own file.
-        others: More options by name; ``None`` for options that were not given.
+    The sandbox's batches are in a separate journal, unless --journal names one.
 
     Raises:
         UsageError: A setting can't be used.
@@ -56,9 +51,6 @@ def settings_from(
 
 def settings_with_journal(**given: Any) -> Settings:
     """Load the settings of a command that needs an existing journal.
-
-    Args:
-        **given: As in `settings_from`.
 
     Raises:
         UsageError: A setting can't be used.
@@ -82,10 +74,6 @@ SANDBOX_SPEED = 60.0
 @contextmanager
 def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
     """Yield the settings of a command that uses the service, or a sandbox during the block.
-
-    Args:
-        sandbox: Whether to start a sandbox.
-        **given: As in `settings_from`.
 
     Raises:
         UsageError: An option can't be used, or names another service although ``sandbox`` is set.
@@ -147,11 +135,6 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
     """Return the workbook of a list's last practice run, if the next run may replace it.
 
     Practice costs nothing, so its results may be replaced. A workbook with marked rows is kept.
-
-    Args:
-        settings: The settings of the next run.
-        source: The list.
-        sandbox: Whether the next run is practice too.
     """
     from batchrun import Rerun, batches
     from batchrun.workbook import results_path

@@ -49,12 +49,7 @@ class Stopper:
     """Turns signals into stops: first gently, then at once, then with `KeyboardInterrupt`.
 
     Before a batch starts, the first signal stops at once. A hang-up only ever stops gently, because
-    a closing terminal sends several.
-
-    Args:
-        control: Stops the batch gently.
-        say: Prints a message.
-        close: Closes the progress bar before the last message.
+    a closing terminal sends several. ``close`` closes the progress bar before the last message.
     """
 
     def __init__(
@@ -64,10 +59,7 @@ class Stopper:
         self._say = say
         self._close = close
         self._asking = False
-        self._cancelled = False
         self._ignores_signals = False
-        self._cancel: Callable[[], object] | None = None
-        self._soon: Callable[..., object] = lambda *_: None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -96,17 +88,9 @@ class Stopper:
 
         If no batch has started, the command ends as interrupted.
         """
-
-        async def cancellable() -> Ended:
-            task, loop = asyncio.current_task(), asyncio.get_running_loop()
-            assert task is not None
-            self._soon = loop.call_soon_threadsafe
-            self._cancel = lambda: self._soon(task.cancel)
-            return await work
-
         self._control.report = None
         try:
-            return asyncio.run(cancellable())
+            return asyncio.run(self._control.cancellable(work))
         except (KeyboardInterrupt, asyncio.CancelledError):
             self._ignores_signals = True  # ignore further signals while the last message is printed
             if self._control.report is not None:  # the workbook is already written
@@ -119,28 +103,25 @@ class Stopper:
             stopped = StoppedError("Stopped. Nothing is lost.", hint)
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None
-        finally:
-            self._cancel = None
 
     def _stop(self, number: int, _frame: object) -> None:
+        control = self._control
         if self._asking:
             raise KeyboardInterrupt
-        ended = self._cancel is None and self._control.batch_id is not None
-        if self._ignores_signals or ended or self._control.report is not None:
+        ended = not control.running and control.batch_id is not None
+        if self._ignores_signals or ended or control.report is not None:
             return
-        if self._cancel is None or self._cancelled:
+        if not control.running or control.cancelled:
             self._ignores_signals = True
             raise KeyboardInterrupt
-        if self._control.batch_id and not self._control.stopped:
-            self._control.stop()  # before the message: the next signal may come while it is printed
+        first = control.batch_id is not None and not control.stopped
+        if first or control.batch_id is None or number != getattr(signal, "SIGHUP", None):
+            control.interrupt()  # before the message: the next signal may come while it is printed
+        if first:
             try:
                 self._say(_STOPPING_MESSAGE)
             except RuntimeError:  # the signal came during another print
-                self._soon(self._say, _STOPPING_MESSAGE)
-        elif number != getattr(signal, "SIGHUP", None) or not self._control.batch_id:
-            self._cancelled = True
-            self._control.stop()
-            self._cancel()
+                asyncio.get_running_loop().call_soon_threadsafe(self._say, _STOPPING_MESSAGE)
 
 
 @contextmanager

@@ -145,10 +145,6 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     If that profile has been deleted, the user must name another key, because another workspace
     might pay and wouldn't know the batch's executions. A key in ``.env`` does not count as named.
 
-    Args:
-        settings: The current settings.
-        batch: The batch.
-
     Raises:
         UsageError: Another profile is named; or its own is deleted and no key is named.
     """
@@ -180,9 +176,7 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
 def profile_replaced_by(settings: Settings, batch: BatchSummary) -> str:
     """Return the source of the key that replaces a deleted profile's; ``""`` if none does.
 
-    Args:
-        settings: The settings that `for_batch` returned.
-        batch: The batch.
+    The settings are those that `for_batch` returned.
     """
     if batch.profile is None or settings.profile == batch.profile:
         return ""
@@ -218,10 +212,6 @@ class ShownSetting:
 
 def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetting, ...]:
     """Return every setting, and the list defaults from the files.
-
-    Args:
-        settings: The loaded settings.
-        files: The ``batchrun.toml`` files.
 
     Raises:
         UsageError: The named profile does not exist.

@@ -234,9 +234,6 @@ def configuration_folder() -> Path:
 def find_configuration(source: Path | None = None) -> Configuration:
     """Find and read the file beside a list and the user's own.
 
-    Args:
-        source: The list; ``None`` if there is none.
-
     Raises:
         UsageError: A file can't be read, or has an entry that can't be used.
     """
@@ -257,11 +254,7 @@ def _is_file(path: Path) -> bool:
 
 
 def read_configuration(path: Path, *, beside_list: bool = False) -> ConfigurationFile:
-    """Read one file.
-
-    Args:
-        path: The path of the file.
-        beside_list: Whether it may have come with a list.
+    """Read one file, which may have come with a list if it is beside one.
 
     Raises:
         UsageError: The file can't be read, or has an entry that can't be used.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import logging
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -25,6 +27,7 @@ from starlette.staticfiles import StaticFiles
 import batchrun
 from batchrun import Crm, Form, Outcome
 from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageError
+from batchrun.estimate import credit_amounts
 from batchrun.model import RETRIED_BY_ITSELF, Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
@@ -32,7 +35,6 @@ from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
-from batchrun.web.lists import NO_COLUMN
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
 from batchrun.web.work import BEGIN_SECONDS, unexpected_error
@@ -41,12 +43,12 @@ from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 from batchrun.workbook.text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.lists import SavedList
     from batchrun.web.security import Session
     from batchrun.web.work import BatchRun, Workspace
 
@@ -58,10 +60,13 @@ BLANK_PARAMETERS = 2
 MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
-OPTION_CONTROLS = frozenset(
-    {"delimiter", "encoding", "header_row", "no_header", "quoting", "reuse_days", "visible_only"}
+OPTIONS = (
+    *("header_row", "no_header", "encoding", "delimiter", "quoting", "visible_only"),
+    *("lenient_ids", "reuse"),
 )
-"""IDs of the controls under "More options"."""
+"""The choices under "More options"; their controls have the same IDs."""
+NO_COLUMN = "(none)"
+"""The choice to send no IDs of a kind, in place of a column."""
 DELIMITERS = {"comma": "Commas", "semicolon": "Semicolons", "tab": "Tabs", "bar": "Bars ( | )"}
 ENCODINGS = {
     "utf-8": "UTF-8 (Unicode)",
@@ -97,45 +102,44 @@ _EDITIONS = {
 
 
 def create_app(workspace: Workspace, session: Session) -> ASGIApp:
-    """Create the page's web application.
-
-    Args:
-        workspace: The user's lists and batches.
-        session: The secrets of this run of the server.
-    """
+    """Create the page's web application."""
     pages = _Pages(workspace, session)
+
+    def post(path: str, handler: Callable[[Request], Response]) -> Route:
+        return Route(path, pages.for_own_forms(handler), methods=["POST"])
+
     routes = [
         Route("/", pages.home, name="home"),
         Route("/live", pages.home_live),
         Route("/start", pages.start),
-        Route("/start/key", pages.store_key, methods=["POST"]),
-        Route("/start/sandbox", pages.use_sandbox, methods=["POST"]),
+        post("/start/key", pages.store_key),
+        post("/start/sandbox", pages.use_sandbox),
         Route("/lists", pages.upload, methods=["POST"]),
-        Route("/lists/sample", pages.sample, methods=["POST"]),
-        Route("/lists/{list_id}", pages.show_list, methods=["GET"]),
+        post("/lists/sample", pages.sample),
+        Route("/lists/{list_id}", pages.show_list),
         Route("/lists/{list_id}/live", pages.list_live),
-        Route("/lists/{list_id}/choices", pages.choose, methods=["POST"]),
-        Route("/lists/{list_id}/run", pages.run, methods=["POST"]),
-        Route("/lists/{list_id}/again", pages.run_marked, methods=["POST"]),
-        Route("/lists/{list_id}/delete", pages.delete_list, methods=["POST"]),
+        post("/lists/{list_id}/choices", pages.choose),
+        post("/lists/{list_id}/run", pages.run),
+        post("/lists/{list_id}/again", pages.run_marked),
+        post("/lists/{list_id}/delete", pages.delete_list),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
         Route("/batches/{batch_id}", pages.show_batch),
         Route("/batches/{batch_id}/live", pages.batch_live),
         Route("/batches/{batch_id}/line/{line:int}", pages.show_row),
         Route("/batches/{batch_id}/attention", pages.attention),
         Route("/batches/{batch_id}/download", pages.download),
-        Route("/batches/{batch_id}/resume", pages.resume, methods=["POST"]),
-        Route("/batches/{batch_id}/retry", pages.retry, methods=["POST"]),
-        Route("/batches/{batch_id}/decide", pages.decide, methods=["POST"]),
-        Route("/batches/{batch_id}/stop", pages.stop, methods=["POST"]),
-        Route("/batches/{batch_id}/forget", pages.forget, methods=["GET"]),
-        Route("/batches/{batch_id}/forget", pages.forget_now, methods=["POST"]),
-        Route("/settings", pages.settings, methods=["GET"]),
-        Route("/settings/limits", pages.set_limits, methods=["POST"]),
-        Route("/settings/key", pages.store_key, methods=["POST"]),
-        Route("/settings/logout", pages.log_out, methods=["POST"]),
-        Route("/settings/sandbox", pages.use_sandbox, methods=["POST"]),
-        Route("/settings/real", pages.leave_sandbox, methods=["POST"]),
+        post("/batches/{batch_id}/resume", pages.resume),
+        post("/batches/{batch_id}/retry", pages.retry),
+        post("/batches/{batch_id}/decide", pages.decide),
+        post("/batches/{batch_id}/stop", pages.stop),
+        Route("/batches/{batch_id}/forget", pages.forget),
+        post("/batches/{batch_id}/forget", pages.forget_now),
+        Route("/settings", pages.settings),
+        post("/settings/limits", pages.set_limits),
+        post("/settings/key", pages.store_key),
+        post("/settings/logout", pages.log_out),
+        post("/settings/sandbox", pages.use_sandbox),
+        post("/settings/real", pages.leave_sandbox),
         Mount("/static", StaticFiles(packages=[("batchrun.web", "static")])),
     ]
     app = Starlette(
@@ -174,6 +178,7 @@ class _Pages:
         }
         self._templates.globals |= {
             "plural": plural,
+            "credit_amounts": credit_amounts,
             "secret": session.page_secret,
             "workspace": workspace,
             "version": batchrun.__version__,
@@ -225,15 +230,20 @@ class _Pages:
         _LOG.error("%s failed", request.url.path, exc_info=error)
         return self._show("problem.html", 500, error=unexpected_error())
 
-    async def _form(self, request: Request) -> dict[str, str]:
-        """Read a form that this page has shown.
+    def for_own_forms(
+        self, handler: Callable[[Request], Response]
+    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return an endpoint that calls a handler in a thread, for forms that this page showed.
 
-        Raises:
-            UsageError: The form does not come from this page.
+        The form is in ``request.state``.
         """
-        form = await read_form(request)
-        self._check_secret(request.url.path, form)
-        return form
+
+        async def endpoint(request: Request) -> Response:
+            request.state.form = form = await read_form(request)
+            self._check_secret(request.url.path, form)
+            return await run_in_threadpool(handler, request)
+
+        return endpoint
 
     def _check_secret(self, path: str, form: Mapping[str, str]) -> None:
         if not self._session.is_page_secret(path, form.get("secret", "")):
@@ -265,37 +275,36 @@ class _Pages:
             return address_of(self._workspace.settings)
         return ""
 
-    async def store_key(self, request: Request) -> Response:
+    def store_key(self, request: Request) -> Response:
         """Check a key and store it."""
         from batchrun.login import address_for, log_in
 
-        form = await self._form(request)
+        form = request.state.form
         key, settings = form.get("key", "").strip(), self._workspace.settings
         first = request.url.path.startswith("/start")
         try:
             if not key:
                 raise UsageError("No key was given.", "Paste the key, then continue.")
             if self._workspace.sandbox:  # another tab started it in the meantime
-                await run_in_threadpool(self._workspace.leave_sandbox)
+                self._workspace.leave_sandbox()
                 settings = self._workspace.settings
-            address = await run_in_threadpool(address_for, DEFAULT_PROFILE, settings)
-            await log_in(key, address, DEFAULT_PROFILE, timeout_seconds=settings.timeout_seconds)
+            address, seconds = address_for(DEFAULT_PROFILE, settings), settings.timeout_seconds
+            asyncio.run(log_in(key, address, DEFAULT_PROFILE, timeout_seconds=seconds))
         except BatchrunError as error:
-            page = self._start_page if first else self._settings_page
-            return await run_in_threadpool(page, 400, error)
+            return self._start_page(400, error) if first else self._settings_page(400, error)
         self._workspace.use_key()
         return RedirectResponse("/" if first else "/settings", 303)
 
-    async def use_sandbox(self, request: Request) -> Response:
+    def use_sandbox(self, request: Request) -> Response:
         """Switch to the sandbox."""
-        await self._form(request)
-        await run_in_threadpool(self._workspace.use_sandbox)
+        del request
+        self._workspace.use_sandbox()
         return RedirectResponse("/", 303)
 
-    async def leave_sandbox(self, request: Request) -> Response:
+    def leave_sandbox(self, request: Request) -> Response:
         """Switch to the real service."""
-        await self._form(request)
-        await run_in_threadpool(self._workspace.leave_sandbox)
+        del request
+        self._workspace.leave_sandbox()
         return RedirectResponse("/", 303)
 
     # home
@@ -338,14 +347,14 @@ class _Pages:
             raise UsageError("No list came.", "Choose a file, then send it again.")
         return await run_in_threadpool(self._added, upload.path)
 
-    async def sample(self, request: Request) -> Response:
+    def sample(self, request: Request) -> Response:
         """Add a list of made-up data to try the page with."""
         from batchrun.sandbox import write_demo_list
 
-        await self._form(request)
+        del request
         path = self._workspace.lists.new_path("sample-accounts.csv")
-        await run_in_threadpool(write_demo_list, path)
-        return await run_in_threadpool(self._added, path)
+        write_demo_list(path)
+        return self._added(path)
 
     def _added(self, path: Path) -> Response:
         saved = self._workspace.lists.add(path)
@@ -371,7 +380,8 @@ class _Pages:
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
         named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
-        choices = saved.choices
+        choices = saved.request
+        changes_options = any(getattr(choices, name) for name in OPTIONS)
         return {
             "saved": saved,
             "state": state,
@@ -379,11 +389,14 @@ class _Pages:
             "batch_id": batch_id,
             "columns": columns,
             "choices": choices,
-            "parameters": screens.parameter_rows(saved.choices, BLANK_PARAMETERS),
+            "company_column": NO_COLUMN if choices.no_company else choices.company_column,
+            "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
+            "parameters": screens.parameter_rows(choices, BLANK_PARAMETERS),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
             "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
             "named": named,
-            "options_open": bool(named & OPTION_CONTROLS) or choices.changes_options,
+            "changes_options": changes_options,
+            "options_open": changes_options or not named.isdisjoint(OPTIONS),
             "text_file": saved.path.suffix.lower() not in WORKBOOKS,
             "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
@@ -402,31 +415,27 @@ class _Pages:
         phase = "busy" if state.busy else "starting" if starting else "ready"
         return JSONResponse({"version": str(state.version), "phase": phase})
 
-    async def choose(self, request: Request) -> Response:
+    def choose(self, request: Request) -> Response:
         """Save the choices for a list, and check it again."""
-        form = await self._form(request)
-        saved = await run_in_threadpool(self._list, request)
-        return await run_in_threadpool(self._chosen, saved, form)
-
-    def _chosen(self, saved: SavedList, form: Mapping[str, str]) -> Response:
-        saved = self._workspace.lists.choose(saved, choices_from(saved.choices, form))
+        form = request.state.form
+        saved = self._list(request)
+        saved = self._workspace.lists.choose(saved, choices_from(saved.request, form))
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
-    async def run(self, request: Request) -> Response:
+    def run(self, request: Request) -> Response:
         """Run a list, if it is still as shown."""
-        form = await self._form(request)
-        saved = await run_in_threadpool(self._list, request)
+        form = request.state.form
+        saved = self._list(request)
         limit = PILOT_ROWS if form.get("what") == "pilot" else None
         again = form.get("again") == "yes"
         try:
-            run = await run_in_threadpool(
-                self._workspace.run, saved, form.get("check", ""), limit=limit, again=again
-            )
+            check = form.get("check", "")
+            run = self._workspace.run(saved, check, limit=limit, again=again)
         except UsageError:
-            await run_in_threadpool(self._workspace.check, saved)
+            self._workspace.check(saved)
             raise
-        return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
+        return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
         """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
@@ -435,22 +444,21 @@ class _Pages:
             return RedirectResponse(else_to, 303)
         return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
 
-    async def run_marked(self, request: Request) -> Response:
+    def run_marked(self, request: Request) -> Response:
         """Send the marked rows of a results workbook again."""
-        form = await self._form(request)
-        saved = await run_in_threadpool(self._list, request)
+        form = request.state.form
+        saved = self._list(request)
         try:
-            run = await run_in_threadpool(self._workspace.run_marked, saved, form.get("check", ""))
+            run = self._workspace.run_marked(saved, form.get("check", ""))
         except UsageError:
-            await run_in_threadpool(self._workspace.check, saved)
+            self._workspace.check(saved)
             raise
-        return await run_in_threadpool(self._redirect_when_started, run, f"/lists/{saved.id}")
+        return self._redirect_when_started(run, f"/lists/{saved.id}")
 
-    async def delete_list(self, request: Request) -> Response:
+    def delete_list(self, request: Request) -> Response:
         """Delete a list that was never run."""
-        await self._form(request)
-        saved = await run_in_threadpool(self._list, request)
-        await run_in_threadpool(self._workspace.delete_list, saved)
+        saved = self._list(request)
+        self._workspace.delete_list(saved)
         return RedirectResponse("/", 303)
 
     def unsendable(self, request: Request) -> Response:
@@ -571,26 +579,25 @@ class _Pages:
             gone=screens.sandbox_gone(workspace, view),
         )
 
-    async def resume(self, request: Request) -> Response:
+    def resume(self, request: Request) -> Response:
         """Resume a batch."""
-        await self._form(request)
         batch_id = request.path_params["batch_id"]
-        return await self._continue_batch(batch_id, lambda: self._workspace.resume(batch_id))
+        run = self._workspace.resume(batch_id)
+        return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
-    async def retry(self, request: Request) -> Response:
+    def retry(self, request: Request) -> Response:
         """Send failed rows again."""
-        form = await self._form(request)
+        form = request.state.form
         batch_id = request.path_params["batch_id"]
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
         if not outcomes:
             raise UsageError("No kind of row was chosen.", "Go back and tick what to send again.")
-        return await self._continue_batch(
-            batch_id, lambda: self._workspace.retry(batch_id, outcomes)
-        )
+        run = self._workspace.retry(batch_id, outcomes)
+        return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
-    async def decide(self, request: Request) -> Response:
+    def decide(self, request: Request) -> Response:
         """Resolve the rows in doubt."""
-        form = await self._form(request)
+        form = request.state.form
         batch_id, decision = request.path_params["batch_id"], form.get("decision", "hold")
         if decision not in {"drop", "retry"}:
             return RedirectResponse(f"/batches/{quote(batch_id)}", 303)
@@ -599,19 +606,11 @@ class _Pages:
                 "Sending rows in doubt again may charge them twice.",
                 "Go back and tick that you accept this. Nothing was sent.",
             )
-        return await self._continue_batch(
-            batch_id, lambda: self._workspace.resume(batch_id, in_doubt=decision)
-        )
+        run = self._workspace.resume(batch_id, in_doubt=decision)
+        return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
-    async def _continue_batch(self, batch_id: str, begin: Callable[[], BatchRun]) -> Response:
-        run = await run_in_threadpool(begin)
-        return await run_in_threadpool(
-            self._redirect_when_started, run, f"/batches/{quote(batch_id)}"
-        )
-
-    async def stop(self, request: Request) -> Response:
+    def stop(self, request: Request) -> Response:
         """Stop a batch gracefully."""
-        await self._form(request)
         batch_id = request.path_params["batch_id"]
         run = self._workspace.run_of(batch_id)
         if run is not None and not run.ended:
@@ -621,6 +620,7 @@ class _Pages:
 
     def download(self, request: Request) -> Response:
         """Return the results so far."""
+        form = request.state.form
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         folder = tempfile.TemporaryDirectory(prefix="batchrun-")
@@ -640,10 +640,9 @@ class _Pages:
         saved = self._workspace.lists.of_source(view.summary.source.path)
         return self._show("forget.html", view=view, saved=saved)
 
-    async def forget_now(self, request: Request) -> Response:
+    def forget_now(self, request: Request) -> Response:
         """Delete a batch."""
-        await self._form(request)
-        await run_in_threadpool(self._workspace.forget, request.path_params["batch_id"])
+        self._workspace.forget(request.path_params["batch_id"])
         return RedirectResponse("/", 303)
 
     # settings
@@ -683,9 +682,9 @@ class _Pages:
             lists=workspace.lists.folder,
         )
 
-    async def set_limits(self, request: Request) -> Response:
+    def set_limits(self, request: Request) -> Response:
         """Save the daily limit."""
-        form = await self._form(request)
+        form = request.state.form
         text = form.get("daily", "").strip().replace(",", "")
         if text and not (text.isdecimal() and int(text) >= 1):
             raise UsageError(
@@ -693,17 +692,17 @@ class _Pages:
             )
         lists = self._workspace.lists
         kept = lists.preferences() | {"daily": int(text) if text else None}
-        await run_in_threadpool(lists.prefer, kept)
+        lists.prefer(kept)
         return RedirectResponse("/settings", 303)
 
-    async def log_out(self, request: Request) -> Response:
+    def log_out(self, request: Request) -> Response:
         """Delete the stored key."""
         from batchrun.login import log_out
 
-        await self._form(request)
-        profile = await run_in_threadpool(profile_of, self._workspace.settings)
+        del request
+        profile = profile_of(self._workspace.settings)
         if profile is not None:
-            await run_in_threadpool(log_out, profile.name)
+            log_out(profile.name)
             self._workspace.use_key()
         return RedirectResponse("/", 303)
 
@@ -713,7 +712,7 @@ def _only_text(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
+def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.Request:
     """Return the choices made in the form on a list's screen.
 
     Raises:
@@ -735,23 +734,27 @@ def choices_from(before: Choices, form: Mapping[str, str]) -> Choices:
             columns[name] = column
         elif value.strip():
             constants[name] = json_or_text(value)
-    days = form.get("reuse_days", "0")
+    chosen = {name: form.get(f"{name}_column", "") for name in ("company", "contact")}
+    encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
+    days = form.get("reuse", "")
     return replace(
         before,
         workflow=form.get("workflow", ""),
-        sheet=form.get("sheet", ""),
+        sheet=form.get("sheet") or None,
         header_row=int(line) if line else None,
         no_header=form.get("no_header") == "yes",
-        encoding=encoding if (encoding := form.get("encoding", "")) in ENCODINGS else "",
-        delimiter=delimiter if (delimiter := form.get("delimiter", "")) in DELIMITERS else "",
-        literal_quotes=form.get("quoting") == "yes",
-        company_column=form.get("company_column", ""),
-        contact_column=form.get("contact_column", ""),
+        encoding=encoding if encoding in ENCODINGS else None,
+        delimiter=delimiter if delimiter in DELIMITERS else None,
+        quoting="literal" if form.get("quoting") == "yes" else None,
+        company_column=chosen["company"] if chosen["company"] not in {"", NO_COLUMN} else None,
+        contact_column=chosen["contact"] if chosen["contact"] not in {"", NO_COLUMN} else None,
+        no_company=chosen["company"] == NO_COLUMN,
+        no_contact=chosen["contact"] == NO_COLUMN,
         visible_only=form.get("visible_only") == "yes",
         lenient_ids=form.get("lenient_ids") == "yes",
         parameters=constants,
         parameter_columns=columns,
-        reuse_days=int(days) if days.isdecimal() and int(days) in REUSE_DAYS else 0,
+        reuse=timedelta(days=int(days)) if days in map(str, REUSE_DAYS) else None,
     )
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,120 +21,29 @@ from batchrun.settings.location import is_server
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchrun.model import JSON
-
 LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
-
-NO_COLUMN = "(none)"
-"""The choice not to send any IDs, in place of an ID column."""
 
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """The options for reading and sending a list, as chosen on the page.
-
-    Attributes:
-        workflow: ID of the workflow; ``""`` before one is chosen.
-        sheet: Name of the sheet; ``""`` to detect it.
-        header_row: Line of the column names; ``None`` to detect it.
-        no_header: The list has no column names.
-        company_column: Name or number of the company column; ``""`` to detect it, `NO_COLUMN` to
-            send no company IDs.
-        contact_column: The contact column, in the same form.
-        encoding: Encoding of a text file; ``""`` to detect it.
-        delimiter: Delimiter of a text file; ``""`` to detect it.
-        literal_quotes: Treat quotes in a text file as ordinary text.
-        visible_only: Leave out hidden rows.
-        lenient_ids: Also send IDs that are not valid UUIDs.
-        parameters: Values to send with every row.
-        parameter_columns: Parameter → name or number of the column with its values.
-        reuse_days: Reuse results up to this age, in days; 0 for none.
-    """
-
-    workflow: str = ""
-    sheet: str = ""
-    header_row: int | None = None
-    no_header: bool = False
-    company_column: str = ""
-    contact_column: str = ""
-    encoding: str = ""
-    delimiter: str = ""
-    literal_quotes: bool = False
-    visible_only: bool = False
-    lenient_ids: bool = False
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
-    parameter_columns: Mapping[str, str] = field(default_factory=dict)
-    reuse_days: int = 0
-
-    @property
-    def changes_options(self) -> bool:
-        """Whether any option under "More options" is set."""
-        reading = (self.header_row, self.no_header, self.encoding, self.delimiter)
-        more = (self.literal_quotes, self.visible_only, self.lenient_ids, self.reuse_days)
-        return any(reading) or any(more)
-
-    def request(self, path: Path) -> Request:
-        """Return the request to the library."""
-        company, contact = (
-            None if each in {"", NO_COLUMN} else each
-            for each in (self.company_column, self.contact_column)
-        )
-        return Request(
-            path,
-            self.workflow,
-            sheet=self.sheet or None,
-            company_column=company,
-            contact_column=contact,
-            no_company=self.company_column == NO_COLUMN,
-            no_contact=self.contact_column == NO_COLUMN,
-            no_header=self.no_header,
-            encoding=self.encoding or None,
-            delimiter=self.delimiter or None,
-            quoting="literal" if self.literal_quotes else None,
-            parameters=dict(self.parameters),
-            parameter_columns=dict(self.parameter_columns),
-            header_row=self.header_row,
-            visible_only=self.visible_only,
-            lenient_ids=self.lenient_ids,
-            reuse=timedelta(days=self.reuse_days) if self.reuse_days else None,
-        )
-
-    @classmethod
-    def recalled(cls, kept: Mapping[str, Any]) -> Choices:
-        """Read stored choices; options that the file lacks keep their defaults."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in kept.items() if name in known})
-
-
-@dataclass(frozen=True, slots=True)
 class SavedList:
-    """An uploaded list.
+    """An uploaded list, and how to read and send it.
 
-    Attributes:
-        id: Its ID in URLs.
-        path: The file.
-        uploaded_at: The time of the upload; aware, UTC.
-        choices: The choices made for it.
-        batch_id: For a results workbook: the batch whose marked rows were sent; otherwise ``""``.
+    A results workbook whose marked rows were sent has the ID of their batch.
     """
 
     id: str
     path: Path
     uploaded_at: datetime
-    choices: Choices
+    request: Request
     batch_id: str = ""
 
 
 class Lists:
-    """The folder of the uploaded lists, readable only by the user.
-
-    Args:
-        folder: The folder.
-    """
+    """The folder of the uploaded lists, readable only by the user."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -148,7 +57,7 @@ class Lists:
 
     def add(self, path: Path) -> SavedList:
         """Save a list that was written to a `new_path`."""
-        saved = SavedList(path.parent.name, path, datetime.now(UTC), Choices())
+        saved = SavedList(path.parent.name, path, datetime.now(UTC), Request(path, ""))
         self._save(saved)
         return saved
 
@@ -164,8 +73,8 @@ class Lists:
         try:
             path = self.folder / list_id / Path(kept["name"]).name
             uploaded_at = datetime.fromisoformat(kept["uploaded_at"])
-            choices = Choices.recalled(kept["choices"])
-            return SavedList(list_id, path, uploaded_at, choices, str(kept.get("batch_id", "")))
+            request = _recalled(kept["request"], path)
+            return SavedList(list_id, path, uploaded_at, request, str(kept.get("batch_id", "")))
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -182,9 +91,9 @@ class Lists:
             return None
         return self.get(Path(source).parent.name)
 
-    def choose(self, saved: SavedList, choices: Choices) -> SavedList:
+    def choose(self, saved: SavedList, request: Request) -> SavedList:
         """Save the choices made for a list."""
-        changed = replace(saved, choices=choices)
+        changed = replace(saved, request=request)
         self._save(changed)
         return changed
 
@@ -201,13 +110,13 @@ class Lists:
             for each in (folder, deleted):
                 shutil.rmtree(each, ignore_errors=True)
 
-    def remember(self, header: Sequence[str], choices: Choices) -> None:
+    def remember(self, header: Sequence[str], request: Request) -> None:
         """Store choices for the next list with the same columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
-        kept[_shape(header)] = kept[""] = asdict(choices)
+        kept[_shape(header)] = kept[""] = _kept(request)
         self._keep(REMEMBERED_FILE, kept)
 
-    def remembered(self, header: Sequence[str]) -> Choices | None:
+    def remembered(self, header: Sequence[str], path: Path) -> Request | None:
         """Return the choices made for the last list with these columns.
 
         For any other list, only the last workflow is returned.
@@ -215,9 +124,9 @@ class Lists:
         kept = _read(self.folder / REMEMBERED_FILE)
         with suppress(TypeError):
             if same := kept.get(_shape(header)):
-                return Choices.recalled(same)
+                return _recalled(same, path)
             if last := kept.get(""):
-                return Choices(workflow=Choices.recalled(last).workflow)
+                return Request(path, _recalled(last, path).workflow)
         return None
 
     def preferences(self) -> dict[str, Any]:
@@ -236,11 +145,31 @@ class Lists:
         kept = {
             "name": saved.path.name,
             "uploaded_at": saved.uploaded_at.isoformat(),
-            "choices": asdict(saved.choices),
+            "request": _kept(saved.request),
             "batch_id": saved.batch_id,
         }
         with suppress(FileNotFoundError):  # the list was deleted while it was being checked
             _write(saved.path.parent / LIST_FILE, kept)
+
+
+_CHOICES = [each.name for each in fields(Request) if each.name not in {"source", "ask"}]
+
+
+def _kept(request: Request) -> dict[str, Any]:
+    """Return the choices in a request as JSON; an age is a number of days."""
+    kept = {name: getattr(request, name) for name in _CHOICES}
+    return kept | {"reuse": None if request.reuse is None else request.reuse.days}
+
+
+def _recalled(kept: Mapping[str, Any], path: Path) -> Request:
+    """Return the request for a list from stored choices; those that are missing are the defaults.
+
+    Raises:
+        TypeError: They are not choices.
+    """
+    given = {"workflow": ""} | {name: kept[name] for name in _CHOICES if name in kept}
+    days = given.pop("reuse", None)
+    return Request(path, **given, reuse=timedelta(days=days) if days else None)
 
 
 def lists_folder(journal: str) -> Path:

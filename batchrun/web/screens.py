@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.batch.pipeline import note_of
-from batchrun.estimate import REQUESTS_PER_JOB
+from batchrun.estimate import REQUESTS_PER_JOB, credits_spent, rest_words, spent_words
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
@@ -30,11 +30,11 @@ from batchrun.workbook.reasons import Reasons, remedy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from batchrun import BatchSummary, Credits, Settings
+    from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
-    from batchrun.web.lists import Choices, SavedList
+    from batchrun.web.lists import SavedList
     from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
@@ -71,19 +71,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A batch's rows in numbers.
-
-    Attributes:
-        rows: All of them.
-        done: Completed.
-        failed: Failed or rejected.
-        timed_out: Not finished in time.
-        in_doubt: Possibly accepted by the service.
-        invalid: Impossible to send.
-        running: Being processed by the service now.
-        waiting: Not sent yet.
-        requests: Requests sent so far.
-    """
+    """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet."""
 
     rows: int
     done: int
@@ -129,19 +117,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its screen shows it.
-
-    Attributes:
-        summary: The batch.
-        phase: The state that the screen shows.
-        figures: Its rows.
-        status: Its status in the journal.
-        run: The last run of it by this server.
-        seconds_left: Estimated seconds until it is done; ``None`` if not known.
-        quota_until: The time until which it waits for quota.
-        notice: A message to show now.
-        version: A value that changes when anything on the screen does.
-    """
+    """A batch as its screen shows it. Its version changes when anything on the screen does."""
 
     summary: BatchSummary
     phase: Phase
@@ -251,12 +227,7 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
 class HomeBatch:
     """A batch as a line on the home screen.
 
-    Attributes:
-        summary: The batch.
-        tag: Its status: kind and words.
-        words: One sentence about it.
-        action: The address that its button opens; ``""`` for the batch's own screen.
-        label: The label of the button.
+    Its tag is a kind and words; without a label there is no button, and ``action`` is its screen.
     """
 
     summary: BatchSummary
@@ -378,7 +349,7 @@ def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
     return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 
 
-def parameter_rows(choices: Choices, blank: int) -> list[tuple[str, str, str]]:
+def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str, str]]:
     """Return the parameters for the form (name, column, value), followed by empty ones."""
     rows = [
         (name, "", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
@@ -423,19 +394,7 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One page of a batch's rows.
-
-    Attributes:
-        name_title: The title of the list's own column that names a row.
-        titles: The result columns.
-        rows: The rows.
-        show: The filter.
-        find: The text searched for.
-        page: The page number, from 1.
-        first: Number of the first row shown, among all that match the filter, from 1.
-        total: Number of rows that match; ``None`` if they were not counted.
-        more: Whether there is another page.
-    """
+    """One page of a batch's rows. The total is ``None`` if they were not counted."""
 
     name_title: str
     titles: tuple[str, ...]
@@ -655,37 +614,13 @@ def retry_words(rows: int) -> str:
 # credits and reasons for stopping
 
 
-def credits_words(left: Credits | None) -> str:
-    """Return the credits left, in words; ``""`` if not known."""
-    if left is None or not left.remaining:
-        return ""
-    if len(left.remaining) == 1:
-        return f"{next(iter(left.remaining.values())):,.0f}"
-    return ", ".join(f"{number:,.0f} {visible(name)}" for name, number in left.remaining.items())
-
-
-def spent_words(run: BatchRun) -> str:
-    """Return the credits that a pilot used, in words; ``""`` if not known."""
-    spent = _spent(run)
-    return "" if spent is None else f"{spent:,.0f} {'credit' if spent == 1 else 'credits'}"
-
-
-def rest_credits(run: BatchRun) -> str:
-    """Return the credits that the remaining rows need at the pilot's rate; ``""`` if not known."""
-    spent, report = _spent(run), run.report
-    if not spent or report is None or not report.sent:
-        return ""
-    return f"about {spent / len(report.sent) * report.to_trigger:,.0f} credits"
-
-
-def _spent(run: BatchRun) -> float | None:
+def pilot_credits(run: BatchRun) -> tuple[str, str]:
+    """Return the credits that a pilot used and that the rest needs, in words; ``""`` if unknown."""
     report = run.report
-    if run.credits is None or report is None or report.credits is None:
-        return None
-    before, after = run.credits.remaining, report.credits.remaining
-    if not before or not after or before.keys() != after.keys():
-        return None
-    return sum(before[name] - after[name] for name in before)
+    if report is None:
+        return "", ""
+    gone, sent = credits_spent(run.credits, report.credits), len(report.sent)
+    return spent_words(gone, sent), rest_words(gone, sent, report.to_trigger, report.credits)
 
 
 def ended_words(view: BatchView) -> str:

@@ -48,12 +48,7 @@ _HEADERS = {
 class Session:
     """The secrets of one run of the server.
 
-    Args:
-        port: The port it listens on.
-
-    Attributes:
-        port: The port it listens on.
-        link_secret: What a second start must send to get an address; stored in a private file.
+    A second start must send ``link_secret`` to get an address; it is in a private file.
     """
 
     def __init__(self, port: int) -> None:
@@ -106,13 +101,7 @@ def _equal(one: str, other: str) -> bool:
 
 
 class Guard:
-    """Refuses requests that don't come from the user's own page, before any handler sees them.
-
-    Args:
-        app: The application that handles all other requests.
-        session: The secrets to check.
-        refusal: Creates the page for a refused request from the HTTP status and the reason.
-    """
+    """Refuses requests that don't come from the user's own page, before any handler sees them."""
 
     def __init__(
         self, app: ASGIApp, session: Session, refusal: Callable[[int, str], Response]

@@ -58,14 +58,8 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C; if it is already being served, open that one.
 
-    Args:
-        settings: The key, journal, and other settings.
-        reload: Returns the settings again, after a key was stored.
-        sandbox_journal: The journal for batches of the sandbox.
-        sandbox: Whether to start in the sandbox.
-        port: The port; ``None`` for the default port, or any free one.
-        open_browser: Whether to open the page in the browser.
-        say: Shows a message to the user.
+    ``reload`` returns the settings again, after a key was stored. The port ``None`` is the usual
+    one, or else any free one.
 
     Raises:
         UsageError: The port is taken, or a server that is already running does not answer.

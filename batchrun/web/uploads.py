@@ -57,12 +57,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 @dataclass
 class Upload:
-    """An uploaded list.
-
-    Attributes:
-        fields: The form's other fields.
-        path: The file; ``None`` if none was chosen.
-    """
+    """An uploaded list, and the form's other fields. The path is ``None`` if no file was chosen."""
 
     fields: dict[str, str] = field(default_factory=dict)
     path: Path | None = None

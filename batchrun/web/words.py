@@ -42,7 +42,7 @@ CONTROLS = {
     "param": Control("Parameters", "parameters"),
     "param-column": Control("Parameters", "parameters"),
     "quoting": Control("Quotes are ordinary characters", "quoting"),
-    "reuse": Control("Reuse earlier results", "reuse_days"),
+    "reuse": Control("Reuse earlier results", "reuse"),
     "sheet": Control("Sheet", "sheet"),
     "visible-only": Control("Leave out hidden rows", "visible_only"),
     "workflow": Control("Workflow", "workflow"),

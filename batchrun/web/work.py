@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import SecretStr
 
 import batchrun
-from batchrun import Control, Rerun, aio
+from batchrun import Control, Request, Rerun, aio
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.errors import (
@@ -31,7 +31,7 @@ from batchrun.errors import (
 )
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
-from batchrun.web.lists import Choices, Lists, lists_folder
+from batchrun.web.lists import Lists, lists_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -65,19 +65,7 @@ WORKFLOWS_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ReadList:
-    """What was recognized in a list.
-
-    Attributes:
-        header: The column names.
-        rows: Number of rows.
-        first: The first rows.
-        sheet: The sheet that was read; ``None`` for a text file.
-        sheets: All visible sheets.
-        notices: Sentences about how it was read.
-        roles: The column of each kind of ID.
-        columns: Descriptions of the ID columns, and of other candidates.
-        problem: Why the ID columns can't be identified; ``None`` if they can.
-    """
+    """What was recognized in a list; ``problem`` is why the ID columns can't be identified."""
 
     header: tuple[str, ...]
     rows: int
@@ -92,7 +80,7 @@ class ReadList:
     @classmethod
     def of(cls, saved: SavedList, settings: Settings) -> ReadList:
         """Read a list, and keep only what a screen needs, so that the other cells can be freed."""
-        preview = batchrun.preview(saved.choices.request(saved.path), settings)
+        preview = batchrun.preview(saved.request, settings)
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
         return cls(
@@ -112,20 +100,8 @@ class ReadList:
 class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
-    Attributes:
-        id: Identifies this check in the form that runs it.
-        workflow: The workflow that would be triggered.
-        fingerprint: The plan's fingerprint.
-        to_trigger: Number of jobs to send.
-        duplicates: Number of rows that share the job of an earlier row.
-        reused: Number of jobs whose earlier result is reused.
-        known: Number of jobs that were completed in an earlier batch.
-        invalid: The rows that can't be sent.
-        reasons: The same rows grouped by reason, most frequent reason first.
-        estimate: The estimated requests and time.
-        credits: The credits left; ``None`` if not known.
-        first_body: The body of the first request.
-        earlier: The newest batch of the same list.
+    Its ID is in the form that runs it. ``known`` counts the jobs that were completed in an earlier
+    batch, and ``reasons`` groups the invalid rows, the most frequent reason first.
     """
 
     id: str
@@ -176,12 +152,7 @@ class CheckedPlan:
 
 @dataclass(frozen=True, slots=True)
 class MarkedRows:
-    """The marked rows of a results workbook, as they were shown.
-
-    Attributes:
-        id: Identifies them in the form that sends them.
-        rerun: The rows.
-    """
+    """The marked rows of a results workbook, as they were shown, with an ID for their form."""
 
     id: str
     rerun: Rerun
@@ -191,17 +162,8 @@ class MarkedRows:
 class ListState:
     """What is known about an uploaded list since the server started.
 
-    Attributes:
-        busy: Whether it is being read and checked now.
-        read: What was recognized.
-        checked: The plan, if a workflow is chosen.
-        marked: For a results workbook: the rows marked to be sent again.
-        is_results: Whether it is a results workbook rather than a list.
-        results_of: The batch whose results it contains; ``""`` if not known.
-        sheets: The sheets to choose from, if the workbook can't be read without a choice.
-        error: Why it can't be used.
-        run: The run that was started from here.
-        version: A number that grows with each change.
+    ``sheets`` are those to choose from if the workbook can't be read without a choice;
+    ``results_of`` is the batch of a results workbook, ``""`` if it is not known.
     """
 
     busy: bool = False
@@ -232,18 +194,8 @@ class _StartSignal(Control):
 class BatchRun:
     """A batch that this server runs, or has run.
 
-    Attributes:
-        control: Stops the batch, and knows its ID.
-        progress: The latest progress.
-        report: The final report.
-        error: The error that ended it.
-        ended: Whether it has ended.
-        version: A number that grows with each change.
-        notice: The latest message for the user.
-        credits: The credits left before it started.
-        check_id: The check it was started from; ``""`` for a batch that is continued.
-        at: Time of the latest progress, by the monotonic clock.
-        changes: The changes since an earlier batch; ``None`` until they are first requested.
+    ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
+    requested, ``credits`` are those before it started, and ``version`` grows with each change.
     """
 
     check_id: str = ""
@@ -255,32 +207,18 @@ class BatchRun:
     version: int = 0
     notice: str = ""
     credits: Credits | None = None
-    at: float = 0.0
     changes: tuple[Change, ...] | None = None
-    _cancel: Callable[[], object] | None = None
 
     @property
     def batch_id(self) -> str | None:
         """The batch's ID; ``None`` before it has started."""
         return self.control.batch_id
 
-    def cancel(self) -> None:
-        """Stop at once; requests in flight are in doubt then."""
-        if self._cancel is not None:
-            self._cancel()
-
 
 class Workspace:
     """The user's lists and batches, and the background work on them.
 
-    Args:
-        settings: The key, journal, and other settings.
-        reload: Returns the settings again, after a key was stored.
-        sandbox_journal: The journal for batches of the sandbox.
-
-    Attributes:
-        sandbox: Whether the sandbox is used instead of the service.
-        closing: Whether no new work may start.
+    ``reload`` returns the settings again, after a key was stored.
     """
 
     def __init__(
@@ -389,29 +327,27 @@ class Workspace:
         return state
 
     def _check(self, saved: SavedList, state: ListState) -> None:
-        settings, choices = self.settings, saved.choices
+        settings = self.settings
         try:
             if Rerun.holds_results(saved.path):
                 self._read_marks(saved.path, state)
                 return
             state.read = ReadList.of(saved, settings)
-            if choices == Choices():
-                recalled = self.lists.remembered(state.read.header)
-                if recalled is not None and recalled != choices:
+            if saved.request == Request(saved.path, ""):
+                recalled = self.lists.remembered(state.read.header, saved.path)
+                if recalled is not None and recalled != saved.request:
                     saved = self.lists.choose(saved, recalled)
-                    choices = recalled
                     state.read = ReadList.of(saved, settings)
             state.version += 1
             if not self.has_key:
                 return
             workflows = self.workflows()
             names = [one.id for one in workflows if one.status == "active"]
-            if choices.workflow not in names:
-                choices = replace(choices, workflow=names[0] if len(names) == 1 else "")
-                saved = self.lists.choose(saved, choices)
-            if choices.workflow and state.read.problem is None:
-                request = choices.request(saved.path)
-                plan = asyncio.run(aio.check(request, settings=settings, with_credits=True))
+            if saved.request.workflow not in names:
+                workflow = names[0] if len(names) == 1 else ""
+                saved = self.lists.choose(saved, replace(saved.request, workflow=workflow))
+            if saved.request.workflow and state.read.problem is None:
+                plan = asyncio.run(aio.check(saved.request, settings=settings, with_credits=True))
                 state.checked = CheckedPlan.of(plan)
         except BatchrunError as error:
             state.error = error
@@ -506,8 +442,8 @@ class Workspace:
                 raise _changed()
             self._refuse_while_closing()
             run = state.run = BatchRun(check_id, credits=checked.credits)
-            self.lists.remember(state.read.header if state.read else (), saved.choices)
-            request, settings = saved.choices.request(saved.path), self.settings
+            self.lists.remember(state.read.header if state.read else (), saved.request)
+            request, settings = saved.request, self.settings
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
                 return checked.confirms(plan, earlier, again=again)
@@ -527,19 +463,11 @@ class Workspace:
             )
         return run
 
-    def resume(
-        self, batch_id: str, *, limit: int | None = None, in_doubt: str = "hold"
-    ) -> BatchRun:
-        """Resume a batch; if it is already running, return that run.
-
-        Args:
-            batch_id: The batch.
-            limit: Trigger at most this many jobs.
-            in_doubt: ``hold``, ``drop`` or ``retry``.
-        """
+    def resume(self, batch_id: str, *, in_doubt: str = "hold") -> BatchRun:
+        """Resume a batch; if it is already running, return that run."""
         return self._continue_batch(
             batch_id,
-            lambda common: aio.resume(batch_id, limit=limit, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
+            lambda common: aio.resume(batch_id, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
         )
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
@@ -613,13 +541,13 @@ class Workspace:
     def cancel_all(self) -> None:
         """Stop every run at once."""
         for run in self.active:
-            run.cancel()
+            run.control.cancel()
 
-    def wait(self, seconds: float | None = None) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Wait for the background work; return whether all of it has ended."""
-        until = None if seconds is None else time.monotonic() + seconds
+        until = time.monotonic() + seconds
         for thread in list(self._threads):
-            thread.join(None if until is None else max(until - time.monotonic(), 0))
+            thread.join(max(until - time.monotonic(), 0))
         return not any(thread.is_alive() for thread in list(self._threads))
 
     def close(self) -> None:
@@ -638,11 +566,7 @@ class Workspace:
         return self._batches.get(find)
 
     def status(self, batch_id: str, seconds: float = FRESH_SECONDS) -> BatchStatus:
-        """Return the status of a batch; cached like `batches`.
-
-        Args:
-            batch_id: The batch.
-            seconds: The oldest answer to accept, in seconds; 0 for a fresh one.
+        """Return the status of a batch, at most this many seconds old; 0 for a fresh one.
 
         Raises:
             JournalError: There is no such batch.
@@ -697,7 +621,7 @@ class Workspace:
 
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
-            run.progress, run.at = progress, time.monotonic()
+            run.progress = progress
             stopped = progress.stopped_because
             run.notice = (
                 f"No more triggers: {stopped}" if stopped else progress.notice or run.notice
@@ -707,18 +631,9 @@ class Workspace:
         return note
 
     def _start_run(self, run: BatchRun, begin: Callable[[], Coroutine[Any, Any, Report]]) -> None:
-        async def cancellable() -> Report:
-            task, loop = asyncio.current_task(), asyncio.get_running_loop()
-            assert task is not None
-            run._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-            try:
-                return await begin()
-            finally:
-                run._cancel = None
-
         def work() -> None:
             try:
-                run.report = asyncio.run(cancellable())
+                run.report = asyncio.run(run.control.cancellable(begin()))
             except NotConfirmedError:
                 run.error = NotConfirmedError(
                     "What would be sent has changed since this page was shown.",

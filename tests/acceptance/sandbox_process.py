@@ -6,21 +6,18 @@ import json
 import os
 import re
 import subprocess
-import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.preloaded import COMMAND, Popen
 from tests.waiting import BETWEEN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-COMMAND = [sys.executable, "-m", "batchrun"]
-"""Between two looks at a run: to look all the time would take the run its processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def clean_environment() -> dict[str, str]:
 @contextmanager
 def started(*command: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
     """Start a process; it doesn't outlive the block, else a test that fails would wait for it."""
-    with subprocess.Popen(command, text=True, **how) as process:
+    with Popen(command, text=True, **how) as process:
         try:
             yield process
         finally:
@@ -80,9 +77,7 @@ def started(*command: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
 def sandbox_process(*options: str, speed: float = 200.0) -> Iterator[SandboxProcess]:
     """Start `batchrun sandbox` on a free port and stop it afterwards."""
     command = [*COMMAND, "sandbox", "--port", "0", "--speed", str(speed), *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=clean_environment()
-    ) as process:
+    with Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as process:
         try:
             assert process.stdout is not None
             url = re.search(r"http://\S+/v1", process.stdout.readline())
@@ -95,15 +90,10 @@ def sandbox_process(*options: str, speed: float = 200.0) -> Iterator[SandboxProc
 
 def batchrun(*arguments: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=env,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(*COMMAND, *arguments, env=env, cwd=cwd, **quiet) as process:
+        stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def status_of(env: dict[str, str], cwd: Path) -> dict[str, Any]:

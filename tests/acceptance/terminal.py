@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import signal
+import os
+import termios
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyte
 
-from tests.acceptance.sandbox_process import COMMAND
+from tests.acceptance.sandbox_process import started
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
-    import pexpect
+    from pexpect.fdpexpect import fdspawn
 
 SECONDS = 60
 """A screen that does not show by then what is waited for never will."""
@@ -29,13 +32,17 @@ class Terminal:
 
     Attributes:
         typed: What is typed into, and waited on.
+        process: The command.
     """
 
-    def __init__(self, child: pexpect.spawn[str], rows: int, columns: int) -> None:
-        self.typed = child
+    def __init__(
+        self, typed: fdspawn[str], process: subprocess.Popen[str], rows: int, columns: int
+    ) -> None:
+        self.typed = typed
+        self.process = process
         self._screen = pyte.HistoryScreen(columns, rows, history=5_000)
         self._stream = pyte.Stream(self._screen)
-        child.logfile_read = self
+        typed.logfile_read = self
 
     def write(self, text: str) -> None:
         """Draw what the command says; called by pexpect."""
@@ -59,9 +66,9 @@ class Terminal:
         import pexpect
 
         self.typed.expect(pexpect.EOF)
-        self.typed.wait()
-        assert self.typed.exitstatus is not None, f"killed by signal {self.typed.signalstatus}"
-        return self.typed.exitstatus
+        code = self.process.wait()
+        assert code >= 0, f"killed by signal {-code}"
+        return code
 
     @property
     def lines(self) -> list[str]:
@@ -78,7 +85,7 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         """As if the user had pulled at the window."""
         self._screen.resize(rows, columns)
-        self.typed.setwinsize(rows, columns)
+        termios.tcsetwinsize(self.typed.fileno(), (rows, columns))
 
 
 @contextmanager
@@ -86,23 +93,26 @@ def terminal(
     *arguments: str, env: dict[str, str], cwd: Path, rows: int = 40, columns: int = 100
 ) -> Iterator[Terminal]:
     """Run the command line in a terminal; it is ended with the block."""
-    import pexpect
+    from pexpect.fdpexpect import fdspawn
 
     # A CI system sets CI, which says that nobody looks at the screen; here somebody does.
     mine = {name: value for name, value in env.items() if name != "CI"} | {"TERM": "xterm"}
-    child: Any = pexpect.spawn(
-        COMMAND[0],
-        [*COMMAND[1:], *arguments],
+    ours, its = os.openpty()
+    termios.tcsetwinsize(ours, (rows, columns))
+    with started(
+        *COMMAND,
+        *arguments,
         env=mine,
-        cwd=str(cwd),
-        dimensions=(rows, columns),
-        encoding="utf-8",
-        codec_errors="replace",  # an echoed ^C may come in the middle of a character
-        timeout=SECONDS,
-    )
-    try:
-        yield Terminal(child, rows, columns)
-    finally:
-        if child.isalive():
-            child.kill(signal.SIGKILL)
-        child.close()
+        cwd=cwd,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+    ) as process:
+        os.close(its)
+        # An echoed ^C may come in the middle of a character.
+        typed = fdspawn(ours, encoding="utf-8", codec_errors="replace", timeout=SECONDS)
+        try:
+            yield Terminal(typed, process, rows, columns)
+        finally:
+            typed.close()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(300)
 def test_killed_at_any_moment_nothing_is_doubled_lost_or_mixed_up() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "benchmarks.crash", "--runs", "5", "--times", "1"],
+        [sys.executable, "-m", "benchmarks.crash", "--runs", "5", "--times", "1", "--rows", "12"],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,

@@ -11,8 +11,9 @@ import pytest
 from openpyxl import load_workbook
 
 from batchrun.errors import ExitCode
-from tests.acceptance.sandbox_process import COMMAND, clean_environment, sandbox_process
+from tests.acceptance.sandbox_process import clean_environment, sandbox_process
 from tests.acceptance.small_disk import on_small_disk
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,14 +18,9 @@ import pytest
 
 from batchrun.errors import ExitCode
 from tests.acceptance.barrier import AT_ONCE, FEW_AT_ONCE, sandbox_with_barrier
-from tests.acceptance.sandbox_process import (
-    COMMAND,
-    SandboxProcess,
-    batchrun,
-    started,
-    status_of,
-)
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started, status_of
 from tests.acceptance.verdict import WORKFLOW, assert_nothing_lost_or_doubled, write_list
+from tests.preloaded import COMMAND
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -38,11 +33,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSI
 ROWS = 30
 TRIGGERS = 8
 RUN = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
-IN_OWN_TERMINAL = (
-    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
-"""Makes standard input the controlling terminal, as a terminal window does, and runs the rest."""
 
 
 @pytest.fixture
@@ -262,13 +252,11 @@ def test_a_terminal_that_is_closed_stops_gently(
     sandbox, barrier = held
     ours, its = pty.openpty()
     with started(
-        sys.executable,
-        "-c",
-        IN_OWN_TERMINAL,
         *COMMAND,
         *RUN,
         env=environment(sandbox, tmp_path),
         cwd=tmp_path,
+        start_new_session=True,
         stdin=its,
         stdout=its,
         stderr=its,
@@ -341,14 +329,12 @@ def test_a_key_refused_in_the_middle_is_asked_for_again(
     # This key may list workflows, but not trigger them.
     env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": "sandbox-read"}
     with started(
-        sys.executable,
-        "-c",
-        IN_OWN_TERMINAL,
         *COMMAND,
         *RUN,
         "--again",
         env=env,
         cwd=tmp_path,
+        start_new_session=True,
         stdin=its,
         stdout=its,
         stderr=its,

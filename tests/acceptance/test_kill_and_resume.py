@@ -14,14 +14,9 @@ import pytest
 
 from batchrun.sandbox import SandboxSettings, running
 from tests.acceptance.barrier import FEW_AT_ONCE, SPEED, sandbox_with_barrier
-from tests.acceptance.sandbox_process import (
-    COMMAND,
-    SandboxProcess,
-    batchrun,
-    started,
-    status_of,
-)
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started, status_of
 from tests.acceptance.verdict import assert_nothing_lost_or_doubled, write_list
+from tests.preloaded import COMMAND
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "hubspot_contacts.xlsx"
 WORKFLOW = "Contact Research"

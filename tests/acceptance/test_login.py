@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.sandbox import SandboxSettings, Scope, running
-from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun
 from tests.acceptance.test_secrets import KEY, SHAPES, contents
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,15 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchrun.sandbox import SandboxSettings, Scope
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
-from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun
 from tests.acceptance.verdict import WORKFLOW, write_list
+from tests.preloaded import COMMAND
 from tests.sandbox.faults import Faults
 from tests.service.misbehaving import ScriptedServer, answering
 
@@ -56,9 +57,8 @@ def test_a_full_run_with_faults_a_kill_and_every_export_leaves_no_key(tmp_path: 
         env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": KEY, "BATCHRUN_DEBUG": "1"}
         env |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)} | FEW_AT_ONCE
         run = [*COMMAND, "run", "accounts.csv", "-w", WORKFLOW, "--yes"]
-        with started(
-            *run, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(run, env=env, cwd=tmp_path, text=True, **pipes) as process:
             sandbox.wait_for_triggers(10, process)
             if sys.platform == "linux":  # what others on the machine can see
                 shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()

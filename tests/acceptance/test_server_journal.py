@@ -20,8 +20,9 @@ import pytest
 
 from batchrun.sandbox import SandboxSettings, running
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
-from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started
 from tests.postgres import PASSWORD
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -203,7 +203,7 @@ def test_the_question_which_column_ends_at_the_first_signal(
     typed = (command, "two.csv", "-w", WORKFLOW)
     with terminal(*typed, env=sandbox.environment(tmp_path), cwd=tmp_path) as screen:
         screen.wait_for("Which one")
-        screen.typed.kill(signal.Signals[name])
+        screen.process.send_signal(signal.Signals[name])
         screen.typed.send("\n")  # as CTRL_C
         assert screen.ended() == ExitCode.INTERRUPTED
         assert "Stopped before anything was" in screen.text
@@ -295,9 +295,9 @@ def test_ctrl_c_twice_speaks_beside_the_bar_and_not_into_it(
     env = sandbox.environment(tmp_path)
     with terminal(*RUN, "--yes", env=env, cwd=tmp_path) as screen:
         screen.wait_for(r"[1-9]/24 rows")
-        screen.typed.sendintr()
+        screen.typed.send("\x03")
         screen.wait_for("Stopping: no more triggers")
-        screen.typed.sendintr()
+        screen.typed.send("\x03")
         assert screen.ended() == ExitCode.PAUSED
         assert any(line.startswith("Stopped. Nothing is lost") for line in screen.lines)
         assert sum("/24 rows" in line for line in screen.lines) == 1
@@ -334,7 +334,7 @@ def test_status_watches_a_batch_from_another_terminal_until_it_stands_still(
         with terminal("status", "--watch", env=env, cwd=tmp_path, columns=60) as watching:
             watching.wait_for("Worked on")
             watching.wait_for("Worked on")  # it has looked twice
-            batch.typed.sendintr()
+            batch.typed.send("\x03")
             assert batch.ended() == ExitCode.PAUSED
             assert watching.ended() == ExitCode.COMPLETED
             shown = [line for line in watching.lines if line]
@@ -353,10 +353,10 @@ def test_ctrl_c_ends_the_watch_and_not_the_batch(sandbox: SandboxProcess, tmp_pa
         batch.wait_for(HELD_NOW)
         with terminal("status", "--watch", env=env, cwd=tmp_path) as watching:
             watching.wait_for("Worked on")
-            watching.typed.sendintr()
+            watching.typed.send("\x03")
             assert watching.ended() == ExitCode.COMPLETED
             assert "Traceback" not in watching.text
-        assert batch.typed.isalive()
+        assert batch.process.poll() is None
         assert status_of(env, tmp_path)["working"]
 
 

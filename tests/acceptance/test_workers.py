@@ -18,9 +18,10 @@ import pytest
 
 from batchrun.sandbox import SandboxSettings, running
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
-from tests.acceptance.sandbox_process import COMMAND, SandboxProcess, batchrun, started
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started
 from tests.acceptance.test_server_journal import fall_asleep
 from tests.acceptance.verdict import assert_nothing_lost_or_doubled, write_list
+from tests.preloaded import COMMAND
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import pytest
 
 from batchrun.cli.output import plain
 from batchrun.errors import ExitCode
-from tests.acceptance.sandbox_process import COMMAND, clean_environment, sandbox_process
+from tests.acceptance.sandbox_process import clean_environment, sandbox_process
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,11 +16,8 @@ from batchrun.cli.messages import (
     credits_words,
     estimate_words,
     pause_words,
-    rest_words,
-    spent,
-    spent_words,
 )
-from batchrun.estimate import EstimateRates
+from batchrun.estimate import EstimateRates, credits_spent, rest_words, spent_words
 from batchrun.service import Credits
 
 if TYPE_CHECKING:
@@ -107,12 +104,12 @@ def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) 
 
 def test_a_single_job_is_in_the_singular() -> None:
     assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job costs credits"
-    assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1))
+    assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1), NOON)
 
 
 def test_what_a_pilot_cost_and_the_rest_will() -> None:
     before, after = Credits({"research": 100, "email": 9}), Credits({"research": 92.5, "email": 9})
-    gone = spent(before, after)
+    gone = credits_spent(before, after)
     assert gone == {"research": 7.5}
     assert spent_words(gone, 5) == "7.5 credits (1.5 a job)"
     assert rest_words(gone, 5, 40, after) == "about 60 credits, 92.5 left"
@@ -121,12 +118,12 @@ def test_what_a_pilot_cost_and_the_rest_will() -> None:
 
 @pytest.mark.parametrize("unknown", [None, Credits(), Credits(refused=True)])
 def test_credits_that_cannot_be_read_are_not_made_up(unknown: Credits | None) -> None:
-    gone = spent(Credits({"research": 1}), unknown)
+    gone = credits_spent(Credits({"research": 1}), unknown)
     assert gone is None
     assert spent_words(gone, 5) == ""
     assert rest_words(gone, 5, 40, unknown) == ""
 
 
 def test_credits_bought_meanwhile_are_not_taken_for_a_gain() -> None:
-    gone = spent(Credits({"research": 1}), Credits({"research": 100}))
+    gone = credits_spent(Credits({"research": 1}), Credits({"research": 100}))
     assert spent_words(gone, 5) == "no credits"

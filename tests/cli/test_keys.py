@@ -275,12 +275,12 @@ def test_config_shows_where_everything_comes_from(batchrun: CommandLine, service
     login(batchrun, KEY, "--base-url", service, "--profile", "one")
     batchrun.monkeypatch.setenv("BATCHRUN_DAILY", "70")
     (batchrun.folder / "batchrun.toml").write_text('max_in_flight = 3\nworkflow = "W"\n')
-    shown = batchrun("config", "accounts.csv", "--profile", "one", "--rate", "30", "--json")
+    shown = batchrun("config", "accounts.csv", "--profile", "one", "--json")
     document = json.loads(shown.stdout)
     found = {one["name"]: (one["value"], one["origin"]) for one in document["settings"]}
     assert found["api_key"] == ("…1111", "profile")
     assert found["base_url"] == (service, "profile")
-    assert found["rate"] == ("30", "option")
+    assert found["profile"] == ("one", "option")
     assert found["daily"] == ("70", "environment")
     assert found["journal"][1] == "environment"
     assert found["max_in_flight"] == ("3", "batchrun.toml")

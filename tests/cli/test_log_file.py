@@ -20,9 +20,9 @@ from batchrun.events import Event, log_event
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.service.transport import fault_for_log
 from batchrun.text import MASK, hide_secret
-from tests.acceptance.sandbox_process import COMMAND
 from tests.cli.conftest import ACME, BETA, SPEED
 from tests.engine.faults import Fault, faulty_sandbox
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
     from tests.cli.commands import CommandLine

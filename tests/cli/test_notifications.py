@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.notifications import Notice, environment, notify
+from batchrun.cli.notifications import environment, notice, notify
 from batchrun.errors import ExitCode
 from batchrun.text import hide_secret
 from tests.cli.test_bad_input import triggers_accepted
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="words are cut as on POS
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 KEEP = "import json, os; json.dump(dict(os.environ), open('kept.json', 'w'))"
-NOTICE = Notice("1124-a", "completed", 0, "done", "/a.xlsx")
+NOTICE = notice("1124-a", ExitCode.COMPLETED, "done", "/a.xlsx")
 
 
 def command(script: str, *words: str) -> str:
@@ -136,12 +136,14 @@ def test_the_key_is_in_no_variable_whatever_it_is_called() -> None:
     key = "sk-0123456789"
     hide_secret(key)
     given = {"PGAI_API_KEY": key, "pgai_api_key": "x", "OTHER": f"Bearer {key}", "HOME": "/home"}
-    assert environment(given, NOTICE) == {"HOME": "/home", **NOTICE.variables()}
+    assert environment(given, NOTICE) == {"HOME": "/home", **NOTICE}
 
 
 def test_a_message_is_one_line() -> None:
-    variables = Notice("b", "paused", 4, "first\nsecond\0 third", "").variables()
-    assert variables["BATCHRUN_MESSAGE"] == "first second third"
+    assert (
+        notice("b", ExitCode.PAUSED, "first\nsecond\0 third")["BATCHRUN_MESSAGE"]
+        == "first second third"
+    )
 
 
 @pytest.mark.parametrize("program", ["notify-send", "osascript"])
@@ -161,7 +163,7 @@ def test_the_recipes_of_the_docs_show_the_message(
     words = subprocess.run(
         ["sh", "-c", f"printf %s {typed[1]}"], capture_output=True, text=True, check=True
     ).stdout
-    notify(words, Notice("b", "completed", 0, "all; $(touch x) done"))
+    notify(words, notice("b", ExitCode.COMPLETED, "all; $(touch x) done"))
     said = kept.read_text()
     assert said.endswith("all; $(touch x) done|")
     if program == "notify-send":

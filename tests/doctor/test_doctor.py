@@ -19,7 +19,7 @@ import httpx
 import psycopg
 import pytest
 
-from batchrun.doctor import Terminal, examine_proxies, examine_terminal
+from batchrun.doctor import examine_proxies, examine_terminal
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
@@ -339,13 +339,13 @@ def test_a_certificate_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("terminal", "verdict"),
+    ("encoding", "columns", "verdict"),
     [
-        (Terminal("utf-8", 100, shown=True, typed=True), "ok"),
-        (Terminal("cp1252", 100, shown=True, typed=True), "warning"),
-        (Terminal("utf-8", 30, shown=True, typed=True), "warning"),
-        (Terminal("UTF-8", 30, shown=False, typed=False), "ok"),
+        ("utf-8", 100, "ok"),
+        ("cp1252", 100, "warning"),
+        ("utf-8", 30, "warning"),
+        ("UTF-8", None, "ok"),
     ],
 )
-def test_a_terminal_is_told_as_it_is(terminal: Terminal, verdict: str) -> None:
-    assert examine_terminal(terminal).verdict == verdict
+def test_a_terminal_is_told_as_it_is(encoding: str, columns: int | None, verdict: str) -> None:
+    assert examine_terminal(encoding, columns, answers=True).verdict == verdict

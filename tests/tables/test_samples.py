@@ -34,7 +34,7 @@ def test_the_salesforce_report_is_clean() -> None:
     roles = find_roles(table)
     assert roles == {Role.COMPANY: 0}
     assert all(isinstance(parse_id(cell), ValidId) for cell in table.frame[0])
-    assert "01067" in set(table.frame[table.column("Billing Postal Code")])
+    assert "01067" in set(table.frame[table.header.index("Billing Postal Code")])
     assert table.source.notices == ()
 
 

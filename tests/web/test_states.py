@@ -7,11 +7,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import zipfile
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,10 @@ from playwright.sync_api import expect
 
 import batchrun
 from batchrun.sandbox import SandboxSettings, write_demo_list
-from batchrun.web.lists import Choices, Lists
+from batchrun.web.lists import Lists
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
+from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
 from tests.web.conftest import opened, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
@@ -53,7 +54,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
 
 
 @contextmanager
-def started(site: Site, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(site: Site, folder: Path) -> Iterator[tuple[Popen, str]]:
     """`batchrun web` as a process of its own, with the service of a site behind it."""
     settings = site.workspace.settings
     environment = {
@@ -63,8 +64,8 @@ def started(site: Site, folder: Path) -> Iterator[tuple[subprocess.Popen[str], s
         "BATCHRUN_SPEED": str(settings.speed),
         "BATCHRUN_JOURNAL": str(folder / "own.db"),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "batchrun", "web", "--no-browser"],
+    process = Popen(
+        [*COMMAND, "web", "--no-browser"],
         env=environment,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -354,7 +355,7 @@ def test_a_list_deleted_while_it_is_checked_stays_deleted(tmp_path: Path) -> Non
     saved = lists.add(path)
     lists.delete(saved.id)
 
-    lists.choose(saved, Choices(workflow="wf"))  # as the check does at its end
+    lists.choose(saved, replace(saved.request, workflow="wf"))  # as the check does at its end
 
     assert lists.all() == []
     assert not path.exists()
@@ -485,7 +486,7 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
             path = workspace.lists.new_path("list.csv")
             write_demo_list(path)
             saved = workspace.lists.add(path)
-            workspace.lists.choose(saved, Choices(workflow="wf_account_research"))
+            workspace.lists.choose(saved, replace(saved.request, workflow="wf_account_research"))
         (saved,) = workspace.lists.all()
         checked = checked_list(workspace, saved)
         if not start:

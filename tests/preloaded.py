@@ -1,0 +1,211 @@
+"""Start batchrun as a process without the CPU second that its imports take.
+
+A server process imports everything once and forks for each command. A command is a process as
+always: it has its own PID, files, signals and exit code, and can be killed. The server forks twice,
+and Linux makes the command a child of the process that asked for it, its "subreaper". On other
+systems, and if a variable changes how Python itself starts, Python starts as usual.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMAND = [sys.executable, "-m", "batchrun"]
+NOT_PRELOADED = ("batchrun.__main__", "batchrun.batch.cluster", "batchrun.notebook")
+ALSO_PRELOADED = (
+    *("certifi", "encodings.idna", "h11", "markdown_it", "numpy.ma", "pandas", "sqlite3"),
+    "stringprep",
+    *("openpyxl.packaging.extended", "uvicorn.lifespan.off", "uvicorn.loops.auto"),
+    *("uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl"),
+)
+"""What a run imports only then."""
+STREAMS = {"stdin": "r", "stdout": "w", "stderr": "w"}
+INTERPRETER_VARIABLES = ("LANG", "LC_", "LD_", "MALLOC_", "PYTHON")
+WITH_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+PR_SET_CHILD_SUBREAPER = 36
+MAX_PID_BYTES = 16
+MAX_REQUEST_BYTES = 200_000
+
+
+class Popen(subprocess.Popen[str]):
+    """`subprocess.Popen` that lets the server fork `python -m batchrun`.
+
+    In a new session, a terminal that is standard input is the controlling terminal.
+    """
+
+    def _execute_child(self, args: Any, *how: Any) -> None:
+        _, _, _, _, cwd, env, _, _, _, *pipes_and_more = how
+        pipes, new_session = pipes_and_more[:6], pipes_and_more[-2]
+        env = dict(os.environ if env is None else env)
+        starts = (pipes[0], pipes[3], pipes[5])
+        files = [number if end == -1 else end for number, end in enumerate(starts)]
+        same_python = _of_interpreter(env) == _of_interpreter(os.environ)
+        if sys.platform == "linux" and list(args[:3]) == COMMAND and same_python:
+            self.pid = _server().fork(
+                files,
+                arguments=[os.fspath(word) for word in args[3:]],
+                cwd=os.fspath(cwd or Path.cwd()),
+                env=env,
+                new_session=new_session,
+            )
+            self._child_created = True
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # not in the stubs
+            return
+        if new_session and os.isatty(files[0]):
+            args = [sys.executable, "-c", WITH_TERMINAL, *args]
+        super()._execute_child(args, *how)  # type: ignore[misc]  # not in the stubs
+
+
+def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(INTERPRETER_VARIABLES)}
+
+
+class _Server:
+    """The server, as the tests see it; it ends with them."""
+
+    def __init__(self) -> None:
+        self._requests, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._one_at_a_time = threading.Lock()
+        with its:
+            # The environment of each command replaces this one.
+            env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # a fork takes no other thread along
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.preloaded", str(its.fileno())],
+                pass_fds=[its.fileno()],
+                env=env,
+                cwd=Path(__file__).parents[1],
+            )
+
+    def fork(self, files: list[int], **request: Any) -> int:
+        """Start a command; its process ID."""
+        with self._one_at_a_time:
+            _adopt_orphans(True)
+            try:
+                socket.send_fds(self._requests, [json.dumps(request).encode()], files)
+                return int(self._requests.recv(MAX_PID_BYTES))
+            finally:
+                _adopt_orphans(False)
+
+
+@functools.cache
+def _server() -> _Server:
+    return _Server()
+
+
+def _adopt_orphans(adopt: bool) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(adopt))
+
+
+def import_everything() -> None:
+    """Import what a command may need, in a process that then forks."""
+    import typer
+
+    import batchrun
+    from batchrun.cli import app
+
+    for module in pkgutil.walk_packages(batchrun.__path__, "batchrun."):
+        if module.name not in NOT_PRELOADED:
+            importlib.import_module(module.name)
+    for name in ALSO_PRELOADED:
+        importlib.import_module(name)
+    command = typer.main.get_command(app)
+    typer.main.get_command = lambda typer_instance: command
+
+
+def _next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Fork for each request; this returns in the new processes only."""
+    while True:
+        message, files, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, len(STREAMS))
+        if not message:
+            os._exit(0)  # the tests have ended
+        reading, writing = os.pipe()
+        between = os.fork()
+        if between == 0:
+            pid = os.fork()
+            if pid == 0:
+                os.close(reading)
+                os.close(writing)
+                requests.close()
+                return json.loads(message), files
+            os.write(writing, str(pid).encode())
+            os._exit(0)
+        os.waitpid(between, 0)
+        for file in (writing, *files):
+            os.close(file)
+        requests.send(os.read(reading, MAX_PID_BYTES))
+        os.close(reading)
+
+
+def _become(request: dict[str, Any], files: list[int]) -> None:
+    """Make this process what `python -m batchrun` would be at its start."""
+    import fcntl
+    import termios
+
+    from batchrun import __main__, _search_path
+
+    if request["new_session"]:
+        os.setsid()
+    for (name, mode), number, file in zip(STREAMS.items(), range(3), files, strict=True):
+        os.dup2(file, number)
+        os.close(file)
+        as_before = getattr(sys, name)
+        stream = open(  # noqa: SIM115  # a number is no path, and it stays open
+            number, mode, encoding=as_before.encoding, errors=as_before.errors, closefd=False
+        )
+        setattr(sys, name, stream)
+    sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if request["new_session"] and os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    time.tzset()
+    sys.modules["__main__"] = __main__
+    sys.argv = [__main__.__file__, *request["arguments"]]
+    sys.orig_argv = [*COMMAND, *request["arguments"]]
+    sys.path.insert(0, str(Path.cwd()))
+    _search_path.forget_current_folder()
+
+
+def _run() -> None:
+    """Run the command, and end without Python's freeing of each object: that copies their pages."""
+    from batchrun.__main__ import main
+
+    try:
+        main()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+        threading._shutdown()  # type: ignore[attr-defined]  # not in the stubs
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    import_everything()
+    gc.freeze()  # a collection in a command would copy the pages of all these objects
+    with socket.socket(fileno=int(sys.argv[1])) as incoming:
+        _become(*_next_command(incoming))
+    _run()
