@@ -148,6 +148,18 @@ def test_a_column_that_is_named_like_ids_but_holds_none_is_reported() -> None:
     assert "2 Salesforce IDs" in notice
 
 
+def test_a_column_with_some_ids_is_not_left_out_without_asking() -> None:
+    """The rows with a company ID would be sent without it."""
+    ids = [UUID, SALESFORCE_ID, SALESFORCE_ID]
+    columns = from_frame(pd.DataFrame({"Company ID": ids, "Contact ID": map(numbered, range(3))}))
+    with pytest.raises(InputError, match=r"1 UUID, 2 Salesforce IDs") as caught:
+        find_roles(columns)
+    assert "--company-column 1" in caught.value.hint
+    assert "--no-company" in caught.value.hint
+    assert find_roles(columns, company_column="1") == {Role.COMPANY: 0, Role.CONTACT: 1}
+    assert find_roles(columns, without=[Role.COMPANY]) == {Role.CONTACT: 1}
+
+
 def test_a_role_that_is_not_wanted_is_not_looked_for() -> None:
     columns = table(("Company ID", UUID), ("Contact ID", OTHER_UUID))
     assert find_roles(columns, without=[Role.CONTACT]) == {Role.COMPANY: 0}
