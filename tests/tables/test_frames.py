@@ -56,10 +56,11 @@ def test_a_frame_becomes_plain_python_cells() -> None:
     assert table.source.name == "DataFrame"
 
 
-def test_a_named_index_is_a_column() -> None:
+def test_an_index_named_like_an_id_is_a_column() -> None:
     frame = pd.DataFrame({"Company ID": [UUID], "Name": ["Acme"]}).set_index("Company ID")
     assert from_frame(frame).header == ("Company ID", "Name")
     assert cells(from_frame(frame)) == [[UUID, "Acme"]]
+    assert from_frame(frame.rename_axis("key")).header == ("Name",)
     frame.insert(0, "Company ID", "x")
     assert from_frame(frame).header == ("Company ID", "Company ID", "Name")
 
