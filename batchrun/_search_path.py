@@ -8,10 +8,12 @@ import sys
 
 
 def _is_command() -> bool:
-    words = sys.orig_argv[1:]
-    as_module = any(words[at : at + 2] == ["-m", "batchrun"] for at in range(len(words)))
-    name = os.path.basename(sys.argv[0] if sys.argv else "")
-    return as_module or os.path.splitext(name)[0] == "batchrun"
+    started = sys.argv[0] if sys.argv else ""
+    if started == "-m":  # until the module is found; it may be written -m batchrun or -Imbatchrun
+        return any(
+            word.removesuffix(".__main__").endswith("batchrun") for word in sys.orig_argv[1:]
+        )
+    return os.path.splitext(os.path.basename(started))[0] == "batchrun"
 
 
 def forget_current_folder() -> None:
@@ -23,6 +25,7 @@ def forget_current_folder() -> None:
     """
     programs = os.environ.get("PATH", "").split(os.pathsep)
     os.environ["PATH"] = os.pathsep.join(entry for entry in programs if os.path.isabs(entry))
+    os.environ["NODEFAULTCURRENTDIRECTORYINEXEPATH"] = "1"  # or Windows looks there first
     try:
         here = os.path.realpath(os.getcwd())
     except OSError:  # the folder is gone

@@ -48,12 +48,14 @@ class Machine:
         tool: The one program for installing.
         install: The README's commands, and what each is for.
         batchrun: How the command is called then.
+        later: Said instead of the rest, which an earlier machine has shown.
     """
 
     title: str
     tool: Path
     install: tuple[tuple[str, str], ...]
     batchrun: str
+    later: str = ""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ def machines() -> Iterator[Machine]:
                 (f"batchrun {RUN} --sandbox --yes", "A sample list, without a key."),
             ),
             "batchrun",
+            "From here on everything is as above, with `batchrun` instead of `.venv/bin/batchrun`.",
         )
 
 
@@ -139,6 +142,9 @@ def hour(machine: Machine) -> Iterator[str]:
         subprocess.run(["tar", "-x"], cwd=desk.folder, input=copied.stdout, check=True)
         for command, about in machine.install:
             yield from shown(desk, Step("", about, command))
+        if machine.later:
+            yield f"{machine.later}\n"
+            return
         for step in steps(machine.batchrun):
             if step.command.endswith("login") and not desk.variables:
                 sandbox = desk.start(f"{machine.batchrun} sandbox --speed 60 --port 0")
@@ -153,6 +159,7 @@ def hour(machine: Machine) -> Iterator[str]:
 def shown(desk: NewDesk, step: Step) -> Iterator[str]:
     """A command with what it prints."""
     lines = desk.type(replace(step, seconds=SECONDS_TO_INSTALL))
+    lines = [line for line in lines if not re.match(r" \+ (?!pgai-batchrun)", line)]  # packages
     yield f"{step.about}\n"
     yield "\n".join(["```console", f"$ {step.command}", *lines, "```", ""])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from batchrun.settings.files import ListDefaults, known_names
 from batchrun.settings.model import wanted_value
 
 PAGE = Path(__file__).parent / "reference.md"
+SHARED = 3
+"""Options with the same meaning in at least this many commands are explained once."""
+OPTIONS_HEAD = ["| argument or option | meaning |", "|---|---|"]
 PLACE = re.compile(
     r"(<!-- (commands|settings|batchrun.toml|exit codes) -->\n).*?(<!-- end of \2 -->)", re.DOTALL
 )
@@ -35,13 +39,29 @@ def every_command() -> str:
     """Each command under a heading of its own: what it does, how it is written, its options."""
     known = commands()
     contents = [f"- [`{name}`](#batchrun-{name}): {_purpose(known[name])}" for name in known]
-    return "\n".join([*contents, "", *(_command(name, known[name]) for name in known)])
+    rows = Counter(_row(option) for command in known.values() for option in _options(command))
+    shared = [row for row, times in rows.items() if times >= SHARED]
+    table = ["### Options of several commands", "", *OPTIONS_HEAD, *shared, ""]
+    parts = [_command(name, command, shared) for name, command in known.items()]
+    return "\n".join([*contents, "", *parts, *table])
 
 
-def _command(name: str, command: Any) -> str:
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
+def _options(command: Any) -> list[Any]:
     shown = [each for each in command.params if not getattr(each, "hidden", False)]
-    options = [each for each in shown if each.opts[0].startswith("-")]
+    return [each for each in shown if each.opts[0].startswith("-")]
+
+
+def _row(option: Any) -> str:
+    return f"| {_spellings(option)} | {_meaning(option)} |"
+
+
+def _command(name: str, command: Any, shared: list[str]) -> str:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = _options(command)
+    own = [_row(option) for option in options if _row(option) not in shared]
+    others = [
+        f"`{spelling}`" for option in options if _row(option) in shared for spelling in option.opts
+    ]
     required = [_written(each, each.opts[0]) for each in options if each.required]
     written = [_argument(each) for each in arguments] + required
     optional = "[OPTIONS]" if len(options) > len(required) else ""
@@ -53,11 +73,14 @@ def _command(name: str, command: Any) -> str:
         "```text",
         " ".join(filter(None, ["batchrun", name, *written, optional])),
         "```",
-        "",
-        "| argument or option | meaning |",
-        "|---|---|",
+        *(["", *OPTIONS_HEAD] if arguments or own else []),
         *(f"| `{_argument(each)}` | {_meaning(each)} |" for each in arguments),
-        *(f"| {_spellings(each)} | {_meaning(each)} |" for each in options),
+        *own,
+        *(
+            ["", f"Also [shared options](#options-of-several-commands): {', '.join(others)}."]
+            if others
+            else []
+        ),
         *(["", "```console", *_examples(command), "```"] if command.epilog else []),
         "",
     ]

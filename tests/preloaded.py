@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import pkgutil
+import runpy
 import socket
 import subprocess
 import sys
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMAND = [sys.executable, "-m", "batchrun"]
+MODULES = ("batchrun", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker")
+"""What can be forked. Dask is imported when a test first asks for it."""
 NOT_PRELOADED = ("batchrun.__main__", "batchrun.batch.cluster", "batchrun.notebook")
 ALSO_PRELOADED = (
     *("certifi", "encodings.idna", "h11", "markdown_it", "numpy.ma", "pandas", "sqlite3"),
-    "stringprep",
+    *("psycopg", "sqlalchemy.dialects.postgresql.psycopg", "stringprep"),
     *("openpyxl.packaging.extended", "uvicorn.lifespan.off", "uvicorn.loops.auto"),
     *("uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl"),
 )
@@ -48,7 +51,7 @@ MAX_REQUEST_BYTES = 200_000
 
 
 class Popen(subprocess.Popen[str]):
-    """`subprocess.Popen` that lets the server fork `python -m batchrun`.
+    """`subprocess.Popen` that lets the server fork `python -m batchrun`, or Dask.
 
     In a new session, a terminal that is standard input is the controlling terminal.
     """
@@ -59,18 +62,20 @@ class Popen(subprocess.Popen[str]):
         env = dict(os.environ if env is None else env)
         starts = (pipes[0], pipes[3], pipes[5])
         files = [number if end == -1 else end for number, end in enumerate(starts)]
-        same_python = _of_interpreter(env) == _of_interpreter(os.environ)
-        if sys.platform == "linux" and list(args[:3]) == COMMAND and same_python:
-            self.pid = _server().fork(
-                files,
-                arguments=[os.fspath(word) for word in args[3:]],
-                cwd=os.fspath(cwd or Path.cwd()),
-                env=env,
-                new_session=new_session,
-            )
-            self._child_created = True
-            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # not in the stubs
-            return
+        forks = sys.platform == "linux" and _of_interpreter(env) == _of_interpreter(os.environ)
+        match list(map(os.fspath, args)):
+            case [sys.executable, "-m", module, *arguments] if module in MODULES and forks:
+                self.pid = _server().fork(
+                    files,
+                    module=module,
+                    arguments=arguments,
+                    cwd=os.fspath(cwd or Path.cwd()),
+                    env=env,
+                    new_session=new_session,
+                )
+                self._child_created = True
+                self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # not in the stubs
+                return
         if new_session and os.isatty(files[0]):
             args = [sys.executable, "-c", WITH_TERMINAL, *args]
         super()._execute_child(args, *how)  # type: ignore[misc]  # not in the stubs
@@ -138,6 +143,8 @@ def _next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
         message, files, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, len(STREAMS))
         if not message:
             os._exit(0)  # the tests have ended
+        request = json.loads(message)
+        importlib.import_module(request["module"].partition(".")[0])
         reading, writing = os.pipe()
         between = os.fork()
         if between == 0:
@@ -146,7 +153,7 @@ def _next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
                 os.close(reading)
                 os.close(writing)
                 requests.close()
-                return json.loads(message), files
+                return request, files
             os.write(writing, str(pid).encode())
             os._exit(0)
         os.waitpid(between, 0)
@@ -157,11 +164,11 @@ def _next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def _become(request: dict[str, Any], files: list[int]) -> None:
-    """Make this process what `python -m batchrun` would be at its start."""
+    """Make this process what `python -m MODULE` would be at its start."""
     import fcntl
     import termios
 
-    from batchrun import __main__, _search_path
+    from batchrun import _search_path
 
     if request["new_session"]:
         os.setsid()
@@ -180,19 +187,17 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
-    sys.modules["__main__"] = __main__
-    sys.argv = [__main__.__file__, *request["arguments"]]
-    sys.orig_argv = [*COMMAND, *request["arguments"]]
+    sys.argv = ["-m", *request["arguments"]]
+    sys.orig_argv = [*COMMAND[:2], request["module"], *request["arguments"]]
     sys.path.insert(0, str(Path.cwd()))
-    _search_path.forget_current_folder()
+    if request["module"] == "batchrun":
+        _search_path.forget_current_folder()
 
 
-def _run() -> None:
+def _run(module: str) -> None:
     """Run the command, and end without Python's freeing of each object: that copies their pages."""
-    from batchrun.__main__ import main
-
     try:
-        main()
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = int(ended.code or 0)
         threading._shutdown()  # type: ignore[attr-defined]  # not in the stubs
@@ -207,5 +212,6 @@ if __name__ == "__main__":
     import_everything()
     gc.freeze()  # a collection in a command would copy the pages of all these objects
     with socket.socket(fileno=int(sys.argv[1])) as incoming:
-        _become(*_next_command(incoming))
-    _run()
+        asked, standard_files = _next_command(incoming)
+    _become(asked, standard_files)
+    _run(asked["module"])

@@ -308,8 +308,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.
-                lost = journal.loss() if isinstance(raised, JournalError) else None
-                error = lost or raised
+                error = journal.fault(raised) if isinstance(raised, JournalError) else raised
                 kind = type(error).__name__  # its message may quote the service
                 log_event(_LOG, Event.BATCH_ABORTED, logging.ERROR, batch=batch_id, error=kind)
                 if isinstance(error, JournalWriteError):

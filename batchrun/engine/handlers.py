@@ -236,7 +236,7 @@ class RequestHandlers:
         assert watched.job.execution_id is not None
         self._jobs.count_request(watched.job)
         sent_at = self._clock.now()
-        answer = await self._client.poll(watched.job.execution_id)
+        answer = await self._client.poll(watched.job.execution_id, watched.job.request())
         now = self._clock.now()
         self._quota.answered(answer.quota, now)
         return self._settle_poll(watched, poll, answer, sent_at, now)

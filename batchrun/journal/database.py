@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.errors import JournalError
 from batchrun.installation import install_hint
-from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, unusable
+from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, primary_code, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
@@ -105,6 +105,13 @@ def prepare(path: Path) -> None:
         JournalError: It would be on a network drive, or the path is not a file.
         OSError: It can't be created there.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise JournalError(
+            f"The journal's path {str(path)!a} is not UTF-8, which SQLite needs.",
+            "Name another with --journal or BATCHRUN_JOURNAL.",
+        ) from None
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     filesystem = network_filesystem(path.parent.resolve())
     if filesystem is not None:
@@ -436,7 +443,7 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
         driver.DataError,
         driver.IntegrityError,
     )
-    nonsense = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    nonsense = primary_code(error) == sqlite3.SQLITE_ERROR
     return isinstance(error, driver.Error) and not (nonsense or isinstance(error, of_statements))
 
 

@@ -71,7 +71,7 @@ def unusable(location: str, error: BaseException) -> JournalError:
 def unwritable(location: str, error: BaseException) -> JournalWriteError:
     """The error for a journal that was opened, but now can't be written."""
     cause = error.__cause__ or error if isinstance(error, JournalError) else error
-    if _code(cause) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if primary_code(cause) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return lost(location, "was damaged")
     words, hint = _words(cause)
     return JournalWriteError(f"The journal {location} can't be written: {words}.", hint)
@@ -85,16 +85,18 @@ def lost(location: str, what: str) -> JournalLostError:
     )
 
 
-def _code(error: BaseException) -> int | None:
-    """SQLite's primary result code."""
+def primary_code(error: BaseException) -> int | None:
+    """SQLite's primary result code; a journal that has lost a table or column is damaged."""
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_ERROR and str(cause).startswith("no such "):
+        return sqlite3.SQLITE_CORRUPT
     return None if code is None else code & 0xFF
 
 
 def _words(error: BaseException) -> tuple[str, str]:
     cause = getattr(error, "orig", None) or error
-    code = _code(error)
+    code = primary_code(error)
     if code in _SQLITE_WORDS:
         return _SQLITE_WORDS[code]
     state = getattr(cause, "sqlstate", None)

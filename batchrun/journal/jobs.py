@@ -89,7 +89,15 @@ class Job:
 # Parameters of conditions. Parameters of values have the names of their columns.
 _BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_holder", "times"
 _EXECUTION = "of_execution"
-_SPELLINGS = ("as_sent", "lower_case", "upper_case", "lower_digits", "upper_digits", "in_braces")
+_SPELLINGS = (
+    "as_sent",
+    "lower_case",
+    "upper_case",
+    "lower_digits",
+    "upper_digits",
+    "in_braces",
+    "urn",
+)
 
 
 @lru_cache(maxsize=64)
@@ -603,7 +611,7 @@ def _spellings(execution_id: str) -> tuple[str, ...]:
     except ValueError:
         return (execution_id,) * len(_SPELLINGS)
     lower, digits = str(same), same.hex
-    return (execution_id, lower, lower.upper(), digits, digits.upper(), f"{{{lower}}}")
+    return (execution_id, lower, lower.upper(), digits, digits.upper(), f"{{{lower}}}", same.urn)
 
 
 def _seconds(values: Mapping[str, object]) -> float | None:

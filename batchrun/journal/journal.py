@@ -32,6 +32,7 @@ from batchrun.journal.creation import (
     newest_of,
 )
 from batchrun.journal.database import JournalFile, compact, open_database, writing
+from batchrun.journal.errors import unwritable
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import (
     Hold,
@@ -340,14 +341,14 @@ class Journal:
             if copy is not None:
                 copy.close()
 
-    def loss(self) -> JournalLostError | None:
-        """Return the error to raise if the journal's file is lost; ``None`` if it is fine."""
+    def fault(self, error: JournalError) -> JournalError:
+        """Return what to raise for an error that ended a batch: that the file is lost, if it is."""
         try:
             if self._file is not None:
                 self._file.check_content()
-        except JournalLostError as error:
-            return error
-        return None
+        except JournalLostError as lost:
+            return lost
+        return unwritable(self.location, error) if type(error) is JournalError else error
 
     def save_copy(self) -> Path | None:
         """Save the copy of a batch whose journal was lost, so `resume` can continue it.

@@ -70,6 +70,9 @@ meta = Table(
     Column("value", String, nullable=False),
 )
 
+# Both defaults: older journals have some of these columns without one.
+_ZERO: dict[str, Any] = {"nullable": False, "default": 0, "server_default": "0"}
+
 batches = Table(
     "batches",
     metadata,
@@ -84,20 +87,20 @@ batches = Table(
     Column("parameters", Text, nullable=False),  # JSON: the constant parameters
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
-    Column("estimated_requests", Integer, nullable=False, server_default="0"),
-    Column("requests", Integer, nullable=False, server_default="0"),
-    Column("worked_seconds", Float, nullable=False, server_default="0"),
-    Column("quota_seconds", Float, nullable=False, server_default="0"),  # spent waiting for quota
+    Column("estimated_requests", Integer, **_ZERO),
+    Column("requests", Integer, **_ZERO),
+    Column("worked_seconds", Float, **_ZERO),
+    Column("quota_seconds", Float, **_ZERO),  # spent waiting for quota
     Column("output", Text),
     Column("note", Text, nullable=False, default=""),
     Column("profile", String),  # profile of the stored key it was started with
-    Column("form", Text, nullable=False, server_default=""),  # JSON: how its results are written
+    Column("form", Text, nullable=False, default="", server_default=""),  # JSON
     Column("key_hash", String),  # salted hash of the key it was started with; NULL: unknown
     Column("list_formats", LargeBinary),  # number formats of the list's cells; NULL: unknown
     Column("resume_at", Float),  # when the spent quota opens again
     Column("target", Text),  # where the workbook belongs; `output`: where it was last written
-    Column("invalid", Integer, nullable=False, server_default="0"),  # rows without a job
-    Column("incomplete", Integer, nullable=False, server_default="0"),  # 1 while created or deleted
+    Column("invalid", Integer, **_ZERO),  # rows without a job
+    Column("incomplete", Integer, **_ZERO),  # 1 while created or deleted
 )
 
 rows = Table(

@@ -7,7 +7,7 @@ it may have run, and sending it again could pay for it twice.
 reply to a trigger                                     class
 =====================================================  =============================================
 2xx with an execution ID                               accepted
-2xx without one, or for another workflow               in doubt
+2xx without one, or about another subject              in doubt
 301, 302, 307, 308: redirect to another address        rejected; the key goes to no other host
 303: the answer is elsewhere; other 3xx                in doubt
 401, 403, unless HTML                                  the key is refused
@@ -55,6 +55,8 @@ from batchrun.service.parsing import (
 from batchrun.text import MIN_SECRET_CHARACTERS, spellings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchrun.model import JSON
 
 REFUSALS = frozenset(
@@ -135,19 +137,19 @@ def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
 _KEY = "[key]"
 
 
-def classify_trigger(reply: Reply | NoReply, workflow_id: str) -> TriggerAnswer:
+def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> TriggerAnswer:
     """Classify the reply to a trigger, by the table in the module's docstring.
 
     Args:
         reply: The reply.
-        workflow_id: The workflow that was triggered. An answer about another one is in doubt.
+        sent: The trigger's body. An answer about another workflow, company or contact is in doubt.
     """
     if isinstance(reply, NoReply):
         reason = tidy(reply.reason)
         return Doubtful(reason) if reply.sent else NotSent(reason)
     if 200 <= reply.status < 300:
         try:
-            return Accepted(read_accepted(reply.document(), workflow_id), reply.quota)
+            return Accepted(read_accepted(reply.document(), sent), reply.quota)
         except UnusableAnswerError as error:
             return Doubtful(_why_unusable(reply, error), reply.quota)
     refused = _refused(reply)
@@ -158,18 +160,20 @@ def classify_trigger(reply: Reply | NoReply, workflow_id: str) -> TriggerAnswer:
     return Doubtful(explain_reply(reply), reply.quota)
 
 
-def classify_poll(reply: Reply | NoReply, asked_id: str) -> PollAnswer:
+def classify_poll(reply: Reply | NoReply, asked_id: str, sent: Mapping[str, JSON]) -> PollAnswer:
     """Classify the reply to a poll.
 
     Args:
         reply: The reply.
         asked_id: The execution that was polled. An answer about another one is not used.
+        sent: The body of its trigger. An answer about another subject is not used either.
     """
     if isinstance(reply, NoReply):
         return Unclear(tidy(reply.reason))
     if 200 <= reply.status < 300:
         try:
-            return Polled(read_polled(reply.document(lenient=True), asked_id), reply.quota)
+            execution = read_polled(reply.document(lenient=True), asked_id, sent)
+            return Polled(execution, reply.quota)
         except UnusableAnswerError as error:
             reason = _why_unusable(reply, error)
             return Unclear(reason, reply.quota, from_service=_is_json_object(reply))

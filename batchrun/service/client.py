@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
@@ -250,14 +251,22 @@ class Client:
         """
         content = json.dumps(body, allow_nan=False).encode("ascii")
         reply = await self._exchange("POST", "/workflows/trigger", content)
-        return classify_trigger(reply, str(body.get("workflow_id", "")))
+        return classify_trigger(reply, body)
 
-    async def poll(self, execution_id: str) -> PollAnswer:
-        """Request an execution's current state, once."""
+    async def poll(
+        self, execution_id: str, body: Mapping[str, JSON] = MappingProxyType({})
+    ) -> PollAnswer:
+        """Request an execution's current state, once.
+
+        Args:
+            execution_id: The execution.
+            body: The body of its trigger. An answer about another workflow, company or contact
+                isn't used.
+        """
         if not is_usable_id(execution_id):
             return Unknown("execution id of an unusable shape")
         path = f"/workflows/executions/{quote(execution_id, safe='')}"
-        return classify_poll(await self._exchange("GET", path), execution_id)
+        return classify_poll(await self._exchange("GET", path), execution_id, body)
 
     async def credits(self) -> Credits:
         """Request the credits left, once; a failed request is not an error."""

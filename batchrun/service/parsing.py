@@ -242,12 +242,12 @@ def read_credits(document: JSON) -> dict[str, float]:
     return credits_left
 
 
-def read_accepted(document: JSON, workflow_id: str) -> Execution:
-    """Return the execution from the answer to a trigger of this workflow.
+def read_accepted(document: JSON, sent: Mapping[str, JSON]) -> Execution:
+    """Return the execution from the answer to a trigger with this body.
 
     Raises:
         UnusableAnswerError: The answer has no execution ID, has one that can't be put into a URL,
-            or is about another workflow.
+            or is about another workflow, company or contact.
     """
     fields = _unwrapped(document)
     execution_id = _id(fields, "execution_id", "id")
@@ -255,23 +255,37 @@ def read_accepted(document: JSON, workflow_id: str) -> Execution:
         raise UnusableAnswerError("the answer has no execution id")
     if not is_usable_id(execution_id):
         raise UnusableAnswerError("the answer has an execution id of an unusable shape")
-    if not _names(fields, workflow_id, "workflow_id"):
-        raise UnusableAnswerError("the answer is about another workflow")
+    _require_subject(fields, sent)
     return _execution(execution_id, fields)
 
 
-def read_polled(document: JSON, asked_id: str) -> Execution:
-    """Return the polled execution.
+def read_polled(document: JSON, asked_id: str, sent: Mapping[str, JSON]) -> Execution:
+    """Return the polled execution, which a trigger with the body ``sent`` began.
 
     Raises:
-        UnusableAnswerError: The answer has no status, or is about another execution.
+        UnusableAnswerError: The answer has no status, or is about another execution, workflow,
+            company or contact.
     """
     fields = _unwrapped(document)
     if "status" not in fields:
         raise UnusableAnswerError("the answer has no status")
     if not _names(fields, asked_id, "execution_id" if "execution_id" in fields else "id"):
         raise UnusableAnswerError("the answer is about another execution")
+    _require_subject(fields, sent)
     return _execution(asked_id, fields)
+
+
+def _require_subject(fields: dict[str, JSON], sent: Mapping[str, JSON]) -> None:
+    """Refuse an answer that names another subject than the trigger did.
+
+    A UUID and an ID of another kind can't be compared: a service may have both for one thing.
+    """
+    for subject in ("workflow", "company", "contact"):
+        name = f"{subject}_id"
+        asked, found = str(sent.get(name, "")), _id(fields, name) or ""
+        comparable = bool(_UUID.fullmatch(asked)) == bool(_UUID.fullmatch(found))
+        if asked and comparable and not _names(fields, asked, name):
+            raise UnusableAnswerError(f"the answer is about another {subject}")
 
 
 def _names(fields: dict[str, JSON], expected: str, name: str) -> bool:

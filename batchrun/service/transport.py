@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 BODY_BYTES = 50_000_000
 """Maximum size of a body, in bytes, both before and after decompression."""
 
+GZIP_MEMBERS = 1_000
+"""Maximum number of members of a gzip body: an empty one has 20 bytes, but costs as much time as
+thousands of bytes."""
+
 # All of these are raised before the first byte of a request: httpcore sends nothing until it has a
 # connection.
 _NOT_SENT = (
@@ -176,6 +180,7 @@ class _Body:
         self.content = bytearray()
         self.body_error = ""
         self._received = 0
+        self._members = 1
         self._inflater: zlib._Decompress | None = None
         match [name for part in codings.split(",") if (name := part.strip().lower())]:
             case [] | ["identity"]:
@@ -200,9 +205,12 @@ class _Body:
     def _inflate(self, chunk: bytes) -> None:
         assert self._inflater is not None
         try:
-            while chunk and len(self.content) <= BODY_BYTES:
+            while chunk and len(self.content) <= BODY_BYTES and not self.body_error:
                 if self._inflater.eof:  # a gzip file may have several members
                     self._inflater = _gzip_inflater()
+                    self._members += 1
+                if self._members > GZIP_MEMBERS:
+                    self.body_error = f"the answer is gzip in more than {GZIP_MEMBERS:,} pieces"
                 room = BODY_BYTES + 1 - len(self.content)
                 self.content += self._inflater.decompress(chunk, room)
                 chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
@@ -276,6 +284,7 @@ _OWN_WORDS = (
         "the answer broke off",
         "the answer is encoded",
         "the answer is not the gzip",
+        "the answer is gzip in",
         "answer larger",
     ),
 )

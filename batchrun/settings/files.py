@@ -341,6 +341,8 @@ def _value(value: object) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():
+            raise UsageError(f"{path} is a folder or a device, not a file.", "Rename it.")
         with path.open("rb") as opened:
             if os.fstat(opened.fileno()).st_size > MAX_BYTES:
                 raise UsageError(
@@ -356,6 +358,8 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}.", "Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.", toml_hint(text, str(error))) from error
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise UsageError(f"{path}: a number is too long.", "Write a smaller one.") from None
 
 
 def _unreadable(path: Path, error: OSError) -> UsageError:

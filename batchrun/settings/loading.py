@@ -74,7 +74,8 @@ DOTENV_BYTES = 65_536
 """The largest ``.env`` that is read, in bytes."""
 
 _ASSIGNMENT = re.compile(
-    rf"\s*(?:export\s+)?(?P<name>(?:{PREFIX}|PGAI_)\w{{1,64}})\s*=(?P<value>.*)", re.IGNORECASE
+    rf"\s*(?:export\s+)?(?P<name>(?:{PREFIX}|PGAI_)\w{{1,64}})\s*=(?P<value>.*)",
+    re.IGNORECASE | re.ASCII,  # no dotless i for an I
 )
 
 
@@ -95,7 +96,7 @@ def _with_dotenv(settings: Settings) -> Settings:
     if not key or {"api_key", "profile"} & settings.model_fields_set:
         return settings
     hide_secret(key)
-    if not (key.isascii() and key.isprintable()) or re.search(r"[\s$`]", key):
+    if not (key.isascii() and key.isprintable()) or re.search(r"[\s$`%'\"]", key):
         return settings.with_notices(
             f"{path}: ignored {KEY_VARIABLE}, which can't be a key. Write the key itself: "
             "references to other variables are not expanded."

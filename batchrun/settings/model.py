@@ -54,6 +54,7 @@ def read_rate(rate: object) -> object:
 
 
 Seconds = Annotated[float, Field(allow_inf_nan=False, le=1e9)]
+Positive = Annotated[Seconds, Field(ge=0.001)]
 Count = Annotated[int, Field(ge=1, le=10**15)]
 
 
@@ -114,7 +115,7 @@ class Settings(BaseModel):
     rate: Annotated[Annotated[float, Field(ge=1)] | None, BeforeValidator(read_rate)] = None
     daily: Annotated[int | None, Field(ge=1, le=10**15)] = None
     max_in_flight: Annotated[int | None, Field(ge=1, le=10**15)] = None
-    patience_seconds: Annotated[Seconds, Field(gt=0)] = 1800.0
+    patience_seconds: Positive = 1800.0
     drain_seconds: Annotated[Seconds, Field(ge=0)] = 60.0
     longest_pause_seconds: Annotated[Seconds, Field(ge=0)] = 300.0
     largest_file_mb: Count = 2048
@@ -125,9 +126,9 @@ class Settings(BaseModel):
     stop_after_failures: Annotated[int, Field(ge=0, le=10**15)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     dask: Any = None
-    timeout_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
+    timeout_seconds: Positive = 30.0
     log_file: Path | None = None
-    speed: Annotated[Seconds, Field(gt=0)] = 1.0
+    speed: Positive = 1.0
 
     _typed_key: SecretStr | None = PrivateAttr(default=None)
     _origins: dict[str, tuple[Origin, str]] = PrivateAttr(default_factory=dict)
@@ -253,8 +254,6 @@ def problem_of(error: Mapping[str, Any]) -> str:
     match error["type"]:
         case "greater_than_equal":
             return f"is less than {bounds['ge']:g}"
-        case "greater_than":
-            return f"is not more than {bounds['gt']:g}"
         case "less_than_equal":
             return f"is more than {bounds['le']:,.0f}"
         case kind:
@@ -283,11 +282,8 @@ def wanted_value(name: str, model: type[BaseModel] | None = None) -> str:
     if field.annotation is bool:
         return "true or false"
     number = _NUMBERS.get(field.annotation, "")
-    bounds = [bound for bound in field.metadata if hasattr(bound, "ge") or hasattr(bound, "gt")]
-    if not number or not bounds:
-        return number or "a text"
-    least = getattr(bounds[0], "ge", None)
-    return f"{number} of at least {least}" if least is not None else f"{number} greater than 0"
+    least = [bound.ge for bound in field.metadata if hasattr(bound, "ge")]
+    return f"{number} of at least {least[0]}" if number and least else number or "a text"
 
 
 _WITHOUT_QUOTES = re.compile(r"""\s*([\w.-]+)\s*=\s*[^\s"'\[{].*""")

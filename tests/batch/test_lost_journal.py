@@ -60,6 +60,11 @@ def cut_in_half(journal: Path) -> None:
         os.truncate(journal, journal.stat().st_size // 2)
 
 
+def drop_table(journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("DROP TABLE slices")
+
+
 LOSSES: dict[str, Callable[[Path], object]] = {
     "deleted": lambda journal: journal.unlink(),
     "deleted with all its files": delete_all_files,
@@ -73,6 +78,7 @@ LOSSES: dict[str, Callable[[Path], object]] = {
     ).replace(journal),
     "replaced by an older copy": replace_with_older_copy,
     "overwritten with something else": overwrite,
+    "a table deleted": drop_table,
     "folder deleted": lambda journal: shutil.rmtree(journal.parent),
 }
 

@@ -317,7 +317,7 @@ def test_stopping_at_once_offers_resume_only_if_a_batch_started(
         ("BATCHRUN_DAILY", "0", ["is less than 1"]),
         ("BATCHRUN_RATE", "fast", ["120/min"]),
         ("BATCHRUN_WAIT", "maybe", ["true or false"]),
-        ("BATCHRUN_SPEED", "0", ["a number greater than 0"]),
+        ("BATCHRUN_SPEED", "1e-300", ["a number of at least 0.001"]),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_in_plain_words(

@@ -41,7 +41,7 @@ def desk(
     """The lists that the pages speak of, a batch that has begun, and somebody who says yes."""
     shutil.copytree(SAMPLES, batchrun.folder / "sample_data")
     rows = pd.read_excel(SAMPLES / "hubspot_contacts.xlsx", dtype=str, engine="calamine")
-    few = rows[["Record ID", "Company ID", "Email"]].head(ROWS).assign(Focus="cloud")
+    few = rows[["Record ID", "Company ID", "Email"]].head(ROWS).assign(Industry="cloud")
     for name in ("accounts", "accounts-corrected", "november", "december"):
         few.assign(Month=name).to_excel(batchrun.folder / f"{name}.xlsx", index=False)
     batchrun("run", "accounts.xlsx", "-w", "Account Research", "--yes", "--limit", str(BEGUN))

@@ -20,9 +20,11 @@ INSTALL = [
     ["py", "-m", "venv", ".venv"],
     [r".venv\Scripts\python", "-m", "pip", "install", "-q", "."],
 ]
-LINES = re.findall(
-    r"^\| [^|]*(?:uv|pipx|installing|Windows) \| `([^`|]+)` \|$", README, re.MULTILINE
-)
+LINES = [
+    line
+    for row in re.findall(r"^\| (?:Windows|any).*\|$", README, re.MULTILINE)
+    for line in re.findall(r"`([^`]+)`", row)
+]
 RUN = [
     *(r".venv\Scripts\batchrun", "run", r"sample_data\salesforce_accounts.csv"),
     *("-w", "Account Research", "--sandbox", "--yes"),

@@ -43,7 +43,9 @@ def test_an_execution_that_another_row_has_puts_the_row_in_doubt(tmp_path: Path)
 UUID = "0b9e2c1a-5d4f-4e3b-8a7c-6f1d2e3c4b5a"
 
 
-@pytest.mark.parametrize("spelling", [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}"])
+@pytest.mark.parametrize(
+    "spelling", [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}"]
+)
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_execution_is_the_same_however_its_uuid_is_written(
     tmp_path: Path, spelling: str, turned: bool
@@ -97,6 +99,20 @@ def test_an_answer_about_another_workflow_puts_the_row_in_doubt(
         report = batchrun.run(accounts_of(2), WORKFLOW, settings=settings)
     assert sorted(outcomes(settings)) == ["completed", "in doubt"]
     assert report.exit_code is ExitCode.INCOMPLETE
+
+
+@pytest.mark.parametrize("name", ["workflow_id", "company_id"])
+def test_a_result_of_another_workflow_or_company_is_given_to_no_row(
+    tmp_path: Path, name: str
+) -> None:
+    frame = accounts_of(2)
+    other = "wf_other" if name == "workflow_id" else frame["Company ID"][1]
+    with faulty_sandbox() as (url, sandbox):
+        settings = settings_for(url, tmp_path, patience_seconds=PATIENCE_SECONDS)
+        done = {"status": "completed", name: other, "result": {"a": 1}}
+        sandbox.fail_polls_of(frame["Company ID"][0], Fault(200, done))
+        batchrun.run(frame, WORKFLOW, settings=settings)
+    assert outcomes(settings) == ["timed out", "completed"]
 
 
 # a poll that can never be read

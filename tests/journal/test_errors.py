@@ -80,6 +80,13 @@ def test_a_journal_on_a_network_drive_is_refused_before_a_file_is_made(
     assert list(tmp_path.iterdir()) == [mounts]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its file names are Unicode")
+def test_a_journal_whose_path_is_no_text_is_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="not UTF-8"):
+        Journal(str(tmp_path / "\udcff" / "journal.db"))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [

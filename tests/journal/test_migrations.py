@@ -20,7 +20,7 @@ from batchrun.journal.schema import _TRIGGERS, SCHEMA_VERSION, metadata
 from batchrun.model import Outcome
 from batchrun.settings.location import is_server, server_url
 
-from .batches import outcomes
+from .batches import IDS, URL, outcomes, plan_of
 
 SCHEMAS = Path(__file__).parent / "schemas"
 """A journal of each version as SQL: two rows of one completed job, one row being sent, one
@@ -79,6 +79,8 @@ def test_a_journal_of_an_earlier_version_goes_on(version: int, location: str) ->
         ]
         with journal.results(summary.batch_id) as found:
             assert next(iter(found.rows)).result == {"score": 3}
+        new = journal.create(plan_of(*IDS), URL)
+        assert set(outcomes(journal, new)) == {Outcome.PENDING}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -164,8 +164,8 @@ def test_the_module_runs_nothing_of_the_current_folder(hostile_folder: Path) -> 
     for name in {*before.stdout.split(), "batchrun"}:  # Python itself imports them before us
         (hostile_folder / f"{name}.py").unlink(missing_ok=True)
         shutil.rmtree(hostile_folder / name, ignore_errors=True)
-    for arguments in COMMANDS[:2]:
-        said = run_there(hostile_folder, [sys.executable, "-m", "batchrun", *arguments])
+    for module, arguments in zip((["-m", "batchrun"], ["-Bmbatchrun"]), COMMANDS, strict=False):
+        said = run_there(hostile_folder, [sys.executable, *module, *arguments])
         assert "Rows" in said or "rows" in said
     assert ran(hostile_folder) == []
 

@@ -20,7 +20,7 @@ BEFORE = [*range(260, 300)]
 
 def polled(fields: dict[str, JSON]) -> str:
     reply = without_key(Reply(200, json.dumps(fields).encode()), KEY)
-    answer = classify_poll(reply, "exec_1")
+    answer = classify_poll(reply, "exec_1", {})
     assert isinstance(answer, Polled)
     return answer.execution.message
 
@@ -43,8 +43,8 @@ def test_no_part_of_a_key_is_in_an_unknown_status(before: int) -> None:
 def test_no_part_of_a_key_is_in_a_doubt(before: int) -> None:
     reply = without_key(Reply(200, b"." * before + KEY.encode()), KEY)
 
-    doubt = classify_trigger(reply, "wf_1")
-    unclear = classify_poll(reply, "exec_1")
+    doubt = classify_trigger(reply, {"workflow_id": "wf_1"})
+    unclear = classify_poll(reply, "exec_1", {})
 
     assert isinstance(doubt, Doubtful)
     assert isinstance(unclear, Unclear)
@@ -54,7 +54,7 @@ def test_no_part_of_a_key_is_in_a_doubt(before: int) -> None:
 def test_no_part_of_a_key_is_left_where_a_long_body_is_cut() -> None:
     reply = without_key(Reply(500, b" " * 19_990 + KEY.encode()), KEY)
 
-    answer = classify_trigger(reply, "wf_1")
+    answer = classify_trigger(reply, {"workflow_id": "wf_1"})
 
     assert isinstance(answer, Doubtful)
     assert KEY[:4] not in answer.reason
@@ -67,7 +67,7 @@ def test_a_result_has_no_key_so_no_workbook_has_one(key: str, escaped: bool) -> 
     if escaped:
         body = body.replace("/", "\\/")
 
-    answer = classify_poll(without_key(Reply(200, body.encode()), key), "exec_1")
+    answer = classify_poll(without_key(Reply(200, body.encode()), key), "exec_1", {})
 
     assert isinstance(answer, Polled)
     assert answer.execution.result == {"headers": "x-api-key: [key]", "[key]": 1}
@@ -77,7 +77,7 @@ def test_a_result_has_no_key_so_no_workbook_has_one(key: str, escaped: bool) -> 
 def test_a_key_that_may_be_a_part_of_anything_changes_no_result(key: str) -> None:
     body = b'{"status": "completed", "result": {"sandbox": 1234567890}}'
 
-    answer = classify_poll(without_key(Reply(200, body), key), "exec_1")
+    answer = classify_poll(without_key(Reply(200, body), key), "exec_1", {})
 
     assert isinstance(answer, Polled)
     assert answer.execution.result == {"sandbox": 1234567890}

@@ -79,7 +79,7 @@ def test_timestamps(value: JSON, moment: datetime | None) -> None:
 )
 def test_failed_execution_gives_the_service_s_words(fields: dict[str, JSON], message: str) -> None:
     """Wherever the words for a failure stand, they are found."""
-    execution = read_polled({"id": "e", "status": "FAILED", **fields}, "e")
+    execution = read_polled({"id": "e", "status": "FAILED", **fields}, "e", {})
 
     assert execution.status is ExecutionStatus.FAILED
     assert execution.message == message
@@ -108,12 +108,12 @@ def test_failed_execution_gives_the_service_s_words(fields: dict[str, JSON], mes
 def test_words_that_other_services_use_for_a_status(
     word: str, status: ExecutionStatus, message: str
 ) -> None:
-    execution = read_polled({"status": word}, "e")
+    execution = read_polled({"status": word}, "e", {})
     assert (execution.status, execution.message) == (status, message)
 
 
 def test_the_word_for_a_failure_comes_with_the_reason() -> None:
-    execution = read_polled({"status": "cancelled", "error": "by an administrator"}, "e")
+    execution = read_polled({"status": "cancelled", "error": "by an administrator"}, "e", {})
     assert execution.message == "cancelled: by an administrator"
 
 
@@ -123,14 +123,14 @@ def test_an_unknown_status_with_an_end_has_failed_and_keeps_its_result(
     word: JSON, result: JSON
 ) -> None:
     fields: dict[str, JSON] = {"completed_at": "2026-01-02T03:04:05Z", "result": result}
-    execution = read_polled({"status": word, **fields}, "e")
+    execution = read_polled({"status": word, **fields}, "e", {})
     assert execution.status is ExecutionStatus.FAILED
     assert execution.result == result
     assert execution.message == (word if isinstance(word, str) else json.dumps(word))
 
 
 def test_a_status_like_done_with_an_error_has_failed() -> None:
-    execution = read_polled({"status": "done", "error": "no such company"}, "e")
+    execution = read_polled({"status": "done", "error": "no such company"}, "e", {})
     assert execution.status is ExecutionStatus.FAILED
     assert execution.message == "done: no such company"
 
@@ -138,7 +138,7 @@ def test_a_status_like_done_with_an_error_has_failed() -> None:
 @pytest.mark.parametrize("result", [None, {}, [], "", 0])
 def test_completed_without_much_of_a_result_is_completed(result: JSON) -> None:
     """An empty result is the service's business."""
-    execution = read_polled({"status": "completed", "result": result, "message": "ok"}, "e")
+    execution = read_polled({"status": "completed", "result": result, "message": "ok"}, "e", {})
 
     assert execution == Execution("e", ExecutionStatus.COMPLETED, result=result)
 
@@ -146,7 +146,7 @@ def test_completed_without_much_of_a_result_is_completed(result: JSON) -> None:
 @pytest.mark.parametrize("word", ["Reticulating", "", 7, None])
 def test_unknown_status_is_not_finished(word: JSON) -> None:
     """A status never heard of is kept as unknown and said."""
-    execution = read_polled({"status": word}, "e")
+    execution = read_polled({"status": word}, "e", {})
 
     assert execution.status is ExecutionStatus.UNKNOWN
     assert not execution.ended
@@ -164,13 +164,13 @@ def test_unknown_status_is_not_finished(word: JSON) -> None:
 )
 def test_accepted_id(document: JSON, execution_id: str) -> None:
     """The id is found under either name, bare or wrapped."""
-    assert read_accepted(document, "wf_1").id == execution_id
+    assert read_accepted(document, {"workflow_id": "wf_1"}).id == execution_id
 
 
 @pytest.mark.parametrize("workflow_id", ["wf_2", "WF_1", 7, {"id": "wf_1"}, "", True])
 def test_an_answer_about_another_workflow_is_not_accepted(workflow_id: JSON) -> None:
     with pytest.raises(UnusableAnswerError, match="another workflow"):
-        read_accepted({"execution_id": "e", "workflow_id": workflow_id}, "wf_1")
+        read_accepted({"execution_id": "e", "workflow_id": workflow_id}, {"workflow_id": "wf_1"})
 
 
 UUID = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
@@ -178,15 +178,40 @@ UUID = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 @pytest.mark.parametrize("named", [None, "wf_1", " wf_1 "])
 def test_an_answer_may_repeat_the_workflow_or_not(named: JSON) -> None:
-    assert read_accepted({"execution_id": "e", "workflow_id": named}, "wf_1").id == "e"
-    assert read_accepted({"execution_id": "e", "workflow_id": UUID.upper()}, UUID).id == "e"
+    assert (
+        read_accepted({"execution_id": "e", "workflow_id": named}, {"workflow_id": "wf_1"}).id
+        == "e"
+    )
+    assert (
+        read_accepted({"execution_id": "e", "workflow_id": UUID.upper()}, {"workflow_id": UUID}).id
+        == "e"
+    )
+
+
+SUBJECTS = {"workflow_id": "wf_1", "company_id": UUID, "contact_id": UUID}
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_an_answer_about_another_subject_is_used_for_no_row(name: str) -> None:
+    other = "wf_2" if name == "workflow_id" else UUID.replace("a", "b")
+    answer: JSON = {"execution_id": "e", "status": "completed", name: other}
+    with pytest.raises(UnusableAnswerError, match=f"another {name.removesuffix('_id')}"):
+        read_polled(answer, "e", SUBJECTS)
+    with pytest.raises(UnusableAnswerError, match=f"another {name.removesuffix('_id')}"):
+        read_accepted(answer, SUBJECTS)
+
+
+@pytest.mark.parametrize("named", [None, "", UUID.upper(), "4711", {"id": 7}])
+def test_an_answer_may_have_an_id_of_another_kind_for_its_company(named: JSON) -> None:
+    answer: JSON = {"execution_id": "e", "status": "completed", "company_id": named}
+    assert read_polled(answer, "e", SUBJECTS).ended
 
 
 @pytest.mark.parametrize("named", ["exec_2", "EXEC_1", "exec_10", 1, [], {}, True, ""])
 @pytest.mark.parametrize("field", ["execution_id", "id"])
 def test_an_answer_about_another_execution_is_not_used(named: JSON, field: str) -> None:
     with pytest.raises(UnusableAnswerError, match="another execution"):
-        read_polled({"status": "completed", field: named}, "exec_1")
+        read_polled({"status": "completed", field: named}, "exec_1", {})
 
 
 @pytest.mark.parametrize(
@@ -194,7 +219,7 @@ def test_an_answer_about_another_execution_is_not_used(named: JSON, field: str) 
     [{}, {"execution_id": None}, {"execution_id": "exec_1", "id": 7}, {"id": " exec_1"}],
 )
 def test_an_answer_may_repeat_the_execution_or_not(fields: dict[str, JSON]) -> None:
-    assert read_polled({"status": "completed", **fields}, "exec_1").ended
+    assert read_polled({"status": "completed", **fields}, "exec_1", {}).ended
 
 
 @pytest.mark.parametrize(
@@ -211,7 +236,7 @@ def test_a_result_that_python_does_not_read_is_kept_as_text(
     result: bytes, kept: str | None
 ) -> None:
     document = read_json(b'{"status": "completed", "result": ' + result + b"}", lenient=True)
-    found = read_polled(document, "e").result
+    found = read_polled(document, "e", {}).result
     while isinstance(found, list | dict):
         [found] = found.values() if isinstance(found, dict) else found
     assert isinstance(found, str)
@@ -284,8 +309,8 @@ def test_what_is_not_json(body: bytes) -> None:
 def test_no_document_breaks_the_readers(document: JSON) -> None:
     """Any JSON is read or refused with words, never anything else."""
     for reader in (
-        lambda d: read_accepted(d, "wf_1"),
-        lambda d: read_polled(d, "e"),
+        lambda d: read_accepted(d, {"workflow_id": "wf_1"}),
+        lambda d: read_polled(d, "e", {}),
         read_workflows,
     ):
         with contextlib.suppress(UnusableAnswerError):
@@ -299,13 +324,13 @@ def test_result_is_kept_as_sent(result: JSON) -> None:
     document = read_json(text.encode())
     if "Infinity" in text:  # see test_numbers_that_json_lacks_are_read_as_text
         result = json.loads(text, parse_constant=str)["result"]
-    assert read_polled(document, "e").result == result
+    assert read_polled(document, "e", {}).result == result
 
 
 @pytest.mark.parametrize("name", ["results", "outputs", "output"])
 def test_a_result_under_another_usual_name_is_kept(name: str) -> None:
     fields: dict[str, JSON] = {"status": "completed", "result": None, name: {"a": 1}}
-    assert read_polled(fields, "e").result == {"a": 1}
+    assert read_polled(fields, "e", {}).result == {"a": 1}
 
 
 def test_numbers_that_json_lacks_are_read_as_text() -> None:

@@ -24,24 +24,24 @@ def test_the_class_of_each_status(status: int) -> None:
     expected = CLASSES.get(status, Doubtful)
     bodies = [ACCEPTED] if expected is Accepted else BODIES
     for body in bodies:
-        answer = classify_trigger(Reply(status, body), "wf_1")
+        answer = classify_trigger(Reply(status, body), {"workflow_id": "wf_1"})
         html = status in {401, 403} and body.startswith(b"<")
         assert type(answer) is (Rejected if html else expected)
 
 
 @pytest.mark.parametrize("status", [408, 460, 499, 500, 502, 504, 520, 522, 524, 598])
 def test_a_gateway_that_gave_up_may_have_passed_the_trigger_on(status: int) -> None:
-    assert isinstance(classify_trigger(Reply(status, b""), "wf_1"), Doubtful)
+    assert isinstance(classify_trigger(Reply(status, b""), {"workflow_id": "wf_1"}), Doubtful)
 
 
 def test_a_503_is_a_refusal_only_with_retry_after() -> None:
     later = QuotaReading(retry_after_seconds=3)
-    assert isinstance(classify_trigger(Reply(503, b"", later), "wf_1"), Throttled)
-    assert isinstance(classify_trigger(Reply(503, b""), "wf_1"), Doubtful)
+    assert isinstance(classify_trigger(Reply(503, b"", later), {"workflow_id": "wf_1"}), Throttled)
+    assert isinstance(classify_trigger(Reply(503, b""), {"workflow_id": "wf_1"}), Doubtful)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("body", [b"<html>", b"\n <!DOCTYPE html>", b"\xef\xbb\xbf<html>"])
 def test_html_is_a_gateway_that_speaks_and_not_the_key(status: int, body: bytes) -> None:
-    assert isinstance(classify_trigger(Reply(status, body), "wf_1"), Rejected)
-    assert isinstance(classify_poll(Reply(status, body), "exec_1"), Unclear)
+    assert isinstance(classify_trigger(Reply(status, body), {"workflow_id": "wf_1"}), Rejected)
+    assert isinstance(classify_poll(Reply(status, body), "exec_1", {}), Unclear)

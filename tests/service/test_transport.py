@@ -222,6 +222,7 @@ def nested(levels: int, size: int) -> bytes:
         (encoded(ANSWER, "gzip"), "not the gzip"),
         (encoded(gzip.compress(ANSWER)[:-9], "gzip"), "broke off"),
         (encoded(gzip.compress(ANSWER) + b"more", "gzip"), "not the gzip"),
+        (encoded(gzip.compress(b"") * 2_000, "gzip"), "1,000 pieces"),
     ],
 )
 def test_other_codings_are_refused_and_the_trigger_is_in_doubt(

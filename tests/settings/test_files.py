@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from batchrun.settings import (
     load_settings,
     user_file,
 )
-from batchrun.settings.files import known_names, read_configuration
+from batchrun.settings.files import known_names, read_configuration, save_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,8 +221,9 @@ def test_a_wrong_type_is_named_with_file_and_key(
         b"columns = " + b"[" * 10_000,
         b"# " + b"x" * 1_100_000,
         b"[parameters" + b".a" * 5_000 + b"]",
+        b"header_row = " + b"9" * 5_000,
     ],
-    ids=["half a line", "no UTF-8", "too deep", "too large", "nested by dots"],
+    ids=["half a line", "no UTF-8", "too deep", "too large", "nested by dots", "5,000 digits"],
 )
 def test_what_is_no_configuration_is_one_plain_error(desk: Path, content: bytes) -> None:
     (desk / "batchrun.toml").write_bytes(content)
@@ -244,6 +246,12 @@ def test_times_and_dates_are_sent_as_text(desk: Path) -> None:
 def test_a_folder_of_that_name_is_no_file(desk: Path) -> None:
     (desk / "batchrun.toml").mkdir()
     assert find_configuration(desk / "accounts.csv").files == ()
+
+
+def test_options_are_not_saved_to_a_pipe_that_nobody_reads(desk: Path) -> None:
+    os.mkfifo(desk / "batchrun.toml")
+    with pytest.raises(UsageError, match="not a file"):
+        save_options(desk / "accounts.csv", {"wait": True})
 
 
 def test_a_list_in_the_users_own_folder_has_the_users_rights(desk: Path) -> None:

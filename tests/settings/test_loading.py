@@ -64,7 +64,10 @@ def test_any_other_variable_of_ours_in_a_dotenv_is_ignored_with_a_notice(name: s
 
 @pytest.mark.parametrize(
     "value",
-    ["${AWS_SECRET_ACCESS_KEY}", "$AWS_SECRET_ACCESS_KEY", '"x${HOME}"', "`id`", "two words", "ké"],
+    [
+        *("${AWS_SECRET_ACCESS_KEY}", "$AWS_SECRET_ACCESS_KEY", '"x${HOME}"', "`id`", "%PATH%"),
+        *("two words", "ké", '"unclosed'),
+    ],
 )
 def test_nothing_in_a_dotenv_is_expanded(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-another-program")
@@ -111,15 +114,15 @@ def test_a_key_of_a_dotenv_goes_only_where_the_environment_says(
     assert find_credentials(load_settings()).base_url == "https://mine.example/v1"
 
 
-@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "0", "-1", "fast", "1e999"])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "0", "-1", "fast", "1e999", "1e-300"])
 @pytest.mark.parametrize("name", ["speed", "timeout_seconds", "patience_seconds"])
 def test_a_number_that_is_no_amount_of_time_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"BATCHRUN_{name.upper()}", value)
-    with pytest.raises(UsageError, match=f"BATCHRUN_{name.upper()} is not") as refused:
+    with pytest.raises(UsageError, match=f"BATCHRUN_{name.upper()} is ") as refused:
         load_settings()
-    assert "greater than 0" in refused.value.hint
+    assert "of at least 0.001" in refused.value.hint
 
 
 @pytest.mark.parametrize(
