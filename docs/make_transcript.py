@@ -85,8 +85,8 @@ RUN = 'batchrun run salesforce_accounts.csv -w "Account Research"'
 STEPS = (
     Step(
         "Start",
-        "[Install](../README.md#try-it) batchrun, and go to a folder with a list: here with a copy\n"
-        "of `sample_data/salesforce_accounts.csv`. Without a command, it says what to do next.",
+        "[Install](../README.md#try-it) batchrun, and go to a folder with a list, here\n"
+        "`sample_data/salesforce_accounts.csv`. Without a command, it says what to do next.",
         "batchrun",
     ),
     Step(
