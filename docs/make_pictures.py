@@ -85,7 +85,7 @@ def terminal(target: Path) -> None:
         command = f"{RUN} --yes"
         running = desk.start(command)
         running.logfile_read = heard
-        running.expect(r"2\d/60.*?(this minute|quota opens).*?\r")  # bar and line
+        running.expect(r"2\d/60.*?(this minute|waiting for the quota).*?\r")  # bar and line
         running.close(force=True)
         desk.gate.free.set()
     lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]

@@ -25,7 +25,7 @@ from batchrun.cli.output import (
 )
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, columns_of, duration, one_line, plural, visible
+from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,15 +124,10 @@ def plan_lines(
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     header = f", header in line {source.header_line}" if source.header_line else ""
-    columns = [
-        f"{role.name.lower()} ID from column {visible(' '.join(name.split()), kept='') or at + 1!r}"
-        for role, at in plan.roles.items()
-        for name in [plan.table.header[at]]
-    ]
     lines = [
         UnbrokenLine(f"List:      {source.name}{sheet}{header}"),
         *(f"           {notice}" for notice in source.notices),
-        f"Columns:   {', '.join(columns)}",
+        f"Columns:   {plan.columns_line()}",
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]

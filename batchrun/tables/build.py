@@ -463,7 +463,7 @@ def _header_notices(
             hold = "1 holds an ID" if with_ids == 1 else f"{with_ids:,} hold IDs"
             said += f"; of them {hold} and are not read"
         if guessed:
-            said += f"; line {line} was taken as the header, --header-row says another"
+            said += f"; line {line} was taken as the header, --header-row chooses another"
         notices.append(said)
     return notices
 

@@ -18,7 +18,7 @@ from defusedxml.ElementTree import ParseError, iterparse
 
 from batchrun.tables.archive import canonical
 from batchrun.tables.formats import Format
-from batchrun.tables.sheets import MAX_PATCHES, NumberFormats, Traits, style_kinds
+from batchrun.tables.sheets import HOLDS_ID, MAX_PATCHES, NumberFormats, Traits, style_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +61,7 @@ _ODS_MARKS = (
     b"-spanned=",
     b'value-type="boolean"',
     b'value-type="error"',
+    b"<text:a ",
     b'time-value="-',
     b'visibility="collapse"',
     b'visibility="filter"',
@@ -144,6 +145,8 @@ class _OdsReader:
         rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
         if rows > 1 or columns > 1:
             self.merged.append((row, column, row + rows - 1, column + columns - 1))
+        addresses = (_attribute(each, "href") or "" for each in element.iterfind(".//{*}a"))
+        self.traits.links += filter(HOLDS_ID.search, addresses)
         kind = _attribute(element, "value-type")
         here = range(column, column + min(repeated, 1_000))
         if element.get(_CALC_TYPE) == "error":

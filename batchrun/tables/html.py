@@ -18,7 +18,7 @@ from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
 from batchrun.tables.roles import normalise
-from batchrun.tables.sheets import shown_ranges
+from batchrun.tables.sheets import HOLDS_ID, links_notice, shown_ranges
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         InputError: The page has no table, or not the requested one.
     """
     encoding, notices = _encoding(raw, file.name)
-    grids = _grids(raw.decode(encoding, "replace"), file.name, options)
+    grids, links = _grids(raw.decode(encoding, "replace"), file.name, options)
     if not grids:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
@@ -163,6 +163,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         format="html",
         encoding=encoding,
         notices=(*notices, *said),
+        links=links_notice(links),
     )
     layout = Layout("", options.header_row, options.no_header, merged)
     return build_table(iter([(lines, rows)]), source, layout)
@@ -175,17 +176,18 @@ def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]
         InputError: A table has too many cells.
     """
     encoding, _ = _encoding(raw, file.name)
-    for grid in _grids(raw.decode(encoding, "replace"), file.name, options):
+    for grid in _grids(raw.decode(encoding, "replace"), file.name, options)[0]:
         yield list(range(1, len(grid.rows) + 1)), grid.rows
 
 
-def _grids(text: str, name: str, options: LoadOptions) -> list[_Grid]:
+def _grids(text: str, name: str, options: LoadOptions) -> tuple[list[_Grid], list[str]]:
+    """Return the tables that hold anything, and the addresses of their links that hold an ID."""
     parser = _TableParser()
     end = text.rfind(">") + 1
     parser.feed(text[:end])
     parser.handle_data(text[end:])  # the parser takes quadratic time for an unclosed tag
     grids = [_place(page, name, options) for page in _data_tables(parser.pages)]
-    return [grid for grid in grids if any(map(any, grid.rows))]
+    return [grid for grid in grids if any(map(any, grid.rows))], parser.links
 
 
 def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
@@ -365,6 +367,7 @@ class _TableParser(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pages: list[_Page] = []
+        self.links: list[str] = []
         self._open: list[tuple[_Page, _Cell | None]] = []
         """The open tables, each with its open cell."""
         self._too_deep = 0
@@ -394,6 +397,8 @@ class _TableParser(HTMLParser):
             self._open[-1] = page, cell
         elif tag in {"br", "p", "div", "li"}:
             self._add("\n")
+        elif tag == "a" and HOLDS_ID.search(address := dict(attrs).get("href") or ""):
+            self.links.append(address)
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _INVISIBLE:

@@ -356,7 +356,8 @@ def _shown(text: str) -> str:
 
 
 def _first_text(columns: Cells, at: int) -> str:
-    return next((str(column[at]) for column in columns if is_filled(column[at])), "")
+    cell = next((column[at] for column in columns if is_filled(column[at])), "")
+    return str(cell).upper() if isinstance(cell, bool) else str(cell)
 
 
 def find_report_rows(

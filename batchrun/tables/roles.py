@@ -594,9 +594,13 @@ def _ask_for_any(
     Raises:
         InputError: There are no candidates, or the question was not answered.
     """
-    hint = f"Choose it with {' or '.join(OPTIONS[role] for role in wanted)}."
+    named_by = " or ".join(OPTIONS[role] for role in wanted)
+    hint = f"Choose it with {named_by}, by name or number"
+    hint += f", such as {OPTIONS[wanted[0]]} {holders[0] + 1}." if holders else "."
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
+        if table.source.links:
+            hint = f"{table.source.links} {hint}"
         like = [column for role in wanted for column in _named_like(table, role)]
         like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
@@ -607,7 +611,9 @@ def _ask_for_any(
             )
         text = f"{table.source.name}: no column holds UUIDs. Other IDs are in"
         question = _question(table, text, wanted, like, lenient=lenient)
-        return _answer(question, None, f"{GET_IDS}{_doubt_hint(table)}", _columns_hint(table))
+        links = table.source.links and f" {table.source.links}"
+        advice = f"{GET_IDS}{links}{_doubt_hint(table)}"
+        return _answer(question, None, advice, _columns_hint(table))
     named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
     failed = f" ({named}: most cells are not UUIDs)" if named else ""
     text = (

@@ -28,7 +28,7 @@ from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
@@ -572,23 +572,8 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     page = batchrun.rows(
         view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
     )
-    return _groups(page.rows, lambda row: remedy(row, page.roles, view.summary))
-
-
-def line_list(rows: Sequence[PlannedRow]) -> str:
-    """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
-    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
-
-
-def _lines(lines: Sequence[int], number: int) -> str:
-    shown = ", ".join(f"{line:,}" for line in lines)
-    more = number - len(lines)
-    return f"{shown} and {more:,} more" if more else shown
-
-
-def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> list[Group]:
     reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
-    for row in rows:
+    for row in page.rows:
         reasons.see(row)
         of_reason.setdefault(id(reasons.of(row)), []).append(row)
     groups = []
@@ -601,8 +586,19 @@ def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> li
         if reason.varies:
             text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
         lines = tuple(row.row.line for row in own[:NAMED_ROWS])
-        groups.append(Group(tag, text, advice(own[0]), len(own), lines))
+        groups.append(Group(tag, text, remedy(own[0], page.roles, view.summary), len(own), lines))
     return groups
+
+
+def line_list(rows: Sequence[PlannedRow]) -> str:
+    """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
+    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
+
+
+def _lines(lines: Sequence[int], number: int) -> str:
+    shown = ", ".join(f"{line:,}" for line in lines)
+    more = number - len(lines)
+    return f"{shown} and {more:,} more" if more else shown
 
 
 def retry_words(rows: int) -> str:

@@ -261,7 +261,10 @@ def test_a_tie_is_refused_with_the_candidates(names: tuple[str, str]) -> None:
 def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
     with pytest.raises(InputError, match=r"UUIDs are in: Id .* Its columns: Id, Name") as caught:
         find_roles(table(("Id", UUID), ("Name", "x")))
-    assert caught.value.hint == "Choose it with --company-column or --contact-column."
+    assert caught.value.hint == (
+        "Choose it with --company-column or --contact-column, by name or number, such as"
+        " --company-column 1."
+    )
 
 
 def test_a_named_column_is_taken() -> None:
