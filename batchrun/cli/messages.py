@@ -576,12 +576,11 @@ def next_lines(summary: BatchSummary) -> list[str]:
 
 def reason_for_number(report: Report) -> str:
     """Return why the workbook has a number in its name; ``""`` without a number."""
-    if report.held_open is not None:
-        return (
-            f"{report.held_open.name} is open in another program, so the results are in "
-            "another file beside it."
-        )
     path = report.output
+    if report.held_open is not None:
+        degraded = path is not None and path.suffix != report.held_open.suffix
+        why = "could not be laid out" if degraded else "is open in another program"
+        return f"{report.held_open.name} {why}, so the results are in another file beside it."
     numbered = None if path is None else re.fullmatch(r"(.+) \(\d+\)", path.stem)
     if path is None or numbered is None:
         return ""
