@@ -18,7 +18,7 @@ import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
-from batchrun.tables.ids import DamagedId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, swap_notice
 from batchrun.text import as_displayed, duration, html_table, plural
 
@@ -395,8 +395,11 @@ class Plan:
 
     def _advice(self) -> str:
         """Return what to do if no row can be sent."""
-        misaligned = all(row.reason == _MISALIGNED for row in self.invalid)
-        return MEND_HEADER if misaligned else GET_IDS
+        if all(row.reason == _MISALIGNED for row in self.invalid):
+            return MEND_HEADER
+        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        almost = any(each.uuids or _ALMOST & set(each.damaged) for each in found)
+        return MEND_IDS if almost else GET_IDS
 
     def columns_line(self) -> str:
         """Say which columns have the IDs: by name, and by number too if columns share the name."""
@@ -564,6 +567,13 @@ class BodyIndex:
 
 _DIGEST_BYTES = 16
 """16 bytes: in a list of ten million bodies, the chance of a collision is about 1 in 10^24."""
+
+MEND_IDS = (
+    "There are IDs in the list, but not so that they can be sent. batchrun check --details names"
+    " each row: correct the rows, or export the list again."
+)
+_ALMOST = {IdKind.SEVERAL, IdKind.MISTYPED, IdKind.TRUNCATED}
+
 
 _NOUNS = {Role.COMPANY: "companies", Role.CONTACT: "contacts"}
 _OBJECTS = {

@@ -56,6 +56,7 @@ class _Cell:
 class _Row:
     group: int
     hidden: bool = False
+    foot: bool = False
     cells: list[_Cell] = field(default_factory=list)
 
 
@@ -65,6 +66,7 @@ class _Page:
 
     rows: list[_Row] = field(default_factory=list)
     group: int = 0
+    in_foot: bool = False
     row_open: bool = False
 
     def nested(self) -> list[_Page]:
@@ -205,6 +207,7 @@ def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
 
 def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
     """Place the cells in rows and columns as browsers do (HTML Standard 4.9.12)."""
+    page.rows.sort(key=lambda row: row.foot)  # a footer may come before the rows
     rows: list[list[Cell]] = []
     merged: list[Merged] = []
     taken: dict[int, int] = {}  # column → last row covered by a cell above
@@ -379,6 +382,7 @@ class _TableParser(HTMLParser):
             return
         elif tag in {"thead", "tbody", "tfoot"}:
             self._end_group()
+            self._open[-1][0].in_foot = tag == "tfoot"
         elif tag == "tr":
             self._end_cell()
             self._new_row(dict(attrs))
@@ -433,7 +437,7 @@ class _TableParser(HTMLParser):
     def _new_row(self, attributes: dict[str, str | None]) -> None:
         page = self._open[-1][0]
         unseen = "hidden" in attributes or _NOT_DISPLAYED.search(attributes.get("style") or "")
-        page.rows.append(_Row(page.group, bool(unseen)))
+        page.rows.append(_Row(page.group, bool(unseen), page.in_foot))
         page.row_open = True
 
     def _end_cell(self) -> None:
@@ -443,7 +447,7 @@ class _TableParser(HTMLParser):
         self._end_cell()
         page = self._open[-1][0]
         page.group += 1
-        page.row_open = False
+        page.in_foot = page.row_open = False
 
     def _add(self, text: str) -> None:
         if self._open and (cell := self._open[-1][1]) is not None:

@@ -70,7 +70,8 @@ _ERROR = re.compile(
     rb"([^<]++)"
 )
 _UNCALCULATED = re.compile(
-    rb"<c r=\"([A-Z]+)(\d+)\"(?![^>]* t=\"str\")[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)(?!<v>[^<])"
+    rb"<c r=\"([A-Z]+)(\d+)\"(?>(?=[^>]* t=\"str\")()|)[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)"
+    rb"(?(3)(?!<v)|(?!<v>[^<]))"  # a formula whose text is empty has an empty value
 )
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
@@ -564,7 +565,7 @@ class _Rewriter:
         formula = "".join(self._texts.get("f", ()))
         if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
             self.traits.links.append(formula)
-        if "f" in self._texts and not value and kind != "str":
+        if "f" in self._texts and not value and (kind != "str" or "v" not in self._texts):
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
