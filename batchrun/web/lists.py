@@ -111,6 +111,22 @@ class Lists:
             for each in (folder, deleted):
                 shutil.rmtree(each, ignore_errors=True)
 
+    def remove_leftovers(self) -> None:
+        """Delete half uploads, and temporary files of processes that died while writing.
+
+        A file changed in the last minute may belong to a command that is writing it now.
+        """
+        latest = datetime.now(UTC).timestamp() - 60
+        for folder in self.folder.iterdir():
+            if _LIST_ID.fullmatch(folder.name.removeprefix(".")) is None:
+                continue
+            if not (folder / LIST_FILE).exists() or folder.name.startswith("."):
+                shutil.rmtree(folder, ignore_errors=True)
+            for each in folder.glob(".*"):  # names of uploads never begin with a dot
+                with suppress(OSError):
+                    if each.stat().st_mtime < latest:
+                        each.unlink()
+
     def remember(self, header: Sequence[str], request: Request) -> None:
         """Store choices for the next list with the same columns."""
         kept = _read(self.folder / REMEMBERED_FILE)

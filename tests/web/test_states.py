@@ -361,6 +361,24 @@ def test_a_list_deleted_while_it_is_checked_stays_deleted(tmp_path: Path) -> Non
     assert not path.exists()
 
 
+def test_the_next_start_removes_what_a_dead_process_left(tmp_path: Path) -> None:
+    lists = Lists(tmp_path / "lists")
+    half, path = lists.new_path("half.csv"), lists.new_path("list.csv")
+    half.write_text("Company", encoding="utf-8")
+    path.write_text("Company ID\n", encoding="utf-8")
+    saved = lists.add(path)
+    temporary, fresh = path.with_name(".list.results.a1.xlsx"), path.with_name(".now.b2.xlsx")
+    for each in (temporary, fresh):
+        each.write_bytes(b"half")
+    os.utime(temporary, (0, 0))
+
+    lists.remove_leftovers()
+
+    assert lists.all() == [saved]
+    assert sorted(one.name for one in path.parent.iterdir()) == [fresh.name, path.name, "list.json"]
+    assert not half.parent.exists()
+
+
 def test_ten_tabs_are_all_live(window: Window, site: Site) -> None:
     page = window.page
     drop(page, SAMPLES / "salesforce_accounts.csv")

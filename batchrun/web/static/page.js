@@ -125,6 +125,9 @@ function start() {
     announce(checked.dataset.say);
   }
   for (const form of document.querySelectorAll("form[data-drop]")) drop(form);
+  for (const form of document.querySelectorAll("form.filter")) {
+    form.querySelector("select").addEventListener("change", () => form.requestSubmit());
+  }
   for (const form of document.querySelectorAll("form[data-choices]")) choices(form);
 }
 
@@ -172,7 +175,9 @@ function choices(form) {
   workflow.addEventListener("change", () => {
     document.getElementById("about").textContent = workflow.selectedOptions[0].dataset.about ?? "";
   });
-  form.addEventListener("submit", () => sessionStorage.setItem("checking", location.pathname));
+  form.addEventListener("submit", (event) => {
+    if (!event.submitter?.hasAttribute("data-run")) sessionStorage.setItem("checking", location.pathname);
+  });
   form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
   form.addEventListener("change", () => {
     for (const each of form.querySelectorAll(".parameter")) {
@@ -185,6 +190,18 @@ function choices(form) {
   });
 }
 
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href*="/download"]');
+  if (!link || link.dataset.preparing) return;
+  const words = [...link.childNodes];
+  link.dataset.preparing = "yes";
+  link.replaceChildren("Preparing the file…"); // the browser shows nothing until it is written
+  announce(link.textContent);
+  setTimeout(() => {
+    link.replaceChildren(...words);
+    delete link.dataset.preparing;
+  }, 3000);
+});
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const banner = document.getElementById("offline");
