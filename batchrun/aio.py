@@ -95,7 +95,7 @@ async def check(
         workflow: ID or name of the workflow; not needed if a `Request` names it.
         with_credits: Also ask for the credits left, which takes one more request.
         settings: Key, address and so on; ``None`` to read them from the environment.
-        reading: How the list is read and what of it is sent: the other fields of a `Request`.
+        reading: As in `run`.
 
     Raises:
         BatchrunError: The list, the workflow, the key or the service can't be used.
@@ -145,7 +145,10 @@ async def run(
             works alone.
         detach: Return at once and leave the batch to the workers; `watch` shows its state.
         settings: Key, address and so on; ``None`` to read them from the environment.
-        reading: How the list is read and what of it is sent: the other fields of a `Request`.
+        reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
+            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
+            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
+            ``parameters``, ``parameter_columns``, ``ask``, ``reuse``; see `Request`.
 
     Raises:
         BatchrunError: Something can't be used. What was triggered is in the journal.

@@ -116,7 +116,7 @@ def rest_words(
     if not gone or not sent or after is None or after.remaining is None:
         return ""
     wanted = {name: number / sent * rest for name, number in gone.items()}
-    left = {name: after.remaining[name] for name in wanted}
+    left = {name: after.remaining.get(name, 0.0) for name in wanted}
     short = any(wanted[name] > left[name] for name in wanted)
     only = "and only " if short else ""
     return f"about {credit_amounts(wanted)}, {only}{credit_amounts(left, bare=True)} left"

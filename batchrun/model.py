@@ -103,6 +103,7 @@ class TableSource:
         formats: Columns whose numbers are displayed with leading zeros: position and format,
             such as ``00000``.
         notices: What the user should know about how the file was read, one sentence each.
+        links: What is known about IDs in links, which are not read; ``""`` if there are none.
     """
 
     name: str
@@ -114,6 +115,7 @@ class TableSource:
     header_line: int | None = None
     formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
+    links: str = ""
 
     def place(self, line: int) -> str:
         """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""

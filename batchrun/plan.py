@@ -18,8 +18,8 @@ import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
-from batchrun.tables.ids import DamagedId, ValidId, parse_id
-from batchrun.tables.roles import GET_IDS, candidate_contents, swap_notice
+from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
+from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, swap_notice
 from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -165,6 +165,11 @@ class _RowPlanner:
 
 
 _MISALIGNED = "the row is not as wide as the header, and an ID is in another column"
+MEND_HEADER = (
+    "The column names do not stand above their columns. Open the list, give each column its name"
+    " (a column of row numbers needs one too), or export the list again."
+)
+"""What to do if the cells of all rows are not under their names."""
 
 
 def _json(value: JSON) -> str:
@@ -286,7 +291,8 @@ class Plan:
         reused: Numbers of the jobs that reuse an earlier result; nothing is sent for them.
         earlier: The newest batch of the same list, workflow and parameters; set by `check`.
         companies: Number of jobs if contact IDs were not sent, number of companies, number of
-            contacts; ``None`` if the list has only one kind of ID.
+            contacts, number of valid rows without a company ID; ``None`` if the list has only one
+            kind of ID.
     """
 
     workflow: Workflow
@@ -301,7 +307,7 @@ class Plan:
     known: Mapping[int, KnownJob] = field(default_factory=dict)
     reused: frozenset[int] = frozenset()
     earlier: BatchSummary | None = None
-    companies: tuple[int, int, int] | None = None
+    companies: tuple[int, int, int, int] | None = None
 
     @property
     def to_trigger(self) -> int:
@@ -371,13 +377,13 @@ class Plan:
         raise InputError(
             f"Nothing in {self.table.source.name} can be sent: {plural(len(self.rows), 'row')},"
             f" all invalid. Line {first.row.line}: {first.reason}. {columns}.",
-            GET_IDS,
+            self._advice(),
         )
 
     def hints(self) -> list[str]:
         """Return hints that may save money or reveal a mistake."""
         if not len(self.bodies):
-            return [GET_IDS]
+            return [self._advice()]
         object_, where = _subject_of(self.workflow)
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
@@ -387,9 +393,27 @@ class Plan:
         words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
         return [f"The workflow's {where} speaks of {words}"]
 
+    def _advice(self) -> str:
+        """Return what to do if no row can be sent."""
+        if all(row.reason == _MISALIGNED for row in self.invalid):
+            return MEND_HEADER
+        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        almost = any(each.uuids or _ALMOST & set(each.damaged) for each in found)
+        return MEND_IDS if almost else GET_IDS
+
+    def columns_line(self) -> str:
+        """Say which columns have the IDs: by name, and by number too if columns share the name."""
+        names = [column_name(self.table, at) for at in range(len(self.table.header))]
+        shown = []
+        for role, at in self.roles.items():
+            name = f"'{names[at]}'" if self.table.header[at].strip() else str(at + 1)
+            number = f" (column {at + 1})" if names.count(names[at]) > 1 else ""
+            shown.append(f"{role.name.lower()} ID from column {name}{number}")
+        return ", ".join(shown)
+
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""
-        jobs, companies, contacts = self.companies or (0, 0, 0)
+        jobs, companies, contacts, without = self.companies or (0, 0, 0, 0)
         if (
             object_ is Role.CONTACT
             or not self.to_trigger
@@ -402,6 +426,8 @@ class Plan:
             f" {plural(companies, 'company', 'companies')}:"
             f" --no-contact sends {plural(jobs, 'job')}"
         )
+        if without:
+            hint += f" and leaves out {plural(without, 'row')} without a company ID"
         if object_ is Role.COMPANY:
             hint += f" (the workflow's {where} speaks of companies)"
         return [hint]
@@ -480,8 +506,7 @@ def make_plan(
     jobs = np.full(len(first), -1, dtype=np.int32)
     sent = first >= 0
     jobs[sent] = (np.cumsum(is_first, dtype=np.int32) - 1)[first[sent]]
-    counts = [len(np.unique(np.frombuffer(each, dtype=np.int64))) for each in
-              (alone, companies, contacts)]  # fmt: skip
+    counts = (_count_different(alone), _count_different(companies), _count_different(contacts))
     return Plan(
         workflow,
         table,
@@ -491,8 +516,12 @@ def make_plan(
         Bodies(table, planner, np.flatnonzero(is_first).astype(np.int32)),
         rates,
         lenient_ids,
-        companies=(counts[0], counts[1], counts[2]) if both else None,
+        companies=(*counts, sum(valid) - len(alone)) if both else None,
     )
+
+
+def _count_different(hashes: array[int]) -> int:
+    return len(np.unique(np.frombuffer(hashes, dtype=np.int64)))
 
 
 def _first_of_each(digests: bytearray, valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
@@ -543,6 +572,13 @@ class BodyIndex:
 
 _DIGEST_BYTES = 16
 """16 bytes: in a list of ten million bodies, the chance of a collision is about 1 in 10^24."""
+
+MEND_IDS = (
+    "There are IDs in the list, but not so that they can be sent. batchrun check --details names"
+    " each row: correct the rows, or export the list again."
+)
+_ALMOST = {IdKind.SEVERAL, IdKind.MISTYPED, IdKind.TRUNCATED}
+
 
 _NOUNS = {Role.COMPANY: "companies", Role.CONTACT: "contacts"}
 _OBJECTS = {

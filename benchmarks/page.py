@@ -151,7 +151,7 @@ def use(browser: Browser, answers: Answers, path: Path) -> None:
     browser.send(page, f"{page}/choices", workflow="wf_account_research")
     browser.wait(page, "busy")
     answers.phase = "create, write"
-    batch = browser.send(page, f"{page}/run", what="pilot")
+    batch = browser.send(page, f"{page}/choices", workflow="wf_account_research", what="pilot")
     browser.wait(page, "starting")
     while not batch.startswith("/batches"):
         batch = str(browser.client.get(page).headers.get("location", page))

@@ -31,10 +31,10 @@ LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
 SEED = 7
 LARGE, SMALL = 300, 5
 LARGE_PICTURES = {
-    "workbook-300.png": ("Overview", "A1:L46"),
-    "workbook-300-results.png": ("Results", "A1:AF14"),
-    "workbook-300-attention.png": ("Needs attention", "A1:H24"),
-    "workbook-300-changes.png": ("Changes", "A1:F20"),
+    "workbook-300.png": ("Overview", "A1:L50"),
+    "workbook-300-results.png": ("Results", "A1:AC14"),
+    "workbook-300-attention.png": ("Needs attention", "A1:H30"),
+    "workbook-300-changes.png": ("Changes", "A1:F30"),
 }
 SMALL_PICTURES = {
     "workbook-5.png": ("Overview", "A1:L26"),
@@ -44,10 +44,10 @@ PAPERS = {"a4": 9, "letter": 1}
 """Excel's numbers of paper sizes."""
 PICTURES = {
     "workbook.png": ("Results", "A1:W12"),
-    "workbook-overview.png": ("Overview", "A1:L46"),
+    "workbook-overview.png": ("Overview", "A1:L52"),
     "workbook-attention.png": ("Needs attention", "A1:H12"),
-    "workbook-insights.png": ("Insights", "A1:I22"),
-    "workbook-columns.png": ("Columns", "A1:I36"),
+    "workbook-insights.png": ("Insights", "A1:H22"),
+    "workbook-columns.png": ("Columns", "A1:J36"),
 }
 DOTS_PER_INCH = 150
 TERMINAL_COLUMNS = 100
@@ -85,7 +85,7 @@ def terminal(target: Path) -> None:
         command = f"{RUN} --yes"
         running = desk.start(command)
         running.logfile_read = heard
-        running.expect(r"2\d/60.*?(this minute|quota opens).*?\r")  # bar and line
+        running.expect(r"2\d/60.*?(this minute|waiting for the quota).*?\r")  # bar and line
         running.close(force=True)
         desk.gate.free.set()
     lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
@@ -210,7 +210,7 @@ def trim(page: Path, target: Path) -> None:
         picture = image.convert("RGB")
         white = Image.new("RGB", picture.size, "white")
         box = ImageChops.difference(picture, white).getbbox()
-        picture.crop(box).quantize(128).save(target, optimize=True)
+        picture.crop(box).quantize(256).save(target, optimize=True)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ def rich_batch(rows: int = 300, name: str = "emea-accounts.csv") -> BatchResults
             again[2] = "Erik Lindqvist"
             found[copy] = _with_cells(found[original], copy + 2, again)
     counted = Counter(each.outcome for each in found)
-    jobs = len({each.execution_id or each.row.line for each in found})
+    sent = [each for each in found if each.outcome is not Outcome.INVALID]
+    jobs = len({each.execution_id or each.row.line for each in sent})
     summary = BatchSummary(
         batch_id="1124-emea-accounts-7f3a",
         workflow=Workflow("wf_account_research", "Account Research"),
@@ -284,7 +285,9 @@ def _earlier(found: list[ResultRow]) -> list[tuple[JSON, datetime | None]]:
         if number % 5 == 2:
             fit = outputs["fit_score"]
             assert isinstance(fit, int)
-            found_before["fit_score"] = max(fit - 9, 0)
-            before["insights"] = []
+            found_before["fit_score"] = min(max(fit + random.randrange(-25, 16), 0), 100)
+            insights = row.result["insights"]
+            assert isinstance(insights, list)
+            before["insights"] = insights[random.randrange(2) :]
         rows.append((before, EARLIER + timedelta(minutes=number % 50)))
     return rows

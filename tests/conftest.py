@@ -16,6 +16,9 @@ import hypothesis
 import keyring
 import pytest
 from keyring.backends import fail
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 
 from batchrun.journal import journal
 from tests.postgres import running_server
@@ -116,6 +119,20 @@ def keys_hashed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashlib, "scrypt", functools.cache(hashlib.scrypt))
         patch.setattr(journal, "secrets", SimpleNamespace(token_hex=drawn))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """SQL is compiled once for all journals in files: each engine would do it again."""
+    cache = LRUCache[Any, Any](1_000)
+    with pytest.MonkeyPatch.context() as patch:
+        # The dialect is part of a statement's key there.
+        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda self: hash(type(self)))
+        patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda self, one: type(self) is type(one))
+        patch.setattr(
+            Engine, "_compiled_cache", property(lambda _: cache, lambda *_: None), raising=False
+        )
         yield
 
 

@@ -79,6 +79,16 @@ def test_a_list_with_nothing_to_send_is_refused_and_says_where_the_ids_are() -> 
     assert "Export the list from PG:AI" in caught.value.hint
 
 
+@pytest.mark.parametrize("cell", [f"id: {ACME}", ACME[:-3], ACME.replace("-", "_")])
+def test_ids_that_only_need_mending_are_not_taken_for_those_of_a_crm(cell: str) -> None:
+    plan = plan_of(cell)
+    with pytest.raises(InputError) as caught:
+        plan.require_jobs()
+    assert [caught.value.hint] == plan.hints()
+    assert "--details" in caught.value.hint
+    assert "CRM" not in caught.value.hint
+
+
 def test_a_row_whose_fields_are_shifted_is_not_sent() -> None:
     table = table_of(["Name", "Contact ID", "Company ID"], ["Acme", "", BETA], ["Bay", "", ACME])
     table = dataclasses.replace(table, misaligned=frozenset({2}))

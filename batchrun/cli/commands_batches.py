@@ -75,48 +75,28 @@ if TYPE_CHECKING:
     from batchrun.workbook import Form
 
 
-BATCHES_PANEL = "Batches"
-
-
 def add_batch_commands(app: typer.Typer) -> None:
     """Add the commands for batches."""
-    add_command(
-        app,
+    add = partial(add_command, app, panel="Batches")
+    add(
         list_batches,
         "batchrun batches",
         "batchrun batches --json  # for scripts",
-        panel=BATCHES_PANEL,
         name="batches",
     )
-    add_command(
-        app,
-        status,
-        "batchrun status  # the newest batch",
-        "batchrun status 1124-acc --watch",
-        panel=BATCHES_PANEL,
-    )
-    add_command(
-        app,
+    add(status, "batchrun status  # the newest batch", "batchrun status 1124-acc --watch")
+    add(
         with_option_groups(export),
         "batchrun export -o results.csv",
         "batchrun export 1124-acc -o import.csv --crm hubspot",
         'batchrun export -o short.xlsx --columns "summary,outputs.*"',
-        panel=BATCHES_PANEL,
     )
-    add_command(
-        app,
+    add(
         with_option_groups(retry),
         "batchrun retry  # failed and rejected rows of the newest batch",
         "batchrun retry 1124-acc --outcome timed-out --yes",
-        panel=BATCHES_PANEL,
     )
-    add_command(
-        app,
-        forget,
-        "batchrun forget 1124-acc",
-        "batchrun forget --older-than 90d --yes",
-        panel=BATCHES_PANEL,
-    )
+    add(forget, "batchrun forget 1124-acc", "batchrun forget --older-than 90d --yes")
 
 
 def export(

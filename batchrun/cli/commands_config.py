@@ -7,8 +7,9 @@ import json
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -16,9 +17,11 @@ from batchrun.cli.help import SERVICE, THE_LIST, add_command
 from batchrun.cli.options import (
     AsJson,
     BaseUrl,
-    JournalAt,
     ProfileName,
     Sandbox,
+    ServiceOptions,
+    settings_of,
+    with_option_groups,
 )
 from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import ask, confirm_address
@@ -42,46 +45,28 @@ Name = Annotated[
 ]
 
 
-SETUP_PANEL = "Set up and check"
-
-
 def add_config_commands(app: typer.Typer) -> None:
     """Add the commands for keys, settings and the service."""
-    add_command(
-        app, doctor, "batchrun doctor", "batchrun doctor --profile north", panel=SETUP_PANEL
-    )
-    add_command(
-        app,
+    add = partial(add_command, app, panel="Set up and check")
+    add(with_option_groups(doctor), "batchrun doctor", "batchrun doctor --profile north")
+    add(
         login,
         "batchrun login",
         "batchrun login --profile north  # a second key",
         "pass show pgai | batchrun login  # from standard input",
-        panel=SETUP_PANEL,
     )
-    add_command(
-        app, logout, "batchrun logout", "batchrun logout --profile north", panel=SETUP_PANEL
-    )
-    add_command(
-        app,
-        workflows,
-        "batchrun workflows",
-        "batchrun workflows --json  # for scripts",
-        panel=SETUP_PANEL,
-    )
-    add_command(
-        app,
+    add(logout, "batchrun logout", "batchrun logout --profile north")
+    add(workflows, "batchrun workflows", "batchrun workflows --json  # for scripts")
+    add(
         show_configuration,
         "batchrun config",
         "batchrun config accounts.xlsx  # with the batchrun.toml beside it",
-        panel=SETUP_PANEL,
         name="config",
     )
-    add_command(
-        app,
+    add(
         sandbox,
         "batchrun sandbox --speed 60  # a minute passes in a second",
         "batchrun sandbox --fail 0.1  # a tenth of the executions fail",
-        panel=SETUP_PANEL,
     )
 
 
@@ -264,28 +249,22 @@ def show_configuration(
 TEXT_BEGINS = len("warning  Quota     ")
 
 
-def doctor(
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    use_sandbox: Sandbox = False,
-    journal: JournalAt = None,
-    as_json: AsJson = False,
-) -> None:
+def doctor(*, service: ServiceOptions, as_json: AsJson = False) -> None:
     """Find out what is wrong: key, service, quota, journal, terminal.
 
     Run this first when something does not work. It costs one request.
     """
     from batchrun.doctor import Verdict, examine, exit_code_of
 
-    options: dict[str, Any] = {"profile": profile, "base_url": base_url, "journal": journal}
-    if use_sandbox:
-        with settings_or_sandbox(sandbox=True, **options) as settings:
+    options = settings_of(service)
+    if service.sandbox:
+        with settings_or_sandbox(**options) as settings:
             names = ("base_url", "api_key", "speed", "journal")
             found = asyncio.run(examine(**{name: getattr(settings, name) for name in names}))
     else:
         with suppress(UsageError):  # the check reports it
             confirm_address(settings_from(**options))
-        found = asyncio.run(examine(**options))
+        found = asyncio.run(examine(**options | {"sandbox": None}))
     code = exit_code_of(found)
     if as_json:
         findings = [

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
@@ -22,7 +22,6 @@ from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
     Again,
     AsJson,
-    BaseUrl,
     Batch,
     ColumnOptions,
     Daily,
@@ -39,7 +38,6 @@ from batchrun.cli.options import (
     Rate,
     ReportOptions,
     Reuse,
-    Sandbox,
     SaveOptions,
     ServiceOptions,
     Workflow,
@@ -192,7 +190,6 @@ def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
 
 
 DEMO_WORKFLOW = "Account Research"
-RUN_PANEL = "Run a list"
 
 All: TypeAlias = Annotated[
     bool,
@@ -212,51 +209,33 @@ DryRun: TypeAlias = Annotated[
 
 def add_run_commands(app: typer.Typer) -> None:
     """Add the commands that run batches."""
-    add_command(
-        app,
-        web,
-        "batchrun web",
-        "batchrun web --sandbox  # practice without a key",
-        panel=RUN_PANEL,
-    )
-    add_command(
-        app,
-        demo,
-        "batchrun demo  # writes batchrun-demo.results.xlsx in this folder",
-        panel=RUN_PANEL,
-    )
-    add_command(
-        app,
+    add = partial(add_command, app, panel="Run a list")
+    add(web, "batchrun web", "batchrun web --sandbox  # practice without a key")
+    add(demo, "batchrun demo  # writes batchrun-demo.results.xlsx in this folder")
+    add(
         with_option_groups(check),
         'batchrun check accounts.xlsx -w "Account Research"',
         'batchrun check contacts.csv -w "Contact Research" --sandbox  # no key needed',
         'cat accounts.csv | batchrun check - -w "Account Research" --json',
-        panel=RUN_PANEL,
     )
-    add_command(
-        app,
+    add(
         with_option_groups(run),
         'batchrun run accounts.xlsx -w "Account Research" --limit 5  # try five rows first',
         'batchrun run accounts.xlsx -w "Account Research" --param-column focus=Focus',
         "batchrun run accounts.results.xlsx  # send rows marked under 'run again'",
-        panel=RUN_PANEL,
     )
-    add_command(
-        app,
+    add(
         with_option_groups(resume),
         "batchrun resume  # the newest batch",
         "batchrun resume 1124-acc --limit 100 --wait",
         "batchrun resume --all --quiet  # a line for a scheduler",
-        panel=RUN_PANEL,
     )
-    add_command(
-        app,
+    add(
         work,
         "batchrun work  # every open batch of your key, until you stop it",
         "batchrun work 1124-acc --until-done",
-        panel=RUN_PANEL,
     )
-    add_command(app, stop, "batchrun stop 1124-acc  # on all machines", panel=RUN_PANEL)
+    add(stop, "batchrun stop 1124-acc  # on all machines")
 
 
 def check(
@@ -267,9 +246,7 @@ def check(
     reuse: Reuse = None,
     rate: Rate = None,
     daily: Daily = None,
-    profile: ProfileName = None,
-    base_url: BaseUrl = None,
-    use_sandbox: Sandbox = False,
+    service: ServiceOptions,
     details: Annotated[
         bool, typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST)
     ] = False,
@@ -285,11 +262,11 @@ def check(
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
-    given: dict[str, Any] = {"profile": profile, "base_url": base_url, "rate": rate, "daily": daily}
+    given = settings_of(service) | {"rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = configuration_beside(path)
         request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
-        with settings_or_sandbox(use_sandbox, configuration=files, **given) as settings:
+        with settings_or_sandbox(**given, configuration=files) as settings:
             print_configuration(files, settings)
             if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
                 _show_marked(marked, as_json=as_json)

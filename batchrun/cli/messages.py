@@ -125,14 +125,10 @@ def plan_lines(
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     header = f", header in line {source.header_line}" if source.header_line else ""
-    columns = [
-        f"{role.name.lower()} ID from column {plan.table.header[at] or at + 1!r}"
-        for role, at in plan.roles.items()
-    ]
     lines = [
         UnbrokenLine(f"List:      {source.name}{sheet}{header}"),
         *(f"           {notice}" for notice in source.notices),
-        f"Columns:   {', '.join(columns)}",
+        f"Columns:   {plan.columns_line()}",
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]
@@ -599,12 +595,11 @@ def next_lines(summary: BatchSummary) -> list[str]:
 
 def reason_for_number(report: Report) -> str:
     """Return why the workbook has a number in its name; ``""`` without a number."""
-    if report.held_open is not None:
-        return (
-            f"{report.held_open.name} is open in another program, so the results are in "
-            "another file beside it."
-        )
     path = report.output
+    if report.held_open is not None:
+        degraded = path is not None and path.suffix != report.held_open.suffix
+        why = "could not be laid out" if degraded else "is open in another program"
+        return f"{report.held_open.name} {why}, so the results are in another file beside it."
     numbered = None if path is None else re.fullmatch(r"(.+) \(\d+\)", path.stem)
     if path is None or numbered is None:
         return ""

@@ -30,15 +30,10 @@ LABEL = 11
 
 _LABELLED = re.compile(r"[A-Z][\w ]*: +")
 _PIECES = r"""
-    (?:[A-Za-z]:[\\/]|~?/)  # a path
-    (?:[^\n,;:"'()|]|(?<=\w)'(?=\w)|\([^()\n]{1,40}\)(?=[./\\])|,(?=[\w\ -]{1,40}[/\\])){0,400}?
-    \.[A-Za-z]{2,7}(?!\ \(\d+\)\.)(?=[,;:)]|\.?(?:\s|$))\S*
-    |(?<=[:\ ]\ )(?:[^\s:]*[/\\])?batchrun  # a command
+    (?<=[:\ ]\ )(?:[^\s:]*[/\\])?batchrun  # a command
     (?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s])){1,400}?(?=\.\ |\.?$)\S*
-    |(?<!\w)'[^'\n]{1,40}'\S*  # a name in quotes
-    |\d[\d,.]*\ (?:d|h|min|s)\b(?:\ \d+\ (?:h|min|s)\b)?\S*  # a time
     |\S+"""
-"""Text that is not wrapped in the middle, recognized by its form."""
+"""Text that is not wrapped in the middle: a command, or a word."""
 
 
 def is_screen(stream: TextIO) -> bool:
@@ -77,7 +72,7 @@ def wrapped(
 ) -> str:
     """Wrap text between words, to lines of at most ``width`` columns.
 
-    Paths and commands are not broken, even if they are wider, so that users can copy them.
+    Commands are not broken, even if they are wider, so that users can copy them.
 
     Args:
         text: One line or several.

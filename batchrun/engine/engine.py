@@ -470,6 +470,7 @@ class Engine:
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
             waiting_seconds=max(self._opens_at - now, 0.0),
+            running_rows=self._handlers.running_rows,
             notice=notice,
             stopped_because=self.stopped_because,
         )

@@ -121,6 +121,8 @@ class RequestHandlers:
         self._failures = failures
         self._key = key
         self._watched: dict[int, _Watched] = {}
+        self.running_rows = 0
+        """Number of rows that share the executions being watched."""
         self._set_aside: list[tuple[Job, str]] = []
         self._sound_answers = 0
 
@@ -132,6 +134,7 @@ class RequestHandlers:
     def watch(self, job: Job, created_at: datetime | None, now: float) -> None:
         """Start watching an execution; its age includes the time since an earlier run's trigger."""
         self._watched[job.number] = _Watched(job, now)
+        self.running_rows += job.rows
         age = 0.0
         if job.triggered_at is not None:
             age = max(datetime.now(UTC).timestamp() - job.triggered_at, 0.0)
@@ -256,6 +259,7 @@ class RequestHandlers:
                     return
                 await self._jobs.finish(job, execution, datetime.now(UTC))
                 del self._watched[job.number]
+                self.running_rows -= job.rows
                 self._forecast.ended(job.number, execution, now)
                 completed = execution.status is ExecutionStatus.COMPLETED
                 outcome = Outcome.COMPLETED if completed else Outcome.FAILED
@@ -325,6 +329,7 @@ class RequestHandlers:
         why = f" ({reason})" if reason else ""
         await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{why}")
         del self._watched[job.number]
+        self.running_rows -= job.rows
         self._forecast.dropped(job.number)
         self._settled(job, Outcome.TIMED_OUT, "not finished in time")
 

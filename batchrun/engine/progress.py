@@ -28,6 +28,7 @@ class Progress:
         waiting_seconds: Seconds until the quota allows another request; 0 if it does now.
         notice: A message that the user should see now, or ``""``.
         stopped_because: The failures that stopped the triggers, or ``""``.
+        running_rows: Number of rows that share the executions in flight.
     """
 
     counts: Mapping[Outcome, int]
@@ -39,6 +40,7 @@ class Progress:
     waiting_seconds: float = 0.0
     notice: str = ""
     stopped_because: str = ""
+    running_rows: int = 0
 
     @property
     def total(self) -> int:

@@ -56,6 +56,7 @@ def connect_to_server(location: str) -> Engine:
         engine = create_engine(
             url,
             connect_args=given,
+            hide_parameters=True,
             isolation_level="REPEATABLE READ",
             pool_pre_ping=True,  # firewalls and sleeping laptops drop connections silently
             pool_size=2,
@@ -384,7 +385,8 @@ def _file(location: str) -> Engine:
     path = Path(location).expanduser()
     try:
         prepare(path)
-        engine = create_engine(URL.create("sqlite", database=str(path)))
+        url = URL.create("sqlite", database=str(path))
+        engine = create_engine(url, hide_parameters=True)  # an error must not quote a row
     except (SQLAlchemyError, OSError) as error:
         raise unusable(location, error) from error
     event.listen(engine, "connect", _make_durable)

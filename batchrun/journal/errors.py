@@ -89,7 +89,7 @@ def primary_code(error: BaseException) -> int | None:
     """SQLite's primary result code; a journal that has lost a table or column is damaged."""
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_ERROR and str(cause).startswith("no such "):
+    if code == sqlite3.SQLITE_ERROR and re.match("no such|.* has no column", str(cause)):
         return sqlite3.SQLITE_CORRUPT
     return None if code is None else code & 0xFF
 

@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
+from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Archive:
             prolog = self.beginning(part).replace(b"\0", b"")
             root = _ROOT_ELEMENT.search(prolog)
             if _DECLARATION.search(prolog, 0, root.start() if root else len(prolog)):
-                raise self.refused(f"{part} declares XML entities or a document type", hint="")
+                raise self.refused(f"{part} declares XML entities or a document type", SAVE_AS)
             if root is None and len(prolog) > PROLOG_BYTES // 2:
                 raise self.refused(f"{part} begins with {PROLOG_BYTES:,} bytes of nothing")
 

@@ -199,7 +199,23 @@ class XlsxReader:
             ) from error
         copy = _opened(xlsx.COPY, name)
         found = _called(copy.get_sheet_by_index, 0, name)
-        return _content(found, name, sheet, self._limits, traits)
+        content = _content(found, name, sheet, self._limits, traits)
+        return replace(content, rows=self._complete(content.rows, sheet, traits))
+
+    def _complete(
+        self, rows: Iterator[list[Cell]], sheet: Sheet, traits: Traits
+    ) -> Iterator[list[Cell]]:
+        """Yield the rows; calamine keeps only the last of several cells with the same reference.
+
+        Raises:
+            InputError: A cell is there twice.
+        """
+        filled = 0
+        for row in rows:
+            filled += len(row) - row.count("")
+            yield row
+        if filled < traits.filled - len(traits.errors):  # or some texts are empty
+            xlsx.refuse_repeated(self._archive, self._parts, sheet)
 
 
 def _opened(source: Any, name: str) -> Any:

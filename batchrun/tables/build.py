@@ -39,7 +39,7 @@ from batchrun.tables.reports import (
     join_header,
     set_aside_notice,
 )
-from batchrun.tables.roles import is_known_name, is_role_name
+from batchrun.tables.roles import is_known_name, roles_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -122,11 +122,12 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         cells, found_lines = collector.cells(), collector.lines()
         if layout.correct is not None:
             cells = _without_empty_columns(names, cells)
-        _fill_merged_names(names, cells, head, layout)
+        _fill_merged_names(names, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         after_blank = collector.after_blank
         odd = find_odd_cells(cells)
-        report_rows = find_report_rows(names, cells, after_blank, odd, report=head.report)
+        report = head.report or _has_wide_cells(layout, head)
+        report_rows = find_report_rows(names, cells, after_blank, odd, report=report)
         dropped = report_rows.positions
         notices = [*source.notices, *head.notices, *report_rows.notices(found_lines, cells)]
         doubt = head.doubt
@@ -187,7 +188,7 @@ def _misaligned(
     short, long = collector.short.lines, collector.long.lines
     found = _among_others(cells, lines, {*short, *long})
     found |= _beside_their_names(cells, lines, names, collector.trimmed, short)
-    found |= _shifted_by_merge(merged, set(long))
+    found |= _shifted_by_merge(cells, lines, merged, set(long))
     return frozenset(found.intersection(lines.tolist())) if found else frozenset()
 
 
@@ -226,7 +227,7 @@ def _beside_their_names(
         trimmed: Lines of the rows that had only blank fields beyond the header.
         short: Lines of the rows that are shorter than the header.
     """
-    named = [at for at, name in enumerate(names) if is_role_name(name)]
+    named = [at for at, name in enumerate(names) if roles_named(name)]
     width = max((at for at, name in enumerate(names, start=1) if name.strip()), default=0)
     beyond = [cells[at] for at in range(width, len(cells))]
     wide = {at for column in beyond for at, cell in enumerate(column) if is_filled(cell)}
@@ -278,9 +279,28 @@ def _texts(parsed: Sequence[ParsedId]) -> int:
     return sum(isinstance(each, DamagedId) and each.kind is IdKind.OTHER for each in parsed)
 
 
-def _shifted_by_merge(merged: Sequence[Merged], long: set[int]) -> set[int]:
-    """Return the lines of rows that are too wide because a cell above them spans too many rows."""
-    return {line for line in long for top, _, bottom, _ in merged if top < line <= bottom}
+def _shifted_by_merge(
+    cells: Cells, lines: Lines, merged: Sequence[Merged], long: set[int]
+) -> set[int]:
+    """Return the lines of rows that merged cells have shifted.
+
+    They are covered by a merged cell, and are too wide or hold an ID among a column's other values.
+    """
+    if not merged:
+        return set()
+    last = int(lines[-1])
+    covered, from_above = np.zeros((2, last + 1), dtype=np.bool_)
+    for top, _, bottom, _ in merged:
+        covered[top : bottom + 1] = True
+        from_above[top + 1 : bottom + 1] = True
+    places = np.flatnonzero(covered[lines]).tolist()
+    step = len(lines) // SAMPLE_ROWS + 1
+    found = {line for line in long if line <= last and from_above[line]}
+    for column in cells:
+        filled = list(filter(is_filled, column[::step]))
+        if sum(map(is_like_id, filled)) * 2 <= len(filled):
+            found |= {int(lines[at]) for at in places if is_like_id(column[at])}
+    return found
 
 
 def _read_head(
@@ -443,19 +463,28 @@ def _header_notices(
             hold = "1 holds an ID" if with_ids == 1 else f"{with_ids:,} hold IDs"
             said += f"; of them {hold} and are not read"
         if guessed:
-            said += f"; line {line} was taken as the header, --header-row says another"
+            said += f"; line {line} was taken as the header, --header-row chooses another"
         notices.append(said)
     return notices
 
 
-def _fill_merged_names(names: list[str], cells: Cells, head: _Header, layout: Layout) -> None:
-    """Copy a name that is merged across columns to each of those columns that has values."""
+def _fill_merged_names(names: list[str], head: _Header, layout: Layout) -> None:
+    """Copy a name that is merged across columns to each of those columns."""
     for top, left, bottom, right in layout.merged:
         start = left - layout.first_column
         if top == bottom == head.line and 0 <= start < len(names):
             for column in range(start + 1, min(right - layout.first_column + 1, len(names))):
-                if not names[column].strip() and not is_blank(cells[column]):
+                if not names[column].strip():
                     names[column] = names[start]
+
+
+def _has_wide_cells(layout: Layout, head: _Header) -> bool:
+    """Whether a cell is merged across all columns below the header, as reports have for groups."""
+    width = max(2, len(head.names))
+    return any(
+        top > (head.line or 0) and right - left + 1 >= width
+        for top, left, _, right in layout.merged
+    )
 
 
 def _is_header_in_doubt(head: _Header, cells: Cells, second: int) -> bool:

@@ -18,7 +18,7 @@ from defusedxml.ElementTree import ParseError, iterparse
 
 from batchrun.tables.archive import canonical
 from batchrun.tables.formats import Format
-from batchrun.tables.sheets import MAX_PATCHES, NumberFormats, Traits, style_kinds
+from batchrun.tables.sheets import HOLDS_ID, MAX_PATCHES, NumberFormats, Traits, style_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,10 +60,13 @@ def read_details(raw: bytes, file_format: Format, sheet: str) -> tuple[Traits | 
 _ODS_MARKS = (
     b"-spanned=",
     b'value-type="boolean"',
+    b'value-type="error"',
+    b"<text:a ",
     b'time-value="-',
     b'visibility="collapse"',
     b'visibility="filter"',
 )
+_CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
 _NEGATIVE = re.compile(r"-PT(\d{1,9})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 _SHOWN_ZERO = re.compile(rb"office:value=\"[^\"]*\"[^<>]*><text:p>0\d")
 _OVERLAP = 1_000
@@ -104,7 +107,7 @@ class _OdsReader:
         self._shown: dict[int, set[str]] = {}
         """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
         self._row = self._column = 1
-        self._values: list[tuple[int, bool | float]] = []
+        self._values: list[tuple[int, bool | float | str]] = []
 
     def add_cell(self, element: Any, *, covered: bool) -> None:
         repeated = _count(element, "number-columns-repeated")
@@ -121,6 +124,8 @@ class _OdsReader:
             for column, value in self._values:
                 if isinstance(value, bool):
                     self.traits.values.append((row, column, value))
+                elif isinstance(value, str):
+                    self.traits.errors.append((row, column, value))
                 else:
                     self.traits.add_negative(row, column, value)
             if not self._values:
@@ -140,9 +145,14 @@ class _OdsReader:
         rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
         if rows > 1 or columns > 1:
             self.merged.append((row, column, row + rows - 1, column + columns - 1))
+        addresses = (_attribute(each, "href") or "" for each in element.iterfind(".//{*}a"))
+        self.traits.links += filter(HOLDS_ID.search, addresses)
         kind = _attribute(element, "value-type")
         here = range(column, column + min(repeated, 1_000))
-        if kind == "boolean":
+        if element.get(_CALC_TYPE) == "error":
+            error = "".join(element.itertext()).strip()
+            self._values += [(number, error) for number in here]
+        elif kind == "boolean":
             value = _attribute(element, "boolean-value") == "true"
             self._values += [(number, value) for number in here]
         elif kind == "time" and (

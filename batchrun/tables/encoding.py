@@ -26,7 +26,25 @@ AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 MIXED_SHARE = 0.25
 """In a multibyte encoding, a ratio of UTF-8 lines to others below this counts as chance."""
 
-_NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman", "utf-16-le": "UTF-16-LE"}
+_LETTERS = {
+    "Arabic": ("cp1256",),
+    "Baltic": ("cp1257",),
+    "Central European": ("cp1250", "iso8859-2"),
+    "Chinese": ("gb18030", "big5"),
+    "Cyrillic": ("cp1251", "koi8-r", "koi8-u", "iso8859-5", "cp866", "mac-cyrillic"),
+    "Greek": ("cp1253", "iso8859-7"),
+    "Hebrew": ("cp1255",),
+    "Japanese": ("cp932", "euc_jp"),
+    "Korean": ("cp949",),
+    "Thai": ("cp874",),
+    "Turkish": ("cp1254", "iso8859-9"),
+    "Vietnamese": ("cp1258",),
+    "Western European": ("cp437", "cp850", "iso8859-15"),
+}
+_NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman"} | {
+    name: f"{letters} ({name})" for letters, names in _LETTERS.items() for name in names
+}
+"""What an encoding is called for people, with its name for ``--encoding``."""
 _PREFERRED = {"iso8859-1": "cp1252", "mac-latin2": "mac_roman", "mac-roman": "mac_roman"}
 """Encodings to use instead of the detected one. cp1252 is ISO 8859-1 with printable characters in
 place of control characters. chardet mistakes short French and Spanish texts from old Macs for
@@ -51,7 +69,15 @@ _WESTERN = re.compile(
 _EURO = b"\xa4"
 """The euro sign in ISO 8859-15; in Windows-1252 it is the currency sign, which nobody uses."""
 _ESCAPE = b"\x1b$"
-"""Starts Japanese text in ISO-2022-JP, which is otherwise ASCII."""
+"""Starts the texts of ISO-2022, which are otherwise ASCII."""
+_SEVEN_BIT = (
+    (b"\x1b$)C", "iso2022_kr", "ISO-2022-KR (Korean)"),
+    (_ESCAPE, "iso2022_jp", "ISO-2022-JP (Japanese)"),
+    (b"~{", "hz", "HZ (Chinese)"),
+)
+"""What starts a text that is not ASCII in an encoding of 7 bits, Python's name for it, and ours."""
+_UTF_7 = re.compile(rb"\+(?:[AB][A-Za-z0-9/+]{2}|[0-9/+]*[A-Za-z][A-Za-z0-9/+]*-)")
+"""Letters of most alphabets in UTF-7, or any text that is ended as UTF-7 does; no phone number."""
 _OFFERED = (
     "utf-8", "utf-16", "cp1252", "cp1250", "cp1251", "koi8-r", "shift_jis", "gb18030", "big5",
     "euc-kr", "euc-jp", "mac_roman", "latin-1",
@@ -102,7 +128,7 @@ class Survey:
 
     Attributes:
         is_utf_8: Whether the text is UTF-8, with or without a byte order mark at the start. False
-            if it holds a NUL or an ISO-2022-JP escape sequence.
+            if it holds a NUL or may be in an encoding of 7 bits.
         is_clean: Whether it holds no Ctrl-Z, and no byte order mark except at the start.
     """
 
@@ -118,7 +144,7 @@ def survey(stream: BufferedIOBase) -> Survey:
     clean = True
     try:
         while piece := stream.read(PIECE_BYTES):
-            if b"\0" in piece or _ESCAPE in piece:
+            if b"\0" in piece or _ESCAPE in piece or b"~{" in piece or _UTF_7.search(piece):
                 return Survey(is_utf_8=False)
             if not piece.isascii() or decoder.getstate()[0]:
                 clean = clean and "\ufeff" not in decoder.decode(piece)
@@ -151,13 +177,30 @@ def detect_encoding(raw: bytes, name: str) -> Encoding:
     at = raw.find(b"\0")
     if at >= 0:
         raise _nul(name, raw[:at])
-    if _ESCAPE in raw and _first_error(raw, "iso2022_jp") is None:
-        return Encoding("iso2022_jp", guessed="ISO-2022-JP")
+    for mark, codec, shown in _SEVEN_BIT:
+        if mark in raw and _first_error(raw, codec) is None:
+            return Encoding(codec, guessed=shown)
+    if (at := raw.find(_ESCAPE)) >= 0:
+        line = 1 + len(_LINE_END.findall(raw, 0, at))
+        raise InputError(f"{name}, line {line}: its text is in an encoding unknown here.", AGAIN)
     if _first_error(raw, "utf-8") is None:
-        return Encoding(marked or "utf-8")
+        return Encoding(marked or "utf-8", _utf_7_notice(raw, name))
     if marked is not None:
         check_encoding(raw, "utf-8", name, f"{name} announces UTF-8")
     return _guess(raw, name)
+
+
+def _utf_7_notice(raw: bytes, name: str) -> tuple[str, ...]:
+    """Return a notice if a text may be in UTF-7; it may also be as it is, with plus signs."""
+    if not _UTF_7.search(raw) or _first_error(raw, "utf-7") is not None:
+        return ()
+    for number, line in enumerate(_LINE_END.split(raw), start=1):
+        for field in filter(_UTF_7.search, _FIELD_ENDS.split(line)):
+            text = field.decode("utf-7", "replace")
+            if "".join(each for each in text if not each.isascii()).isalpha():
+                shown = f'"{field.decode():.60}" in line {number} would be "{text:.40}"'
+                return (f"{name} may be in UTF-7: {shown}; --encoding utf-7 reads it so",)
+    return ()
 
 
 def check_encoding(raw: bytes, encoding: str, name: str, claim: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
+from batchrun.tables.roles import is_known_name
 from batchrun.tables.store import StoredCells
 
 if TYPE_CHECKING:
@@ -231,7 +232,8 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
 
     Missing values (``NaN``, ``NaT``, ``NA``) become ``None``. NumPy and pandas scalars become
     Python values. Anything but text, numbers, booleans, dates and times is converted to text. Rows
-    are numbered from 2, as if the frame were saved with a header; its index is ignored.
+    are numbered from 2, as if the frame were saved with a header. An index counts only if it is
+    named like an ID; then it is the first column.
 
     Raises:
         InputError: The frame has no column or no row.
@@ -239,6 +241,8 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
     source = TableSource(name)
     if frame.shape[1] == 0:
         raise InputError(f"{name} has no columns.", "Give a DataFrame with at least one ID column.")
+    if any(map(is_known_name, frame.index.names)):
+        frame = frame.reset_index(allow_duplicates=True)
     header = tuple(_column_name(label) for label in frame.columns)
     check_header(source, header, 1, len(frame))
     import numpy as np
@@ -250,7 +254,9 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
 
 
 def _column_name(label: Hashable) -> str:
-    return " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+    if isinstance(label, tuple):
+        return " / ".join(filter(None, map(str, label)))
+    return str(label)
 
 
 def _plain_cells(column: pd.Series[Any]) -> list[Cell]:

@@ -18,7 +18,7 @@ from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
 from batchrun.tables.roles import normalise
-from batchrun.tables.sheets import shown_ranges
+from batchrun.tables.sheets import HOLDS_ID, links_notice, shown_ranges
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class _Cell:
 class _Row:
     group: int
     hidden: bool = False
+    foot: bool = False
     cells: list[_Cell] = field(default_factory=list)
 
 
@@ -65,6 +66,7 @@ class _Page:
 
     rows: list[_Row] = field(default_factory=list)
     group: int = 0
+    in_foot: bool = False
     row_open: bool = False
 
     def nested(self) -> list[_Page]:
@@ -128,7 +130,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         InputError: The page has no table, or not the requested one.
     """
     encoding, notices = _encoding(raw, file.name)
-    grids = _grids(raw.decode(encoding, "replace"), file.name, options)
+    grids, links = _grids(raw.decode(encoding, "replace"), file.name, options)
     if not grids:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
@@ -161,6 +163,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         format="html",
         encoding=encoding,
         notices=(*notices, *said),
+        links=links_notice(links),
     )
     layout = Layout("", options.header_row, options.no_header, merged)
     return build_table(iter([(lines, rows)]), source, layout)
@@ -173,17 +176,18 @@ def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]
         InputError: A table has too many cells.
     """
     encoding, _ = _encoding(raw, file.name)
-    for grid in _grids(raw.decode(encoding, "replace"), file.name, options):
+    for grid in _grids(raw.decode(encoding, "replace"), file.name, options)[0]:
         yield list(range(1, len(grid.rows) + 1)), grid.rows
 
 
-def _grids(text: str, name: str, options: LoadOptions) -> list[_Grid]:
+def _grids(text: str, name: str, options: LoadOptions) -> tuple[list[_Grid], list[str]]:
+    """Return the tables that hold anything, and the addresses of their links that hold an ID."""
     parser = _TableParser()
     end = text.rfind(">") + 1
     parser.feed(text[:end])
     parser.handle_data(text[end:])  # the parser takes quadratic time for an unclosed tag
     grids = [_place(page, name, options) for page in _data_tables(parser.pages)]
-    return [grid for grid in grids if any(map(any, grid.rows))]
+    return [grid for grid in grids if any(map(any, grid.rows))], parser.links
 
 
 def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
@@ -203,6 +207,7 @@ def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
 
 def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
     """Place the cells in rows and columns as browsers do (HTML Standard 4.9.12)."""
+    page.rows.sort(key=lambda row: row.foot)  # a footer may come before the rows
     rows: list[list[Cell]] = []
     merged: list[Merged] = []
     taken: dict[int, int] = {}  # column → last row covered by a cell above
@@ -362,6 +367,7 @@ class _TableParser(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pages: list[_Page] = []
+        self.links: list[str] = []
         self._open: list[tuple[_Page, _Cell | None]] = []
         """The open tables, each with its open cell."""
         self._too_deep = 0
@@ -376,6 +382,7 @@ class _TableParser(HTMLParser):
             return
         elif tag in {"thead", "tbody", "tfoot"}:
             self._end_group()
+            self._open[-1][0].in_foot = tag == "tfoot"
         elif tag == "tr":
             self._end_cell()
             self._new_row(dict(attrs))
@@ -390,6 +397,8 @@ class _TableParser(HTMLParser):
             self._open[-1] = page, cell
         elif tag in {"br", "p", "div", "li"}:
             self._add("\n")
+        elif tag == "a" and HOLDS_ID.search(address := dict(attrs).get("href") or ""):
+            self.links.append(address)
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _INVISIBLE:
@@ -428,7 +437,7 @@ class _TableParser(HTMLParser):
     def _new_row(self, attributes: dict[str, str | None]) -> None:
         page = self._open[-1][0]
         unseen = "hidden" in attributes or _NOT_DISPLAYED.search(attributes.get("style") or "")
-        page.rows.append(_Row(page.group, bool(unseen)))
+        page.rows.append(_Row(page.group, bool(unseen), page.in_foot))
         page.row_open = True
 
     def _end_cell(self) -> None:
@@ -438,7 +447,7 @@ class _TableParser(HTMLParser):
         self._end_cell()
         page = self._open[-1][0]
         page.group += 1
-        page.row_open = False
+        page.in_foot = page.row_open = False
 
     def _add(self, text: str) -> None:
         if self._open and (cell := self._open[-1][1]) is not None:

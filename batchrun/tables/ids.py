@@ -73,8 +73,8 @@ class MissingId:
 ParsedId: TypeAlias = ValidId | DamagedId | MissingId
 
 _HEX = "[0-9a-f]"
-_CANONICAL = re.compile(rf"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}")
-_PLAIN = re.compile(rf"{_HEX}{{32}}")
+_CANONICAL = re.compile(rf"(?![0-]+\Z){_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}")
+_PLAIN = re.compile(rf"(?!0+\Z){_HEX}{{32}}")
 _LIKE_CANONICAL = re.compile(r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}")
 _NOT_HEX = re.compile("[^0-9a-f-]")
 _SPACE = re.compile(r"\s")
@@ -95,10 +95,6 @@ _TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 
 _PLACEHOLDERS = frozenset(
     {
-        "0",
-        "-",
-        "--",
-        "---",
         ".",
         "?",
         "x",
@@ -169,7 +165,7 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
 
 
 def _parse_text(text: str, *, lenient: bool) -> ParsedId:
-    bare = text.strip(_AROUND)
+    bare = unicodedata.normalize("NFKC", text.strip(_AROUND))  # full-width digits, ligatures
     if bare.startswith("="):
         inside = bare[1:].strip(_AROUND)
         if _TEXT_FORMULA.fullmatch(text.strip(_BLANKS)) or _is_uuid(_lowered(inside)):
@@ -210,7 +206,7 @@ def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
     if uuids_inside:
         inside = "several UUIDs" if uuids_inside > 1 else "more than the UUID"
         return IdKind.SEVERAL, f"holds {inside}", ""
-    if lowered in _PLACEHOLDERS:
+    if lowered in _PLACEHOLDERS or not lowered.strip("0-"):
         return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
     for kind, pattern, words in _COMPILED_CAUSES:
         if pattern.fullmatch(lowered):

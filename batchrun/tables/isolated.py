@@ -231,8 +231,7 @@ def main() -> None:
     except FrameError:  # the parent process has closed the pipe
         return
     except InputError as error:
-        write_frame(answers, ["refused", error.what, error.hint])
-    answers.flush()
+        _refuse(answers, error)
 
 
 def _answer_all(
@@ -251,14 +250,22 @@ def _answer_all(
             case ["may_contain", str(text)]:
                 _answer(answers, reader.may_contain(text))
             case ["read", int(at), bool(visible_only)]:
-                content = reader.read(reader.sheets[at])
-                _answer_rows(answers, content, visible_only=visible_only)
+                try:
+                    content = reader.read(reader.sheets[at])
+                    _answer_rows(answers, content, visible_only=visible_only)
+                except InputError as error:  # another sheet may be read next
+                    _refuse(answers, error)
             case _:
                 return
 
 
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
     write_frame(stream, ["answer", content], *parts)
+    stream.flush()
+
+
+def _refuse(stream: IO[bytes], error: InputError) -> None:
+    write_frame(stream, ["refused", error.what, error.hint])
     stream.flush()
 
 

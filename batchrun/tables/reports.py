@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
-from batchrun.tables.roles import is_known_name, normalise
+from batchrun.tables.roles import is_known_name, normalise, roles_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -59,7 +59,8 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _TOTAL_WITH_NUMBERS = re.compile(
-    _SHORT + r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma)(\s*[:(].*)?",
+    _SHORT + r"(sum|count|record count|avg|average|anzahl|durchschnitt|moyenne|suma|ergebnis"
+    r"|totaal|celkem|toplam|summa|razem|итого|合計|集計|汇总|总计)(\s*[:(].*)?",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
@@ -68,9 +69,11 @@ _GROUP = re.compile(
     re.IGNORECASE,
 )
 _FOOTER = re.compile(
-    r"(copyright\b|©|\(c\)).*\d{4}.*|.*\ball rights reserved\b.*|confidential\W*"
-    r"|confidential information\b.*|.*\bdo not distribute\b.*|.*\bconfidential and proprietary\b.*"
+    r"(copyright\b|©|\(c\)).*\d{4}.*|.*\ball rights reserved\b.*"
+    r"|confidential(\W*|\s*[-:|\u2013\u2014].*)|confidential information\b.*"
+    r"|.*\bdo not distribute\b.*|.*\bconfidential and proprietary\b.*"
     r"|(generated|exported|created|printed) (by|on|from)\b.*|report (generated|run|created)\b.*"
+    r"|applied filters\b.*|\W*end of (file|report|list|data)\W*|(records?|rows?)\s*:\s*[\d.,]+"
     r"|page \d+( of \d+)?|\(?\d[\d.,]* (rows?|records?)\b.{0,40}"
     r"|vertraulich\W*|.*\balle rechte vorbehalten\b.*|erstellt (von|am)\b.*"
     r"|confidentiel\W*|.*\btous droits réservés\b.*",
@@ -353,7 +356,8 @@ def _shown(text: str) -> str:
 
 
 def _first_text(columns: Cells, at: int) -> str:
-    return next((str(column[at]) for column in columns if is_filled(column[at])), "")
+    cell = next((column[at] for column in columns if is_filled(column[at])), "")
+    return str(cell).upper() if isinstance(cell, bool) else str(cell)
 
 
 def find_report_rows(
@@ -573,15 +577,11 @@ def find_second_header(
         header; ``None`` if there is no second table.
     """
     names = {normalise(name) for name in header} - {""}
-    without_ids = [at for at in _rows_without_ids(columns, odd) if at not in aside]
-    known = {number for number, name in enumerate(header) if is_known_name(name)}
+    without_ids = _rows_without_ids(columns, odd)
+    aside = aside | _descriptions(header, columns, without_ids, after_blank)
+    without_ids = [at for at in without_ids if at not in aside]
     first = next(
-        (
-            at
-            for at in without_ids
-            if _is_second(at, names, known, columns, after_blank=after_blank, aside=aside)
-        ),
-        None,
+        (at for at in without_ids if _is_second(at, names, columns, after_blank, aside)), None
     )
     beside = _named_beside(odd, aside)
     if beside is not None and (first is None or beside < first):
@@ -595,6 +595,26 @@ def find_second_header(
             break
         run.append(at)
     return first, max(run, key=lambda at: len(_row(columns, at)))
+
+
+def _descriptions(
+    header: Sequence[str], columns: Cells, without_ids: Sequence[int], after_blank: set[int]
+) -> set[int]:
+    """Find the rows below the header that describe its columns, such as their types or labels.
+
+    They stand above the first ID, and what they call an ID column has the same role in the header.
+    """
+    first = next((at for at, row in enumerate(without_ids) if at != row), len(without_ids))
+    below = _id_columns(columns, range(first, len(columns[0])), set())
+    if not any(is_known_name(header[column]) for column in below if column < len(header)):
+        return set()
+    roles = {column: roles_named(header[column]) for column in below if column < len(header)}
+    return {
+        at
+        for at in range(first)
+        if at not in after_blank
+        and all(roles_named(columns[column][at]) <= roles.get(column, set()) for column in below)
+    }
 
 
 def _named_beside(odd: Sequence[NonUuidCells], aside: set[int]) -> int | None:
@@ -618,9 +638,7 @@ def _named_beside(odd: Sequence[NonUuidCells], aside: set[int]) -> int | None:
 def _is_second(
     at: int,
     names: set[str],
-    known: set[int],
     columns: Cells,
-    *,
     after_blank: set[int],
     aside: set[int],
 ) -> bool:
@@ -635,8 +653,6 @@ def _is_second(
     if not all(_may_name_ids(labels[column]) for column in below):
         return False
     above = _id_columns(columns, range(at - 1, -1, -1), aside)
-    if not above and at not in after_blank and known & below:
-        return False  # it describes the columns, for example their types
     return (
         any(_normalised(cell) in names for cell in labels if is_filled(cell))
         or _names_columns(labels)

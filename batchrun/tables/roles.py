@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 _OWN = ("pg", "pgai", "pg ai", "pipeline generation")
+_KINDS = ("id", "uuid", "guid")
 _COMPANY = ("company", "account", "organization", "organisation")
 _CONTACT = ("contact", "person", "lead")
 
@@ -42,8 +43,18 @@ def _own_names(objects: Iterable[str]) -> frozenset[str]:
     """Add the service's name in any position: Pipedrive has *Organization - PG ID*."""
     return frozenset(
         separator.join(words)
-        for each, own, kind in itertools.product(objects, _OWN, ("id", "uuid"))
+        for each, own, kind in itertools.product(objects, _OWN, _KINDS)
         for words in ((own, each, kind), (each, own, kind), (each, kind, own), (own, each + kind))
+        for separator in (" ", "")
+    )
+
+
+def _id_names(nouns: Iterable[str], kinds: Iterable[str] = _KINDS) -> frozenset[str]:
+    """Return the names that consist of a noun and a kind of ID, in either order."""
+    return frozenset(
+        separator.join(words)
+        for pair in itertools.product(nouns, kinds)
+        for words in (pair, pair[::-1])
         for separator in (" ", "")
     )
 
@@ -51,13 +62,12 @@ def _own_names(objects: Iterable[str]) -> frozenset[str]:
 NAMES = {
     Role.COMPANY: (
         _own_names(_COMPANY),
-        frozenset({
-            "company id", "companyid", "company uuid", "companyuuid", "account uuid",
-            "organization id", "organisation id", "organization uuid", "organisation uuid",
-            # names in German, French, Spanish and Dutch CRMs
-            "firmen id", "unternehmens id", "id entreprise", "id societe", "id empresa",
-            "bedrijfs id",
-        }),
+        _id_names((
+            "company", "organization", "organisation", "organisations", "firma", "firmen", "firmy",
+            "unternehmen", "unternehmens", "entreprise", "societe", "empresa", "bedrijf",
+            "bedrijfs", "azienda", "societa", "foretag", "foretags", "virksomhed", "virksomheds",
+            "spolecnosti", "sirket", "компании", "会社", "公司",
+        )) | _id_names(("account",), ("uuid", "guid")),
         frozenset({
             "account id", "accountid", "associated company id", "associated company ids",
             "associated company ids primary", "record id company", "company record id",
@@ -65,11 +75,10 @@ NAMES = {
     ),
     Role.CONTACT: (
         _own_names(_CONTACT),
-        frozenset({
-            "contact id", "contactid", "contact uuid", "contactuuid", "person id", "person uuid",
-            "lead id", "lead uuid", "kontakt id", "ansprechpartner id", "id contact",
-            "id contacto", "contactpersoon id",
-        }),
+        _id_names((
+            *_CONTACT, "kontakt", "ansprechpartner", "contacto", "contato", "contatto",
+            "contactpersoon", "persona", "personne", "pessoa", "контакта", "連絡先", "联系人",
+        )),
         frozenset({
             "associated contact id", "associated contact ids", "record id contact",
             "contact record id",
@@ -97,15 +106,33 @@ def is_known_name(cell: object) -> bool:
     return isinstance(cell, str) and len(cell) < 60 and not _KNOWN.isdisjoint(_spellings(cell))
 
 
-def is_role_name(name: str) -> bool:
-    """Whether a column name says that company or contact IDs stand below it."""
-    return any(tier & _spellings(name) for tiers in NAMES.values() for tier in tiers)
+def roles_named(name: object) -> set[Role]:
+    """Return the roles whose IDs stand below a column with this name."""
+    if not isinstance(name, str):
+        return set()
+    spellings = _spellings(name)
+    return {role for role, tiers in NAMES.items() if any(tier & spellings for tier in tiers)}
+
+
+_ARTICLES = frozenset(
+    {"d", "da", "de", "del", "dell", "della", "der", "des", "di", "do", "du", "l", "la"}
+)
+_OF_AN_OBJECT = re.compile(
+    rf"\A(\d+[.)]\s+|({'|'.join((*_COMPANY, *_CONTACT))})(__r)?(\.|:\s|\s-\s))+", re.IGNORECASE
+)
+"""A number or the objects that the field belongs to, as in *Account.PG_Company_ID__c*."""
+_REMARK = re.compile(
+    r"(__c|\s*[(\[](required|optional|read.only|text|18|uuid|guid)[)\]])\Z", re.IGNORECASE
+)
+"""An ending that does not change which ID it is; *__c* marks a custom field of Salesforce."""
 
 
 def _spellings(name: str) -> set[str]:
     """Return a name and its parts, normalized: *IDs / Company ID* also matches *Company ID*."""
-    custom = re.sub(r"__c\Z", "", name.strip(), flags=re.IGNORECASE)  # a field of Salesforce
-    return {normalise(part) for part in (name, custom, *name.split(" / "))}
+    field = _OF_AN_OBJECT.sub("", _REMARK.sub("", name.strip()), count=1)
+    found = {normalise(part) for part in (name, field, *name.split(" / "))}
+    without_articles = {" ".join(w for w in each.split() if w not in _ARTICLES) for each in found}
+    return found | without_articles
 
 
 SAMPLED_CELLS = 1_000
@@ -186,14 +213,21 @@ def read_contents(table: Table, position: int, *, lenient: bool = False) -> Cont
 
 def mostly_ids(table: Table, position: int, *, lenient: bool = False) -> bool:
     """Whether most filled cells in a sample of a column are IDs."""
-    column = table.cells[position]
-    step = len(column) // SAMPLED_CELLS + 1
-    parsed = (parse_id(cell, lenient=lenient) for cell in column[::step])
-    filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
-    if not filled and step > 1:  # a sparse column: the sample missed all filled cells
-        parsed = (parse_id(cell, lenient=lenient) for cell in column)
-        filled = [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
-    return sum(filled) * 2 > len(filled)
+    step = len(table) // SAMPLED_CELLS + 1
+    # if step > 1, the column may be so sparse that the sample misses all filled cells
+    found = _are_ids(table, position, step, lenient) or _are_ids(table, position, 1, lenient)
+    return sum(found) * 2 > len(found)
+
+
+def _are_ids(table: Table, position: int, step: int, lenient: bool) -> list[bool]:
+    """Return whether each filled cell in a sample of a column is an ID.
+
+    Rows that are shifted relative to the header don't count: other columns' cells are in them.
+    """
+    skipped = table.misaligned if len(table.misaligned) < len(table) else frozenset()
+    sample = zip(table.lines[::step].tolist(), table.cells[position][::step], strict=True)
+    parsed = (parse_id(cell, lenient=lenient) for line, cell in sample if line not in skipped)
+    return [isinstance(each, ValidId) for each in parsed if not isinstance(each, MissingId)]
 
 
 def candidate_contents(
@@ -322,11 +356,31 @@ def find_roles(
     if not roles and not holders:
         # each row then gets a reason that says what its cell holds instead of an ID
         roles.update(_by_name_alone(table, wanted))
+    for role in wanted:
+        if roles and role not in roles:
+            _refuse_partly_ids(table, role, lenient=lenient)
     if not roles:
         roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
     if None in named.values():
         _refuse_side_by_side(table, roles)
     return roles
+
+
+def _refuse_partly_ids(table: Table, role: Role, *, lenient: bool) -> None:
+    """Refuse to leave out a column that is named like IDs of a role and holds some.
+
+    Raises:
+        InputError: There is such a column.
+    """
+    for column in _named_like(table, role):
+        if any(_are_ids(table, column, 1, lenient)):
+            contents = read_contents(table, column, lenient=lenient)
+            raise InputError(
+                f"{table.source.name}: only some cells of column {contents.name} are UUIDs"
+                f" ({contents.words}).",
+                f"Correct it, or decide: {OPTIONS[role]} {column + 1} sends the rows that hold one,"
+                f" {NONE_OF[role]} sends no {WORDS[role]} IDs.",
+            )
 
 
 def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) -> None:
@@ -540,9 +594,13 @@ def _ask_for_any(
     Raises:
         InputError: There are no candidates, or the question was not answered.
     """
-    hint = f"Choose it with {' or '.join(OPTIONS[role] for role in wanted)}."
+    named_by = " or ".join(OPTIONS[role] for role in wanted)
+    hint = f"Choose it with {named_by}, by name or number"
+    hint += f", such as {OPTIONS[wanted[0]]} {holders[0] + 1}." if holders else "."
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
+        if table.source.links:
+            hint = f"{table.source.links} {hint}"
         like = [column for role in wanted for column in _named_like(table, role)]
         like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
@@ -553,7 +611,9 @@ def _ask_for_any(
             )
         text = f"{table.source.name}: no column holds UUIDs. Other IDs are in"
         question = _question(table, text, wanted, like, lenient=lenient)
-        return _answer(question, None, f"{GET_IDS}{_doubt_hint(table)}", _columns_hint(table))
+        links = table.source.links and f" {table.source.links}"
+        advice = f"{GET_IDS}{links}{_doubt_hint(table)}"
+        return _answer(question, None, advice, _columns_hint(table))
     named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
     failed = f" ({named}: most cells are not UUIDs)" if named else ""
     text = (

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchrun.errors import InputError
 from batchrun.text import close_matches
@@ -42,6 +41,8 @@ class Traits:
             zeros, such as ``00000``.
         mixed: (column, format) if only some numbers of the column have leading zeros.
         values: Values to use instead of those from calamine, as (row, column, value).
+        filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
+        links: Addresses of links that hold an ID.
     """
 
     errors: list[tuple[int, int, str]] = field(default_factory=list)
@@ -53,6 +54,8 @@ class Traits:
     formats: list[tuple[int, str]] = field(default_factory=list)
     mixed: list[tuple[int, str]] = field(default_factory=list)
     values: list[tuple[int, int, bool | float]] = field(default_factory=list)
+    filled: int = 0
+    links: list[str] = field(default_factory=list)
 
     def add_negative(self, row: int, column: int, days: float) -> None:
         """Record a negative date or time, in days."""
@@ -61,8 +64,16 @@ class Traits:
             self.values.append((row, column, days))
 
 
-UNCLEAR = "\0"
-"""Before a format with leading zeros that numbers can't be written with."""
+class ZeroFormat(NamedTuple):
+    """A number format with leading zeros.
+
+    Attributes:
+        code: The format, reduced by `leading_zeros` if possible.
+        exact: Whether numbers can be written with it.
+    """
+
+    code: str
+    exact: bool
 
 
 class NumberFormats:
@@ -75,28 +86,25 @@ class NumberFormats:
     """
 
     def __init__(
-        self, traits: Traits, zeros: Mapping[Any, str], dates: Collection[int] = ()
+        self, traits: Traits, zeros: Mapping[Any, ZeroFormat], dates: Collection[int] = ()
     ) -> None:
         self.dates = dates
         self._traits, self._zeros = traits, zeros
-        self._found: dict[int, Counter[str]] = {}
+        self._found: dict[int, dict[ZeroFormat | None, None]] = {}
 
     def add(self, row: int, column: int, style: int | str, number: float) -> None:
         """Record a number and its style."""
         if style not in self.dates:
-            self._found.setdefault(column, Counter())[self._zeros.get(style, "")] += 1
+            self._found.setdefault(column, {})[self._zeros.get(style)] = None
         elif number < 0:
             self._traits.add_negative(row, column, number)
 
     def finish(self) -> None:
         """Add the columns' formats to the traits; call it after the last number."""
         for column, found in self._found.items():
-            code = next(filter(None, found), "")
-            if code:
-                kept = len(found) == 1 and not code.startswith(UNCLEAR)
-                (self._traits.formats if kept else self._traits.mixed).append(
-                    (column, code.removeprefix(UNCLEAR))
-                )
+            if shown := next(filter(None, found), None):
+                kept = len(found) == 1 and shown.exact
+                (self._traits.formats if kept else self._traits.mixed).append((column, shown.code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +211,28 @@ def column_letters(number: int) -> str:
     return letters
 
 
+HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
+
+def links_notice(links: Sequence[str]) -> str:
+    """Say that there are links with IDs, which are not read.
+
+    Args:
+        links: Their addresses.
+    """
+    if not links:
+        return ""
+    lead = (
+        "1 link leads to an address with an ID"
+        if len(links) == 1
+        else (f"{len(links):,} links lead to addresses with IDs")
+    )
+    return (
+        f"{lead} ({links[0]:.120}), but only what cells show is read: if these are IDs of PG:AI,"
+        " put them into a column of their own."
+    )
+
+
 def shown_ranges(
     merged: Iterable[tuple[int, int, int, int]], hidden: Collection[int]
 ) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
@@ -227,7 +257,7 @@ _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50
 
 def style_kinds(
     styles: Iterable[int], codes: Mapping[int, str]
-) -> tuple[dict[int, str], frozenset[int]]:
+) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
     """Find the cell styles with leading zeros and the styles for dates and times.
 
     Args:
@@ -235,10 +265,9 @@ def style_kinds(
         codes: Format number → format, for formats that are not built in.
 
     Returns:
-        Style → its format with leading zeros, after `UNCLEAR` if numbers can't be written with it;
-        and the styles for dates and times.
+        Style → its format with leading zeros; and the styles for dates and times.
     """
-    zeros: dict[int, str] = {}
+    zeros: dict[int, ZeroFormat] = {}
     dates = set()
     for style, number in enumerate(styles):
         code = codes.get(number, "")
@@ -262,11 +291,13 @@ _UNCLEAR_ZEROS = re.compile(r"[#,?]*0,*0[^%E]*")
 _ZEROS = re.compile(r"(?:#+(?=0))?(?P<kept>[-/ ()+\0]*0[-/ ()+0\0]*)")
 
 
-def zero_format(code: str) -> str:
-    """Return `leading_zeros`, or the format after `UNCLEAR` if it shows zeros in another way."""
+def zero_format(code: str) -> ZeroFormat | None:
+    """Return the format if it shows leading zeros."""
+    if exact := leading_zeros(code):
+        return ZeroFormat(exact, exact=True)
     first = _SPECIAL.sub("", code.split(";", maxsplit=1)[0])
     unclear = _UNCLEAR_ZEROS.fullmatch(first) and not _is_date(code)
-    return leading_zeros(code) or (UNCLEAR + code if unclear else "")
+    return ZeroFormat(code, exact=False) if unclear else None
 
 
 def leading_zeros(code: str) -> str:

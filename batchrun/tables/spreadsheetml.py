@@ -20,9 +20,10 @@ from batchrun.tables.sheets import (
     NumberFormats,
     Sheet,
     Traits,
+    ZeroFormat,
     zero_format,
 )
-from batchrun.tables.xlsx import refuse_far
+from batchrun.tables.xlsx import refuse_far, repeated_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ class Xml2003Reader:
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
         self._name, self._raw, self._limits = name, raw, limits
         self._tables: list[_Sheet] = []
-        self._zeros: dict[str, str] = {}
+        self._zeros: dict[str, ZeroFormat] = {}
         try:
             for _, element in iterparse(
                 io.BytesIO(raw.removeprefix(codecs.BOM_UTF8).lstrip()),
@@ -83,6 +84,8 @@ class Xml2003Reader:
         """Read a sheet."""
         table = self._table(sheet)
         table.numbers.finish()
+        if table.repeated:
+            raise repeated_cell(self._name, sheet.name, *table.repeated)
         width = max((max(row) for row in table.rows.values() if row), default=1)
         height = max(table.rows, default=1)
         refuse_far(self._name, sheet.name, height, width, self._limits)
@@ -102,8 +105,8 @@ class Xml2003Reader:
         if event == "end" and name == "Style" and not self._tables:
             formats = [each for each in element if _local(each.tag) == "NumberFormat"]
             for each in formats:
-                code = zero_format(_attribute(each, "Format"))
-                self._zeros[_attribute(element, "ID")] = code
+                if code := zero_format(_attribute(each, "Format")):
+                    self._zeros[_attribute(element, "ID")] = code
         if event == "start":
             if name == "Worksheet":
                 self._tables.append(_Sheet(_attribute(element, "Name"), self._zeros))
@@ -124,12 +127,13 @@ class Xml2003Reader:
 
 
 class _Sheet:
-    def __init__(self, name: str, zeros: dict[str, str]) -> None:
+    def __init__(self, name: str, zeros: dict[str, ZeroFormat]) -> None:
         self.name, self.visible = name, True
         self.rows: dict[int, dict[int, Cell]] = {}
         self.merged: list[tuple[int, int, int, int]] = []
         self.traits = Traits()
         self.numbers = NumberFormats(self.traits, zeros)
+        self.repeated: tuple[int, int] | None = None
         self._line = self._column = 0
 
     def add_column(self, element: Any) -> None:
@@ -167,7 +171,10 @@ class _Sheet:
         if kind == "Error":
             self.traits.errors.append((line, column, text))
         if cell is not None and cell != "":
-            self.rows.setdefault(line, {})[column] = cell
+            row = self.rows.setdefault(line, {})
+            if column in row and self.repeated is None:
+                self.repeated = line, column
+            row[column] = cell
 
 
 def _cell(kind: str, text: str) -> Cell:

@@ -14,7 +14,7 @@ from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
 from batchrun.tables.reports import holds_id
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
-from batchrun.tables.sheets import choose_sheet, column_letters
+from batchrun.tables.sheets import choose_sheet, column_letters, links_notice
 from batchrun.text import plural, quoted_command
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
         [chosen] = with_ids
         rest = ", ".join([*(each.words for each in seen if each.name != chosen.name), *unseen])
         sheet = f"{'Hidden sheet' if chosen.hidden else 'Sheet'} {chosen.name}"
-        said = f"{sheet} was read, the only one with IDs; not read: {rest}; --sheet reads another"
+        said = f"{sheet} was read, the only one with an ID column; not read: {rest};"
+        said += " --sheet reads another"
     if isinstance(chosen.table, InputError):
         hint = chosen.table.hint
         if with_ids:
@@ -174,6 +175,7 @@ def _read_sheet(
         format=book.format.value,
         sheet=sheet.name,
         notices=notices,
+        links=links_notice([] if grid.traits is None else grid.traits.links),
     )
     layout = Layout(
         fill_value=None,

@@ -25,11 +25,13 @@ from xml.parsers import expat
 from batchrun.errors import InputError
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.sheets import (
+    HOLDS_ID,
     LAST_COLUMN,
     LAST_ROW,
     NumberFormats,
     Sheet,
     Traits,
+    ZeroFormat,
     column_letters,
     style_kinds,
 )
@@ -68,12 +70,14 @@ _ERROR = re.compile(
     rb"([^<]++)"
 )
 _UNCALCULATED = re.compile(
-    rb"<c r=\"([A-Z]+)(\d+)\"(?![^>]* t=\"str\")[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)(?!<v>[^<])"
+    rb"<c r=\"([A-Z]+)(\d+)\"(?>(?=[^>]* t=\"str\")()|)[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)"
+    rb"(?(3)(?!<v)|(?!<v>[^<]))"  # a formula whose text is empty has an empty value
 )
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _DIMENSION = re.compile(rb"<dimension\s[^<>]*/>")
+_LINK = re.compile(rb"HYPERLINK\([^<]{0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE)
 _NEGATIVE = re.compile(rb"v(?=[\s>])[^<>]*+>\s*+(?:-|<!)")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
@@ -100,7 +104,7 @@ class Parts:
     sheets: list[Sheet] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     from_1904: bool = False
-    zeros: Mapping[int, str] = field(default_factory=dict)
+    zeros: Mapping[int, ZeroFormat] = field(default_factory=dict)
     dates: frozenset[int] = frozenset()
 
 
@@ -145,7 +149,7 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
     return found
 
 
-def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, str], frozenset[int]]:
+def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
     codes: dict[int, str] = {}
     styles: list[int] = []
     inside = False
@@ -232,16 +236,29 @@ def copy_sheet(
         InputError: The sheet is damaged or malicious.
     """
     _refuse_made_up_count(archive, parts)
+    links = _links(archive, sheet)
     if not parsed and not parts.zeros:
         with suppress(_UnusualError):
-            traits = Traits()
+            traits = Traits(links=links)
             blocks = _searched(archive, sheet, traits, has_dates=bool(parts.dates))
             _write_copy(archive, parts, blocks)
             return traits
     rewriter = _Rewriter(archive, parts)
+    rewriter.traits.links = links
     _write_copy(archive, parts, rewriter.blocks(sheet))
     refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
     return rewriter.traits
+
+
+def _links(archive: Archive, sheet: Sheet) -> list[str]:
+    """Return the addresses with IDs that cells of a sheet lead to."""
+    folder, name = posixpath.split(sheet.part)
+    relations = posixpath.join(folder, "_rels", f"{name}.rels")
+    if relations not in archive.parts:
+        return []
+    targets = (each.get("Target", "") for _, each in
+               _elements(archive, relations, {"Relationship"}))  # fmt: skip
+    return list(filter(HOLDS_ID.search, targets))
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -269,6 +286,27 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
         f"{name} was not opened: the cells of sheet {sheet} reach to {corner:.20}, {how_far}.",
         "" if too_far else "Delete the cells far from the list.",
     )
+
+
+def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
+    """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
+    return InputError(
+        f"{name}, sheet {sheet}, line {row}: cell {column_letters(column)}{row} is there twice,"
+        " and only one of the two could be read.",
+        "Export the list again. If that doesn't help, export it as CSV.",
+    )
+
+
+def refuse_repeated(archive: Archive, parts: Parts, sheet: Sheet) -> None:
+    """Refuse a sheet that holds a filled cell twice.
+
+    Raises:
+        InputError: It does.
+    """
+    rewriter = _Rewriter(archive, parts)
+    rewriter.seen = {}
+    for _ in rewriter.blocks(sheet):
+        pass
 
 
 def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
@@ -318,9 +356,12 @@ def _searched(
             head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
             text = _DIMENSION.sub(b"", head)
             traits.hidden_columns = _hidden_columns(_columns(text))
+        traits.filled += text.count(b"</v>") + text.count(b"</is>") - text.count(b"<v></v>")
         marked = _is_marked(text)
         if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
             raise _UnusualError
+        if b"HYPERLINK(" in text:
+            traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(text)]
         yield _record_details(text, traits) if marked else text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows
 
@@ -416,12 +457,14 @@ class _Rewriter:
         traits: The details that calamine does not report.
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
+        seen: Row → its filled columns, as bits, if cells that are there twice are to be refused.
     """
 
     def __init__(self, archive: Archive, parts: Parts) -> None:
         self.traits = Traits()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
         self.last_row = self.last_column = 1
+        self.seen: dict[int, int] | None = None
         self._archive = archive
         self._columns: list[dict[str, str]] = []
         self._merged: list[str] = []
@@ -440,6 +483,7 @@ class _Rewriter:
         Raises:
             InputError: The XML can't be parsed.
         """
+        self._sheet = sheet.name
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -518,7 +562,10 @@ class _Rewriter:
             with suppress(ValueError):
                 number = float(value)
                 self._numbers.add(row, column, _whole_number(attributes.get("s", "")), number)
-        if "f" in self._texts and not value and kind != "str":
+        formula = "".join(self._texts.get("f", ()))
+        if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
+            self.traits.links.append(formula)
+        if "f" in self._texts and not value and (kind != "str" or "v" not in self._texts):
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
@@ -535,6 +582,12 @@ class _Rewriter:
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
             return  # `refuse_far` will refuse the sheet
+        if self.seen is not None:
+            columns = self.seen.get(row, 0)
+            if columns >> column & 1:
+                raise repeated_cell(self._archive.name, self._sheet, row, column)
+            self.seen[row] = columns | 1 << column
+        self.traits.filled += 1
         style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
         type_ = f" t={_quoted(kind)}" if kind else ""
         self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import logging
+import secrets
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
@@ -26,7 +27,7 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
-from batchrun.errors import BatchrunError, JournalError, NoBatchError, UsageError
+from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.estimate import credit_amounts
 from batchrun.model import RETRIED_BY_ITSELF, Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
@@ -37,10 +38,10 @@ from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
 from batchrun.web.uploads import read_form, receive_upload
-from batchrun.web.work import BEGIN_SECONDS, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
-from batchrun.workbook.text import escaped
+from batchrun.workbook.text import crms_of, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -55,8 +56,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 PILOT_ROWS = 5
+MAX_MESSAGES = 50
 MAX_PILOT_ROWS = 20
 BLANK_PARAMETERS = 2
+CRM_ROWS = 20
+"""Rows to look at for the record IDs of a CRM."""
 MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
 REUSE_DAYS = (7, 30, 90, 365)
@@ -89,7 +93,7 @@ ENCODINGS = {
 
 _EDITIONS = {
     "xlsx": (".xlsx", Form()),
-    "people": (".xlsx", Form(audience=Audience.PEOPLE)),
+    "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
     "fix": (
         ".to-fix.xlsx",
         Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED)),
@@ -111,6 +115,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
     routes = [
         Route("/", pages.home, name="home"),
         Route("/live", pages.home_live),
+        Route("/alive", pages.alive),
         Route("/start", pages.start),
         post("/start/key", pages.store_key),
         post("/start/sandbox", pages.use_sandbox),
@@ -119,7 +124,6 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}", pages.show_list),
         Route("/lists/{list_id}/live", pages.list_live),
         post("/lists/{list_id}/choices", pages.choose),
-        post("/lists/{list_id}/run", pages.run),
         post("/lists/{list_id}/again", pages.run_marked),
         post("/lists/{list_id}/delete", pages.delete_list),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
@@ -159,6 +163,7 @@ class _Pages:
     def __init__(self, workspace: Workspace, session: Session) -> None:
         self._workspace = workspace
         self._session = session
+        self._messages: dict[str, tuple[str, BatchrunError]] = {}
         self._templates = Environment(
             loader=PackageLoader("batchrun.web"),
             autoescape=True,
@@ -195,6 +200,11 @@ class _Pages:
     def _show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._render(template, **values), status)
 
+    def _show_screen(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+        """Return a screen that forms redirect to, with their message if there is one."""
+        message = self._messages.get(request.query_params.get("message", ""))
+        return self._show(template, message=message, **values)
+
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(values)
 
@@ -205,10 +215,26 @@ class _Pages:
     def explain(self, request: Request, error: Exception) -> Response:
         """Return the page for an error that batchrun explains."""
         assert isinstance(error, BatchrunError)
-        status = 404 if isinstance(error, JournalError) else 400
+        status = (
+            404 if isinstance(error, JournalError) and not isinstance(error, HeldError) else 400
+        )
         if request.url.path.endswith("/live"):
             return JSONResponse({"error": words.in_page_words(error.what)}, status)
+        if status == 400 and request.method == "POST" and request.url.path != "/lists":
+            return self._redirect(_screen_of(request), error)
+        if status == 404 and "batch_id" in request.path_params:
+            error = NoBatchError(
+                "This run is not here any more.", "It may have been forgotten in another window."
+            )
         return self._show("problem.html", status, error=error)
+
+    def _redirect(self, path: str, message: BatchrunError, level: str = "bad") -> Response:
+        """Redirect to a screen that shows a message, also after a reload."""
+        token = secrets.token_hex(4)
+        self._messages[token] = level, message
+        for old in list(self._messages)[:-MAX_MESSAGES]:
+            del self._messages[old]
+        return RedirectResponse(f"{path}?message={token}", 303)
 
     def not_found(self, request: Request, error: Exception) -> Response:
         """Return the page for an address that does not exist."""
@@ -311,10 +337,9 @@ class _Pages:
 
     def home(self, request: Request) -> Response:
         """Return the lists and batches."""
-        del request
         if not self._workspace.has_key and not self._workspace.lists.all():
             return RedirectResponse("/start", 303)
-        return self._show("home.html", **self._home())
+        return self._show_screen(request, "home.html", **self._home())
 
     def _home(self) -> dict[str, Any]:
         return {
@@ -322,6 +347,11 @@ class _Pages:
             "has_key": self._workspace.has_key,
             "most_mb": self._workspace.settings.largest_file_mb,
         }
+
+    def alive(self, request: Request) -> Response:
+        """Answer a screen that only asks whether batchrun still runs."""
+        del request
+        return Response(status_code=204)
 
     def home_live(self, request: Request) -> Response:
         """Return what has changed on the home screen."""
@@ -367,7 +397,7 @@ class _Pages:
         run = self._workspace.state(saved).run
         if run is not None and not run.ended and run.batch_id is not None:
             return RedirectResponse(f"/batches/{quote(run.batch_id)}", 303)
-        return self._show("list.html", **self._list_values(saved))
+        return self._show_screen(request, "list.html", **self._list_values(saved))
 
     def _list_values(self, saved: SavedList) -> dict[str, Any]:
         workspace = self._workspace
@@ -387,6 +417,7 @@ class _Pages:
             "state": state,
             "run": run if run is not None and run.batch_id is None else None,
             "batch_id": batch_id,
+            "tried": None if batch_id is None else screens.view_batch(workspace, batch_id),
             "columns": columns,
             "choices": choices,
             "company_column": NO_COLUMN if choices.no_company else choices.company_column,
@@ -416,22 +447,29 @@ class _Pages:
         return JSONResponse({"version": str(state.version), "phase": phase})
 
     def choose(self, request: Request) -> Response:
-        """Save the choices for a list, and check it again."""
-        form = request.state.form
-        saved = self._list(request)
+        """Save the choices for a list and check it again, or run it with the choices shown."""
+        form, saved = request.state.form, self._list(request)
+        if form.get("what") in {"again", "all", "pilot"}:
+            return self._run(saved, form)
         saved = self._workspace.lists.choose(saved, choices_from(saved.request, form))
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
-    def run(self, request: Request) -> Response:
-        """Run a list, if it is still as shown."""
-        form = request.state.form
-        saved = self._list(request)
-        limit = PILOT_ROWS if form.get("what") == "pilot" else None
-        again = form.get("again") == "yes"
+    def _run(self, saved: SavedList, form: Mapping[str, str]) -> Response:
+        """Run a list if the form has the choices that were checked: a browser may restore others.
+
+        Raises:
+            UsageError: The list or its choices have changed.
+        """
         try:
-            check = form.get("check", "")
-            run = self._workspace.run(saved, check, limit=limit, again=again)
+            if choices_from(saved.request, form) != saved.request:
+                raise changed_error()
+            run = self._workspace.run(
+                saved,
+                form.get("check", ""),
+                limit=PILOT_ROWS if form["what"] == "pilot" else None,
+                again=form["what"] == "again",
+            )
         except UsageError:
             self._workspace.check(saved)
             raise
@@ -485,26 +523,28 @@ class _Pages:
 
     def show_batch(self, request: Request) -> Response:
         """Return a batch's screen."""
-        return self._show("batch.html", **self._batch_values(request))
+        return self._show_screen(
+            request, "batch.html", **self._batch_values(request, self._batch(request))
+        )
 
-    def _batch_values(self, request: Request) -> dict[str, Any]:
-        view = self._batch(request)
+    def _batch_values(self, request: Request, view: screens.BatchView) -> dict[str, Any]:
         query = request.query_params
         page = int(number) if (number := query.get("page", "1")).isdecimal() else 1
         show, find = query.get("show", "all"), query.get("find", "").strip()[:200]
         table = screens.table_of(self._workspace, view, show, find, max(page, 1))
         report = None if view.run is None else view.run.report
         pilot = None
+        first = batchrun.rows(
+            view.summary.batch_id, limit=CRM_ROWS, settings=self._workspace.settings
+        )
         if view.phase is screens.Phase.PILOT and report is not None:
             rows = report.pilot(MAX_PILOT_ROWS).rows
-            header = batchrun.rows(
-                view.summary.batch_id, limit=0, settings=self._workspace.settings
-            )
-            pilot = pilot_results(rows, header.header, header.roles)
+            pilot = pilot_results(rows, first.header, first.roles)
         return {
             "view": view,
             "table": table,
             "filters": screens.FILTERS,
+            "crms": crms_of(first.header, first.rows),
             "pilot": pilot,
             "changes": screens.changes_of(view),
             "report": report,
@@ -518,8 +558,13 @@ class _Pages:
         view = self._batch(request)
         if since == view.version:
             return JSONResponse({"version": view.version, "phase": view.phase.value})
-        values = self._batch_values(request)
         figures = view.figures
+        if request.query_params.get("find") and figures.rows > screens.SEARCHED_AT_ONCE:
+            parts = {"progress": self._render("_progress.html", view=view)}
+        else:
+            values = self._batch_values(request, view)
+            names = {"progress": "_progress.html", "rows": "_rows.html"}
+            parts = {part: self._render(name, **values) for part, name in names.items()}
         return JSONResponse(
             {
                 "version": view.version,
@@ -527,10 +572,7 @@ class _Pages:
                 "title": view.title,
                 "say": f"{figures.ended:,} of {figures.to_send:,} rows finished",
                 "share": figures.ended * 10 // max(figures.to_send, 1),
-                "parts": {
-                    "progress": self._render("_progress.html", **values),
-                    "rows": self._render("_rows.html", **values),
-                },
+                "parts": parts,
             }
         )
 
@@ -568,7 +610,8 @@ class _Pages:
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
             if counts[outcome]
         ]
-        return self._show(
+        return self._show_screen(
+            request,
             "attention.html",
             view=view,
             retried=retried,
@@ -591,7 +634,7 @@ class _Pages:
         batch_id = request.path_params["batch_id"]
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
         if not outcomes:
-            raise UsageError("No kind of row was chosen.", "Go back and tick what to send again.")
+            raise UsageError("No kind of row was chosen.", "Tick what to send again.")
         run = self._workspace.retry(batch_id, outcomes)
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
@@ -600,11 +643,14 @@ class _Pages:
         form = request.state.form
         batch_id, decision = request.path_params["batch_id"], form.get("decision", "hold")
         if decision not in {"drop", "retry"}:
-            return RedirectResponse(f"/batches/{quote(batch_id)}", 303)
+            later = UsageError(
+                "Nothing was changed.", "The rows stay in doubt. Decide when you like."
+            )
+            return self._redirect(f"/batches/{quote(batch_id)}", later, "ok")
         if decision == "retry" and form.get("twice") != "yes":
             raise UsageError(
                 "Sending rows in doubt again may charge them twice.",
-                "Go back and tick that you accept this. Nothing was sent.",
+                "Tick that you accept this. Nothing was sent.",
             )
         run = self._workspace.resume(batch_id, in_doubt=decision)
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
@@ -631,7 +677,7 @@ class _Pages:
             folder.cleanup()
             raise
         stem = Path(view.summary.source.name).stem
-        name = f"{stem}{suffix}" if form.only else f"{stem}.results{suffix}"
+        name = f"{stem}{suffix}" if suffix.startswith(".to-") else f"{stem}.results{suffix}"
         return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
 
     def forget(self, request: Request) -> Response:
@@ -649,10 +695,12 @@ class _Pages:
 
     def settings(self, request: Request) -> Response:
         """Return the settings: key, limits, and paths."""
-        del request
-        return self._settings_page(200, None)
+        level, error = self._messages.get(request.query_params.get("message", ""), ("", None))
+        return self._settings_page(200, error, level)
 
-    def _settings_page(self, status: int, error: BatchrunError | None) -> Response:
+    def _settings_page(
+        self, status: int, error: BatchrunError | None, level: str = "bad"
+    ) -> Response:
         workspace = self._workspace
         settings = workspace.settings
         profile, problem = None, error
@@ -670,7 +718,7 @@ class _Pages:
         return self._show(
             "settings.html",
             status,
-            error=problem,
+            message=problem and (level, problem),
             key=key,
             profile=profile,
             from_environment=bool(given) and profile is None and not workspace.sandbox,
@@ -693,7 +741,9 @@ class _Pages:
         lists = self._workspace.lists
         kept = lists.preferences() | {"daily": int(text) if text else None}
         lists.prefer(kept)
-        return RedirectResponse("/settings", 303)
+        return self._redirect(
+            "/settings", UsageError("The limit is saved.", "It counts from the next run."), "ok"
+        )
 
     def log_out(self, request: Request) -> Response:
         """Delete the stored key."""
@@ -705,6 +755,17 @@ class _Pages:
             log_out(profile.name)
             self._workspace.use_key()
         return RedirectResponse("/", 303)
+
+
+def _screen_of(request: Request) -> str:
+    """Return the address of the screen with the form that a request comes from."""
+    path, given = request.url.path, request.path_params
+    if "list_id" in given:
+        return f"/lists/{given['list_id']}"
+    if "batch_id" in given:
+        screen = f"/batches/{quote(given['batch_id'])}"
+        return f"{screen}/attention" if path.endswith(("/decide", "/retry")) else screen
+    return "/settings" if path.startswith("/settings") else "/"
 
 
 def _only_text(value: Any) -> Any:
@@ -734,6 +795,11 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
             columns[name] = column
         elif value.strip():
             constants[name] = json_or_text(value)
+        else:
+            raise UsageError(
+                f"The parameter {name} has no value.",
+                "Give it a value or a column, or remove its name.",
+            )
     chosen = {name: form.get(f"{name}_column", "") for name in ("company", "contact")}
     encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
     days = form.get("reuse", "")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
+PRICES_FILE = "prices.json"
 
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
 
@@ -110,23 +111,43 @@ class Lists:
             for each in (folder, deleted):
                 shutil.rmtree(each, ignore_errors=True)
 
+    def remove_leftovers(self) -> None:
+        """Delete half uploads, and temporary files of processes that died while writing.
+
+        A file changed in the last minute may belong to a command that is writing it now.
+        """
+        latest = datetime.now(UTC).timestamp() - 60
+        for folder in self.folder.iterdir():
+            if _LIST_ID.fullmatch(folder.name.removeprefix(".")) is None:
+                continue
+            if not (folder / LIST_FILE).exists() or folder.name.startswith("."):
+                shutil.rmtree(folder, ignore_errors=True)
+            for each in folder.glob(".*"):  # names of uploads never begin with a dot
+                with suppress(OSError):
+                    if each.stat().st_mtime < latest:
+                        each.unlink()
+
     def remember(self, header: Sequence[str], request: Request) -> None:
         """Store choices for the next list with the same columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
-        kept[_shape(header)] = kept[""] = _kept(request)
+        kept[_shape(header)] = _kept(request)
         self._keep(REMEMBERED_FILE, kept)
 
-    def remembered(self, header: Sequence[str], path: Path) -> Request | None:
-        """Return the choices made for the last list with these columns.
+    def remember_price(self, workflow: str, price: Mapping[str, float]) -> None:
+        """Store what a row cost with a workflow: name of the credits → amount."""
+        self._keep(PRICES_FILE, _read(self.folder / PRICES_FILE) | {workflow: dict(price)})
 
-        For any other list, only the last workflow is returned.
-        """
+    def price(self, workflow: str) -> dict[str, float] | None:
+        """Return what a row cost with a workflow last time; ``None`` if it was never run."""
+        found = _read(self.folder / PRICES_FILE).get(workflow)
+        return found if isinstance(found, dict) else None
+
+    def remembered(self, header: Sequence[str], path: Path) -> Request | None:
+        """Return the choices made for the last list with these columns."""
         kept = _read(self.folder / REMEMBERED_FILE)
         with suppress(TypeError):
             if same := kept.get(_shape(header)):
                 return _recalled(same, path)
-            if last := kept.get(""):
-                return Request(path, _recalled(last, path).workflow)
         return None
 
     def preferences(self) -> dict[str, Any]:

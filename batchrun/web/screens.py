@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Ending, Outcome
 from batchrun.batch.pipeline import note_of
-from batchrun.estimate import REQUESTS_PER_JOB, credits_spent, rest_words, spent_words
+from batchrun.estimate import (
+    REQUESTS_PER_JOB,
+    credit_amounts,
+    credits_spent,
+    rest_words,
+    spent_words,
+)
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
@@ -28,14 +34,14 @@ from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import BatchRun, ReadList, Workspace
+    from batchrun.web.work import BatchRun, CheckedPlan, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -44,6 +50,7 @@ COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
+"""Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
 NAMED_ROWS = 5
 SAMPLED_ROWS = 20
@@ -71,7 +78,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet."""
+    """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet.
+
+    ``trial`` is how many jobs are tried now, 0 for all; ``before`` had ended by then.
+    """
 
     rows: int
     done: int
@@ -82,16 +92,30 @@ class Figures:
     running: int
     waiting: int
     requests: int
+    trial: int = 0
+    before: int = 0
 
     @property
     def to_send(self) -> int:
-        """Number of rows that can be sent."""
-        return self.rows - self.invalid
+        """Number of rows that can be sent, or that are tried now."""
+        all_rows = self.rows - self.invalid
+        begun = self._ended - self.before + self.running  # rows that share an ID are one job
+        return max(self.trial, begun) if self.trial else all_rows
 
     @property
     def ended(self) -> int:
-        """Number of rows that have ended."""
+        """Number of those rows that have ended."""
+        return self._ended - self.before if self.trial else self._ended
+
+    @property
+    def _ended(self) -> int:
         return self.done + self.failed + self.timed_out + self.in_doubt
+
+    @property
+    def held(self) -> int:
+        """Number of rows that are not sent until the user has seen the trial's results."""
+        left = self.rows - self.invalid - self.before - self.to_send
+        return max(left, 0) if self.trial else 0
 
     @property
     def bars(self) -> list[tuple[str, float, float]]:
@@ -132,7 +156,11 @@ class BatchView:
     @property
     def done_at(self) -> str:
         """The estimated time when it will be done, in words; ``""`` if not known."""
-        if self.seconds_left is None or self.figures.ended >= self.figures.to_send:
+        if (
+            self.seconds_left is None
+            or self.figures.trial
+            or self.figures.ended >= self.figures.to_send
+        ):
             return ""
         moment = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
         return moment_words(moment).removeprefix("today, ")
@@ -203,11 +231,11 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
     running, requests = left.running_rows, summary.requests
     if run is not None and run.progress is not None:
         counts = run.progress.counts
-        running = min(run.progress.in_flight, counts[Outcome.PENDING])
+        running = run.progress.running_rows
         requests = max(requests, run.progress.requests)
     pending = counts[Outcome.PENDING]
     running = min(running, pending)
-    return Figures(
+    figures = Figures(
         rows=summary.rows,
         done=counts[Outcome.COMPLETED],
         failed=counts[Outcome.FAILED] + counts[Outcome.REJECTED],
@@ -218,6 +246,10 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
         waiting=pending - running,
         requests=requests,
     )
+    if run is None or not run.trial:
+        return figures
+    trial = replace(figures, trial=run.trial, before=run.ended_before or 0)
+    return replace(trial, waiting=max(trial.to_send - trial.ended - running, 0))
 
 
 # home and lists
@@ -370,6 +402,7 @@ def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
 _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "all": ("All rows", None),
     "done": ("Done", frozenset({Outcome.COMPLETED})),
+    "doubt": ("In doubt", frozenset({Outcome.IN_DOUBT})),
     "problems": (
         "Failed or in doubt",
         frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
@@ -561,10 +594,9 @@ class Group:
     lines: tuple[int, ...]
 
     @property
-    def lines_words(self) -> str:
-        """The lines of the rows, in words."""
-        noun = "Line" if self.number == 1 else "Lines"
-        return f"{noun} {_lines(self.lines, self.number)}"
+    def more(self) -> int:
+        """Number of rows that are not among `lines`."""
+        return self.number - len(self.lines)
 
 
 def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
@@ -572,7 +604,22 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     page = batchrun.rows(
         view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
     )
-    return _groups(page.rows, lambda row: remedy(row, page.roles, view.summary))
+    reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
+    for row in page.rows:
+        reasons.see(row)
+        of_reason.setdefault(id(reasons.of(row)), []).append(row)
+    groups = []
+    for reason in reasons.ranked():
+        own = of_reason[id(reason)]
+        tag, words = tag_of(own[0])
+        text = row_message(replace(own[0], message=reason.text)) or "No reason was given"
+        if reason.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
+            text = f"{words}: {text}"
+        if reason.varies:
+            text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
+        lines = tuple(row.row.line for row in own[:NAMED_ROWS])
+        groups.append(Group(tag, text, remedy(own[0], page.roles, view.summary), len(own), lines))
+    return groups
 
 
 def line_list(rows: Sequence[PlannedRow]) -> str:
@@ -586,25 +633,6 @@ def _lines(lines: Sequence[int], number: int) -> str:
     return f"{shown} and {more:,} more" if more else shown
 
 
-def _groups(rows: Sequence[ResultRow], advice: Callable[[ResultRow], str]) -> list[Group]:
-    reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
-    for row in rows:
-        reasons.see(row)
-        of_reason.setdefault(id(reasons.of(row)), []).append(row)
-    groups = []
-    for reason in reasons.ranked():
-        own = of_reason[id(reason)]
-        tag, words = tag_of(own[0])
-        text = row_message(replace(own[0], message=reason.text)) or "No reason was given"
-        if reason.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
-            text = f"{words}: {text}"
-        if reason.varies:
-            text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
-        lines = tuple(row.row.line for row in own[:NAMED_ROWS])
-        groups.append(Group(tag, text, advice(own[0]), len(own), lines))
-    return groups
-
-
 def retry_words(rows: int) -> str:
     """Return the cost of sending rows again, in words."""
     requests = math.ceil(rows * REQUESTS_PER_JOB)
@@ -612,6 +640,28 @@ def retry_words(rows: int) -> str:
 
 
 # credits and reasons for stopping
+
+
+def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]:
+    """Return what a list costs in credits, and whether that is more than there are."""
+    if not checked.to_trigger or checked.credits is None:
+        return "", False
+    if checked.credits.refused:
+        return "This key may not see your credits (scope org_settings:read).", False
+    left = checked.credits.remaining
+    if not left:
+        return "", False
+    price = workspace.lists.price(checked.workflow.id)
+    if price is None:
+        return (
+            f"You have {credit_amounts(left)}. What a row costs is known after the first ones.",
+            False,
+        )
+    rest = rest_words(price, 1, checked.to_trigger, checked.credits)
+    short = any(price[name] * checked.to_trigger > left.get(name, 0) for name in price)
+    if not rest:
+        return f"Last time, rows cost no credits. You have {credit_amounts(left)}.", False
+    return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
 def pilot_credits(run: BatchRun) -> tuple[str, str]:

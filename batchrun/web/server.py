@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from batchrun.errors import UsageError
 from batchrun.text import plural
 from batchrun.web.app import create_app
-from batchrun.web.lists import lists_folder
+from batchrun.web.lists import Lists, lists_folder
 from batchrun.web.security import LINK_HEADER, LINK_PATH, Session
 from batchrun.web.work import Workspace
 
@@ -75,6 +75,7 @@ def serve(
         if open_browser:
             webbrowser.open(address)
         return
+    Lists(folder).remove_leftovers()
     with (
         lock,
         closing(_listen(port)) as listener,

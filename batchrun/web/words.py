@@ -10,6 +10,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchrun.errors import KeyRefusedError
 from batchrun.text import one_line, visible
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ CONTROLS = {
     "delimiter": Control("Columns are separated by", "delimiter"),
     "encoding": Control("Encoding", "encoding"),
     "header-row": Control("Column names in line", "header_row"),
-    "lenient-ids": Control("Also send IDs that are not valid UUIDs", "lenient_ids"),
+    "lenient-ids": Control("Also send IDs that don't look like PG:AI IDs (UUIDs)", "lenient_ids"),
     "no-company": Control("Company ID: send none", "company_column"),
     "no-contact": Control("Contact ID: send none", "contact_column"),
     "no-header": Control("The list has no column names", "no_header"),
@@ -83,13 +84,25 @@ _INSTEAD = (
 )  # fmt: skip
 """Things without a control on the page: a pattern, and the sentence to use instead."""
 
+_PLAIN = (
+    (r" add “|(?<=then) run: “", " choose “"),
+    (r"(?<!\()(?<!\(a )\bUUID(s?)\b", r"PG:AI ID\1 (UUID\1)"),
+    (r"hexadecimal \(0-9, a-f\)", "one of 0-9 and a-f"),
+    (r"hexadecimal digits", "digits and letters (0-9, a-f)"),
+    (r" \(cp1252\)", ""),
+    (r"\btrigger(ed)?\b", lambda found: "sent" if found[1] else "send"),
+    (r"came to nothing", "failed"),
+    (r"lacks the scope (\S+?)(?=[\s.]|$)", r"lacks a permission (scope \1)"),
+)
+"""The command line's technical terms, and the words for people who know a spreadsheet program."""
+
 _DROPPED = re.compile(
     r" \(BATCHRUN_\w+\)"
     r"|,? or (?:in|set the environment variable) PGAI_API_KEY( where you use that)?"
 )
 _OPTION = re.compile(
     rf"(?<![\w-])--(?P<name>{'|'.join(CONTROLS)})(?![\w-])"
-    r"(?: (?P<value>\d+|'[^']*'|\"[^\"]*\"|literal\b)"
+    r"(?: (?P<value>\d+\w*|'[^']*'|\"[^\"]*\"|literal\b)"
     r"|(?<=--sheet) (?P<sheet>(?!reads\b)[^\s.;,]+))?"
 )
 _ARGUMENT = (
@@ -108,7 +121,9 @@ def in_page_words(text: str) -> str:
     """Replace command-line options and commands in a message with the page's controls."""
     text = re.sub(r"(?<![\w-])-w(?![\w-])", "--workflow", text)
     text = _COMMAND.sub(_button, _OPTION.sub(_control, _DROPPED.sub("", text)))
-    return visible(text.replace(" add “", " choose “"))
+    for pattern, instead in _PLAIN:
+        text = re.sub(pattern, instead, text)
+    return visible(text)
 
 
 def _control(found: re.Match[str]) -> str:
@@ -126,7 +141,10 @@ def _button(found: re.Match[str]) -> str:
 
 def hint_on_page(error: BatchrunError) -> str:
     """Return an error's hint for the page: terminal-only advice is replaced or dropped."""
-    return " ".join(filter(None, map(_sentence_on_page, _SENTENCE_END.split(error.hint))))
+    if isinstance(error, KeyRefusedError):
+        return "Save a key that may do this under “Settings”."
+    sentences = filter(None, map(_sentence_on_page, _SENTENCE_END.split(error.hint)))
+    return " ".join(dict.fromkeys(sentences))
 
 
 def _sentence_on_page(sentence: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import SecretStr
 
 import batchrun
-from batchrun import Control, Request, Rerun, aio
+from batchrun import Control, Outcome, Request, Rerun, aio
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.errors import (
@@ -29,6 +29,7 @@ from batchrun.errors import (
     StoppedError,
     UsageError,
 )
+from batchrun.estimate import credits_spent
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Lists, lists_folder
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus
-    from batchrun.model import Outcome, Row, Workflow
+    from batchrun.model import Row, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -121,7 +122,7 @@ class CheckedPlan:
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
         """Extract the parts of a plan to keep."""
-        done = [job for job in plan.known.values() if job.outcome is batchrun.Outcome.COMPLETED]
+        done = [job for job in plan.known.values() if job.outcome is Outcome.COMPLETED]
         return cls(
             secrets.token_hex(8),
             plan.workflow,
@@ -163,7 +164,8 @@ class ListState:
     """What is known about an uploaded list since the server started.
 
     ``sheets`` are those to choose from if the workbook can't be read without a choice;
-    ``results_of`` is the batch of a results workbook, ``""`` if it is not known.
+    ``results_of`` is the batch of a results workbook, ``""`` if it is not known; ``recalled`` says
+    that the choices are those of an earlier list with the same columns.
     """
 
     busy: bool = False
@@ -174,6 +176,7 @@ class ListState:
     results_of: str = ""
     sheets: tuple[str, ...] = ()
     error: BatchrunError | None = None
+    recalled: bool = False
     run: BatchRun | None = None
     version: int = 0
 
@@ -196,9 +199,13 @@ class BatchRun:
 
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, ``credits`` are those before it started, and ``version`` grows with each change.
+    ``trial`` is how many jobs it tries, 0 for all; ``ended_before`` are the rows that had ended
+    when it started, such as reused ones.
     """
 
     check_id: str = ""
+    trial: int = 0
+    ended_before: int | None = None
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
     report: Report | None = None
@@ -266,8 +273,14 @@ class Workspace:
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
-        """Switch to the sandbox, whose batches have their own journal."""
+        """Switch to the sandbox, whose batches have their own journal.
+
+        Raises:
+            UsageError: A batch is still running; the page would not show it any more.
+        """
         with self._lock:
+            if self.active and not self.sandbox:
+                raise UsageError("A run is still going.", "Wait for its end, or stop it first.")
             if not self.sandbox:
                 imitation = {
                     "api_key": SecretStr("sandbox"),
@@ -335,6 +348,7 @@ class Workspace:
             state.read = ReadList.of(saved, settings)
             if saved.request == Request(saved.path, ""):
                 recalled = self.lists.remembered(state.read.header, saved.path)
+                state.recalled = recalled is not None
                 if recalled is not None and recalled != saved.request:
                     saved = self.lists.choose(saved, recalled)
                     state.read = ReadList.of(saved, settings)
@@ -384,7 +398,7 @@ class Workspace:
             if state.run is not None and state.run.check_id == check_id:
                 return state.run
             if state.marked is None or state.marked.id != check_id:
-                raise _changed()
+                raise changed_error()
             rerun = state.marked.rerun
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
@@ -439,9 +453,9 @@ class Workspace:
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
                 return state.run
             if checked is None or checked.id != check_id:
-                raise _changed()
+                raise changed_error()
             self._refuse_while_closing()
-            run = state.run = BatchRun(check_id, credits=checked.credits)
+            run = state.run = BatchRun(check_id, limit or 0, credits=checked.credits)
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
 
@@ -580,8 +594,11 @@ class Workspace:
         """Delete a batch, and its list and workbooks if they were uploaded here.
 
         Raises:
-            JournalError: There is no such batch, or it is running.
+            UsageError: It is running here.
+            JournalError: There is no such batch, or another process works on it.
         """
+        if (run := self.run_of(batch_id)) is not None and not run.ended:
+            raise UsageError("This run is still going.", "Wait for its end, or stop it first.")
         summary = self.status(batch_id, 0).summary
         batchrun.forget(summary.batch_id, settings=self.settings)
         saved = self.lists.of_source(summary.source.path)
@@ -622,9 +639,11 @@ class Workspace:
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
             run.progress = progress
+            if run.ended_before is None:
+                run.ended_before = progress.done - progress.counts[Outcome.INVALID]
             stopped = progress.stopped_because
             run.notice = (
-                f"No more triggers: {stopped}" if stopped else progress.notice or run.notice
+                f"Nothing more is sent: {stopped}" if stopped else progress.notice or run.notice
             )
             run.version += 1
 
@@ -633,7 +652,11 @@ class Workspace:
     def _start_run(self, run: BatchRun, begin: Callable[[], Coroutine[Any, Any, Report]]) -> None:
         def work() -> None:
             try:
-                run.report = asyncio.run(run.control.cancellable(begin()))
+                report = run.report = asyncio.run(run.control.cancellable(begin()))
+                spent = credits_spent(run.credits, report.credits)
+                if spent is not None and (jobs := len(report.sent)):
+                    price = {name: number / jobs for name, number in spent.items()}
+                    self.lists.remember_price(report.summary.workflow.id, price)
             except NotConfirmedError:
                 run.error = NotConfirmedError(
                     "What would be sent has changed since this page was shown.",
@@ -694,7 +717,8 @@ class _Cached(Generic[T]):
         self._until = 0.0
 
 
-def _changed() -> UsageError:
+def changed_error() -> UsageError:
+    """Return the error for a list that is not as it was shown."""
     return UsageError(
         "The list or its choices have changed since this page was shown.",
         "Look at the new figures, then run it. Nothing was sent.",

@@ -102,17 +102,19 @@ class Best:
         rank: The sort key; the best row has the highest.
         order: The row's number, negated, so that the first of equal rows wins.
         name: The row's name.
+        owner: Who looks after it; ``""`` if the list does not say.
         value: Its score.
         why: The beginning of the text that explains the score.
-        execution: The ID of its execution, which duplicate rows share.
+        execution: What duplicate rows share: the ID of their execution.
     """
 
     rank: float
     order: int
     name: str
+    owner: str
     value: float
     why: str
-    execution: str | None
+    execution: str
 
     @property
     def number(self) -> int:
@@ -133,6 +135,7 @@ class Analysis:
         numbers: Number columns.
         categories: Short-text columns.
         lists: List columns.
+        copies: For each execution of the best rows, how many rows share it.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -150,6 +153,8 @@ class Analysis:
         self.numbers = [Counted(column) for column in [*filter(None, [self.score]), *rest]]
         self.categories = [Counted(column) for column in columns if _may_be_category(column)]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
+        self.copies: Counter[str] = Counter()
+        self._owner = layout.owner
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
@@ -189,6 +194,14 @@ class Analysis:
         """Return the rows with the best scores, best first."""
         return sorted(self._best, reverse=True)
 
+    def tied(self) -> int:
+        """Return how many more rows have the score of the last of the best rows."""
+        if len(self._best) < BEST or self.numbers[0].full:
+            return 0
+        last = self._best[0].value
+        shown = sum(self.copies[each.execution] for each in self._best if each.value == last)
+        return self.numbers[0].values[last] - shown
+
     def _see_number(self, counted: Counted, value: float) -> None:
         if -LARGEST_NUMBER < value < LARGEST_NUMBER:  # also skips NaN
             counted.rows += 1
@@ -197,9 +210,10 @@ class Analysis:
     def _rank(
         self, value: float, number: int, row: ResultRow, name: str | None, flat: Flat
     ) -> None:
-        execution = row.execution_id
-        if execution is not None and any(each.execution == execution for each in self._best):
-            return  # a duplicate row of the list
+        execution = row.execution_id or f"line {row.row.line}"
+        if execution in self.copies:  # a duplicate row of the list
+            self.copies[execution] += 1
+            return
         rank = -float(value) if self.ascending else float(value)
         full = len(self._best) == BEST
         if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
@@ -208,10 +222,13 @@ class Analysis:
             return
         found = None if self.why is None else flat.values.get(self.why.path)
         text = "" if found is None else without_heading(str(found))
-        shown = name or f"line {row.row.line}"
-        entry = Best(rank, -number, shown, value, " ".join(text.split()), execution)
+        shown = name or f"row {row.row.line}"
+        owner = None if self._owner is None else row.row.cells[self._owner]
+        said = "" if owner is None else str(owner)
+        entry = Best(rank, -number, shown, said, value, " ".join(text.split()), execution)
+        self.copies[execution] = 1
         if full:
-            heapq.heapreplace(self._best, entry)
+            del self.copies[heapq.heapreplace(self._best, entry).execution]
         else:
             heapq.heappush(self._best, entry)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from batchrun.model import BatchResults, Cell, ResultRow
+    from batchrun.model import JSON, BatchResults, Cell, ResultRow
     from batchrun.workbook.flatten import Flat, Path
-    from batchrun.workbook.layout import Layout
+    from batchrun.workbook.layout import Layout, ResultColumn
 
 NEW, CHANGED, SAME = "new", "changed", "same"
+NO_EARLIER = "new: no earlier result"
 COLUMN = "changed"
 """The column of Results that says whether a row is new, changed, or the same."""
 
+LARGEST = 3
+"""Rises and falls of the main number to keep."""
 FEW = 3
 """Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
@@ -88,17 +92,27 @@ class Comparison:
     Args:
         results: The batch, including the earlier results.
         layout: Its columns.
+        main: The column of the main number; ``None`` if there is none.
 
     Attributes:
         volatile: Fields left out because they differ in every row.
+        marks_counted: How many rows are new, changed, and the same.
+        fields: How many rows have changed in a field.
+        largest: The largest rises of the main number, then its largest falls; each the change and
+            its amount.
     """
 
-    def __init__(self, results: BatchResults, layout: Layout) -> None:
-        self._results, self._layout = results, layout
+    def __init__(
+        self, results: BatchResults, layout: Layout, main: ResultColumn | None = None
+    ) -> None:
+        self._results, self._layout, self._main = results, layout, main
         self._columns = {column.path: column for column in layout.results}
         pairs, compared = 0, {path: _Compared() for path in self._columns}
-        for _, now, before, _ in self._pairs():
+        for row, (earlier, _) in self._both():
+            if row.result is None or earlier is None:
+                continue
             pairs += 1
+            now, before = layout.flat(row.result), layout.flat(earlier)
             for path, seen in compared.items():
                 value = self._value(path, now)
                 if value is not None and self._value(path, before) is not None:
@@ -108,6 +122,28 @@ class Comparison:
             for path, seen in compared.items()
             if 0 < seen.rows == seen.differing and self._may_be_volatile(path, seen, pairs)
         )
+        self.marks_counted: Counter[str] = Counter()
+        self.fields: Counter[str] = Counter()
+        self.largest: list[tuple[Change, float]] = []
+        for mark, changes in self._rows():
+            self.marks_counted.update(filter(None, [mark]))
+            for change in changes if mark is CHANGED else ():
+                self.fields[change.field] += 1
+                if main is not None and change.path == main.path:
+                    self._see_amount(change)
+
+    def _see_amount(self, change: Change) -> None:
+        before, now = change.before, change.now
+        if not (isinstance(before, (int, float)) and isinstance(now, (int, float))):
+            return
+        if any(
+            change.name and (each.name, each.before, each.now) == (change.name, before, now)
+            for each, _ in self.largest
+        ):
+            return  # a duplicate row of the list
+        ranked = sorted([*self.largest, (change, now - before)], key=lambda each: -each[1])
+        rises = [each for each in ranked if each[1] > 0][:LARGEST]
+        self.largest = rises + [each for each in ranked if each[1] < 0][-LARGEST:]
 
     def _may_be_volatile(self, path: Path, seen: _Compared, pairs: int) -> bool:
         """Whether to ignore a field that differs in all rows; scores and amounts always matter."""
@@ -118,40 +154,45 @@ class Comparison:
             return False
         return seen.rows >= FEW and 2 * seen.rows >= pairs
 
+    def new(self) -> Iterator[Change]:
+        """Yield a change for each row without an earlier result, with its main number."""
+        for mark, found in self._rows():
+            yield from found if mark is NEW else ()
+
     def changes(self) -> Iterator[Change]:
         """Yield each change, row by row."""
-        fields = [path for path in self._columns if path not in self.volatile]
-        for (number, row), now, before, at in self._pairs():
-            name = name_of(row.row.cells, self._layout.names)
-            for path in fields:
-                change = self._change(path, before, now)
-                if change is not None:
-                    title = self._columns[path].title
-                    yield Change(number, row.row.line, name, path, title, *change, at)
+        for mark, found in self._rows():
+            yield from found if mark is CHANGED else ()
 
     def marks(self) -> Iterator[str | None]:
         """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
-        assert self._results.earlier is not None
-        fields = [path for path in self._columns if path not in self.volatile]
-        for row, (earlier, _) in zip(self._results.rows, self._results.earlier.rows, strict=True):
-            if row.result is None:
-                yield None
-            elif earlier is None:
-                yield NEW
-            else:
-                now, before = self._layout.flat(row.result), self._layout.flat(earlier)
-                differ = any(self._change(each, before, now) is not None for each in fields)
-                yield CHANGED if differ else SAME
+        return (mark for mark, _ in self._rows())
 
-    def _pairs(
-        self,
-    ) -> Iterator[tuple[tuple[int, ResultRow], Flat, Flat, datetime | None]]:
-        """Yield the rows that have a result both now and before."""
+    def _rows(self) -> Iterator[tuple[str | None, list[Change]]]:
+        """Yield each row's mark and its changes."""
+        fields = [path for path in self._columns if path not in self.volatile]
+        path, title = ((), "result") if self._main is None else (self._main.path, self._main.title)
+        for number, (row, (earlier, at)) in enumerate(self._both()):
+            if row.result is None:
+                yield None, []
+                continue
+            now, name = self._layout.flat(row.result), name_of(row.row.cells, self._layout.names)
+            place = number, row.row.line, name
+            if earlier is None:
+                value = self._value(path, now) if path else None
+                yield NEW, [Change(*place, path, title, NO_EARLIER, value, None)]
+                continue
+            before = self._layout.flat(earlier)
+            found = [
+                Change(*place, path, self._columns[path].title, *change, at)
+                for path in fields
+                if (change := self._change(path, before, now)) is not None
+            ]
+            yield (CHANGED if found else SAME), found
+
+    def _both(self) -> Iterator[tuple[ResultRow, tuple[JSON, datetime | None]]]:
         assert self._results.earlier is not None
-        both = zip(self._results.rows, self._results.earlier.rows, strict=True)
-        for number, (row, (earlier, at)) in enumerate(both):
-            if row.result is not None and earlier is not None:
-                yield (number, row), self._layout.flat(row.result), self._layout.flat(earlier), at
+        return zip(self._results.rows, self._results.earlier.rows, strict=True)
 
     def _change(self, path: Path, before: Flat, now: Flat) -> tuple[Cell, Cell] | None:
         """Return the values before and now; ``None`` if nothing in them is news."""
@@ -159,7 +200,9 @@ class Comparison:
         if was == value:
             return None
         lists = any(path in flat.items or path in flat.listed for flat in (before, now))
-        return None if _gist(was, lists) == _gist(value, lists) else (was, value)
+        if _gist(was, lists) == _gist(value, lists):
+            return None
+        return (_news_first(was, value), _news_first(value, was)) if lists else (was, value)
 
     def _value(self, path: Path, flat: Flat) -> Cell:
         """Return a value to compare and show; for a list of objects, the names of its items."""
@@ -169,6 +212,14 @@ class Comparison:
         column = self._columns[path]
         value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
+
+
+def _news_first(items: Cell, others: Cell) -> Cell:
+    """Return a list's items, one per line, those that the other list lacks first."""
+    if not isinstance(items, str) or not isinstance(others, str):
+        return items
+    known = set(others.split("\n"))
+    return "\n".join(sorted(items.split("\n"), key=known.__contains__))
 
 
 def _gist(value: Cell, is_list: bool) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +21,7 @@ WIDTH_SEEN = 80
 """Characters of a line that count towards a column's width; longer lines wrap anyway."""
 
 _DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d{3}(?:000)?)?"
-_ISO = re.compile(rf"(?P<day>{_DATE})|(?P<moment>{_DATE}[T ]{_TIME})(?P<utc>Z|\+00:00)?|{_TIME}")
+_ISO = re.compile(rf"(?P<day>{_DATE})|(?P<moment>{_DATE}[T ]{_TIME})(?:Z|[+-]\d\d:\d\d)?|{_TIME}")
 _EXCELS_FIRST_DAY = date(1900, 3, 1)
 """Excel counts a 29 February 1900 that never existed, so earlier days are off by one."""
 
@@ -44,11 +44,12 @@ def moment_of(text: str) -> tuple[TemporalKind, date | datetime | time] | None:
             day = date.fromisoformat(text)
             return (TemporalKind.DATE, day) if day >= _EXCELS_FIRST_DAY else None
         if found["moment"]:
-            moment = datetime.fromisoformat(found["moment"])
-            kind = TemporalKind.UTC if found["utc"] else TemporalKind.DATE_TIME
+            moment, kind = datetime.fromisoformat(text), TemporalKind.DATE_TIME
+            if moment.tzinfo is not None:  # Excel has no time zones; the column's title says UTC
+                moment, kind = moment.astimezone(UTC).replace(tzinfo=None), TemporalKind.UTC
             return (kind, moment) if moment.date() >= _EXCELS_FIRST_DAY else None
         return TemporalKind.TIME, time.fromisoformat(text)
-    except ValueError:  # 30 February
+    except (ValueError, OverflowError):  # 30 February; the last day of all in UTC
         return None
 
 
@@ -57,7 +58,6 @@ class ColumnSurvey:
 
     Attributes:
         filled: Cells that have a value.
-        nulls: Cells whose value is present but empty: null, {} or [].
         kinds: Python types of the values.
         width: Characters of the longest line.
         example: The first value.
@@ -72,12 +72,11 @@ class ColumnSurvey:
 
     __slots__ = (
         "_moments", "beyond_one", "decimals", "example", "filled", "items", "kinds", "largest",
-        "nulls", "spaced", "tiny", "varied", "width",
+        "spaced", "tiny", "varied", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.filled = 0
-        self.nulls = 0
         self.kinds: set[type] = set()
         self.width = 0
         self.example: Cell = None
@@ -100,7 +99,6 @@ class ColumnSurvey:
     def see(self, value: Cell) -> None:
         """Count a value."""
         if value is None or value == "":
-            self.nulls += 1
             return
         if not self.filled:
             self.example = value

@@ -22,7 +22,7 @@ from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet
-from batchrun.workbook.reasons import SHEET, Commands, message_for_people
+from batchrun.workbook.reasons import SHEET, Commands
 from batchrun.workbook.run_details import RunDetailsSheet
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.model import BatchResults, ResultRow
+    from batchrun.model import BatchResults
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.source import RowFormats
 
@@ -131,18 +131,6 @@ class Split:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _RowsForPeople:
-    """Rows whose messages say nothing that only operators need."""
-
-    rows: Iterable[ResultRow]
-
-    def __iter__(self) -> Iterator[ResultRow]:
-        for row in self.rows:
-            message = message_for_people(row.message)
-            yield replace(row, message=message) if message != row.message else row
-
-
 class _Slice(Generic[_Item]):
     """A slice of an iterable that can be iterated repeatedly."""
 
@@ -153,7 +141,7 @@ class _Slice(Generic[_Item]):
         return islice(iter(self._items), self._first, self._end)
 
 
-def write_excel(  # noqa: PLR0915  # one sheet after the other
+def write_excel(  # one sheet after the other
     results: BatchResults,
     path: Path,
     form: Form | None = None,
@@ -178,8 +166,6 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
         The number of values that were shortened.
     """
     form, commands = form or Form(), commands or Commands()
-    if form.for_people:
-        results = replace(results, rows=_RowsForPeople(results.rows))
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
     summary = results.summary
@@ -193,23 +179,22 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
         if split is not None and split.part.number == 1:
             with book.optional("the sheet Parts"):
                 write_parts(book, split)
-        comparison = None
+        analysis, comparison = Analysis(layout), None
         if results.earlier is not None:
             with book.optional("the sheet Changes"):
-                comparison = Comparison(results, layout)
-        compared = comparison is not None
-        sheet = ResultsSheet(book, results, layout, form, formats, compared=compared)
+                comparison = Comparison(results, layout, analysis.score)
+        sheet = ResultsSheet(book, results, layout, form, formats, comparison=comparison)
         attention = None
         if summary.counts[Outcome.COMPLETED] < summary.rows:
             told = None if form.for_people else commands
             attention = AttentionSheet(book, results, layout, told)
         changes = None
-        if comparison is not None:
-            changes = ChangesSheet(book, layout, comparison)
+        if comparison is not None and results.earlier is not None:
+            several = len(results.earlier.batch_ids) > 1
+            changes = ChangesSheet(book, layout, comparison, several=several)
         details = DetailSheets(book, layout, raw_text=form.raw_text)
         columns = ColumnsSheet(book, layout, sheet.columns, with_paths=not form.for_people)
         run_details = None if form.for_people else RunDetailsSheet(book)
-        analysis = Analysis(layout)
         marks = repeat(None) if comparison is None else comparison.marks()
         beside = zip(formats.of_rows(), marks, strict=False)
         _write_rows(book, results, layout, sheet, details, analysis, beside)
@@ -231,6 +216,7 @@ def write_excel(  # noqa: PLR0915  # one sheet after the other
                 attention=attention,
                 changes=changes,
                 part="" if split is None else split.words,
+                for_people=form.for_people,
             )
         overview.close()
         if run_details is not None:

@@ -23,7 +23,7 @@ from batchrun.workbook.flatten import as_json, dotted, flatten
 from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import Reasons
-from batchrun.workbook.titles import full_title, titles_of
+from batchrun.workbook.titles import full_title, titles_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -305,8 +305,10 @@ def layout_of(
     )
 
 
+_TECHNICAL = {"guid", "hash", "id", "nonce", "token", "uuid"}
+"""Last words of the names of values that only programs read."""
 FEW = 5
-"""Rows needed before equal values in all of them count as uninformative."""
+"""Values needed before a column counts as uninformative."""
 
 
 def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
@@ -317,8 +319,12 @@ def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Pa
             found[path] = "empty in every row"
         elif repeats.get(path) == seen.filled and seen.filled > 1:
             found[path] = "repeats an ID of the list"
-        elif seen.filled >= FEW and not seen.varied and seen.filled == survey.lines:
+        elif seen.filled < FEW:
+            continue
+        elif not seen.varied and seen.filled == survey.lines:
             found[path] = "the same in every row"
+        elif words_of(path[-1])[-1] in _TECHNICAL and seen.kinds == {str} and not seen.spaced:
+            found[path] = "an ID for programs"
     return found
 
 
@@ -424,7 +430,7 @@ def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
     """Return the titles of a detail line's first columns; IDs keep the input's titles."""
     name = " ".join(results.header[at] for at in names)
     ids = (results.header[at] or role.value for role, at in results.roles.items())
-    return ("line", "item", *([name] if name else []), *ids)
+    return ("row", "no.", *([name] if name else []), *ids)
 
 
 Moment: TypeAlias = datetime | None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.text import plural
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.page import Page, shorter
+from batchrun.workbook.reasons import message_for_people
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
@@ -25,17 +25,16 @@ if TYPE_CHECKING:
     from batchrun.workbook.table_sheets import AttentionSheet, ChangesSheet
 
 TITLE = "Overview"
-_WIDTHS = (40, 12.5, 12.5, 12.5, 2, 32, 8, 8, 2, 40, 8, 8)
+_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 33, 9, 9, 2, 33, 9, 9)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
-_WHY = 3
-_WHY_WIDTH = sum(_WIDTHS[_WHY - 1 : _RIGHT - 2])
+_OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
 _CHART_COLUMN = "J"
-_CHART_CM = 8.6
-_BARS_CM, _BAR_CM = 1.6, 0.62
+_CHART_CM = 9.2
+_BARS_CM, _BAR_CM = 1.5, 0.52
 _LARGE = 1e9
 """Numbers from here on are shown in millions."""
 TOP_VALUES = 5
-MAX_NUMBERS, MAX_CATEGORIES, MAX_LISTS = 6, 3, 2
+MAX_NUMBERS, MAX_CATEGORIES, MAX_LISTS = 6, 2, 2
 MAX_CHANGED_FIELDS = 3
 MAX_INCOMPLETE = 10
 
@@ -61,6 +60,7 @@ class OverviewSheet:
         attention: AttentionSheet | None = None,
         changes: ChangesSheet | None = None,
         part: str = "",
+        for_people: bool = False,
     ) -> None:
         """Write the whole sheet.
 
@@ -73,25 +73,29 @@ class OverviewSheet:
             attention: The sheet of rows without a result.
             changes: The sheet with the changes.
             part: The sentence that says which part of the results this is; ``""`` for all of them.
+            for_people: Whether reasons are said without technical terms.
         """
         page, summary = self._page, results.summary
-        notes = filter(None, (*_notes(summary), part))
+        notes = filter(None, (*_notes(summary, whole=not part), part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
+        top = self._best(analysis, layout, rows, top)
         left, right = self._outcomes(summary, top)
         if attention is not None:
-            left = self._attention(layout, attention, left)
-        if comparison is not None and results.earlier is not None:
+            left = self._attention(layout, attention, left, for_people=for_people)
+        if comparison is not None and results.earlier is not None and changes is not None:
             left = self._changes(results.earlier, comparison, changes, left)
+        self._numbers(analysis, left)
         categories = [each for each in analysis.categories if each.is_category]
-        lists = [each for each in analysis.lists if each.values and not each.full][:MAX_LISTS]
+        lists = [each for each in analysis.lists if each.values and not each.full]
         middle, right = self._categories(categories[:MAX_CATEGORIES], top, right)
-        below = max(left, middle)
-        last = self._best(analysis, rows, below)
-        right = self._completeness(layout, max(right, below))
-        self._numbers(analysis, last)
-        places = ((last, _MIDDLE), (max(right, last), _RIGHT))
-        for each, (row, column) in zip(lists, places, strict=False):
-            self._top(each, row, column)
+        right = self._completeness(layout, right)
+        if comparison is not None:
+            middle = self._largest(analysis, comparison, rows, middle)
+        for each in lists[:MAX_LISTS]:
+            if right < middle:
+                right = self._top(each, right, _RIGHT)
+            else:
+                middle = self._top(each, middle)
 
     def close(self) -> None:
         """Write the cells, and list the parts of the workbook that could not be made."""
@@ -105,7 +109,8 @@ class OverviewSheet:
     def _outcomes(self, summary: BatchSummary, row: int) -> tuple[int, int]:
         """Write the rows by outcome; return the next row below them, and below their chart."""
         page, top = self._page, row
-        row = first = page.section(row, _LEFT, "Status", "rows", "share", wide=4)
+        heads = "Status", "rows", f"of {summary.rows:,}"
+        row = first = page.section(row, _LEFT, *heads, wide=4)
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
             row = self._share(row, _LEFT, outcome.value, number, of=summary.rows)
@@ -132,53 +137,77 @@ class OverviewSheet:
         place = f"{_CHART_COLUMN}{top}"
         return self._page.bars(title, lines, column, place, colors=colors, size=size) + 1
 
-    def _share(self, row: int, column: int, name: str, number: int, *, of: int) -> int:
+    def _share(
+        self, row: int, column: int, name: str, number: int, *, of: int, location: str = ""
+    ) -> int:
         """Write a number of rows and their share of all; return the next row."""
         share = number / of
         code = "0.0%" if 0 < share < 0.01 or 0.99 < share < 1 else "0%"
-        return self._page.fact(row, column, name, number, share, formats=("#,##0", code))
+        formats = ("#,##0", code)
+        return self._page.fact(row, column, name, number, share, formats=formats, location=location)
 
     def _changes(
-        self,
-        earlier: EarlierResults,
-        comparison: Comparison,
-        changes: ChangesSheet | None,
-        row: int,
+        self, earlier: EarlierResults, comparison: Comparison, changes: ChangesSheet, row: int
     ) -> int:
-        marks = Counter(comparison.marks())
-        if not marks[NEW] + marks[CHANGED] + marks[SAME]:
+        """Write how many rows are new, changed, and the same, with links to the first of them."""
+        page, marks, fields = self._page, comparison.marks_counted, comparison.fields
+        if not marks:
             return row
-        page, there = self._page, "" if changes is None else changes.place
         several = len(earlier.batch_ids) > 1
         title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
-        row = page.section(row, _LEFT, title, "rows", wide=4)
+        row = page.section(row, _LEFT, title, "rows", f"of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
-            where = there if mark is CHANGED and marks[CHANGED] else ""
-            row = page.fact(row, _LEFT, mark, marks[mark], formats=("#,##0",), location=where)
+            where = changes.place(mark) if mark is not SAME and marks[mark] else ""
+            row = self._share(row, _LEFT, mark, marks[mark], of=marks.total(), location=where)
             if mark is CHANGED:
-                fields = Counter(change.field for change in comparison.changes())
-                for field, number in fields.most_common(MAX_CHANGED_FIELDS):
-                    row = page.fact(row, _LEFT, field, number, formats=("#,##0",), indent=2)
+                for name, number in fields.most_common(MAX_CHANGED_FIELDS):
+                    row = page.fact(row, _LEFT, name, number, formats=("#,##0",), indent=2)
                 if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
                     name = f"and {plural(more, 'other field')}"
-                    row = page.fact(row, _LEFT, name, None, location=there, indent=2)
+                    row = page.fact(row, _LEFT, name, None, location=where, indent=2)
         return row + 1
 
-    def _best(self, analysis: Analysis, rows: TableSheets, row: int) -> int:
+    def _largest(
+        self, analysis: Analysis, comparison: Comparison, rows: TableSheets, row: int
+    ) -> int:
+        """Write the largest rises and falls of the main number."""
+        if not comparison.largest or analysis.score is None:
+            return row
+        title = f"{analysis.score.title}: rose or fell most"
+        row = self._page.section(row, _MIDDLE, title, "before", "now")
+        code = number_format(analysis.score.path, analysis.score.survey)
+        for change, _ in comparison.largest:
+            name, where = change.name or f"row {change.line}", rows.place(change.number)
+            values = change.before, change.now
+            row = self._page.fact(row, _MIDDLE, name, *values, formats=(code,) * 2, location=where)
+        return row + 1
+
+    def _best(self, analysis: Analysis, layout: Layout, rows: TableSheets, row: int) -> int:
+        """Write the best rows over the whole width, each with its owner and the reason."""
         best, column = analysis.best(), analysis.score
         if not best or column is None:
             return row
         page, code = self._page, number_format(column.path, column.survey)
         which = "Lowest" if analysis.ascending else "Highest"
         why = "" if analysis.why is None else analysis.why.title
-        heads = (f"{which} {column.title}", column.title, why)
-        wide = _RIGHT - 2
+        why_at = _OWNER if layout.owner is None else _MIDDLE
+        heads = [f"{which} {column.title}", column.title, *("",) * (why_at - _OWNER), why]
+        if layout.owner is not None:
+            heads[_OWNER - 1] = layout.original[layout.owner]
+        wide = len(_WIDTHS)
         row = page.section(row, _LEFT, *heads, wide=wide, left=range(2, wide))
         style = page.book.styles.fact(indent=1)
         for each in best:
+            if layout.owner is not None:
+                page.put(row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
+            page.put(row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
+            copies = analysis.copies[each.execution]
+            name = f"{each.name} (in {copies} rows)" if copies > 1 else each.name
             where = rows.place(each.number)
-            page.put(row, _WHY, shorter(each.why, _WHY_WIDTH), style)
-            row = page.fact(row, _LEFT, each.name, each.value, formats=(code,), location=where)
+            row = page.fact(row, _LEFT, name, each.value, formats=(code,), location=where)
+        if more := analysis.tied():
+            name = f"and {plural(more, 'other row')} with"
+            row = page.fact(row, _LEFT, name, best[-1].value, formats=(code,))
         return row + 1
 
     def _numbers(self, analysis: Analysis, row: int) -> None:
@@ -195,14 +224,16 @@ class OverviewSheet:
             formats = [_in_millions(code) if _is_large(value) else code for value in values]
             row = page.fact(row, _LEFT, each.column.title, *values, formats=formats)
 
-    def _attention(self, layout: Layout, attention: AttentionSheet, row: int) -> int:
+    def _attention(
+        self, layout: Layout, attention: AttentionSheet, row: int, *, for_people: bool
+    ) -> int:
         page, reasons, rows = self._page, layout.reasons.ranked(), ("", "", "#,##0")
         row = page.section(row, _LEFT, "Needs attention", "", "", "rows")
         for reason in reasons[:TOP_VALUES]:
             there = attention.place(reason)
-            row = page.fact(
-                row, _LEFT, reason.text, None, None, reason.rows, formats=rows, location=there
-            )
+            text = message_for_people(reason.text) if for_people else reason.text
+            values = (None, None, reason.rows)
+            row = page.fact(row, _LEFT, text, *values, formats=rows, location=there)
         rest = reasons[TOP_VALUES:]
         others = sum(reason.rows for reason in rest) + layout.reasons.others
         if others:
@@ -224,7 +255,8 @@ class OverviewSheet:
         return row, right
 
     def _top(self, counted: Counted, row: int, column: int = _MIDDLE) -> int:
-        row = self._page.section(row, column, counted.column.title, "rows", "share")
+        heads = counted.column.title, "rows", f"of {counted.rows:,}"
+        row = self._page.section(row, column, *heads)
         for value, number in counted.top(TOP_VALUES):
             row = self._share(row, column, value, number, of=counted.rows)
         return row + 1
@@ -234,7 +266,7 @@ class OverviewSheet:
         if not columns or not layout.filled:
             return row
         page = self._page
-        row = page.section(row, _RIGHT, "How complete the results are", "rows", "share")
+        row = page.section(row, _RIGHT, "Rows with a value", "rows", f"of {layout.filled:,}")
         gaps = [column for column in columns if column.survey.filled < layout.filled]
         gaps.sort(key=lambda column: column.survey.filled)
         for column in gaps[:MAX_INCOMPLETE]:
@@ -258,7 +290,7 @@ def _in_millions(code: str) -> str:
     return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
 
 
-def _notes(summary: BatchSummary) -> tuple[str, ...]:
+def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
     completed = summary.counts[Outcome.COMPLETED]
     day = f"{summary.created_at:%Y-%m-%d}"
     if completed == summary.rows:
@@ -270,6 +302,9 @@ def _notes(summary: BatchSummary) -> tuple[str, ...]:
     open_rows = summary.rows - completed
     attention = f", {open_rows:,} {'needs' if open_rows == 1 else 'need'} attention"
     asked = f"Run on {day}. {have} a result{attention if open_rows else ''}."
+    copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
+    if copies > 0:
+        asked += f" Rows that repeat another one and share its result: {copies:,}."
     if not summary.parameters:
         return (asked,)
     parameters = ", ".join(

@@ -128,8 +128,7 @@ class Page:
         place: str,
         *,
         colors: Mapping[int, str] | None = None,
-        upright: bool = False,
-        size: tuple[float, float] = (13.0, 6.5),
+        size: tuple[float, float],
     ) -> int:
         """Add a bar chart of the numbers next to a column of names; return how many rows it covers.
 
@@ -139,7 +138,6 @@ class Page:
             column: The column of the names, counted from 1.
             place: The cell at the chart's top left corner.
             colors: Colors of single bars, by their position.
-            upright: Whether the bars are vertical.
             size: Width and height in centimeters.
         """
         first, last = lines
@@ -148,10 +146,10 @@ class Page:
         chart: Any = BarChart()
         chart.title, chart.legend = _chart_title(self.book.fitter.plain(title)), None
         chart.width, chart.height = size
-        chart.type = "col" if upright else "bar"
+        chart.type = "bar"
         chart.add_data(Reference(self.sheet, min_col=column + 1, min_row=first, max_row=last))
         chart.set_categories(Reference(self.sheet, min_col=column, min_row=first, max_row=last))
-        chart.gapWidth = 10 if upright else 40
+        chart.gapWidth = 40
         chart.series[0].graphicalProperties.solidFill = CHART_COLOR
         for position, color in (colors or {}).items():
             point: Any = DataPoint(idx=position)
@@ -167,9 +165,8 @@ class Page:
         # openpyxl leaves this unset, which newer versions of Excel read as "no axis".
         chart.x_axis.delete, chart.y_axis.delete = False, True
         chart.y_axis.majorGridlines = None
-        if not upright:  # put the first name on top
-            chart.x_axis.scaling.orientation = "maxMin"
-            chart.y_axis.crosses = "max"
+        chart.x_axis.scaling.orientation = "maxMin"  # the first name on top
+        chart.y_axis.crosses = "max"
         self.sheet.add_chart(chart, place)
         counts = ", ".join(f"{name}: {number}" for name, number in zip(names, numbers, strict=True))
         self.book.alternatives.append(self.book.fitter.plain(f"Bar chart. {title}: {counts}"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchrun.model import Outcome
 from batchrun.text import visible
 from batchrun.workbook.cells import EXCEL
-from batchrun.workbook.columns import TableSurvey, moment_of, name_columns, name_of
+from batchrun.workbook.columns import TableSurvey, TemporalKind, moment_of, name_columns, name_of
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
 from batchrun.workbook.markdown import without_heading
@@ -100,7 +100,7 @@ class Fields:
             return ""
         moment = moment_of(value)
         if moment is not None:
-            return str(moment[1])
+            return f"{moment[1]} UTC" if moment[0] is TemporalKind.UTC else str(moment[1])
         return _plain(value)
 
     def _item_texts(self, items: Sequence[Mapping[str, JSON]]) -> str:

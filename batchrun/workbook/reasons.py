@@ -167,12 +167,23 @@ _ABOUT_THE_KEY = {
 }
 
 
-_FOR_OPERATORS = re.compile(r"; --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z")
+_PLAIN_WORDS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"; --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r"\ba UUID\b", "an ID of PG:AI"),
+        (r"\bUUID", "ID"),
+        (r"\bhexadecimal digits", "letters and digits"),
+        (r"\bis not hexadecimal \(0-9, a-f\)", "is not one of 0-9 and a-f"),
+    )
+)
 
 
 def message_for_people(message: str) -> str:
-    """Return a row's message without options and batch IDs."""
-    return _FOR_OPERATORS.sub("", message)
+    """Return a row's message without options, batch IDs, and technical terms."""
+    for pattern, words in _PLAIN_WORDS:
+        message = pattern.sub(words, message)
+    return message
 
 
 def advice(
@@ -187,9 +198,7 @@ def advice(
         commands: The commands to mention; ``None`` for readers who don't run batchrun.
     """
     what, how = _what_and_how(row, roles, summary, commands)
-    if commands is None:
-        return f"{what} {_FOR_PEOPLE[row.outcome]}".strip()
-    return "\n".join(filter(None, (what, *how)))
+    return (" " if commands is None else "\n").join(filter(None, (what, *how)))
 
 
 def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
@@ -197,52 +206,48 @@ def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> 
     return _what_and_how(row, roles, summary, None)[0]
 
 
-_FOR_PEOPLE: Mapping[Outcome, str] = {
-    Outcome.COMPLETED: "",
-    Outcome.IN_DOUBT: "Ask the person who ran this list to look it up.",
-    Outcome.FAILED: "The person who ran this list can retry these rows.",
-    Outcome.REJECTED: "The person who ran this list can retry these rows.",
-    Outcome.TIMED_OUT: "Ask the person who ran this list for a newer file.",
-    Outcome.INVALID: "These rows were not researched.",
-    Outcome.PENDING: "Ask the person who ran this list for a newer file.",
-}
-
-
 def _what_and_how(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> tuple[str, Iterable[str]]:
-    """Return what to do in plain words, and the commands for it."""
+    """Return what to do in plain words; and the commands for it, or who does it."""
     batch, call = summary.batch_id, commands or Commands()
     marking = f'type x under "run again" on {SHEET}, save, then: {call("run THIS_FILE")}'
-    retry = (
+    retry: Iterable[str] = (
         f"Retry all {row.outcome} rows: {call(f'retry {batch} --outcome {row.outcome}')}",
         f"Retry single rows: {marking}",
     )
-    resume = (f"Resume with: {call(f'resume {batch}')}",)
+    resume: Iterable[str] = (f"Resume with: {call(f'resume {batch}')}",)
+    look_up: Iterable[str] = (f"Look for it in PG:AI, then decide: {call(f'resume {batch}')}",)
+    correct = _correction_commands(row.outcome, batch, call)
+    if commands is None:
+        retry = ("Ask the person who ran this list to retry these rows.",)
+        resume = ("Ask the person who ran this list for a newer file.",)
+        look_up = ("Ask the person who ran this list to look it up.",)
+        correct = ("Then give the corrected list to the person who ran it.",)
     how: Iterable[str]
     match row.outcome:
         case Outcome.COMPLETED:
             what, how = "", ()
         case Outcome.IN_DOUBT if row.dropped:
             what = "Nothing to do: you decided to leave it."
-            how = (f"To send it after all, and perhaps pay twice: {marking}",)
+            how = (f"To send it after all, and perhaps pay twice: {marking}",) if commands else ()
         case Outcome.IN_DOUBT:
             what = (
                 "It may have been researched and paid for, so batchrun never sends it again "
                 "automatically."
             )
-            how = (f"Look for it in PG:AI, then decide: {call(f'resume {batch}')}",)
+            how = look_up
         case Outcome.FAILED:
             what, how = _about_failure(row.message), retry
         case Outcome.REJECTED:
-            what, correct = _about_rejection(row.message)
-            how = _correction_commands(row.outcome, batch, call) if correct else retry
+            what, in_list = _about_rejection(row.message)
+            how = correct if in_list else retry
         case Outcome.TIMED_OUT:
             what, how = "Its result may still come, and costs nothing more.", resume
         case Outcome.PENDING:
             what, how = _about_waiting(row, summary, people=commands is None), resume
         case Outcome.INVALID:
-            what, how = _about_ids(row, roles), _correction_commands(row.outcome, batch, call)
+            what, how = _about_ids(row, roles), correct
         case _:
             assert_never(row.outcome)
     return what, how
@@ -261,8 +266,8 @@ def _about_failure(message: str) -> str:
         return "This kind of failure is usually temporary: a retry often helps."
     if _INCOMPLETE.search(message):
         return (
-            "A retry helps only when the record says more. Complete it in the CRM, such as its "
-            "name and domain."
+            "Its owner completes the record in the CRM, such as its name and domain: a retry "
+            "helps only then."
         )
     return "Retry once. If it fails again, show the reason to the owner of the workflow in PG:AI."
 
@@ -312,8 +317,8 @@ def _about_ids(row: ResultRow, roles: Mapping[Role, int]) -> str:
         match parse_id(row.row.cells[column]):
             case DamagedId(_, kind) if kind in _OTHER_IDS:
                 return (
-                    f"This is another kind of ID. Put PG:AI's {_ID[role]} there: 32 hexadecimal "
-                    "digits in five groups (a UUID)."
+                    f"This is another kind of ID. Put PG:AI's {_ID[role]} there, such as "
+                    "3f2504e0-4f89-11d3-9a0c-0305e82c3301."
                 )
             case DamagedId(_, kind):
                 what = _CORRECTIONS.get(kind, "Correct the {id}.")

@@ -14,7 +14,7 @@ from batchrun.workbook.page import Page
 from batchrun.workbook.reasons import RERUN_HINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from batchrun.model import BatchSummary, Cell
     from batchrun.workbook.layout import Layout
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from batchrun.workbook.sheets import Book
 
 TITLE = "Run details"
-BINS = 12
 
 
 class RunDetailsSheet:
@@ -43,24 +42,12 @@ class RunDetailsSheet:
         self._facts("What ran", _settings(summary))
         self._facts("Time", _times(summary, layout))
         self._facts("Requests", _requests(summary))
-        self._histogram(layout)
 
     def close(self) -> None:
         """Write the cells, and list the parts of the workbook that could not be made."""
         left_out = [(part, "could not be shown") for part in self._page.book.left_out]
         self._facts("Left out", left_out[:100])
         self._page.write()
-
-    def _histogram(self, layout: Layout) -> None:
-        bins = histogram(layout.seconds)
-        if not bins:
-            return
-        first = self._row = self._page.section(self._row, 1, "Seconds per execution", "executions")
-        for words, number in bins:
-            self._row = self._page.fact(self._row, 1, words, number, formats=("#,##0",))
-        with self._page.book.optional("the chart of run times"):
-            lines = (first, self._row - 1)
-            self._page.bars("Seconds per execution", lines, 1, "D3", upright=True)
 
     def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:
         filled = [(name, value) for name, value in facts if value is not None]
@@ -71,32 +58,6 @@ class RunDetailsSheet:
             code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
             self._row = self._page.fact(self._row, 1, name, value, formats=(code,))
         self._row += 1
-
-
-def histogram(counted: Sequence[tuple[float, int]]) -> list[tuple[str, int]]:
-    """Group values into bins of equal, round width; return each bin's label and count.
-
-    Args:
-        counted: The distinct values, ascending and not negative, each with its count.
-    """
-    if not counted:
-        return []
-    highest = counted[-1][0]
-    width = next(
-        step
-        for power in range(-2, 12)
-        for step in (10**power, 2 * 10**power, 5 * 10**power)
-        if step * BINS > highest
-    )
-    bins = [0] * (int(highest / width) + 1)
-    for value, number in counted:
-        bins[max(0, min(int(value / width), len(bins) - 1))] += number
-    first = next(position for position, number in enumerate(bins) if number)
-    return [
-        (f"{position * width:g} to {(position + 1) * width:g}", number)
-        for position, number in enumerate(bins)
-        if position >= first
-    ]
 
 
 def _next_steps(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from openpyxl.utils import get_column_letter
@@ -16,12 +17,12 @@ from openpyxl.utils import get_column_letter
 from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.text import plural
-from batchrun.workbook.changes import COLUMN
+from batchrun.workbook.changes import CHANGED, COLUMN, NEW
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import SHEET, Commands, Reason, advice
+from batchrun.workbook.reasons import SHEET, Commands, Reason, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format
@@ -54,7 +55,7 @@ class ResultsSheet:
         layout: Its columns.
         form: The audience, and whether texts in Markdown keep their markup.
         formats: The formatting of the list's cells.
-        compared: Whether a column says which rows have changed.
+        comparison: The changes since an earlier batch: a column says which rows have changed.
     """
 
     def __init__(
@@ -65,12 +66,12 @@ class ResultsSheet:
         form: Form,
         formats: ListFormats,
         *,
-        compared: bool = False,
+        comparison: Comparison | None = None,
     ) -> None:
-        self._layout, self._compared = layout, compared
+        self._layout, self._compared = layout, comparison is not None
         self._for_people = form.for_people
         own = list_columns(results, layout, formats)
-        status = _status_columns(layout)
+        status = _status_columns(layout, for_people=form.for_people)
         found = [result_column(each, raw=form.raw_text) for each in layout.results]
         if layout.overflow:
             found.append(TableColumn(MORE, _TEXT_WIDTH))
@@ -79,8 +80,9 @@ class ResultsSheet:
             shown, hidden = status[:2], [status[2], replace(again, folded=True)]
         else:
             shown, hidden = [*status[:2], again, *status[2:]], []
-        if compared:
-            shown.insert(2, TableColumn(COLUMN, 12, ColumnKind.STATUS))
+        if comparison is not None:
+            alike = len(comparison.marks_counted) < 2
+            shown.insert(2, TableColumn(COLUMN, 12, ColumnKind.STATUS, folded=alike))
         own = _folded(own, layout, [*shown, *found[:1]])
         self._first_result = len(own) + len(shown)
         self.columns = [*own, *shown, *found, *hidden]
@@ -112,6 +114,7 @@ class ResultsSheet:
         beside = [mark] if self._compared else []
         ordered = list(values)
         if self._for_people:
+            ordered[own + 1] = message_for_people(str(ordered[own + 1] or ""))
             technical = ordered[own + 2 : own + len(STATUS_COLUMNS)]
             ordered[own + 2 : own + len(STATUS_COLUMNS)] = beside
             ordered.append(technical[0])  # the execution ID
@@ -153,14 +156,16 @@ def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) ->
     return columns
 
 
-def _status_columns(layout: Layout) -> list[TableColumn]:
+def _status_columns(layout: Layout, *, for_people: bool) -> list[TableColumn]:
+    """Return batchrun's columns; people find the messages on the sheet Needs attention."""
+    message = layout.messages and not for_people
     return [
         TableColumn(
             title,
             width,
             ColumnKind.STATUS,
             wrap=title == STATUS_COLUMNS[1],
-            folded=position > 1 or (position == 1 and not layout.messages),
+            folded=position > 1 or (position == 1 and not message),
             formats={"float": "0.0"},
         )
         for position, (title, width) in enumerate(zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True))
@@ -200,6 +205,7 @@ ORDER = (
 SHEET_ROW = "row in Results"
 """The title of the column with a row's place, if that differs from its line in the list."""
 MAX_LINES_OF_ADVICE = 8
+MAX_LINES_OF_CHANGE = 2
 MAX_GROUPED = 20_000
 """Rows to sort by reason in memory; more rows are sorted by outcome only."""
 
@@ -223,11 +229,12 @@ class AttentionSheet:
         )
         self._places: dict[int, str] = {}
         summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
+        value = TableColumn("value", UUID_WIDTH, why, wrap=False, folded=commands is None)
         columns = [
-            TableColumn("line", 9, who),
+            TableColumn("row", 9, who),
             *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
-            *([TableColumn("name", 30, who)] if layout.names else []),
-            *([TableColumn("owner", 18, who)] if layout.owner is not None else []),
+            *([TableColumn("name", 28, who)] if layout.names else []),
+            *([TableColumn("owner", 16, who)] if layout.owner is not None else []),
             *(
                 TableColumn(
                     f"{role.name.lower()} id",
@@ -238,14 +245,14 @@ class AttentionSheet:
                 )
                 for role in results.roles
             ),
-            TableColumn("outcome", 13, why),
+            TableColumn("status", 12, why),
             TableColumn("reason", 46, why),
-            *([TableColumn("value", UUID_WIDTH, why, wrap=False)] if self._with_values else []),
+            *([value] if self._with_values else []),
             TableColumn(
-                "what to do", 72 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
+                "what to do", 66 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
             ),
         ]
-        outcome = [column.title for column in columns].index("outcome")
+        outcome = [column.title for column in columns].index("status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
@@ -257,7 +264,7 @@ class AttentionSheet:
         return self._places.get(id(reason), self._sheets.place(0))
 
     def write(self, rows: TableSheets) -> None:
-        """Write the rows, those in doubt first; the line number links to the row in ``rows``."""
+        """Write the rows, those in doubt first; the row number links to the row in ``rows``."""
         explained: set[int] = set()
         layout, roles = self._layout, self._results.roles
         for number, row in self._rows():
@@ -269,6 +276,8 @@ class AttentionSheet:
                 what = advice(row, roles, self._results.summary, self._commands)
             cells = row.row.cells
             text = row.message or row.outcome.value if reason is None else reason.text
+            if self._commands is None:
+                text = message_for_people(text)
             value = _damaged(row, roles)
             if reason is not None and not value:
                 value = reason.value_in(row.message)
@@ -286,7 +295,7 @@ class AttentionSheet:
             self._sheets.append(values, {0: rows.place(number)})
 
     def _rows(self) -> Iterator[tuple[int, ResultRow]]:
-        """Yield the rows, numbered: by outcome, and within one by reason, most frequent first."""
+        """Yield the rows, numbered: by outcome, reason (the most frequent first), and owner."""
         counts = self._results.summary.counts
         if sum(counts[outcome] for outcome in ORDER) > MAX_GROUPED:
             for outcome in ORDER:
@@ -294,7 +303,7 @@ class AttentionSheet:
                     found = enumerate(self._results.rows)
                     yield from ((number, row) for number, row in found if row.outcome is outcome)
             return
-        reasons = self._layout.reasons
+        reasons, owner = self._layout.reasons, self._layout.owner
         rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
         place = {outcome: at for at, outcome in enumerate(ORDER)}
         open_rows = [
@@ -306,6 +315,7 @@ class AttentionSheet:
             key=lambda each: (
                 place[each[1].outcome],
                 rank.get(id(reasons.of(each[1])), len(rank)),
+                "" if owner is None else str(each[1].row.cells[owner] or ""),
                 each[0],
             )
         )
@@ -402,48 +412,52 @@ class ChangesSheet:
         book: The workbook.
         layout: The columns of Results.
         comparison: The changes.
+        several: Whether the earlier results are of several batches.
     """
 
-    def __init__(self, book: Book, layout: Layout, comparison: Comparison) -> None:
-        self._comparison, self._named = comparison, bool(layout.names)
+    def __init__(
+        self, book: Book, layout: Layout, comparison: Comparison, *, several: bool
+    ) -> None:
+        self._comparison, self._layout = comparison, layout
         self._titles = {column.path: column.title for column in layout.results}
+        value = TableColumn("before", 46, result=True, left=True, lines=MAX_LINES_OF_CHANGE)
         columns = [
-            TableColumn("line", 9, ColumnKind.LIST),
-            *([TableColumn("name", 34, ColumnKind.LIST)] if self._named else []),
+            TableColumn("row", 9, ColumnKind.LIST),
+            *([TableColumn("name", 34, ColumnKind.LIST)] if layout.names else []),
             TableColumn("field", 26, ColumnKind.RESULT),
-            TableColumn("before", 42, ColumnKind.RESULT, result=True, left=True),
-            TableColumn("now", 42, ColumnKind.RESULT, result=True, left=True),
-            TableColumn("earlier result", 16, ColumnKind.STATUS),
+            value,
+            replace(value, title="now"),
+            TableColumn("earlier result", 16, ColumnKind.STATUS, folded=not several),
         ]
-        rows = max(1, sum(1 for _ in comparison.changes())) + bool(comparison.volatile)
-        frozen = 2 if self._named else 1
+        counted = comparison.marks_counted[NEW] + comparison.fields.total()
+        rows = max(1, counted) + bool(comparison.volatile)
+        frozen = 2 if layout.names else 1
         self._formats = {
             column.path: number_format(column.path, column.survey) for column in layout.results
         }
         self._sheets = TableSheets(book, "Changes", columns, rows, frozen=frozen)
 
-    @property
-    def place(self) -> str:
-        """The place of the first change."""
-        return self._sheets.place(0)
+    def place(self, mark: str) -> str:
+        """Return the place of the first row that is new, or of the first change."""
+        return self._sheets.place(0 if mark is NEW else self._comparison.marks_counted[NEW])
 
     def write(self, rows: TableSheets) -> None:
-        """Write the changes; the line number links to the row in ``rows``."""
-        blank, found = [None] * (1 + self._named), False
+        """Write new rows, then changes; the row number links to the row in ``rows``."""
+        names = self._layout.names
+        blank = [None] * (2 if names else 1)
+        for change in chain(self._comparison.new(), self._comparison.changes()):
+            name = [change.name] if names else []
+            day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
+            values = [change.field, change.before, change.now, day]
+            code = self._formats.get(change.path, "")
+            formats = (*[""] * (1 + len(blank)), *(_code(each, code) for each in values[1:3]))
+            line = [change.line, *name, *values]
+            self._sheets.append(line, {0: rows.place(change.number)}, formats)
+        if not self._comparison.marks_counted.keys() & {NEW, CHANGED}:
+            self._sheets.append([*blank, "nothing has changed"])
         if self._comparison.volatile:
             left_out = ", ".join(self._titles[path] for path in self._comparison.volatile)
             self._sheets.append([*blank, "not compared", f"differs in every row: {left_out}"])
-        for change in self._comparison.changes():
-            found = True
-            name = [change.name] if self._named else []
-            day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
-            values = [change.field, change.before, change.now, day]
-            code = self._formats[change.path]
-            formats = (*[""] * (2 + self._named), *(_code(each, code) for each in values[1:3]))
-            line = [change.line, *name, *values]
-            self._sheets.append(line, {0: rows.place(change.number)}, formats)
-        if not found:
-            self._sheets.append([*blank, "nothing has changed"])
 
 
 def _code(value: Cell, code: str) -> str:
@@ -487,14 +501,15 @@ class ColumnsSheet:
         result = ColumnKind.RESULT
         columns = [
             TableColumn("column", 9, ColumnKind.LIST),
-            TableColumn("name", 28, ColumnKind.LIST),
+            TableColumn("name", 25, ColumnKind.LIST),
             TableColumn("comes from", 13, ColumnKind.STATUS),
-            TableColumn("what it is", 32, ColumnKind.STATUS),
-            *([TableColumn("key path", 28, ColumnKind.STATUS)] if self._with_paths else []),
+            TableColumn("what it is", 28, ColumnKind.STATUS),
+            *([TableColumn("key path", 32, ColumnKind.STATUS)] if self._with_paths else []),
             TableColumn("type", 15, result),
             TableColumn("filled", 9, result),
+            TableColumn("of rows", 9, result),
             TableColumn("filled share", 9, result, formats={"float": "0%"}),
-            TableColumn("example", 36, result, wrap=False, result=True, left=True),
+            TableColumn("example", 30, result, wrap=False, result=True, left=True),
         ]
         self._sheets = TableSheets(book, "Columns", columns, len(shown), frozen=2)
 
@@ -534,7 +549,7 @@ class ColumnsSheet:
             example = shown(example)
             if survey is not None:
                 of = rows if found is None else layout.filled
-                line += [survey.filled, survey.filled / of if of else None, example]
+                line += [survey.filled, of, survey.filled / of if of else None, example]
             is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
             self._sheets.append(line, None, ("",) * (len(line) - 1) + (code,) if is_number else ())
 
@@ -543,7 +558,7 @@ def _meaning(column: ResultColumn, layout: Layout) -> str:
     notes = []
     if column.counts:
         sheet = next((each.title for each in layout.tables if each.path == column.path), "")
-        notes.append(f"how many; each is a line of the sheet {sheet}")
+        notes.append(f"how many; each is a row of the sheet {sheet}")
     if column.aside:
         notes.append(f"{column.aside}; folded away at the end")
     elif (empty := layout.filled - column.survey.filled) and not column.counts:

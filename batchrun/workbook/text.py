@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.model import JSON, BatchResults, Cell
+    from batchrun.model import JSON, BatchResults, Cell, ResultRow
     from batchrun.workbook.layout import Layout
 
 
@@ -276,22 +276,32 @@ def _importable(value: Cell, *, raw: bool) -> Cell:
     return value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value
 
 
+def crms_of(header: Sequence[str], rows: Sequence[ResultRow]) -> list[Crm]:
+    """Return the CRMs whose record IDs are in some rows of a list."""
+    return [crm for crm in Crm if _record_columns(header, rows, crm)]
+
+
 def _record_column(results: BatchResults, layout: Layout, crm: Crm) -> int:
     """Return the column of the CRM's own IDs, found by its title and values."""
-    pattern = _RECORD_IDS[crm]
-    hits = [0] * len(layout.original)
-    for row in results.rows:
-        for position, cell in enumerate(row.row.cells):
-            if cell is not None and pattern.fullmatch(str(cell)):
-                hits[position] += 1
-    titled = [
-        position
-        for position, title in enumerate(layout.original)
-        if _TITLES[crm].fullmatch(title.strip()) and hits[position] * 2 > results.summary.rows
-    ]
-    if not titled:
+    hits = _record_columns(layout.original, results.rows, crm)
+    if not hits:
         raise OutputError(
             f"The list has no column with the record IDs of {_NAMES[crm]}.",
             "Export it from the CRM with the record's ID, and run that list.",
         )
-    return max(titled, key=lambda position: hits[position])
+    return max(hits, key=lambda position: hits[position])
+
+
+def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) -> dict[int, int]:
+    """Return the columns with a CRM's IDs in most rows, and in how many."""
+    pattern, hits, total = _RECORD_IDS[crm], [0] * len(header), 0
+    for row in rows:
+        total += 1
+        for position, cell in enumerate(row.row.cells):
+            if cell is not None and pattern.fullmatch(str(cell)):
+                hits[position] += 1
+    return {
+        position: hits[position]
+        for position, title in enumerate(header)
+        if _TITLES[crm].fullmatch(title.strip()) and hits[position] * 2 > total
+    }

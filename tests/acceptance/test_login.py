@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.sandbox import SandboxSettings, Scope, running
-from tests.acceptance.sandbox_process import SandboxProcess, batchrun
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started
 from tests.acceptance.test_secrets import KEY, SHAPES, contents
 from tests.preloaded import COMMAND
 
@@ -95,17 +95,11 @@ def test_nothing_typed_keeps_nothing(tmp_path: Path, sandbox: SandboxProcess) ->
 def test_a_key_that_is_piped_in_is_not_told(tmp_path: Path, sandbox: SandboxProcess) -> None:
     env = environment(sandbox, tmp_path)
     for key, code in ((KEY, 0), (f"{KEY}-wrong", 5), (f"{KEY} and more", 5)):
-        ended = subprocess.run(
-            [*COMMAND, "login"],
-            env=env,
-            cwd=tmp_path,
-            input=f"{key}\n",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == code
-        assert KEY not in ended.stdout + ended.stderr
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with started(*COMMAND, "login", env=env, cwd=tmp_path, **pipes) as process:
+            stdout, stderr = process.communicate(f"{key}\n")
+        assert process.returncode == code
+        assert KEY not in stdout + stderr
 
 
 @pytest.mark.parametrize("debug", [{}, {"BATCHRUN_DEBUG": "1"}], ids=["plain", "debug"])

@@ -13,7 +13,7 @@ import pytest
 
 from batchrun.cli.output import plain
 from batchrun.errors import ExitCode
-from tests.acceptance.sandbox_process import clean_environment, sandbox_process
+from tests.acceptance.sandbox_process import batchrun, clean_environment, sandbox_process
 from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
@@ -100,14 +100,8 @@ def test_composed_and_decomposed_names_give_the_same_batch_id(
         folder.mkdir()
         name = unicodedata.normalize(form, "Kunden Müller.csv")
         (folder / name).write_text(f"Company ID\n{COMPANY}\n", encoding="utf-8")
-        ended = subprocess.run(
-            [*COMMAND, "run", name, "-w", "Account Research", "--yes"],
-            cwd=folder,
-            env=service.environment(folder),
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
+        run = ["run", name, "-w", "Account Research", "--yes"]
+        ended = batchrun(*run, env=service.environment(folder), cwd=folder)
         assert ended.returncode == 0, ended
         [line] = [line for line in ended.stdout.splitlines() if line.startswith("Batch:")]
         found.append(line.split()[1].split("-", 1)[1].rsplit("-", 1)[0])

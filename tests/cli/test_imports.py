@@ -26,6 +26,7 @@ SHARED = {
     "batchrun.batch.recover",
     "batchrun.cli.errors",
     "batchrun.doctor",
+    "batchrun.estimate",
     "batchrun.installation",
     "batchrun.login",
     "batchrun.settings",
@@ -34,8 +35,8 @@ SHARED = {
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, questions about strangers' files, what the doctor finds, numbers as words,
-failures as files, the page."""
+written, stored keys, questions about strangers' files, what the doctor finds, costs and numbers as
+words, failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 

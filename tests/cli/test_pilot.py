@@ -43,3 +43,11 @@ def test_a_pilot_shows_the_fields_that_differ(
     [(name, _, fields), _] = pilot_results(results(*found), ["Name"], {}, briefly=True)
     assert name == "Acme (line 2)"
     assert fields == shown
+
+
+def test_a_pilot_says_that_a_time_is_in_utc() -> None:
+    found: dict[str, JSON] = {"at": "2026-11-24T10:00:00+02:00"}
+
+    [(_, _, fields)] = pilot_results(results(found), ["Name"], {})
+
+    assert fields == [("At", "2026-11-24 08:00:00 UTC")]

@@ -9,11 +9,12 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyte
 import pytest
 
+from batchrun import workbook
 from batchrun.batch.control import Control
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
@@ -30,6 +31,7 @@ from tests.engine.faults import faulty_sandbox
 from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
 
 if TYPE_CHECKING:
+    from batchrun.model import BatchResults
     from batchrun.settings import Settings
     from tests.cli.commands import CommandLine
 
@@ -201,6 +203,22 @@ def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
     said = batchrun("resume").stdout
     assert "Note:      accounts.results.xlsx is open in another program" in said
     assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
+
+
+def test_a_workbook_that_could_not_be_laid_out_is_not_said_to_be_open(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    write = workbook.write
+
+    def fail(results: BatchResults, path: Path, *given: Any, **named: Any) -> Path:
+        if path.suffix == ".xlsx":
+            raise ValueError("a fault of the test")
+        return write(results, path, *given, **named)
+
+    batchrun.monkeypatch.setattr(workbook, "write", fail)
+    said = batchrun(*RUN, "--yes").stdout
+    assert "Note:      accounts.results.xlsx could not be laid out" in said
+    assert said.splitlines()[-1] == f"Workbook:  {batchrun.folder / 'accounts.results.jsonl'}"
 
 
 def test_a_batch_resumed_in_another_folder_writes_the_same_workbook(

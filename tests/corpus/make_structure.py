@@ -303,7 +303,8 @@ def beside_the_header() -> Iterator[Case]:
         "second-header-the-same-below-a-title.csv",
         text(head, *rows, ["", ""], ["Closed accounts", ""], head, [C, "z"]),
         [head, *rows, [C, "z"]], [2, 3, 7],
-        ["1 repeated header", "1 title above a repeated header set aside (line 5", "1 blank"],
+        ["1 repeated header", "1 title above a repeated header set aside (line 5: Closed",
+         "1 blank"],
     )  # fmt: skip
 
 
@@ -416,6 +417,22 @@ def swallowed() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def group_headers() -> Iterator[Case]:
+    """Names above several columns that are not merged: the line of the names is the header."""
+    above = ["Company", "", "Contact", ""]
+    for name, line in (("one", ["ID", "Name", "Person", "Mail"]), ("two", ["ID", "Name"] * 2)):
+        rows = [above, line, [A, "Acme", C if name == "two" else "Ann", "x"]]
+        yield Case(
+            f"headers-not-merged-{name}.csv", text(*rows), rows[1:], [3], ["1 line above"],
+            check=["UUIDs are in: ID (column 1: 1 UUID", "such as --company-column 1"],
+        )  # fmt: skip
+    said = [above, ["Company ID", "Name", "Contact ID", "Mail"], [A, "Acme", C, "x"]]
+    yield Case(
+        "headers-not-merged-but-named.csv", text(*said), said[1:], [3], ["1 line above"],
+        check=["company ID from column 'Company ID', contact ID from column 'Contact ID'"],
+    )  # fmt: skip
+
+
 def headerless() -> Iterator[Case]:
     """Lists without column names."""
     rows = [[A, "Acme"], [B, "Bay"]]
@@ -477,15 +494,15 @@ def sheets() -> Iterator[Case]:
     own = several(cover[:1], pivot, accounts, names=("Overview", "Results", "Companies"))
     yield Case(
         "sheets-an-overview-and-results-of-its-own.xlsx", own, accounts, [2, 3],
-        ["Sheet Companies was read, the only one with IDs"],
+        ["Sheet Companies was read, the only one with an ID column"],
     )  # fmt: skip
     yield Case(
         "sheets-a-cover-first.xlsx", several(cover, accounts, pivot), accounts, [2, 3],
-        ["Sheet S2 was read, the only one with IDs; not read: Sheet (no IDs, 2 rows: About this"],
+        ["Sheet S2 was read, the only one with an ID column; not read: Sheet (no IDs, 2 rows: A"],
     )  # fmt: skip
     yield Case(
         "sheets-a-cover-of-one-line.xlsx", several(cover[:1], accounts), accounts, [2, 3],
-        ["Sheet S2 was read, the only one with IDs"],
+        ["Sheet S2 was read, the only one with an ID column"],
     )  # fmt: skip
     yield Case(
         "sheets-two-lists-behind-a-cover.xlsx", several(cover, accounts, contacts),
@@ -500,7 +517,7 @@ def sheets() -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         "sheets-the-list-hidden.xlsx", several(cover, pivot, accounts, hidden=(2,)), accounts,
-        [2, 3], ["Hidden sheet S3 was read, the only one with IDs"],
+        [2, 3], ["Hidden sheet S3 was read, the only one with an ID column"],
     )  # fmt: skip
     yield Case(
         "sheets-a-cover-with-an-id.xlsx", several([["Export ID", C], ["By", "Dana"]], accounts),
@@ -509,7 +526,7 @@ def sheets() -> Iterator[Case]:
     yield Case(
         "sheets-a-cover-that-mentions-an-id.xlsx",
         several([["Dear client", "see sheet 2"], ["Ref", C]], accounts), accounts, [2, 3],
-        ["Sheet S2 was read, the only one with IDs; not read: Sheet (see sheet 2: 1 UUID)"],
+        ["the only one with an ID column; not read: Sheet (see sheet 2: 1 UUID)"],
     )  # fmt: skip
     yield Case(
         "sheets-two-tables-on-the-first.xlsx", several([*accounts, *contacts], accounts),
@@ -541,6 +558,27 @@ def oddities() -> Iterator[Case]:
         [report, [A, "x", 10], [B, "y", 20]], [3, 4],
         ["1 line above", "3 subtotals and totals set aside"],
     )  # fmt: skip
+    kinds = [["Subtotal", "Sum", "30"], ["", "Average", "15"], ["", "Record Count", "2"]]
+    yield Case(
+        "report-subtotal-of-a-kind.csv",
+        text(["Accounts", "", ""], report, [A, "x", "10"], [B, "y", "20"], *kinds),
+        [report, [A, "x", "10"], [B, "y", "20"]], [3, 4],
+        ["1 line above", "3 subtotals and totals set aside"],
+    )  # fmt: skip
+    for name, groups, said in (
+        ("in-a-line", [[2005.0, None, None]], "(lines 1-2: Accounts; 2005)"),
+        (
+            "in-two-lines",
+            [[2005.0, None, None], [7.0, None, None]],
+            "(lines 1-3: Accounts; 2005; 7)",
+        ),
+    ):
+        above = [["Accounts"], *groups]
+        yield Case(
+            f"report-whole-number-{name}.xlsx", book(*above, report, [A, "x", 10]),
+            [report, [A, "x", 10]], [len(above) + 2],
+            [f"{len(above)} lines above the header set aside {said}"],
+        )  # fmt: skip
     yield Case(
         "report-year-above-the-header.xlsx", book(["Accounts"], [2005], report, [A, "x", 10]),
         [report, [A, "x", 10]], [4],
@@ -558,7 +596,7 @@ def cases() -> list[Case]:
     """All of them."""
     kinds = (
         spans, merged, seconds, beside_the_header, pages, shifted, wrapped, swallowed,
-        headerless, sheets, oddities,
+        group_headers, headerless, sheets, oddities,
     )  # fmt: skip
     return [case for kind in kinds for case in kind()]
 

@@ -64,6 +64,32 @@ def encodings() -> Iterator[Case]:
         yield Case(
             f"encoding-{encoding}.csv", content, names, [2, 3], [f'a guess: check "{first}"']
         )
+    for encoding, first, second in (
+        ("iso2022_jp", "株式会社日立製作所", "東京都千代田区"),
+        ("iso2022_kr", "삼성전자 주식회사", "경기도 수원시"),
+        ("hz", "华为技术有限公司", "深圳市龙岗区"),
+    ):
+        names = [["Company ID", "Name"], [A, first], [B, second]]
+        yield Case(
+            f"encoding-{encoding}.csv", csv(names, ";").encode(encoding), names, [2, 3],
+            [f'a guess: check "{first}"'],
+        )  # fmt: skip
+    chinese = csv([["Company ID", "Name"], [A, "\x1b$)A\x0eVP9z\x0f"]]).encode()
+    yield Case("encoding-iso-2022-cn.csv", chinese, error="line 2: its text is in an encoding")
+    for name, title, firm, said in (
+        ("", "Name", "Müller & Söhne", 'would be "Müller & Söhne"; --encoding utf-7 reads it so'),
+        ("-in-russian", "Имя", "ООО Рога", 'would be "Имя"'),  # noqa: RUF001
+    ):
+        names = [["Company ID", title], [A, firm]]
+        content = csv(names, ";").encode("utf-7")
+        garbled = [line.split(";") for line in content.decode().splitlines()]
+        yield Case(f"encoding-utf-7{name}.csv", content, garbled, [2], [said])
+        yield Case(
+            f"encoding-utf-7{name}-said.csv", content, names, [2], options={"encoding": "utf-7"}
+        )
+    plus = [["Company ID", "Name", "Mail"], [A, "A+B-Stores, C+Team-X", "ann+new@x.de"],
+            [B, "+49-30-1234", "bo+a-b@x.de"]]  # fmt: skip
+    yield Case("encoding-it-is-not-utf-7.csv", csv(plus, ";").encode(), plus, [2, 3])
     mixed = csv(ACCENTS, ";").encode() + f"{A};Zürich;Genève\n".encode("cp1252")
     yield Case("encoding-mixed.csv", mixed, error="line 4: 1 line is not UTF-8")
     stray = csv([["Company ID", "Name"], [A, '"ACME" AND SONS']])
@@ -75,6 +101,10 @@ def encodings() -> Iterator[Case]:
         [2],
         options={"quoting": "literal"},
     )
+    strays = csv([["Company ID", "Name"], *([each, '"ACME" AND SONS'] for each in (A, B, C))])
+    yield Case("quote-stray-in-each-row.csv", strays.encode(), error="There are 3 such lines.")
+    escaped = csv([["Company ID", "Name"], [A, r'"The \"Best\" Co"'], [B, '"Bay"']])
+    yield Case("quote-mysql-escapes.csv", escaped.encode(), error=r"written as \", as MySQL does")
     spaced = csv([['"Company ID"', '"Name"'], [f'"{A}"', '"Acme, Inc"']], ", ")
     wanted = [["Company ID", "Name"], [A, "Acme, Inc"]]
     yield Case("quote-after-a-space.csv", spaced.encode(), wanted, [2])
@@ -122,6 +152,24 @@ def dialects() -> Iterator[Case]:
     yield Case("delimiter-declared-after-bom.csv", bom, PLAIN, [3, 4])
     decimals = [["Company ID", "Umsatz, netto", "Ort"], [A, "1.250,50", "Köln"], [B, "7,5", "Ulm"]]
     yield Case("delimiter-decimal-comma.csv", csv(decimals, ";").encode(), decimals, [2, 3])
+    for name, inside, delimiter in (
+        ("semicolons", "; ", ","), ("commas", ", ", ";"), ("commas-in-tabs", ", ", "\t"),
+        ("bars", "| ", ","),
+    ):  # fmt: skip
+        both = [
+            ["Company ID", f"Name{inside}City"],
+            [A, f"Acme{inside}Ulm"],
+            [B, f"Bay{inside}Bonn"],
+        ]
+        content = csv(both, delimiter).encode()
+        yield Case(f"delimiter-{name}-in-header-and-values.csv", content, both, [2, 3])
+    caret = csv(PLAIN, "^").encode()
+    for given in ("^", "semicolon"):
+        content = caret if given == "^" else csv(PLAIN, ";").encode()
+        name = "odd" if given == "^" else given
+        yield Case(
+            f"delimiter-{name}-said.csv", content, PLAIN, [2, 3], options={"delimiter": given}
+        )
     single = [["Company ID"], [A], [B]]
     yield Case("single-column.csv", csv(single).encode(), single, [2, 3])
     yield Case("single-column-no-newline.csv", csv(single).strip().encode(), single, [2, 3])

@@ -278,6 +278,43 @@ def by_hand() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def repeated() -> Iterator[Case]:
+    """Rows and cells that are in a sheet twice: a reader keeps only one of the two."""
+    head = ["Company ID", "Value"]
+    table: list[list[Any]] = [head, [A, "x"], [B, "y"]]
+    sheet = rows(*table)
+    for name, odd in (
+        ("row", sheet.replace('r="3"', 'r="2"').replace("A3", "A2").replace("B3", "B2")),
+        ("cell", sheet.replace("B2", "A2")),
+        ("cell-of-another-row", sheet.replace("A3", "A2")),
+        ("row-without-references", sheet.replace(' r="A3"', "").replace(' r="3"', ' r="2"')),
+    ):
+        for spelling, write in (("", str), ("-in-apostrophes", lambda xml: xml.replace('"', "'"))):
+            yield Case(
+                f"repeated-{name}{spelling}.xlsx", pack(xlsx_parts(write(odd))),
+                error="line 2: cell A2 is there twice",
+            )  # fmt: skip
+    empty = rows(head, [A, 't="str"|<f>X()</f><v></v>'], [B, 't="s"|<v>0</v>'])
+    yield Case(
+        "repeated-it-is-not-empty-texts.xlsx",
+        pack(xlsx_parts(empty, strings="<si><t></t></si>")),
+        [head, [A, None], [B, None]], [2, 3],
+    )  # fmt: skip
+    two = pack(xlsx_parts(sheet.replace("B2", "A2"), sheets=2))
+    yield Case("repeated-on-each-of-two-sheets.xlsx", two, error="sheet S1, line 2: cell A2")
+    space = "urn:schemas-microsoft-com:office:spreadsheet"
+    cells = [
+        "".join(f'<Cell><Data ss:Type="String">{cell}</Data></Cell>' for cell in row)
+        for row in table
+    ]
+    text = f'<Row>{cells[0]}</Row><Row>{cells[1]}</Row><Row ss:Index="2">{cells[2]}</Row>'
+    xml = (
+        f'<?xml version="1.0"?><Workbook xmlns="{space}" xmlns:ss="{space}">'
+        f'<Worksheet ss:Name="S1"><Table>{text}</Table></Worksheet></Workbook>'
+    )
+    yield Case("repeated-row.xls", xml.encode(), error="line 2: cell A2 is there twice")
+
+
 def spellings() -> Iterator[Case]:
     """What calamine keeps silent about, in every spelling of its XML."""
     head = ["Company ID", "Value"]
@@ -439,7 +476,7 @@ def shrink_sizes(content: bytes) -> bytes:
 
 def main() -> None:
     """Write the files."""
-    for make in (values, layouts, merged, by_hand, spellings, hostile):
+    for make in (values, layouts, merged, by_hand, repeated, spellings, hostile):
         for case in make():
             case.write()
 

@@ -65,6 +65,18 @@ def test_a_journal_with_statements_of_its_own_is_refused(
     assert triggers_accepted(sandbox) == 1
 
 
+@pytest.mark.parametrize("missing", ["TABLE rows DROP COLUMN reason", "TABLE slices RENAME TO x"])
+def test_a_journal_without_a_table_or_column_is_one_plain_error(
+    batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, missing: str
+) -> None:
+    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    change(tmp_path, f"ALTER {missing}")
+    ended = batchrun(*RUN, "--again")
+    assert ended.exit_code in {ExitCode.UNUSABLE, ExitCode.PAUSED}
+    assert "damaged" in ended.stderr
+    assert triggers_accepted(sandbox) == 1
+
+
 def test_a_table_that_batchrun_does_not_know_does_no_harm(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from batchrun.tables import load
 from batchrun.tables.sheets import leading_zeros
 from batchrun.text import as_displayed
 from tests.corpus.cases import FILES
-from tests.corpus.parts import xlsb
+from tests.corpus.parts import pack, xlsb
 from tests.tables.files import OTHER_UUID, UUID, load_bytes
 
 if TYPE_CHECKING:
@@ -139,3 +139,40 @@ def test_a_column_that_mixes_formats_is_said(tmp_path: Path) -> None:
     book.save(tmp_path / "list.xlsx")
     [notice] = load(tmp_path / "list.xlsx").source.notices
     assert notice.startswith("Column B shows numbers with leading zeros (00000)")
+
+
+def open_document(*table: list[str]) -> bytes:
+    """An ODS file of texts; those with a number sign are errors."""
+    office = "urn:oasis:names:tc:opendocument:xmlns"
+    names = (
+        "".join(f' xmlns:{each}="{office}:{each}:1.0"' for each in ("office", "table", "text"))
+        + ' xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"'
+    )
+    error = 'office:string-value="" calcext:value-type="error"'
+    rows = "".join(
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="string" {error if "#" in cell else ""}>'
+            f"<text:p>{cell}</text:p></table:table-cell>"
+            for cell in row
+        )
+        + "</table:table-row>"
+        for row in table
+    )
+    body = f'<table:table table:name="S">{rows}</table:table>'
+    body = f"<office:body><office:spreadsheet>{body}</office:spreadsheet></office:body>"
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    return pack({
+        "mimetype": kind,
+        "META-INF/manifest.xml": "<manifest/>",
+        "content.xml": f"<office:document-content{names}>{body}</office:document-content>",
+    })  # fmt: skip
+
+
+def test_errors_of_an_open_document_are_not_empty_cells(tmp_path: Path) -> None:
+    """A contact whose company is an error would be sent without the company."""
+    content = open_document(["Company ID", "Contact ID"], ["#N/A", UUID], [UUID, "#REF!"])
+    table = load_bytes(tmp_path, content, "list.ods")
+    assert [list(row.cells) for row in table.rows()] == [["#N/A", UUID], [UUID, "#REF!"]]
+    [notice] = table.source.notices
+    assert notice == "2 cells hold an error instead of a value (first: #N/A in A2)"

@@ -56,6 +56,20 @@ def test_a_frame_becomes_plain_python_cells() -> None:
     assert table.source.name == "DataFrame"
 
 
+def test_an_index_named_like_an_id_is_a_column() -> None:
+    frame = pd.DataFrame({"Company ID": [UUID], "Name": ["Acme"]}).set_index("Company ID")
+    assert from_frame(frame).header == ("Company ID", "Name")
+    assert cells(from_frame(frame)) == [[UUID, "Acme"]]
+    assert from_frame(frame.rename_axis("key")).header == ("Name",)
+    frame.insert(0, "Company ID", "x")
+    assert from_frame(frame).header == ("Company ID", "Company ID", "Name")
+
+
+def test_names_of_several_levels_are_joined_as_those_of_several_lines_are() -> None:
+    frame = pd.DataFrame([[UUID, 1]], columns=pd.MultiIndex.from_tuples([("a", "Id"), ("n", "")]))
+    assert from_frame(frame).header == ("a / Id", "n")
+
+
 @pytest.mark.parametrize(
     ("value", "taken"),
     [

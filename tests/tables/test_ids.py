@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         f"<{UUID}>",
         f"{UUID};",
         f"\u202a{UUID}\u202c",
+        UUID.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)}),  # full-width
     ],
 )
 def test_every_spelling_of_a_uuid_is_the_same_id(spelling: str) -> None:
@@ -86,6 +87,8 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         ("NULL", "is a placeholder for an empty cell"),
         ("-", "is a placeholder for an empty cell"),
         (0, "is a placeholder for an empty cell"),
+        ("00000000-0000-0000-0000-000000000000", "is a placeholder for an empty cell"),
+        ("{00000000000000000000000000000000}", "is a placeholder for an empty cell"),
         (f"{UUID};{OTHER_UUID}", "holds several UUIDs"),
         (f"https://example.com/{UUID}/{OTHER_UUID}", "holds several UUIDs"),
         (f"Acme ({UUID})", "holds more than the UUID"),

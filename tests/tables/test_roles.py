@@ -51,6 +51,39 @@ def test_names_of_fields_as_programs_see_them_are_known(name: str) -> None:
     assert find_roles(table(("Id", OTHER_UUID), (name, UUID))) == {Role.COMPANY: 1}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Account.PG_Company_ID__c", "Contact.Account.PG_Company_ID__c", "Account__r.Company_ID__c",
+        "Account: PG Company ID", "Organization - Company ID", "2. Company ID", "Company GUID",
+        "Company ID (required)", "Company ID (UUID)", "Account ID (18)", "Account ID [text]",
+    ],
+)  # fmt: skip
+def test_the_object_of_a_field_and_remarks_do_not_change_its_name(name: str) -> None:
+    roles = find_roles(table((name, UUID), ("PG Contact ID", OTHER_UUID)))
+    assert roles == {Role.COMPANY: 0, Role.CONTACT: 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["Parent Company ID", "Parent.PG_Company_ID__c", "Account.Parent.PG_Company_ID__c",
+             "Company ID (parent)", "Former Company ID", "Company: Parent ID", "Company ID 2"]
+)  # fmt: skip
+def test_the_id_of_another_company_is_not_taken(name: str) -> None:
+    assert find_roles(table((name, UUID), ("Contact ID", OTHER_UUID))) == {Role.CONTACT: 1}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Firma-ID", "ID de l'entreprise", "ID de la société", "ID de empresa", "ID da empresa",
+        "ID azienda", "ID dell'azienda", "Företags-ID", "Virksomheds-id", "ID firmy", "Şirket ID",
+        "ID společnosti", "ID компании", "会社ID", "公司 ID", "Bedrijfs-ID", "Unternehmens-ID",
+    ],
+)  # fmt: skip
+def test_names_of_other_languages_are_known(name: str) -> None:
+    assert find_roles(table(("Name", "x"), (name, UUID))) == {Role.COMPANY: 1}
+
+
 def test_two_columns_with_the_same_ids_are_one() -> None:
     joined = [("Company ID", UUID), ("Name", "x"), ("Company ID", f" {UUID.upper()}")]
     assert find_roles(table(*joined)) == {Role.COMPANY: 0}
@@ -113,6 +146,18 @@ def test_a_column_that_is_named_like_ids_but_holds_none_is_reported() -> None:
     [notice] = role_notices(columns, roles, ())
     assert notice.startswith("Column Contact ID is not used for contact IDs")
     assert "2 Salesforce IDs" in notice
+
+
+def test_a_column_with_some_ids_is_not_left_out_without_asking() -> None:
+    """The rows with a company ID would be sent without it."""
+    ids = [UUID, SALESFORCE_ID, SALESFORCE_ID]
+    columns = from_frame(pd.DataFrame({"Company ID": ids, "Contact ID": map(numbered, range(3))}))
+    with pytest.raises(InputError, match=r"1 UUID, 2 Salesforce IDs") as caught:
+        find_roles(columns)
+    assert "--company-column 1" in caught.value.hint
+    assert "--no-company" in caught.value.hint
+    assert find_roles(columns, company_column="1") == {Role.COMPANY: 0, Role.CONTACT: 1}
+    assert find_roles(columns, without=[Role.COMPANY]) == {Role.CONTACT: 1}
 
 
 def test_a_role_that_is_not_wanted_is_not_looked_for() -> None:
@@ -216,7 +261,10 @@ def test_a_tie_is_refused_with_the_candidates(names: tuple[str, str]) -> None:
 def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
     with pytest.raises(InputError, match=r"UUIDs are in: Id .* Its columns: Id, Name") as caught:
         find_roles(table(("Id", UUID), ("Name", "x")))
-    assert caught.value.hint == "Choose it with --company-column or --contact-column."
+    assert caught.value.hint == (
+        "Choose it with --company-column or --contact-column, by name or number, such as"
+        " --company-column 1."
+    )
 
 
 def test_a_named_column_is_taken() -> None:

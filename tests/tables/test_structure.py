@@ -253,3 +253,84 @@ def test_an_id_is_sent_from_its_own_row_and_no_row_is_lost(
     with tempfile.TemporaryDirectory() as folder:
         file = write(sheet, Path(folder)) or write_html(sheet, Path(folder))
         check(sheet, file)
+
+
+C, D, E, F = (f"a1b2c3d4-0000-4000-8000-{number:012}" for number in range(4))
+HEAD = "Name,Company ID,Contact ID"
+SENT = {
+    "labels-below-names.csv": (
+        f"account,company_id,contact_id\n{HEAD}\nAcme,{C},{D}\nBay,{E},{F}\n",
+        {2: None, 3: (C, D), 4: (E, F)},
+    ),
+    "names-below-labels.csv": (
+        f"{HEAD}\nAccountName,PG_Company_ID__c,PG_Contact_ID__c\nAcme,{C},{D}\nBay,{E},{F}\n",
+        {2: None, 3: (C, D), 4: (E, F)},
+    ),
+    "help-below-names.csv": (
+        f"{HEAD}\nFill in,the Company ID,the PG contact ID\nBay,{E},{F}\n",
+        {2: None, 3: (E, F)},
+    ),
+    "footer-first.html": (
+        (
+            f"<table><thead><tr><th>Name<th>Company ID<th>Contact ID</thead>"
+            f"<tfoot><tr><td>Total<td>2<td></tfoot><tbody>"
+            f"<tr><td>Acme<td>{C}<td>{D}<tr><td>Bay<td>{E}<td>{F}</tbody></table>"
+        ),
+        {2: (C, D), 3: (E, F)},
+    ),
+    "an-id-across-two-columns.html": (
+        (
+            f"<table><tr><th>Name<th>Company ID<th>Contact ID<tr><td>Acme<td>{C}<td>{D}"
+            f"<tr><td colspan=2>{E}<td>{F}<tr><td>Bay<td>{C}<td>{F}</table>"
+        ),
+        {2: (C, D), 3: None, 4: (C, F)},
+    ),
+    "groups-across-all-columns.html": (
+        (
+            f"<table><tr><th>Name<th>Company ID<th>Contact ID<tr><td colspan=3>EMEA (1)"
+            f"<tr><td>Acme<td>{C}<td>{D}<tr><td colspan=3>AMER (1)<tr><td>Bay<td>{E}<td>{F}</table>"
+        ),
+        {3: (C, D), 5: (E, F)},
+    ),
+    "ids-across-two-columns.html": (
+        (
+            f"<table><tr><th>Name<th colspan=2>Company ID<th>Contact ID"
+            f"<tr><td>Acme<td colspan=2>{C}<td>{D}<tr><td>Bay<td colspan=2>{E}<td>{F}</table>"
+        ),
+        {2: (C, D), 3: (E, F)},
+    ),
+    "filters-below.csv": (
+        f"{HEAD}\nAcme,{C},{D}\nBay,{E},{F}\n\nApplied filters:\nRegion is EMEA\nOwner is Ann\n",
+        {2: (C, D), 3: (E, F)},
+    ),
+    "confidential.csv": (
+        f"{HEAD}\nAcme,{C},{D}\nBay,{E},{F}\n\nConfidential - made by Ann\nEnd of report\n",
+        {2: (C, D), 3: (E, F)},
+    ),
+    "totals-of-a-german-table.csv": (
+        f"{HEAD},Amount\nAcme,{C},{D},1\nBay,{E},{F},2\nErgebnis,,,3\n",
+        {2: (C, D), 3: (E, F)},
+    ),
+    "half-of-the-rows-are-shifted.csv": (
+        f"Revenue,Company ID,Contact ID\n1,{C},{D}\n1,250,{E},{F}\n2,{E},{D}\n2,500,{C},{F}\n",
+        {2: (C, D), 3: None, 4: (E, D), 5: None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_each_row_is_sent_with_its_own_ids_or_named(tmp_path: Path, name: str) -> None:
+    text, expected = SENT[name]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    plan = plan_of(tmp_path / name)
+    sent = {
+        row.row.line: None if row.job is None else (row.company_id, row.contact_id)
+        for row in plan.rows
+    }
+    assert sent == expected
+
+
+def test_another_header_directly_below_an_empty_list_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"Company ID,Name\nContact ID,Company\n{C},Acme\n{D},Bay\n")
+    with pytest.raises(InputError, match="second header"):
+        load(tmp_path / "a.csv")

@@ -14,7 +14,8 @@ from openpyxl.cell.text import InlineFont
 
 from batchrun.errors import InputError
 from batchrun.tables import load
-from tests.tables.files import UUID, cells, lines, load_bytes, write_workbook
+from tests.corpus.parts import pack, rows, xlsx_parts
+from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes, write_workbook
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,20 @@ def test_an_error_cell_is_said_with_its_place(tmp_path: Path) -> None:
     file = write_workbook(tmp_path / "a.xlsx", {"S": [["ID", "f"], ["x", "#N/A"], ["y", "#REF!"]]})
     [notice] = load(file).source.notices
     assert notice == "2 cells hold an error instead of a value (first: #N/A in B2)"
+
+
+@pytest.mark.parametrize("before", ["", "<!-- a writer -->"])
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [("<f>A2</f>", True), ("<f>A2</f><v></v>", False), ("<f>A2</f><v/>", False), ("<f/>", True)],
+)
+def test_a_text_formula_without_a_value_is_told_from_one_that_gives_no_text(
+    tmp_path: Path, formula: str, said: bool, before: str
+) -> None:
+    sheet = before + rows(["Company ID", "f"], [UUID, f't="str"|{formula}'], [OTHER_UUID, "x"])
+    table = load_bytes(tmp_path, pack(xlsx_parts(sheet)), "list.xlsx")
+    assert cells(table) == [[UUID, None], [OTHER_UUID, "x"]]
+    assert any("1 formula has no stored value" in each for each in table.source.notices) is said
 
 
 def test_a_formula_never_calculated_is_empty_and_said(tmp_path: Path) -> None:

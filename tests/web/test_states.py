@@ -361,6 +361,24 @@ def test_a_list_deleted_while_it_is_checked_stays_deleted(tmp_path: Path) -> Non
     assert not path.exists()
 
 
+def test_the_next_start_removes_what_a_dead_process_left(tmp_path: Path) -> None:
+    lists = Lists(tmp_path / "lists")
+    half, path = lists.new_path("half.csv"), lists.new_path("list.csv")
+    half.write_text("Company", encoding="utf-8")
+    path.write_text("Company ID\n", encoding="utf-8")
+    saved = lists.add(path)
+    temporary, fresh = path.with_name(".list.results.a1.xlsx"), path.with_name(".now.b2.xlsx")
+    for each in (temporary, fresh):
+        each.write_bytes(b"half")
+    os.utime(temporary, (0, 0))
+
+    lists.remove_leftovers()
+
+    assert lists.all() == [saved]
+    assert sorted(one.name for one in path.parent.iterdir()) == [fresh.name, path.name, "list.json"]
+    assert not half.parent.exists()
+
+
 def test_ten_tabs_are_all_live(window: Window, site: Site) -> None:
     page = window.page
     drop(page, SAMPLES / "salesforce_accounts.csv")
@@ -511,3 +529,56 @@ def checked_list(workspace: Workspace, saved: SavedList) -> CheckedPlan:
     checked = workspace.state(saved).checked
     assert checked is not None
     return checked
+
+
+def test_what_would_hide_or_break_a_run_is_refused_where_it_was_asked_for(tmp_path: Path) -> None:
+    with running_site(tmp_path, speed=20) as site, site.client() as client:
+        workspace, saved = site.workspace, chosen_list(site)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        run.control.begun.wait(30)
+        for path, said in (
+            ("/settings/sandbox", "A run is still going"),
+            (f"/batches/{run.batch_id}/forget", "This run is still going"),
+            ("/settings/limits", "not a whole number"),
+            (f"/lists/{saved.id}/choices", "The parameter depth has no value"),
+        ):
+            answer = site.post(path, daily="many", **{"parameter-0-name": "depth"})
+            assert answer.status_code == 303
+            shown = client.get(answer.headers["location"], follow_redirects=True).text
+            assert said in shown or path.startswith("/lists")  # its run has the screen now
+            assert "Another batchrun" not in shown
+        assert not workspace.sandbox
+        assert workspace.active == [run]
+
+
+def chosen_list(site: Site) -> SavedList:
+    """A list that was uploaded, with a workflow."""
+    list_id = site.upload(SAMPLES / "salesforce_accounts.csv").headers["location"][-12:]
+    site.workspace.wait(60)
+    saved = site.workspace.lists.get(list_id)
+    assert saved is not None
+    chosen = replace(saved.request, workflow="wf_account_research")
+    saved = site.workspace.lists.choose(saved, chosen)
+    site.workspace.check(saved)
+    return saved
+
+
+def test_a_trial_is_said_to_be_one_and_what_it_cost_is_known_the_next_time(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    checked = checked_list(workspace, saved)
+    with site.client() as client:
+        assert "is known after the first ones" in client.get(f"/lists/{saved.id}").text
+        run = workspace.run(saved, checked.id, limit=5, again=False)
+        while not run.ended:
+            assert run.batch_id is None or view_batch(workspace, run.batch_id).figures.to_send < 60
+        assert "<b>5 of 60 rows tried.</b>" in client.get(f"/lists/{saved.id}").text
+        batch = client.get(f"/batches/{run.batch_id}").text
+        assert "Download workbook" in batch
+        assert "CSV for Salesforce" in batch
+        assert "CSV for HubSpot" not in batch
+        other = chosen_list(site)
+        checked_list(workspace, other)
+        shown = client.get(f"/lists/{other.id}").text
+        assert re.search(
+            r"Last time, a row cost .* credits?: about .* credits, [\d,.]+ left", shown
+        )

@@ -69,10 +69,23 @@ def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> Non
     path = written(batch(rows), PEOPLE)
 
     assert table(path)[0]["batchrun message"] == "result of 2026-10-01 reused"
+    opened = openpyxl.load_workbook(path)["Results"]
+    assert opened.column_dimensions["D"].hidden
     texts = [
         str(cell) for name in sheet_names(path) for cells in sheet(path, name) for cell in cells
     ]
     assert not [text for text in texts if "--" in text or "1001-" in text]
+    assert not [text for text in texts if "UUID" in text or "hexadecimal" in text]
+
+
+def test_people_who_correct_the_list_are_not_told_to_retry(written: Write) -> None:
+    path = written(batch([row(0, None, Outcome.REJECTED, message="HTTP 404: not found")]), PEOPLE)
+
+    [found] = table(path, "Needs attention")
+
+    assert found["reason"] == "not found"
+    assert "give the corrected list to the person who ran it" in found["what to do"]
+    assert "retry" not in found["what to do"]
 
 
 @pytest.mark.parametrize("audience", Audience)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
+from openpyxl.utils import get_column_letter
 
 from batchrun.model import BatchResults, EarlierResults, Outcome
 from batchrun.workbook.changes import Comparison
@@ -52,16 +53,21 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
     path = written(compared())
 
     found = [
-        (each["line"], each["name"], each["field"], each["before"], each["now"])
+        (each["row"], each["name"], each["field"], each["before"], each["now"])
         for each in table(path, "Changes")
     ]
-    assert found[1:] == [
+    assert found[:-1] == [
+        (5, "Firm 3", "Score", "new: no earlier result", 2),
         (2, "Firm 0", "Score", 4, 5),
-        (2, "Firm 0", "News", "A", "A\nB"),
+        (2, "Firm 0", "News", "A", "B\nA"),
         (4, "Firm 2", "City", "", "Osaka"),
     ]
-    assert found[0][2:4] == ("not compared", "differs in every row: Report ID")
-    link = openpyxl.load_workbook(path)["Changes"]["A3"].hyperlink
+    assert found[-1][2:4] == ("not compared", "differs in every row: Report ID")
+    opened = openpyxl.load_workbook(path)
+    [first] = [cell for cell in opened["Overview"]["A"] if cell.value == "changed"]
+    assert first.hyperlink is not None
+    assert first.hyperlink.location == "'Changes'!A3"
+    link = opened["Changes"]["A3"].hyperlink
     assert link is not None
     assert link.location == "'Results'!A2"
     assert {each["earlier result"] for each in table(path, "Changes")} == {"", MONTH_AGO.date()}
@@ -86,6 +92,35 @@ def test_the_overview_counts_the_fields_that_it_does_not_name(written: Write) ->
     first = [line[0] for line in sheet(written(results), "Overview")]
 
     assert first[first.index("changed") + 4] == "and 2 other fields"
+
+
+def test_the_overview_names_the_rows_whose_main_number_rose_and_fell_most(written: Write) -> None:
+    """Each once, although the list has the largest rise twice."""
+    before: list[JSON] = [{"fit": 50} for _ in range(12)]
+    scores = [90, 90, 50, 51, 52, 53, 54, 46, 47, 48, 49, 10]
+    rows = [row(number, {"fit": score}) for number, score in enumerate(scores)]
+    rows[1] = replace(rows[1], row=replace(rows[1].row, cells=rows[0].row.cells))
+    earlier = EarlierResults(("1",), MONTH_AGO, [(result, MONTH_AGO) for result in before])
+
+    path = written(replace(batch(rows), earlier=earlier))
+
+    lines = [line[5:8] for line in sheet(path, "Overview")]
+    first = lines.index(["Fit: rose or fell most", "before", "now"])
+    assert lines[first + 1 : first + 7] == [
+        ["Firm 0", 50, 90], ["Firm 6", 50, 54], ["Firm 5", 50, 53],
+        ["Firm 8", 50, 47], ["Firm 7", 50, 46], ["Firm 11", 50, 10],
+    ]  # fmt: skip
+
+
+def test_the_column_changed_is_folded_if_it_says_the_same_everywhere(written: Write) -> None:
+    rows = [row(number, {"fit": number}) for number in range(3)]
+    earlier = EarlierResults(("1",), MONTH_AGO, [({"fit": 9}, MONTH_AGO)] * 3)
+
+    path = written(replace(batch(rows), earlier=earlier))
+
+    at = sheet(path)[0].index("changed")
+    results = openpyxl.load_workbook(path)["Results"]
+    assert results.column_dimensions[get_column_letter(at + 1)].hidden
 
 
 def test_without_an_earlier_batch_there_is_nothing_of_it(written: Write) -> None:

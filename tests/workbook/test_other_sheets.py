@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -10,7 +10,6 @@ import pytest
 
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import quantile
-from batchrun.workbook.run_details import histogram
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
@@ -36,11 +35,11 @@ def test_needs_attention_has_each_row_not_completed_those_in_doubt_first(written
     path = written(batch(rows))
 
     found = table(path, "Needs attention")
-    assert [each["outcome"] for each in found] == [
+    assert [each["status"] for each in found] == [
         "in doubt", "failed", "failed", "rejected", "timed out", "invalid", "pending",
     ]  # fmt: skip
     first = found[0]
-    assert (first["line"], first["name"], first["reason"]) == (5, "Firm 3", "reason 3")
+    assert (first["row"], first["name"], first["reason"]) == (5, "Firm 3", "reason 3")
     assert first["company id"] == company(3)
     assert "never sends it again" in first["what to do"]
     link = openpyxl.load_workbook(path)["Needs attention"]["A2"].hyperlink
@@ -137,33 +136,18 @@ def test_the_summary_tells_the_time_worked_beside_the_estimated(
     assert facts["estimated"] == timedelta(seconds=300)
 
 
-def test_the_summary_has_a_chart_of_outcomes_and_one_of_times(written: Write) -> None:
+def test_the_overview_has_a_chart_of_outcomes_that_is_said_in_words(written: Write) -> None:
     rows = [row(0, {"a": 1}), row(1, None, Outcome.FAILED, message="no domain")]
     with zipfile.ZipFile(written(batch(rows))) as archive:
-        charts = [name for name in archive.namelist() if name.startswith("xl/charts/")]
-        drawings = [archive.read(f"xl/drawings/drawing{number}.xml") for number in (1, 2)]
+        drawing = archive.read("xl/drawings/drawing1.xml")
 
-    assert len(charts) == 2
-    assert b'descr="Bar chart. Rows by status: completed: 1, failed: 1"' in drawings[0]
-    assert b'descr="Bar chart. Seconds per execution' in drawings[1]
+    assert b'descr="Bar chart. Rows by status: completed: 1, failed: 1"' in drawing
 
 
 def test_a_batch_in_which_nothing_ran_has_a_summary_all_the_same(written: Write) -> None:
     path = written(batch([row(0, None, Outcome.PENDING, message="not sent yet")]))
 
     assert sheet(path, "Overview")[0][0] == "Account Research: accounts.csv"
-
-
-def test_a_histogram_has_round_bins_and_loses_nothing() -> None:
-    seconds = [(12.0, 1), (29.9, 1), (30.0, 2), (31.5, 1), (88.0, 1), (120.0, 1)]
-
-    bins = histogram(seconds)
-
-    assert bins[:2] == [("0 to 20", 1), ("20 to 40", 4)]
-    assert bins[-1] == ("120 to 140", 1)
-    assert sum(number for _, number in bins) == 7
-    assert histogram([]) == []
-    assert histogram([(0.0, 3)]) == [("0 to 0.01", 3)]
 
 
 def test_quantiles_are_values_that_occurred() -> None:
@@ -210,7 +194,51 @@ def test_the_best_rows_are_of_different_executions(written: Write) -> None:
 
     cells = [line[0] for line in sheet(written(batch(rows)), "Overview")]
 
-    assert [cell for cell in cells if str(cell).startswith("Firm")] == ["Firm 0", "Firm 2"]
+    assert [cell for cell in cells if str(cell).startswith("Firm")] == [
+        "Firm 0 (in 2 rows)",
+        "Firm 2",
+    ]
+
+
+def test_the_best_rows_name_their_owner_and_how_many_more_are_as_good(written: Write) -> None:
+    rows = [
+        row(number, {"score": min(number, 5), "why": f"reason {number}"}, cells=("x", "A", "Dana"))
+        for number in range(20)
+    ]
+
+    lines = sheet(written(batch(rows, ("ID", "Name", "Owner"))), "Overview")
+
+    first = next(at for at, line in enumerate(lines) if line[0] == "Highest Score")
+    assert [lines[first][at] for at in (1, 2, 5)] == ["Score", "Owner", "Why"]
+    assert [lines[first + 1][at] for at in (0, 1, 2, 5)] == ["A", 5, "Dana", "reason 5"]
+    assert lines[first + 11][:2] == ["and 5 other rows with", 5]
+
+
+def test_a_share_says_of_how_many_rows_it_is(written: Write) -> None:
+    rows = [
+        row(number, {"stage": "AB"[number % 2], "tags": ["x"] * (number < 3)})
+        for number in range(6)
+    ]
+    rows += [row(number, None, Outcome.FAILED) for number in range(6, 10)]
+
+    cells = {
+        tuple(line[at : at + 3])
+        for line in sheet(written(batch(rows)), "Overview")
+        for at in range(10)
+    }
+
+    assert ("Status", "rows", "of 10") in cells
+    assert ("Stage", "rows", "of 6") in cells
+    assert ("Tags", "rows", "of 3") in cells
+    assert ("Rows with a value", "rows", "of 6") in cells
+
+
+def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
+    rows = [row(number, {"score": 90}) for number in range(3)]
+
+    path = written(batch(rows, jobs=2))
+
+    assert "Rows that repeat another one and share its result: 1." in sheet(path, "Overview")[1][0]
 
 
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
@@ -233,13 +261,13 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
 
     assert [each["People"] for each in table(path)] == [2, 0, 1]
     people = table(path, "People")
-    assert [(each["line"], each["item"], each["Name"]) for each in people] == [
+    assert [(each["row"], each["no."], each["Name"]) for each in people] == [
         (2, 1, "Ann"), (2, 2, "Bob"), (4, 1, "Cid"),
     ]  # fmt: skip
     assert people[2]["Account Name"] == "Firm 2"
     assert people[2]["Company ID"] == company(2)
     phones = table(path, "People phones")
-    assert [(each["line"], each["item"], each["No"]) for each in phones] == [
+    assert [(each["row"], each["no."], each["No"]) for each in phones] == [
         (4, "1.1", "1"), (4, "1.2", "2"),
     ]  # fmt: skip
     opened = openpyxl.load_workbook(path)
@@ -305,7 +333,26 @@ def test_the_overview_shows_no_json_as_the_reason(written: Write) -> None:
 
 def test_a_chart_of_one_bar_is_left_out(written: Write) -> None:
     with zipfile.ZipFile(written(batch_of({"a": "x"}, {"a": "y"}))) as archive:
-        assert b"Rows by status" not in archive.read("xl/drawings/drawing1.xml")
+        assert not [name for name in archive.namelist() if "drawing" in name]
+
+
+def test_times_of_any_zone_are_shown_in_utc(written: Write) -> None:
+    times = ("2026-11-24T00:15:00+02:00", "2026-11-24T10:00:00.500-05:30", "2026-11-24T09:00:00Z")
+    path = written(batch(row(number, {"at": at}) for number, at in enumerate(times)))
+
+    assert [each["At (UTC)"] for each in table(path)] == [
+        datetime(2026, 11, 23, 22, 15),  # cells have no zone
+        datetime(2026, 11, 24, 15, 30, 0, 500_000),
+        datetime(2026, 11, 24, 9),
+    ]
+
+
+def test_ids_for_programs_are_folded_at_the_end(written: Write) -> None:
+    path = written(batch(row(at, {"report_id": f"r{at}", "fit": at}) for at in range(6)))
+
+    assert sheet(path)[0][-2:] == ["Fit", "Report ID"]
+    opened = openpyxl.load_workbook(path)["Results"]
+    assert opened.column_dimensions["L"].hidden
 
 
 def test_a_time_says_that_it_is_in_utc_and_a_date_takes_no_more_room_than_it_needs(

@@ -144,8 +144,8 @@ def said(
     [
         ("The step timed out.", Outcome.FAILED, "", "usually temporary"),
         ("Service temporarily unavailable", Outcome.FAILED, "", "usually temporary"),
-        ("The record has no domain.", Outcome.FAILED, "", "Complete it in the CRM"),
-        ("No match was found", Outcome.FAILED, "", "Complete it in the CRM"),
+        ("The record has no domain.", Outcome.FAILED, "", "record in the CRM"),
+        ("No match was found", Outcome.FAILED, "", "record in the CRM"),
         ("Internal error 7", Outcome.FAILED, "", "owner of the workflow"),
         ("HTTP 403: missing scope", Outcome.REJECTED, "", "administrator for access"),
         ("HTTP 402: no credits", Outcome.REJECTED, "", "credits are used up"),
@@ -215,7 +215,7 @@ def test_a_row_of_results_is_named_where_it_is_not_the_line_of_the_list(
 
     found = table(written(batch(rows), Form(audience=audience)), "Needs attention")
 
-    assert [(each["line"], each["row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
+    assert [(each["row"], each["row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
 
 
 def test_the_row_of_results_is_left_out_where_it_is_the_line_of_the_list(written: Write) -> None:

@@ -101,7 +101,12 @@ def test_the_order_of_columns_is_that_of_the_rows_with_siblings_together(written
 
 def test_the_same_results_give_the_same_workbook_byte_for_byte(written: Write) -> None:
     results: list[JSON] = [
-        {"tags": ["x", "y"], "people": [{"name": str(number)}] * (number % 3), "n": number}
+        {
+            "text": f"- **{number}** and more",
+            "tags": ["x", "y"],
+            "people": [{"name": str(number)}] * (number % 3),
+            "n": number,
+        }
         for number in range(30)
     ]
     shuffled = list(enumerate(results))

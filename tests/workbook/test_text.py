@@ -77,9 +77,10 @@ def test_no_spreadsheet_sees_a_formula_in_a_csv(
 
 
 def test_no_spreadsheet_sees_a_formula_in_a_workbook(written: Callable[..., Path]) -> None:
-    """In the list's cells and heads, in results and their keys; `written` looks for formulas."""
+    """In the list's cells and heads, in results, their keys and rich text; `written` looks."""
     cells = (company(0), *PAYLOADS)
-    result: JSON = {payload: [{payload: payload}] for payload in PAYLOADS}
+    result: dict[str, JSON] = {payload: [{payload: payload}] for payload in PAYLOADS}
+    result["rich"] = "\n".join(f"- **{payload}**" for payload in PAYLOADS)
 
     path = written(batch([row(0, result, cells=cells)], ("Company ID", *PAYLOADS)))
 

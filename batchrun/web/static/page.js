@@ -2,8 +2,10 @@
 // this file: it reloads automatically while something runs, and a button uploads lists.
 
 const POLL_MS = 1000;
+const IDLE_POLL_MS = 3000; // on a screen that only has to notice when batchrun ends
 const SAY_MS = 10000;
 const HERE = "Updates stopped: batchrun is not running any more. Nothing is lost. Start it again with “batchrun web”.";
+const GONE = "This run was forgotten in another window.";
 const OTHER = "batchrun was started again. Go on in the window that it opened.";
 
 const say = document.getElementById("say");
@@ -15,6 +17,7 @@ function announce(text) {
   saidAt = Date.now();
 }
 
+let liveTitle = document.title;
 function offline(text) {
   const banner = document.getElementById("offline");
   const changed = banner.hidden === Boolean(text);
@@ -22,6 +25,12 @@ function offline(text) {
   banner.textContent = text || "";
   banner.hidden = !text;
   document.body.classList.toggle("stale", Boolean(text));
+  if (text) liveTitle = document.title;
+  document.title = text ? "Not connected · batchrun" : liveTitle;
+  for (const each of document.querySelectorAll("form[method=post] button, button[form]")) {
+    each.toggleAttribute("aria-disabled", false);
+    if (text) each.setAttribute("aria-disabled", "true");
+  }
 }
 
 function parse(html) {
@@ -59,14 +68,14 @@ async function swap() {
   const held = document.activeElement?.closest("main") !== null;
   document.getElementById("main").replaceWith(document.adoptNode(main));
   if (held) main.focus({ preventScroll: true });
-  start();
   announce(main.querySelector(".message, .card h2")?.textContent.trim() ?? document.title);
+  start();
 }
 
 async function poll() {
   const main = document.getElementById("main");
-  const address = main.dataset.live;
-  if (!address) return false;
+  if ("refused" in main.dataset) return;
+  const address = main.dataset.live ?? "/alive";
   const query = new URLSearchParams(location.search);
   query.set("since", main.dataset.version ?? "");
   let answer;
@@ -74,21 +83,22 @@ async function poll() {
     answer = await fetch(`${address}?${query}`);
   } catch {
     offline(HERE);
-    return true;
+    return;
   }
   if (answer.status === 403 || answer.status === 421) {
     offline(OTHER);
-    return true;
+    return;
   }
   offline("");
   if (!answer.ok) {
-    if (answer.status === 404) location.replace("/");
-    return true;
+    if (answer.status === 404) offline(GONE);
+    return;
   }
+  if (answer.status === 204) return;
   const news = await answer.json();
   if (news.phase !== main.dataset.phase) {
     await swap();
-    return true;
+    return;
   }
   main.dataset.version = news.version;
   for (const [id, html] of Object.entries(news.parts ?? {})) {
@@ -99,16 +109,25 @@ async function poll() {
     saidShare = news.share;
     announce(news.say);
   }
-  return true;
 }
 
 async function keepPolling() {
   if (!document.hidden) await poll().catch(() => {});
-  setTimeout(keepPolling, POLL_MS);
+  const live = document.getElementById("main").dataset.live;
+  setTimeout(keepPolling, live ? POLL_MS : IDLE_POLL_MS);
 }
 
 function start() {
+  const checked = document.querySelector("[data-say]");
+  if (checked && sessionStorage.getItem("checking") === location.pathname) {
+    sessionStorage.removeItem("checking");
+    checked.focus({ preventScroll: true });
+    announce(checked.dataset.say);
+  }
   for (const form of document.querySelectorAll("form[data-drop]")) drop(form);
+  for (const form of document.querySelectorAll("form.filter")) {
+    form.querySelector("select").addEventListener("change", () => form.requestSubmit());
+  }
   for (const form of document.querySelectorAll("form[data-choices]")) choices(form);
 }
 
@@ -152,27 +171,59 @@ document.addEventListener("drop", (event) => {
 });
 
 function choices(form) {
+  const workflow = document.getElementById("workflow");
+  workflow.addEventListener("change", () => {
+    document.getElementById("about").textContent = workflow.selectedOptions[0].dataset.about ?? "";
+  });
+  form.addEventListener("submit", (event) => {
+    if (!event.submitter?.hasAttribute("data-run")) sessionStorage.setItem("checking", location.pathname);
+  });
+  form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
   form.addEventListener("change", () => {
+    for (const each of form.querySelectorAll(".parameter")) {
+      const [name, value] = each.querySelectorAll("input");
+      value.required = name.value.trim() !== "" && each.querySelector("select").value === "";
+    }
     document.getElementById("changed").hidden = false;
     document.getElementById("recheck").classList.add("primary");
-    for (const button of document.querySelectorAll("form[data-run] button")) button.disabled = true;
+    for (const button of document.querySelectorAll("button[data-run]")) button.disabled = true;
   });
 }
 
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href*="/download"]');
+  if (!link || link.dataset.preparing) return;
+  const words = [...link.childNodes];
+  link.dataset.preparing = "yes";
+  link.replaceChildren("Preparing the file…"); // the browser shows nothing until it is written
+  announce(link.textContent);
+  setTimeout(() => {
+    link.replaceChildren(...words);
+    delete link.dataset.preparing;
+  }, 3000);
+});
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  const banner = document.getElementById("offline");
+  if (!banner.hidden) {
+    event.preventDefault(); // the browser would show its own error page
+    announce(banner.textContent);
+    return;
+  }
   if (form.dataset.sent) {
     event.preventDefault(); // ignore a double click
     return;
   }
   if (form.method !== "post") return;
   form.dataset.sent = "yes";
-  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
-  if (form.dataset.busy) {
-    announce(form.dataset.busy);
+  for (const each of form.elements) if (each.type === "submit") each.setAttribute("aria-disabled", "true");
+  const busy = event.submitter?.dataset.busy ?? form.dataset.busy;
+  if (busy) {
+    announce(busy);
+    if (event.submitter) event.submitter.textContent = busy;
     const title = form.querySelector("h2");
     if (form.hasAttribute("data-drop")) {
-      title.textContent = form.dataset.busy;
+      title.textContent = busy;
       const stripe = document.createElement("div");
       stripe.className = "stripe";
       title.after(stripe);
