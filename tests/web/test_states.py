@@ -576,6 +576,8 @@ def test_a_trial_is_said_to_be_one_and_what_it_cost_is_known_the_next_time(site:
         assert "Download workbook" in batch
         assert "CSV for Salesforce" in batch
         assert "CSV for HubSpot" not in batch
+        for kind in ("", "people", "csv", "salesforce", "jsonl"):
+            assert client.get(f"/batches/{run.batch_id}/download?as={kind}").status_code == 200
         other = chosen_list(site)
         checked_list(workspace, other)
         shown = client.get(f"/lists/{other.id}").text
