@@ -666,7 +666,6 @@ class _Pages:
 
     def download(self, request: Request) -> Response:
         """Return the results so far."""
-        form = request.state.form
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         folder = tempfile.TemporaryDirectory(prefix="batchrun-")
