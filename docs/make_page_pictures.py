@@ -93,7 +93,7 @@ def drop(page: Page, name: str, workflow: str) -> None:
     expect(page.locator(".loading")).to_have_count(0)
     page.get_by_label("Workflow").select_option(label=workflow)
     page.locator("#recheck").click()
-    expect(page.get_by_text("to send")).to_be_visible()
+    expect(page.get_by_role("button", name="Run all")).to_be_visible(timeout=RUN_MS)
     expect(page.get_by_text("You changed something")).to_be_hidden()
 
 
