@@ -251,9 +251,9 @@ def test_the_overview_says_how_many_values_a_block_leaves_out(written: Write) ->
 
 def test_each_printed_page_says_which_sheet_it_is_of(written: Write) -> None:
     for page in openpyxl.load_workbook(written(batch_of({"a": 1}))):
-        center = page.oddFooter.center
-        assert center is not None
-        assert center.text == "&A"
+        footer = page.oddFooter
+        assert footer is not None
+        assert footer.center.text == "&A"
 
 
 def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
