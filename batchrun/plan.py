@@ -414,7 +414,12 @@ class Plan:
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""
         jobs, companies, contacts, without = self.companies or (0, 0, 0, 0)
-        if not contacts or jobs >= len(self.bodies):
+        if (
+            object_ is Role.CONTACT
+            or not self.to_trigger
+            or not contacts
+            or jobs >= len(self.bodies)
+        ):
             return []
         hint = (
             f"{plural(contacts, 'contact')} at"

@@ -21,10 +21,11 @@ from batchrun.errors import (
 )
 from batchrun.events import Event, log_event
 from batchrun.installation import program
-from batchrun.settings.consent import Consent, agree
+from batchrun.settings.consent import Consent, agree, has_agreed
 from batchrun.settings.location import SANDBOX_JOURNALS, is_loopback
 from batchrun.settings.model import default_journal
 from batchrun.text import quoted_command
+from batchrun.workbook.marks import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -67,7 +68,31 @@ def write_results(
         with suppress(JournalWriteError):  # the workbook is written, and the caller gets its path
             journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
+    for path in (written, *workbook.companions(written)):
+        if path.exists():
+            agree(Consent.REPLACE, _as_written(path, batch_id))
     return written
+
+
+def own_target(wanted: Path, batch: BatchSummary) -> Path:
+    """Return where to export a batch: the path, or one beside it if another file is there.
+
+    A file is replaced if it is a workbook of this batch, or is still as this machine wrote it.
+    """
+
+    def is_own(path: Path) -> bool:
+        signature = signature_of(path)
+        if signature is not None:
+            return signature.batch_id == batch.batch_id
+        return has_agreed(Consent.REPLACE, _as_written(path, batch.batch_id))
+
+    return workbook.free_target(wanted, is_own)
+
+
+def _as_written(path: Path, batch_id: str) -> str:
+    """Return what tells a file of a batch apart from one that was put in its place."""
+    found = path.stat()
+    return f"{batch_id} {found.st_size} {found.st_mtime_ns} {path.absolute()}"
 
 
 def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.arguments import checked_arguments
-from batchrun.batch.export import write_results
+from batchrun.batch.export import own_target, write_results
 from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
@@ -52,6 +52,7 @@ class BatchStatus:
         rescued: Files with results that the journal could not store; ``resume`` imports them.
         key_hash: The journal's salted hash of the key that started the batch; ``""`` if unknown.
         workers: Whether live workers have claimed some of its jobs.
+        starts_soon: Whether it was left to workers, and none has begun.
     """
 
     summary: BatchSummary
@@ -61,6 +62,7 @@ class BatchStatus:
     rescued: tuple[Path, ...]
     key_hash: str = ""
     workers: bool = False
+    starts_soon: bool = False
 
     @property
     def working(self) -> bool:
@@ -195,7 +197,7 @@ def watch(
     with existing_journal((settings or load_settings()).journal) as journal:
         found = _status(journal, journal.resolve(batch_id))
         yield found
-        while found.working:
+        while found.working or found.starts_soon:
             time.sleep(interval_seconds)
             found = _status(journal, journal.summary(found.summary.batch_id))
             yield found
@@ -203,14 +205,16 @@ def watch(
 
 def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     batch_id = summary.batch_id
+    holder, workers = journal.holder(batch_id), journal.slices(batch_id).others_work()
     return BatchStatus(
         summary,
         remaining(journal, batch_id),
-        journal.holder(batch_id),
+        holder,
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
         journal.started_with_key_hash(batch_id),
-        journal.slices(batch_id).others_work(),
+        workers,
+        starts_soon=holder is None and not workers and batch_id in journal.open_batches(),
     )
 
 
@@ -329,6 +333,7 @@ def export(
         batch_id: The batch; ``None`` for the newest.
         output: The file to write: .xlsx, .csv, .jsonl or .parquet.
         settings: As in `batches`.
+            A file that isn't from this batch is kept: the results go beside it.
         form: How to lay out the results; ``None`` for the default. If it leaves ``rows_per_file``
             or ``compare`` open, the values of the batch's own run apply.
 
@@ -351,6 +356,7 @@ def export(
             rows_per_file=form.rows_per_file or as_run.rows_per_file,
             compare=form.compare or as_run.compare,
         )
+        output = own_target(output, summary)
         written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
         assert written is not None  # a target was given
         return written

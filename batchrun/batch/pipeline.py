@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,22 +54,24 @@ from batchrun.errors import (
 )
 from batchrun.events import Event, log_event
 from batchrun.journal.slices import slice_size
-from batchrun.model import retriable
+from batchrun.model import Outcome, retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree
 from batchrun.settings.location import is_practice
+from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
     from batchrun.batch.control import Control
+    from batchrun.engine import Engine
     from batchrun.journal import BatchJobs, Journal
-    from batchrun.model import BatchSummary, Decide, Outcome, TableSource, Workflow
+    from batchrun.model import BatchSummary, Decide, TableSource, Workflow
     from batchrun.plan import Plan
 
 _LOG = logging.getLogger(__name__)
@@ -163,6 +165,17 @@ async def check(request: Request, settings: Settings | None, *, with_credits: bo
         return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
+def refuses_again(earlier: BatchSummary, request: Request) -> bool:
+    """Return whether `run` refuses a list because it has already been through.
+
+    Practice is free, so the same command works twice. With ``reuse``, only rows without a recent
+    result are paid for; but rows in doubt could be sent twice.
+    """
+    if earlier.unfinished or is_practice(earlier.base_url):
+        return False
+    return request.reuse is None or bool(earlier.counts[Outcome.IN_DOUBT])
+
+
 async def run(
     request: Request,
     settings: Settings,
@@ -190,8 +203,8 @@ async def run(
         journal, base_url = session.journal, session.settings.base_url
         newest = journal.find(plan.fingerprint(), base_url)
         earlier = None if again else newest
-        if earlier is not None and not earlier.unfinished and is_practice(base_url):
-            earlier = None  # practice is free, so the same command works twice
+        if earlier is not None and not earlier.unfinished and not refuses_again(earlier, request):
+            earlier = None
         if newest is None or not again:
             plan = session.with_known_results(plan, request.reuse, earlier)
         if earlier is not None and not earlier.unfinished:
@@ -199,7 +212,7 @@ async def run(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
                 f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                f"To trigger and pay for it all once more, add --again.",
+                "To trigger and pay for it all once more, add --again.",
             )
         if earlier is not None:
             same_key(earlier, session.profile)
@@ -292,6 +305,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                     processes = 0 if alone else settings.workers - 1
                     cluster = None if alone else options.cluster
                     async with (
+                        _effort_kept(jobs, engine),
                         refreshed_workbook(journal, batch_id, target, form),
                         other_workers(session, batch_id, processes, cluster),
                         working(jobs, engine),
@@ -371,6 +385,17 @@ def _logged_when_stopped(batch_id: str) -> Iterator[None]:
     except (asyncio.CancelledError, KeyboardInterrupt):
         kind = StoppedError.__name__
         log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=batch_id, error=kind)
+        raise
+
+
+@asynccontextmanager
+async def _effort_kept(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
+    """Record the time spent if a second Ctrl-C stops the block."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        with suppress(BatchrunError):
+            await jobs.record_ending("", engine.effort.seconds, engine.effort.quota_seconds)
         raise
 
 
@@ -481,9 +506,16 @@ def _checked_target(
 ) -> Path | None:
     """Return the workbook path of a batch, or of a new batch. Checks that it can be written."""
     before = None if batch is None else batch.target or batch.output
+
+    def is_own(path: Path) -> bool:
+        known = before is not None and Path(before).absolute() == path.absolute()
+        return known or read_results(path) is not None
+
     target = options.output or workbook.usual_target(source, before, options.form.usual)
     if target is not None:
         workbook.check_target(target, source)
+        if options.output is not None:
+            target = workbook.free_target(target, is_own)
     return target
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role
 from batchrun.plan import Parameters, Plan, make_plan
@@ -21,6 +23,8 @@ from batchrun.tables import (
     role_notices,
 )
 from batchrun.tables.isolated import open_book
+from batchrun.workbook.layout import REASON
+from batchrun.workbook.text import unescaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,6 +168,8 @@ def _table(request: Request, settings: Settings) -> Table:
             quoting=request.quoting,
             limits=_limits(settings),
         )
+        if table.source.format == "csv" and REASON in table.header:
+            table = _without_guards(table)
     elif request.no_header:
         raise UsageError(
             "A DataFrame has its column names; --no-header is for files.",
@@ -172,6 +178,15 @@ def _table(request: Request, settings: Settings) -> Table:
     else:
         table = from_frame(request.source)
     return table
+
+
+def _without_guards(table: Table) -> Table:
+    """Return a list of rows to correct as the list itself had it: its CSV file guards formulas."""
+    header = tuple(str(unescaped(name)) for name in table.header)
+    cells = np.empty((len(header), len(table)), dtype=object)
+    for at in range(len(header)):
+        cells[at] = [unescaped(cell) for cell in table.cells[at]]
+    return replace(table, header=header, cells=cells)
 
 
 def _roles(table: Table, request: Request) -> dict[Role, int]:

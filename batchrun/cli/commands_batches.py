@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from batchrun.cli.messages import (
     age_words,
     counts,
     counts_in_short,
+    kept_words,
     more_files,
     next_lines,
     opens_words,
@@ -64,14 +64,15 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
-from batchrun.text import did_you_mean, duration, one_line, plural, visible
+from batchrun.text import did_you_mean, duration, plural, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary, Decide, ResultRow
     from batchrun.settings import Settings
+    from batchrun.workbook import Form
 
 
 def add_batch_commands(app: typer.Typer) -> None:
@@ -139,12 +140,27 @@ def export(
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     if only is not None:
         form = replace(form, only=frozenset(_outcome(word, OUTCOMES) for word in only.split(",")))
+    if columns.columns and not summary.unfinished:
+        _refuse_misspelled(summary.batch_id, form, settings)
     written = export_batch(summary.batch_id, output, settings, form)
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
     print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(more_files(written))
+    if form.only is not None and not any(summary.counts[each] for each in form.only):
+        print_text("Note:      the batch has no such row: 0 rows are written", err=True)
+    if written.name != output.name:
+        print_text(f"Note:      {kept_words(output, written)}", err=True)
     if crm is not None:
         _print_left_out(summary)
+
+
+def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
+    """Refuse columns that no result has if they look like one: they would be empty."""
+    from batchrun import unknown_columns
+
+    for one in unknown_columns(batch_id, form, settings=settings):
+        if one.close and not one.of_list:
+            raise UsageError(f"No result has {one.name}.", f"Did you mean {one.close}?")
 
 
 def _print_left_out(summary: BatchSummary) -> None:
@@ -194,7 +210,6 @@ def _lines_of(status: BatchStatus) -> list[str]:
     now = datetime.now(UTC)
 
     def ago(moment: datetime) -> str:
-        # A sandbox that is faster than the clock reports times in the future.
         return f"{duration(max((now - moment).total_seconds(), 0))} ago"
 
     lines = [
@@ -202,11 +217,13 @@ def _lines_of(status: BatchStatus) -> list[str]:
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
-        f"Requests:  {summary.requests:,}, the last {ago(summary.updated_at)}",
+        f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
     if left.oldest is not None:
         executions = plural(left.running, "execution")
-        lines.append(f"Running:   {executions}, the oldest triggered {ago(left.oldest)}")
+        # A sandbox that is faster than the clock reports times in the future.
+        oldest = "" if left.oldest > now else f", the oldest triggered {ago(left.oldest)}"
+        lines.append(f"Running:   {executions}{oldest}")
     if holder is not None:
         lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     lines += [
@@ -219,6 +236,8 @@ def _lines_of(status: BatchStatus) -> list[str]:
         lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
     if summary.output:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
+    if status.starts_soon:
+        return [*lines, "Worked on: not yet; its worker processes start by themselves"]
     return lines if summary.unfinished and status.working else [*lines, *next_lines(summary)]
 
 
@@ -261,9 +280,13 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
         ]
         for one in found
     ]
-    return table(header, rows, usable_columns(sys.stdout), whole={0, 1, 2}).split("\n")
+    width = usable_columns(sys.stdout)
+    if width < _ROOM_FOR_LISTS:  # the batch's ID begins like the list's name
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return table(header, rows, width, whole={0, 1, 2}).split("\n")
 
 
+_ROOM_FOR_LISTS = 100
 ROWS_SHOWN = 10
 AGAIN = ("failed", "rejected", "timed-out", "in-doubt")
 OUTCOMES = tuple(outcome.value.replace(" ", "-") for outcome in Outcome)
@@ -309,34 +332,14 @@ def retry(
             begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         _confirm_retry(summary, chosen, yes=yes)
-        try:
-            continue_batch(
-                partial(aio.retry, summary.batch_id, outcomes=chosen),
-                settings,
-                reporting.mode(),
-                output=output,
-                decide=in_doubt_decision(InDoubt.HOLD),
-                form=form_from(
-                    ColumnOptions(), defaults=files.defaults, source=summary.source.path
-                ),
-            )
-        except typer.Exit:
-            if not reporting.quiet:
-                print_lines(_reasons(summary.batch_id, settings), err=True)
-            raise
-
-
-def _reasons(batch_id: str, settings: Settings) -> Iterator[str]:
-    """Yield the most common reasons why rows failed again."""
-    from batchrun import rows
-
-    again = {Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT}
-    found = rows(batch_id, again, limit=_MAX_REASONED, settings=settings).rows
-    for message, number in Counter(row.message for row in found).most_common(3):
-        yield f"Again:     {plural(number, 'row')}: {one_line(message, 300)}"
-
-
-_MAX_REASONED = 1_000
+        continue_batch(
+            partial(aio.retry, summary.batch_id, outcomes=chosen),
+            settings,
+            reporting.mode(),
+            output=output,
+            decide=in_doubt_decision(InDoubt.HOLD),
+            form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
+        )
 
 
 def forget(
@@ -441,7 +444,7 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
         words = " or ".join(found)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
-            f"To see its rows: batchrun status {summary.batch_id}",
+            f"Its rows: {counts(summary)}.",
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"

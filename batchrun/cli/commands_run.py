@@ -44,6 +44,7 @@ from batchrun.cli.options import (
     WriteEvery,
     Yes,
     age,
+    batch_ids,
     form_from,
     request_from,
     save_typed_options,
@@ -215,7 +216,7 @@ def add_run_commands(app: typer.Typer) -> None:
         with_option_groups(check),
         'batchrun check accounts.xlsx -w "Account Research"',
         'batchrun check contacts.csv -w "Contact Research" --sandbox  # no key needed',
-        "cat accounts.csv | batchrun check - --json",
+        'cat accounts.csv | batchrun check - -w "Account Research" --json',
     )
     add(
         with_option_groups(run),
@@ -252,7 +253,10 @@ def check(
     save_options: SaveOptions = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do and cost. Nothing is triggered."""
+    """Show what a run would do and cost. Nothing is triggered.
+
+    FILE can be - for standard input.
+    """
     from batchrun import Rerun
     from batchrun.settings import ListDefaults
 
@@ -286,9 +290,15 @@ def _from_stdin(file: Path) -> Iterator[Path]:
 
 
 def _show_plan(
-    request: Request, settings: Settings, *, as_json: bool, details: bool = False
+    request: Request,
+    settings: Settings,
+    *,
+    as_json: bool,
+    details: bool = False,
+    again: bool = False,
 ) -> None:
     from batchrun import aio
+    from batchrun.batch.pipeline import refuses_again
 
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
@@ -300,6 +310,12 @@ def _show_plan(
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
             print_text("To list every invalid row, add --details.")
+        earlier = plan.earlier
+        if earlier is not None and not again and refuses_again(earlier, request):
+            print_text(
+                f"This list went through already, as batch {earlier.batch_id}: a run stops unless "
+                "you add --again, which pays for it all once more."
+            )
 
 
 def run(
@@ -363,7 +379,7 @@ def run(
             others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
             save_typed_options(file, typed, columns, **others)
         if dry_run:
-            _show_plan(request, settings, as_json=reporting.as_json)
+            _show_plan(request, settings, as_json=reporting.as_json, again=again)
             return
         detach = pace.detach
         run_list(request, settings, output, limit, form, mode, yes=yes, again=again, detach=detach)
@@ -426,7 +442,7 @@ def resume(
     rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
     if not found.something_to_do and not rewrites and written and Path(written).exists():
         done = UnbrokenLine(f"Nothing left to do. The results are in {written}")
-        _end_unchanged(found.summary, mode, [done])
+        _end_unchanged(found.summary, mode, [done, *messages.retry_lines(found.summary, settings)])
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
     if not to_stderr:
@@ -477,7 +493,8 @@ def demo(
         write_demo_list(source)
     except OSError as error:
         raise UsageError(
-            f"The demo's list can't be written: {error}.", "Go to a folder of your own first."
+            f"The demo's list can't be written: {error.strerror}.",
+            "Go to a folder of your own first.",
         ) from error
     with settings_or_sandbox(sandbox=True, journal=journal) as settings:
         output = replaceable_results(settings, source, sandbox=True)
@@ -490,7 +507,15 @@ def _reuse(text: str | None) -> timedelta | None:
 
 
 def work(
-    batch: Batch = None,
+    batch: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BATCH",
+            help="ID of the batch, or the first characters of it. Without it, every open batch.",
+            autocompletion=batch_ids,
+            rich_help_panel=THE_BATCH,
+        ),
+    ] = None,
     *,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="End when no batch is open any more.")

@@ -129,7 +129,8 @@ def end(
             return ExitCode.UNUSABLE
         case TyperException():
             option = getattr(error, "option_name", None)
-            others = [name for name in commands if option in options_of(commands[name])]
+            having = [name for name in commands if option in options_of(commands[name])]
+            others = [] if command in having else having
             shown: BatchrunError = usage_error(
                 error.format_message(), f"batchrun {command}".strip(), others
             )

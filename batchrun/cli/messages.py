@@ -120,6 +120,7 @@ def plan_lines(
     The facts for the decision come last, to be on the screen with the question. ``now`` is how many
     jobs would be triggered now; ``None`` for all.
     """
+    checking = now is None
     now = plan.to_trigger if now is None else now
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
@@ -131,7 +132,7 @@ def plan_lines(
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]
-    if plan.first_body is not None:
+    if checking and plan.first_body is not None:
         lines.append(f"First:     {plan.first_body}")
     lines += _below("Invalid:", invalid_lines(plan, details=details))
     lines += [
@@ -559,10 +560,28 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    lines += next_lines(summary)
+    lines += [*next_lines(summary), *retry_lines(summary, settings)]
     if repeats_options("status"):
-        lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Look at:   batchrun status {summary.batch_id}"))
     return lines
+
+
+def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+    """Return why rows of a finished batch failed, and how to send them again."""
+    from batchrun import rows
+    from batchrun.model import RETRIED_BY_ITSELF
+
+    if summary.unfinished or not any(summary.counts[each] for each in RETRIED_BY_ITSELF):
+        return []
+    found = rows(summary.batch_id, RETRIED_BY_ITSELF, limit=_MAX_REASONED, settings=settings).rows
+    lines = [
+        f"Reason:    {plural(number, 'row')}: {one_line(message, 300)}"
+        for message, number in Counter(row.message for row in found).most_common(3)
+    ]
+    return [*lines, UnbrokenLine(f"Retry:     batchrun retry {summary.batch_id}")]
+
+
+_MAX_REASONED = 1_000
 
 
 def next_lines(summary: BatchSummary) -> list[str]:
@@ -585,13 +604,16 @@ def reason_for_number(report: Report) -> str:
     if path is None or numbered is None:
         return ""
     usual = path.with_stem(numbered[1])
-    if not usual.exists():
-        return ""
+    return kept_words(usual, path) if usual.exists() else ""
+
+
+def kept_words(usual: Path, written: Path) -> str:
+    """Return that a file was kept, and the results are in a new one beside it."""
     from batchrun import Rerun
 
     other = Rerun.batch_of(usual)
     holds = "was there before" if other is None else f"holds the results of batch {other}"
-    return f"{usual.name} {holds} and is left as it is. {path.name} is the newest."
+    return f"{usual.name} {holds} and is left as it is. {written.name} is the newest."
 
 
 def notice_of(report: Report) -> dict[str, str]:

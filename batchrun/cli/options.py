@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -17,7 +18,7 @@ from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING,
 from batchrun.cli.notifications import command_for
 from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import column_prompt
-from batchrun.errors import UsageError
+from batchrun.errors import InputError, UsageError
 from batchrun.model import InDoubt
 from batchrun.text import did_you_mean, json_or_text, plural, strict_json
 
@@ -45,7 +46,29 @@ def workflow_names(incomplete: str) -> list[tuple[str, str]]:
         for each in batches():
             found.setdefault(each.workflow.name, each.workflow.id)
     offered = [*found.items(), *((id_, name) for name, id_ in found.items() if incomplete)]
-    return [each for each in offered if each[0].startswith(incomplete)][:OFFERED]
+    fitting = [each for each in offered if each[0].startswith(incomplete)][:OFFERED]
+    return [(_typable(name), about) for name, about in fitting]
+
+
+def _typable(name: str) -> str:
+    """Return a name as the shell that asks for it needs it typed; zsh and fish quote themselves."""
+    shell, typed = os.environ.get("_BATCHRUN_COMPLETE", ""), os.environ.get("COMP_WORDS", "")
+    if re.fullmatch(r"[\w.@%+=:,/-]+", name):
+        return name
+    if shell == "complete_bash" and typed.count('"') % 2 == typed.count("'") % 2 == 0:
+        return re.sub(r"([^\w.@%+=:,/-])", r"\\\1", name)
+    if shell in {"complete_powershell", "complete_pwsh"}:
+        return "'" + name.replace("'", "''") + "'"
+    return name
+
+
+def profile_names(incomplete: str) -> list[str]:
+    """Return the saved profiles."""
+    with suppress(Exception):  # none can be read: there is nothing to offer
+        from batchrun.settings import stored_profiles
+
+        return [name for name in stored_profiles().all() if name.startswith(incomplete)]
+    return []
 
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
@@ -181,7 +204,10 @@ WriteEvery: TypeAlias = Annotated[
 ProfileName: TypeAlias = Annotated[
     str | None,
     _service(
-        "--profile", metavar="NAME", help="Use this profile's saved key. [env: BATCHRUN_PROFILE]"
+        "--profile",
+        metavar="NAME",
+        help="Use this profile's saved key. [env: BATCHRUN_PROFILE]",
+        autocompletion=profile_names,
     ),
 ]
 BaseUrl: TypeAlias = Annotated[
@@ -606,6 +632,8 @@ def request_from(
 
     workflow = defaults.workflow if workflow is None else workflow
     if workflow is None:
+        if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files
+            raise InputError(f"There is no file {file}.", "Check its name and folder.")
         raise UsageError(
             "No workflow given.",
             'Add -w "Account Research". To list the workflows: batchrun workflows',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -55,6 +55,7 @@ def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
     err = on_stderr()
     try:
         with interruptible(), keep_stdout_clean():
+            _discard_early_input()
             typed = typer.prompt(
                 text, default=default, show_default=bool(default), hide_input=hidden, err=err
             )
@@ -65,6 +66,22 @@ def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
         print_text("", err=err)
         raise
     return str(typed).strip()
+
+
+def _discard_early_input() -> None:
+    """Drop what was typed before the question was shown: it can't be the answer to it."""
+    if not sys.stdin.isatty():
+        return
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        with suppress(OSError, ValueError, termios.error):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def confirm(question: str, details: Sequence[str] = ()) -> bool:

@@ -100,7 +100,7 @@ class Stopper:
             if batch_id is None:
                 raise StoppedError("Stopped before anything was triggered.") from None
             hint = f"To resume: batchrun resume {batch_id}"
-            stopped = StoppedError("Stopped. Nothing is lost.", hint)
+            stopped = StoppedError("Stopped. Nothing is lost. The workbook was not written.", hint)
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None
 

@@ -36,6 +36,7 @@ class Consent(StrEnum):
     ADDRESS = "addresses"
     KEY = "keys"  # the journal's salted hash of a key
     OUTPUT = "outputs"
+    REPLACE = "written files"  # by batchrun, each with its batch, size and time
 
 
 @dataclass(frozen=True, slots=True)

@@ -594,7 +594,7 @@ class _Pages:
             view=view,
             row=row,
             name=Names.of(page).of_row(row),
-            message=screens.row_message(row),
+            why=screens.row_message(row),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],
             fields=Fields([row], page.header).readable(row),
@@ -666,7 +666,6 @@ class _Pages:
 
     def download(self, request: Request) -> Response:
         """Return the results so far."""
-        form = request.state.form
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         folder = tempfile.TemporaryDirectory(prefix="batchrun-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -214,6 +215,12 @@ def _address_of_running(folder: Path) -> str:
     return answer.text
 
 
+def _words(error: OSError | OverflowError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return "another program uses it"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _listen(port: int | None) -> socket.socket:
     ports = [port] if port is not None else [USUAL_PORT, 0]
     for one in ports:
@@ -227,7 +234,7 @@ def _listen(port: int | None) -> socket.socket:
             listener.close()
             if one == ports[-1]:
                 raise UsageError(
-                    f"Port {one} can't be used: {error}.",
+                    f"Port {one} can't be used: {_words(error)}.",
                     "Choose another with --port, or leave it out.",
                 ) from error
         else:

@@ -16,10 +16,13 @@ from batchrun.workbook.reasons import Commands
 from batchrun.workbook.target import (
     atomic_file,
     check_target,
+    companions,
+    free_target,
     other_parts,
     results_path,
     unknown_ending,
     usual_target,
+    whole_path,
 )
 from batchrun.workbook.text import write_crm, write_csv, write_json_lines, write_list_csv
 
@@ -38,8 +41,10 @@ __all__ = [
     "Form",
     "UnknownColumn",
     "check_target",
+    "companions",
     "details_frame",
     "flatten",
+    "free_target",
     "list_formats",
     "other_parts",
     "results_path",
@@ -107,7 +112,7 @@ def write(
                 )
         log_event(_LOG, Event.WORKBOOK_SPLIT, batch=results.summary.batch_id, files=len(parts))
     if shortened:
-        with atomic_file(_whole(target)) as whole:
+        with atomic_file(whole_path(target)) as whole:
             write_json_lines(results, whole.temporary)
     return place.final
 
@@ -154,7 +159,7 @@ def _write_workbook(  # noqa: PLR0917
     """Write a workbook; if that fails, write a plain-text one that still has every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
 
-    whole = _whole(target).name
+    whole = whole_path(target).name
     try:
         return write_excel(results, path, form, whole_name=whole, commands=commands, split=split)
     except OSError:
@@ -169,7 +174,3 @@ def _write_workbook(  # noqa: PLR0917
             f"and the results are whole in {whole}. Please report this.",
         )
         return 1
-
-
-def _whole(target: Path) -> Path:
-    return target.with_suffix(".whole.jsonl")

@@ -18,7 +18,7 @@ from batchrun.text import visible
 from batchrun.workbook.frame import require_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -155,12 +155,39 @@ def usual_target(source: Path | None, before: str | None, usual: Path | None) ->
         return Path(before)
     if source is None:
         return None
-    wanted = usual or results_path(source)
+    return free_target(usual or results_path(source), lambda _: False)
+
+
+def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
+    """Return the path, or the first numbered one beside it that replaces no foreign file.
+
+    Args:
+        wanted: The preferred path.
+        replaceable: Whether a file that exists may be replaced.
+    """
+    exists = os.path.exists  # a name that is too long is rejected later
+
+    def is_free(place: Path) -> bool:
+        if exists(place):
+            return replaceable(place)
+        others = companions(place) if place.suffix.lower() == ".xlsx" else ()
+        return all(replaceable(each) for each in others if exists(each))
+
     for number in count(1):
         target = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
-        if not os.path.exists(target):  # noqa: PTH110  # a name that is too long is rejected later
+        if is_free(target):
             return target
     raise AssertionError("count() does not end")
+
+
+def companions(target: Path) -> tuple[Path, ...]:
+    """Return the paths that may be written beside a workbook: values in full, a second part."""
+    return whole_path(target), part_path(target, 2)
+
+
+def whole_path(target: Path) -> Path:
+    """Return the path of the values that don't fit into a workbook's cells, in full."""
+    return target.with_suffix(".whole.jsonl")
 
 
 def results_path(source: Path) -> Path:

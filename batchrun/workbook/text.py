@@ -34,6 +34,9 @@ _SIGN = re.compile(
 )
 """The start of a formula: ``=``, ``+``, ``-``, ``@``, and their Unicode equivalents (NFKC)."""
 
+_GUARD = re.compile(rf"'(?={_SIGN.pattern})|\A'(?=[\t\r\n])")
+"""An apostrophe where `escaped` may have added one."""
+
 _STRONG = frozenset("=@\u207c\u208c\ufe66\ufe6b\uff1d\uff20")
 """Signs that start a formula even before a blank; a later line "- item" is only a list item."""
 
@@ -133,6 +136,21 @@ def escaped(text: str) -> str:
             written += [text[end:at], "'"]
             end = at
     return "".join([*written, text[end:]])
+
+
+def unescaped(cell: Cell) -> Cell:
+    """Return a cell of a CSV file that batchrun wrote, without the apostrophes of `escaped`."""
+    if not isinstance(cell, str):
+        return cell
+    guards = list(_GUARD.finditer(cell))
+    # all of them, or the only one that isn't the cell's own
+    for some in (guards, *([each] for each in guards)):
+        text = cell
+        for guard in reversed(some):
+            text = text[: guard.start()] + text[guard.end() :]
+        if escaped(text) == cell:
+            return text
+    return cell
 
 
 def _is_unseen(character: str) -> bool:

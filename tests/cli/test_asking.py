@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,25 @@ def answered(batchrun: CommandLine, answer: str, *arguments: str) -> Ended:
     """A command whose standard output is captured, and whose question is answered."""
     batchrun.monkeypatch.setattr(sys, "stdin", Keyboard(answer))
     return batchrun(*arguments)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_what_is_typed_before_a_question_is_not_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyboard, terminal = os.openpty()
+
+    class Screen(io.StringIO):
+        """A screen whose user answers no as soon as the question is shown."""
+
+        def write(self, text: str) -> int:
+            if "[y/N]" in text:
+                os.write(keyboard, b"n\n")
+            return super().write(text)
+
+    os.write(keyboard, b"y\n")
+    with os.fdopen(terminal) as stdin, os.fdopen(keyboard, "rb"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stderr", Screen())
+        assert not confirm("Trigger 60 jobs now?")
 
 
 def test_a_quiet_run_writes_only_the_path_to_standard_output(

@@ -327,7 +327,7 @@ def test_a_sandbox_run_says_how_to_look_at_it_afterwards(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--sandbox")
-    shown = re.search(r"^Status:    batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
+    shown = re.search(r"^Look at:   batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
     assert shown is not None
     assert "3 completed, 1 invalid" in batchrun(*shown[1].split()).stdout
 

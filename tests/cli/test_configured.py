@@ -52,8 +52,8 @@ def test_options_from_the_file_need_not_be_typed(batchrun: CommandLine, configur
     ended = batchrun("run", "accounts.csv", "--yes")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "batchrun.toml (" in ended.stderr  # what decides is said
-    assert '"depth": "comprehensive"' in ended.stdout
-    assert '"code": "00123"' in ended.stdout
+    assert 'depth: "comprehensive", every row' in ended.stdout
+    assert "code: from Code, 3 of 4 rows, for example 00123" in ended.stdout
     columns = header(batchrun.folder / "accounts.results.csv")
     assert "Report" in columns
     assert "summary" not in columns

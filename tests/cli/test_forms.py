@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
 
 from batchrun.cli.options import ColumnOptions, form_from
-from batchrun.errors import UsageError
+from batchrun.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.commands import CommandLine
 
+COMPANY = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 WORKFLOW = ("-w", "Account Research", "--yes")
 
 
@@ -107,7 +109,11 @@ def test_an_unknown_result_column_gets_a_suggestion(
     assert words in run.stdout
     assert run.stdout.splitlines()[-1].startswith("Workbook:")
     export = batchrun("export", "-o", "x.csv", *options)
-    assert (export.exit_code, words in export.stderr) == (0, True)
+    # A wanted column that stays empty is refused if it looks like one that exists.
+    refused = options[0] == "--columns" and "Did you mean" in words
+    assert export.exit_code == (ExitCode.UNUSABLE if refused else ExitCode.COMPLETED)
+    assert words.removeprefix("Note:      ") in " ".join(export.stderr.split())
+    assert (batchrun.folder / "x.csv").exists() is not refused
     assert "Note" not in batchrun("export", "-o", "y.csv", "--columns", "summary,out*").stderr
 
 
@@ -156,3 +162,70 @@ def test_options_are_read_as_people_write_them() -> None:
 def test_a_title_without_a_column_is_refused(rename: str) -> None:
     with pytest.raises(UsageError, match="has no title"):
         form_from(ColumnOptions(rename=[rename]))
+
+
+FOREIGN = b"somebody's own"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_export_replaces_its_own_file_and_no_other(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun("run", accounts.name, "-w", "account research", "--yes", "-o", "first.csv")
+    for name, *options in (
+        ("out.xlsx",),
+        ("out.csv",),
+        ("out.jsonl",),
+        ("out.parquet",),
+        ("invalid.csv", "--only", "invalid"),
+        ("invalid.xlsx", "--only", "invalid"),
+        ("first.csv",),
+    ):
+        export = ("export", "-o", name, *options)
+        own, beside = batchrun.folder / name, batchrun.folder / name.replace(".", " (2).")
+        assert f": {name}\n" in batchrun(*export).stdout
+        assert f": {name}\n" in batchrun(*export).stdout  # its own file
+        own.write_bytes(FOREIGN)
+        ended = batchrun(*export)
+        assert own.read_bytes() == FOREIGN
+        assert f": {beside.name}\n" in ended.stdout
+        assert f"{name} was there before and is left as it is." in ended.stderr
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_foreign_file_beside_the_workbook_is_kept(batchrun: CommandLine, accounts: Path) -> None:
+    batchrun("run", accounts.name, "-w", "account research", "--yes")
+    foreign = batchrun.folder / "out.whole.jsonl"
+    foreign.write_bytes(FOREIGN)
+    assert "out (2).xlsx" in batchrun("export", "-o", "out.xlsx").stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_run_keeps_a_foreign_output(batchrun: CommandLine, accounts: Path) -> None:
+    output = batchrun.folder / "out.csv"
+    output.write_bytes(FOREIGN)
+    run = ("run", accounts.name, "-w", "account research", "--yes", "-o", "out.csv")
+    ended = batchrun(*run)
+    assert output.read_bytes() == FOREIGN
+    assert ended.stdout.splitlines()[-1].endswith("out (2).csv")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_rows_to_correct_are_sent_with_their_own_values(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    accounts.write_text("Company ID,Phone\nnot-an-id,+49 221 4\nnot-another,'-\nthe-third,=x\n")
+    run = ("-w", "account research", "--param-column", "phone=Phone")
+    accounts.write_text(accounts.read_text() + f"{COMPANY},555\n")
+    batchrun("run", accounts.name, *run, "--yes")
+    fixed = batchrun.folder / "fixed.csv"
+    batchrun("export", "-o", fixed.name, "--only", "invalid")
+    text = fixed.read_text(encoding="utf-8-sig")
+    assert "'+49 221 4" in text
+    for at, word in enumerate(("not-an-id", "not-another", "the-third")):
+        text = text.replace(word, f"{COMPANY[:-1]}{at}")
+    fixed.write_text(text, encoding="utf-8")
+    ended = batchrun("run", fixed.name, *run, "--yes", "-o", "out.jsonl")
+    assert ended.exit_code == 0
+    sent = [json.loads(line) for line in (batchrun.folder / "out.jsonl").read_text().splitlines()]
+    assert [each["input"]["Phone"] for each in sent] == ["+49 221 4", "'-", "=x"]

@@ -115,7 +115,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
             asyncio.run(trigger_one())
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
-    assert "1 execution, the oldest triggered 0 s ago" in shown
+    assert "Running:   1 execution\n" in shown  # a time in the future says nothing
 
 
 def test_resuming_a_finished_batch_says_only_that(

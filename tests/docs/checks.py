@@ -16,7 +16,7 @@ from batchrun.cli import app
 from batchrun.errors import BatchrunError, ExitCode
 from batchrun.settings import Settings, variable_of
 from batchrun.settings.files import read_configuration
-from tests.docs.messages import MESSAGES, shape
+from tests.docs.messages import messages, shape
 from tests.docs.pages import ROOT, Command, Page, options_in
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ def exit_codes(page: Page) -> set[int]:
 
 def unknown_messages(page: Page) -> list[str]:
     """Messages it quotes that the code lacks."""
-    return [quoted for quoted in page.quoted_messages() if shape(quoted) not in MESSAGES]
+    known = messages()
+    return [quoted for quoted in page.quoted_messages() if shape(quoted) not in known]
 
 
 EVERY_CHECK = (

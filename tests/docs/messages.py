@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,8 @@ def shape(text: str) -> str:
     return re.sub(r"\\([*|_<>])", r"\1", " ".join(re.sub("…+", "…", text).split()))
 
 
-MESSAGES = "\n".join(
-    text
-    for path in sorted((ROOT / "batchrun").rglob("*.py"))
-    for text in texts_of(path.read_text(encoding="utf-8"))
-)
+@functools.cache
+def messages() -> str:
+    """Every text of the library, one after another."""
+    paths = sorted((ROOT / "batchrun").rglob("*.py"))
+    return "\n".join(text for path in paths for text in texts_of(path.read_text(encoding="utf-8")))

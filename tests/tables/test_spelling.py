@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def is_read_without_options(path: Path) -> bool:
     expected = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-    return not expected["error"] and not expected["options"]
+    return not expected.get("error") and not expected.get("options")
 
 
 READ = [

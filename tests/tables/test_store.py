@@ -23,9 +23,9 @@ BOOKS = sorted(FILES.glob("merged-*.xlsx")) + sorted(FILES.glob("report-*.xlsx")
 
 
 def read(path: Path) -> Table | str:
-    options = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
+    expected = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
     try:
-        return load(path, **options["options"])
+        return load(path, **expected.get("options", {}))
     except InputError as error:
         return str(error)
 

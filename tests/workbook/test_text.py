@@ -5,11 +5,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchrun.workbook.form import Crm, Form
-from batchrun.workbook.text import escaped, write_crm, write_csv, write_json_lines
+from batchrun.workbook.text import escaped, unescaped, write_crm, write_csv, write_json_lines
 from tests.workbook.batches import batch, batch_of, company, row, sheet
 
 if TYPE_CHECKING:
@@ -48,6 +48,17 @@ PAYLOADS = (
     "=",
 )
 """What a spreadsheet would run, or take for the beginning of a cell and then run."""
+
+
+@given(st.one_of(st.sampled_from(PAYLOADS), st.text("'=+-1x; \t\n")))
+@example("-5 abc")
+@example("'=x")
+@example("O'Neil - x")
+@example("+49 221 4")
+def test_a_guarded_cell_is_read_back_as_it_was(text: str) -> None:
+    assert escaped(str(unescaped(escaped(text)))) == escaped(text)
+    if "'" not in text:
+        assert unescaped(escaped(text)) == text
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
