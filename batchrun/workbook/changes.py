@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.cells import as_text
+from batchrun.workbook.cells import LARGEST_NUMBER, as_text
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import as_json, name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
@@ -27,7 +27,7 @@ COLUMN = "changed"
 LARGEST = 3
 """Rises and falls of the main number to keep."""
 MAX_SORTED = 20_000
-"""Changed rows to sort in memory; more rows stay in the order of the list."""
+"""Rows to sort in memory; more rows stay in the order of the list."""
 FEW = 3
 """Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
@@ -93,7 +93,11 @@ class Change:
     def difference(self) -> float | None:
         """How much a number rose; ``None`` for other values."""
         before, now = (
-            each if isinstance(each, (int, float)) and not isinstance(each, bool) else None
+            each
+            if isinstance(each, (int, float))
+            and not isinstance(each, bool)
+            and abs(each) < LARGEST_NUMBER
+            else None
             for each in (self.before, self.now)
         )
         return None if before is None or now is None else now - before

@@ -282,7 +282,7 @@ def _about_failure(message: str) -> str:
     if _TEMPORARY.search(message):
         return "This kind of failure is usually temporary: a retry often helps."
     if _NOTHING_FOUND.search(message):
-        return "There is nothing to correct. Later, when more has been published, try again."
+        return "There is nothing to correct: a retry helps only later, when more is published."
     if _INCOMPLETE.search(message):
         return (
             "Its owner completes the record in the CRM, such as its name and domain: a retry "

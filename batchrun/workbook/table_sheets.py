@@ -17,7 +17,7 @@ from openpyxl.utils import get_column_letter
 from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.text import plural
-from batchrun.workbook.changes import CHANGED, COLUMN, NEW
+from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
@@ -198,8 +198,6 @@ def _pixels(columns: Sequence[TableColumn]) -> float:
 SHEET_ROW = "Row in Results"
 """The title of the column with a row's place, if that differs from its line in the list."""
 MAX_LINES_OF_ADVICE = 8
-MAX_GROUPED = 20_000
-"""Rows to sort by reason in memory; more rows are sorted by outcome only."""
 
 
 class AttentionSheet:
@@ -287,9 +285,12 @@ class AttentionSheet:
             self._sheets.append(values, {0: rows.place(number)})
 
     def _rows(self) -> Iterator[tuple[int, ResultRow]]:
-        """Yield the rows, numbered: by outcome, reason (the most frequent first), and owner."""
+        """Yield the rows, numbered: by outcome, reason (the most frequent first), and owner.
+
+        Too many rows to sort in memory are in the order of the list within each outcome.
+        """
         counts = self._results.summary.counts
-        if sum(counts[outcome] for outcome in ORDER) > MAX_GROUPED:
+        if sum(counts[outcome] for outcome in ORDER) > MAX_SORTED:
             for outcome in ORDER:
                 if counts[outcome]:
                     found = enumerate(self._results.rows)

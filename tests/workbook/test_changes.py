@@ -238,6 +238,16 @@ def test_of_a_list_only_what_was_removed_and_added_is_shown(
     assert found == [("X", removed, added)]
 
 
+@pytest.mark.parametrize("odd", [10**400, -(10**400), True, "9", 1e308, None])
+def test_a_change_between_odd_values_has_its_row(written: Write, odd: JSON) -> None:
+    rows = [row(at, {"fit": value}) for at, value in enumerate((odd, 1.5, 2.5, 0.5))]
+    earlier = EarlierResults(("1",), MONTH_AGO, [({"fit": 0.5}, MONTH_AGO)] * 4)
+
+    found = table(written(replace(batch(rows), earlier=earlier)), "Changes")
+
+    assert sorted(each["Row"] for each in found) == [2, 3, 4]
+
+
 def test_changes_begin_with_the_largest_change_of_the_main_number(written: Write) -> None:
     """Each row's owner is named, and a number's difference has its sign."""
     cells = [(company(at), f"Firm {at}", "Dana") for at in range(4)]
