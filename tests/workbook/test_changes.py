@@ -238,7 +238,11 @@ def test_of_a_list_only_what_was_removed_and_added_is_shown(
     assert found == [("X", removed, added)]
 
 
-@pytest.mark.parametrize("odd", [10**400, -(10**400), True, "9", 1e308, None])
+@pytest.mark.parametrize(
+    "odd",
+    [10**400, -(10**400), True, "9", 1e308, None],
+    ids=["large", "negative", "yes", "text", "infinite in Excel", "none"],
+)
 def test_a_change_between_odd_values_has_its_row(written: Write, odd: JSON) -> None:
     rows = [row(at, {"fit": value}) for at, value in enumerate((odd, 1.5, 2.5, 0.5))]
     earlier = EarlierResults(("1",), MONTH_AGO, [({"fit": 0.5}, MONTH_AGO)] * 4)
