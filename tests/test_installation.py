@@ -229,8 +229,9 @@ def test_hints_name_a_command_that_works_in_this_shell(
     (tmp_path / where).mkdir(exist_ok=True)
     path = f"{script.parent}:/usr/bin:/bin" if on_path else "/usr/bin:/bin"
     home = {"HOME": str(tmp_path), "BATCHRUN_JOURNAL": str(tmp_path / "journal.db")}
+    (tmp_path / where / "accounts.csv").write_text("Company ID\n")
     ended = subprocess.run(
-        [script, "run", "nowhere.csv"],
+        [script, "run", "accounts.csv"],
         cwd=tmp_path / where,
         env={"PATH": path, **home},
         capture_output=True,

@@ -103,6 +103,11 @@ class Control:
             self.cancel()
 
     @property
+    def attached(self) -> bool:
+        """Whether a batch is at work."""
+        return self._stop is not None
+
+    @property
     def running(self) -> bool:
         """Whether `cancellable` is at work."""
         return self._cancel is not None

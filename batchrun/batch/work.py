@@ -45,17 +45,25 @@ async def work(
     until_done: bool,
     on_progress: Callable[[Progress], None] | None,
     control: Control | None,
+    on_end: Callable[[BatchSummary], None] | None = None,
 ) -> list[BatchSummary]:
-    """Work on the open batches of the key, or on one batch; see `batchrun.aio.work`."""
+    """Work on the open batches of the key, or on one batch; see `batchrun.aio.work`.
+
+    ``on_end`` is called with each batch that is no longer open.
+    """
     settings = (settings or load_settings()).model_copy(update={"wait": True, "workers": 1})
     control = control or Control()
-    worked: set[str] = set()
+    worked, open_ids = set[str](), set[str]()
     with Journal(settings.journal) as journal:
         if batch_id is not None:
             batch_id = journal.resolve(batch_id).batch_id
             worked.add(batch_id)
         while not control.stopped:
             batches = _open(journal, batch_id, settings)
+            were_open, open_ids = open_ids, {each.batch_id for each in batches}
+            if on_end is not None:
+                for each in sorted(were_open - open_ids):
+                    on_end(journal.summary(each))
             for summary in batches:
                 async with open_session(for_batch(settings, summary)) as session:
                     try:

@@ -18,7 +18,12 @@ from batchrun.cli.commands_config import add_config_commands
 from batchrun.cli.commands_run import add_run_commands
 from batchrun.cli.errors import HiddenMessages, end
 from batchrun.cli.help import HelpGroup, add_command
-from batchrun.cli.output import name_commands, open_standard_streams, replace_unprintable
+from batchrun.cli.output import (
+    name_commands,
+    open_standard_streams,
+    replace_unprintable,
+    replace_unusable_time_zone,
+)
 from batchrun.cli.settings import announced
 from batchrun.cli.signals import exit_codes, ignore_interrupts, interrupts_restored
 from batchrun.errors import ExitCode, UsageError
@@ -106,6 +111,7 @@ def main() -> None:
     """Run the command line; every error ends with one or two lines and a documented exit code."""
     open_standard_streams()
     replace_unprintable()
+    replace_unusable_time_zone()
     announced.clear()
     exit_codes.clear()
     # Saves 0.2 s: a last garbage collection would search everything that was imported.
@@ -128,7 +134,7 @@ def _run(typed: list[str]) -> int:
             # --debug may be anywhere, even after a command. Otherwise pass None and let typer read
             # the arguments: it expands wildcards if the shell doesn't (Windows).
             given = [word for word in typed if word != "--debug"] if "--debug" in typed else None
-            code: int = command(given, standalone_mode=False)
+            code: int = command(given, prog_name="batchrun", standalone_mode=False)
             error: BaseException = KeyboardInterrupt()  # typer returns a code instead of raising it
             if code != ExitCode.INTERRUPTED:
                 return code

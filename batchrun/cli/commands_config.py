@@ -23,7 +23,14 @@ from batchrun.cli.options import (
     settings_of,
     with_option_groups,
 )
-from batchrun.cli.output import is_screen, print_exact, print_lines, print_text, usable_columns
+from batchrun.cli.output import (
+    is_screen,
+    print_exact,
+    print_lines,
+    print_text,
+    runnable_commands,
+    usable_columns,
+)
 from batchrun.cli.prompts import ask, confirm_address
 from batchrun.cli.settings import journal_path, settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, UsageError
@@ -224,13 +231,18 @@ def show_configuration(
         print_exact(json.dumps(document, ensure_ascii=False))
         return
     width = max(len(one.name) for one in shown)
+    sources = {one.name: f"{one.origin} {one.where}".strip() for one in shown}
     room = min(max(len(one.value) for one in shown), 44)
+    if is_screen(sys.stdout):
+        widest = min(max(map(len, sources.values())), 30)
+        room = min(room, max(usable_columns(sys.stdout) - width - widest - 4, 10))
     for one in shown:
-        source = f"{one.origin} {one.where}".strip()
-        line = f"{one.name:{width}}  {one.value or '-':{room}}  {source}"
-        if is_screen(sys.stdout) and columns_of(line) > usable_columns(sys.stdout):
-            line = f"{one.name:{width}}  {one.value or '-'}\n{'':{width}}  {source}"
-        print_text(line, hanging=width + 2)
+        at = width + room + 4
+        below = is_screen(sys.stdout) and len(one.value) > room
+        gap = f"\n{'':{at}}" if below else "  "
+        print_text(
+            f"{one.name:{width}}  {one.value or '-':{room}}{gap}{sources[one.name]}", hanging=at
+        )
     print_text(
         "\nThe first that has a value wins: option, environment, batchrun.toml beside the list, "
         "batchrun.toml of the user, profile, .env (the key alone), default."
@@ -366,13 +378,10 @@ def sandbox(
             given = " && ".join(f'set "{name}={value}"' for name, value in values.items())
             print_exact(f"  cmd: {given}")
         else:
-            print_exact(f"  export {' '.join(f'{name}={value}' for name, value in values.items())}")
+            for name, value in values.items():  # each fits into 80 columns
+                print_exact(f"  export {name}={value}")
 
     serve(settings, port=port, speed=speed, on_ready=announce)
-
-
-COMMANDS = len('batchrun check FILE -w "WORKFLOW" ')
-"""Columns for commands, before their descriptions."""
 
 
 def welcome() -> None:
@@ -388,34 +397,35 @@ def welcome() -> None:
             f"Keys are saved as: {others}. Choose one with --profile or BATCHRUN_PROFILE."
             if others
             else "There is no API key yet.",
-            "  batchrun web      open batchrun in your browser; practice there without a key",
-            "  batchrun demo     run a made-up list on this computer: no key, no cost",
-            "  batchrun login    save your API key",
         ]
+        commands = {
+            "batchrun web": "open batchrun in your browser; practice there without a key",
+            "batchrun demo": "run a made-up list on this computer: no key, no cost",
+            "batchrun login": "save your API key",
+        }
     else:
         whose = "PGAI_API_KEY" if stored is None else f"profile {stored.name}"
-        lines += [f"Key: {whose}, for {address_of(settings)}", *_unfinished(settings)]
-        lines += [
-            "  batchrun web                        open batchrun in your browser",
-            '  batchrun check FILE -w "WORKFLOW"   what a run would do and cost',
-            '  batchrun run FILE -w "WORKFLOW"     run it; asks first',
-            "  batchrun workflows                  which workflows there are",
-        ]
-    print_lines([*lines, "", "Everything else: batchrun --help"])
-
-
-def _unfinished(settings: Settings) -> list[str]:
-    """Return the newest unfinished batch and how to resume it, in lines."""
-    try:
-        found = newest_unfinished(settings)
-    except BatchrunError as error:
-        return [f"The journal can't be read: {error.what} See: batchrun doctor"]
-    if found is None:
-        return []
-    command = f"batchrun resume {found.batch_id}"
-    if len(command) <= COMMANDS:
-        return [f"  {command:{COMMANDS}}  continue {found.source.name}"]
-    return [f"  {command}", f"  {'':{COMMANDS}}  continue {found.source.name}"]
+        lines.append(f"Key: {whose}, for {address_of(settings)}")
+        commands = {}
+        try:
+            found = newest_unfinished(settings)
+            if found is not None:
+                commands[f"batchrun resume {found.batch_id}"] = f"continue {found.source.name}"
+        except BatchrunError as error:
+            lines.append(f"The journal can't be read: {error.what} See: batchrun doctor")
+        commands |= {
+            "batchrun web": "open batchrun in your browser",
+            'batchrun check FILE -w "WORKFLOW"': "what a run would do and cost",
+            'batchrun run FILE -w "WORKFLOW"': "run it; asks first",
+            "batchrun workflows": "which workflows there are",
+        }
+    print_lines(lines)
+    widths = {command: columns_of(runnable_commands(command)) for command in commands}
+    widest = max(widths.values())
+    for command, words in commands.items():
+        gap = " " * (widest - widths[command] + 3)
+        print_text(f"  {command}{gap}{words}", hanging=widest + 5)
+    print_lines(["", "Everything else: batchrun --help"])
 
 
 def newest_unfinished(settings: Settings) -> BatchSummary | None:

@@ -302,18 +302,19 @@ def _show_plan(
 
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
+    earlier = None if again else plan.earlier
+    refused = earlier.batch_id if earlier and refuses_again(earlier, request) else None
     if as_json:
-        print_exact(json.dumps(messages.plan_json(plan)))
+        print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": refused}))
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
             print_text("To list every invalid row, add --details.")
-        earlier = plan.earlier
-        if earlier is not None and not again and refuses_again(earlier, request):
+        if refused is not None:
             print_text(
-                f"This list went through already, as batch {earlier.batch_id}: a run stops unless "
+                f"This list went through already, as batch {refused}: a run stops unless "
                 "you add --again, which pays for it all once more."
             )
 
@@ -530,8 +531,8 @@ def work(
     On any machine that shares a PostgreSQL journal. If the process that began a batch is gone, this
     one finishes it and writes the workbook.
     """
-    from batchrun import aio
     from batchrun.batch.control import Control
+    from batchrun.batch.work import work as work_on
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.cli.signals import Stopper
 
@@ -540,12 +541,20 @@ def work(
     stopper = Stopper(control, printer.say, printer.close)
     if not quiet:
         print_text("Working on open batches. Press Ctrl-C to stop.", err=True)
-    working = aio.work(
+
+    def ended(summary: BatchSummary) -> None:
+        printer.close()
+        if not quiet and not until_done:
+            what = "it to be resumed" if batch else "the next batch"
+            print_text(f"Batch {summary.words}\nWaiting for {what}.", err=True)
+
+    working = work_on(
         batch,
+        settings,
         until_done=until_done,
         on_progress=None if quiet else printer.show,
         control=control,
-        settings=settings,
+        on_end=ended,
     )
     with stopper.listening():
         worked = stopper.run(working)

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -330,6 +331,16 @@ def replace_unprintable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_PLAINLY)
+
+
+def replace_unusable_time_zone() -> None:
+    """Use UTC if TZ is a day or more from it, because Python can't convert such times."""
+    try:
+        datetime.now().astimezone()
+    except ValueError:
+        os.environ["TZ"] = "UTC"
+        if sys.platform != "win32":
+            time.tzset()
 
 
 def _replace_character(error: UnicodeError) -> tuple[str, int]:

@@ -95,7 +95,7 @@ class ProgressPrinter:
             self.say(f"A request failed ({progress.notice}). Retrying.")
         if progress.stopped_because and not self._stopped:
             self._stopped = True
-            self.say(f"No more triggers: {progress.stopped_because}")
+            self.say(f"Nothing more is triggered: {progress.stopped_because}")
 
     def say(self, text: str) -> None:
         """Print a line above the bar.
@@ -131,7 +131,8 @@ class ProgressPrinter:
             )
         counted = [f"{done:,}/{rows:,} rows", *outcome_words(progress)]
         room = width - BESIDE_THE_BAR - min(NARROWEST_BAR, width // 4)
-        self._bar.n, self._bar.ncols, self._quota.ncols = done, width, width
+        self._bar.n, self._bar.total = done, rows  # a worker's next batch has other rows
+        self._bar.ncols = self._quota.ncols = width
         self._bar.set_description_str(fitting(counted, room), refresh=False)
         line = fitting(quota_words(progress, self._now(), self._speed), width)
         self._quota.set_description_str(line, refresh=False)

@@ -115,13 +115,14 @@ class Stopper:
             self._ignores_signals = True
             raise KeyboardInterrupt
         first = control.batch_id is not None and not control.stopped
+        message = _STOPPING_MESSAGE if control.attached else "Stopping."
         if first or control.batch_id is None or number != getattr(signal, "SIGHUP", None):
             control.interrupt()  # before the message: the next signal may come while it is printed
         if first:
             try:
-                self._say(_STOPPING_MESSAGE)
+                self._say(message)
             except RuntimeError:  # the signal came during another print
-                asyncio.get_running_loop().call_soon_threadsafe(self._say, _STOPPING_MESSAGE)
+                asyncio.get_running_loop().call_soon_threadsafe(self._say, message)
 
 
 @contextmanager

@@ -294,13 +294,15 @@ class Engine:
         """Return whether slices are left, after this worker has finished its own.
 
         Claims a slice that another worker left when it died; otherwise waits a little for workers
-        that are still active.
+        that are still active, and reports their progress.
         """
         if self._limits.alone or self._stopping:
             return False
         if await self._claim(again=True):
             return True
-        if not (await asyncio.to_thread(self._jobs.slices.state)).others:
+        state = await asyncio.to_thread(self._jobs.slices.state)
+        self.observe(state)
+        if not state.others:
             return False
         await self._pause(OTHERS_CHECK_SECONDS * self._clock.speed, now)
         return True
@@ -361,7 +363,7 @@ class Engine:
             case Done():
                 self._handlers.require_key()
                 if not await self._wait_for_others(now):
-                    self._ending = self._ending_when_done()
+                    self._ending = self._ending_now(now) or self._ending_when_done()
             case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
                 await self._drain(now)
             case Wait(seconds):

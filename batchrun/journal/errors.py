@@ -9,7 +9,9 @@ import sqlite3
 from batchrun.errors import JournalError, JournalLostError, JournalWriteError
 
 _ELSEWHERE = "Name a journal elsewhere with --journal or BATCHRUN_JOURNAL."
-_NOTHING_LOST = "Nothing that was committed is lost; then run: batchrun resume"
+_NOTHING_LOST = (
+    "Nothing that was committed is lost. If a batch was running, then run: batchrun resume"
+)
 
 # Primary result codes, https://www.sqlite.org/rescode.html: the low 8 bits of an extended code.
 _SQLITE_WORDS = {

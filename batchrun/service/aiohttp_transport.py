@@ -170,7 +170,7 @@ def _as_httpx_error(error: Exception) -> httpx.TransportError:
         case TimeoutError():
             return httpx.ReadTimeout(str(error))
         case aiohttp.ClientResponseError():
-            return httpx.RemoteProtocolError("the answer is not valid HTTP")
+            return httpx.RemoteProtocolError("the answer can't be read")
         case aiohttp.ClientPayloadError():  # its text is a dump of the parser's state
             return httpx.RemoteProtocolError("the connection was closed before its end")
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -52,7 +53,10 @@ _WORDS: dict[type[BaseException], str] = {
     ConnectionResetError: "the connection was reset",
     BrokenPipeError: "the connection was reset",
     TimeoutError: "no complete answer in time",
+    httpx.ProtocolError: "the answer can't be read",
 }
+_CLOSED = re.compile("Server disconnected|peer closed|the connection was closed")
+_CLOSED_WORDS = "the connection was closed before its end"
 _SHOWN_WITH_CAUSE = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
 
 
@@ -272,6 +276,8 @@ async def exchange(
 def describe(error: Exception) -> str:
     """Describe a network error in plain words."""
     for cause in _causes(error):
+        if _CLOSED.match(str(cause)):
+            return _CLOSED_WORDS
         for kind, words in _WORDS.items():
             if isinstance(cause, kind):
                 return f"{words} ({cause})" if kind in _SHOWN_WITH_CAUSE and str(cause) else words
@@ -280,6 +286,7 @@ def describe(error: Exception) -> str:
 
 _OWN_WORDS = (
     *_WORDS.values(),
+    _CLOSED_WORDS,
     *(
         "the answer broke off",
         "the answer is encoded",

@@ -91,7 +91,6 @@ _PLAIN = (
     (r"hexadecimal digits", "digits and letters (0-9, a-f)"),
     (r" \(cp1252\)", ""),
     (r"\btrigger(ed)?\b", lambda found: "sent" if found[1] else "send"),
-    (r"came to nothing", "failed"),
     (r"lacks the scope (\S+?)(?=[\s.]|$)", r"lacks a permission (scope \1)"),
 )
 """The command line's technical terms, and the words for people who know a spreadsheet program."""

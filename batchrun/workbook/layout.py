@@ -252,6 +252,7 @@ def layout_of(
     limits: Limits = EXCEL,
     *,
     arranged: bool = False,
+    beside: Sequence[str] = (),
 ) -> Layout:
     """Survey all rows and lay out their columns; the same rows always give the same layout.
 
@@ -260,6 +261,7 @@ def layout_of(
         form: The result columns; ``None`` for all.
         limits: The limits of a sheet.
         arranged: Whether to move columns that people rarely want to the end, if none were chosen.
+        beside: The titles beside the result columns, if not those of a workbook.
     """
     form = form or Form()
     room = limits.columns - len(STATUS_COLUMNS) - 2  # MORE and "run again"
@@ -293,7 +295,7 @@ def layout_of(
             reasons.see(row)
     names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
-    columns = _chosen(survey, form, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides)
+    columns = _chosen(survey, form, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides, beside)
     return Layout(
         original=header,
         own=own,
@@ -348,7 +350,11 @@ def _see(survey: TableSurvey, flat: Flat, depth: int) -> None:
 
 
 def _chosen(
-    survey: TableSurvey, form: Form, taken: Sequence[str], asides: Mapping[Path, str]
+    survey: TableSurvey,
+    form: Form,
+    taken: Sequence[str],
+    asides: Mapping[Path, str],
+    beside: Sequence[str],
 ) -> tuple[ResultColumn, ...]:
     """Return the chosen result columns, in the chosen order, with unique titles."""
     by_name: dict[str, list[Path]] = {}
@@ -364,7 +370,7 @@ def _chosen(
     for name, title in form.rename.items():
         if name not in by_name and name.casefold() in by_title:
             rename[dotted(by_title[name.casefold()])] = title
-    return _titled(survey, paths, rename, taken, asides)
+    return _titled(survey, paths, rename, beside or taken, asides)
 
 
 def titles_by_name(paths: Iterable[Path], taken: Iterable[str]) -> dict[str, Path]:

@@ -186,7 +186,7 @@ _ABOUT_THE_KEY = {
 _PLAIN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
-        (r"; --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r", but --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
         (r" \(\d+ characters\)", ""),
         (r"\ba UUID\b", "an ID of PG:AI"),
         (r"\bUUID", "ID"),

@@ -247,10 +247,11 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     Raises:
         OutputError: The list has no column of the CRM's record IDs.
     """
-    layout = layout_of(results, form, UNLIMITED)
     assert form.crm is not None
-    record = _record_column(results, layout, form.crm)
-    titles = [layout.original[record], *(column.title for column in layout.results)]
+    record = _record_column(results, form.crm)
+    own = results.header[record]
+    layout = layout_of(results, form, UNLIMITED, beside=[own])
+    titles = [own, *(column.title for column in layout.results)]
     header = [_escaped_for_crm(title) for title in titles]
     rows = _rows(results, layout, record, raw=form.raw_text)
     write_table(path, header, rows, plain=True)
@@ -281,9 +282,9 @@ def crms_of(header: Sequence[str], rows: Sequence[ResultRow]) -> list[Crm]:
     return [crm for crm in Crm if _record_columns(header, rows, crm)]
 
 
-def _record_column(results: BatchResults, layout: Layout, crm: Crm) -> int:
+def _record_column(results: BatchResults, crm: Crm) -> int:
     """Return the column of the CRM's own IDs, found by its title and values."""
-    hits = _record_columns(layout.original, results.rows, crm)
+    hits = _record_columns(results.header, results.rows, crm)
     if not hits:
         raise OutputError(
             f"The list has no column with the record IDs of {_NAMES[crm]}.",

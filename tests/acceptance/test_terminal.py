@@ -378,7 +378,7 @@ def test_batches_are_a_table_on_a_terminal_and_whole_lines_in_a_pipe(
         assert row.startswith(batch_id)
         assert "24/24" in row
         assert header.split()[:3] == ["batch", "age", "rows"]
-        assert ("accounts.csv" in row) == (columns >= 70)
+        assert ("accounts.csv" in row) == (columns >= 100)
 
 
 def test_what_is_said_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: Path) -> None:

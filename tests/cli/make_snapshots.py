@@ -5,7 +5,6 @@ Run from the repository: ``python -m tests.cli.make_snapshots``.
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ FOLDER = Path(__file__).parent / "snapshots"
 COLUMNS = 80
 
 
-@functools.cache
 def helps() -> dict[str, str]:
     """What the whole and each command print on a terminal of 80 columns, by file name."""
     group: Any = typer.main.get_command(app)

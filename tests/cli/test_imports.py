@@ -23,7 +23,9 @@ PUBLIC = {
 }
 """docs/python.md names them."""
 SHARED = {
+    "batchrun.batch.pipeline",
     "batchrun.batch.recover",
+    "batchrun.batch.work",
     "batchrun.cli.errors",
     "batchrun.doctor",
     "batchrun.estimate",
@@ -35,8 +37,8 @@ SHARED = {
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, questions about strangers' files, what the doctor finds, costs and numbers as
-words, failures as files, the page."""
+written, stored keys, which lists run again, workers, questions about strangers' files, what the
+doctor finds, costs and numbers as words, failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 

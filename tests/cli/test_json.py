@@ -56,7 +56,9 @@ def test_each_command_prints_what_is_described(batchrun: CommandLine, accounts: 
     assert_described(batchrun("batches", "--json"), "batches")
     assert_described(batchrun("config", "--json"), "config")
     assert_described(batchrun("doctor", "--json"), "doctor")
-    assert_described(batchrun("check", *run[1:4], "--json"), "check")
+    assert (
+        assert_described(batchrun("check", *run[1:4], "--json"), "check")["already_run_as"] is None
+    )
     first = assert_described(batchrun(*run, "--limit", "1"), "run")
     assert first["exit_code"] == ExitCode.PAUSED
     assert_described(batchrun("status", "--json"), "status")
@@ -65,3 +67,5 @@ def test_each_command_prints_what_is_described(batchrun: CommandLine, accounts: 
     assert_described(batchrun(*run), "error")
     [batch] = assert_described(batchrun("batches", "--json"), "batches")
     assert batch["outcomes"]["completed"] == 3
+    checked = assert_described(batchrun("check", *run[1:4], "--json"), "check")
+    assert checked["already_run_as"] == batch["batch"]

@@ -170,7 +170,10 @@ def test_hints_in_json_can_be_pasted_too(batchrun: CommandLine, accounts: Path) 
 @pytest.mark.parametrize(
     ("platform", "shown"),
     [
-        ("linux", ["export BATCHRUN_BASE_URL=http://127.0.0.1:8020/v1 PGAI_API_KEY=sandbox "]),
+        (
+            "linux",
+            ["export BATCHRUN_BASE_URL=http://127.0.0.1:8020/v1\n  export PGAI_API_KEY=sandbox\n"],
+        ),
         (
             "win32",
             [

@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import sys
+import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -408,7 +409,7 @@ def test_a_failed_request_is_reported(capsys: pytest.CaptureFixture[str]) -> Non
             printer.show(Progress(counts, 0, 0, 60, 60, stopped_because="3 jobs in a row"))
     first, second = capsys.readouterr().err.splitlines()
     assert first == "A request failed (HTTP 500: internal error). Retrying."
-    assert second == "No more triggers: 3 jobs in a row"
+    assert second == "Nothing more is triggered: 3 jobs in a row"
 
 
 def test_a_message_during_drawing_appears_above_the_bar(
@@ -439,3 +440,28 @@ def test_a_message_during_drawing_appears_above_the_bar(
     said = [line.rstrip() for line in screen.display if line.strip()]
     assert said[0] == "Stopping: no more triggers."
     assert sum("/24 rows" in line for line in said) == 1
+
+
+# on any computer
+
+
+def test_the_descriptions_of_the_next_steps_stay_in_their_column(batchrun: CommandLine) -> None:
+    batchrun.monkeypatch.setattr("batchrun.cli.output.is_screen", lambda _: True)
+    batchrun.monkeypatch.setenv("COLUMNS", "60")
+    lines = batchrun().stdout.splitlines()
+    [column] = [line.index("open batchrun") for line in lines if "batchrun web" in line]
+    wrapped = [line for line in lines if line.startswith("   ")]
+    assert wrapped
+    assert {len(line) - len(line.lstrip()) for line in wrapped} == {column}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no tzset")
+def test_a_time_zone_a_day_or_more_from_utc_counts_as_utc(batchrun: CommandLine) -> None:
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("TZ", "X+30")
+            time.tzset()
+            assert batchrun("version").exit_code == ExitCode.COMPLETED
+            assert datetime.now().astimezone().utcoffset() == timedelta(0)
+    finally:
+        time.tzset()

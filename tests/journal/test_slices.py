@@ -198,8 +198,8 @@ def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> 
         worker = other.jobs(batch_id, "key", leads=False)
         assert one.open_batches() == [batch_id]
         assert worker.slices.state().closed is None
-        one.slices(batch_id).close("10 jobs in a row came to nothing")
-        assert worker.slices.state().closed == "10 jobs in a row came to nothing"
+        one.slices(batch_id).close("10 jobs in a row failed")
+        assert worker.slices.state().closed == "10 jobs in a row failed"
         assert one.open_batches() == []
         assert numbers(worker) == []
         assert numbers(one.jobs(batch_id, "key")) == [0, 1]

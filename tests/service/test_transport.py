@@ -125,6 +125,26 @@ def test_a_connection_that_the_server_has_closed_is_not_used_for_a_trigger(
     assert len(server.requests) == server.connections == 2
 
 
+def not_http(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n")
+
+
+@pytest.mark.usefixtures("each_transport")
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (not_http, "the answer can't be read"),
+        (hang_up_after_request, "the connection was closed before its end"),
+    ],
+)
+def test_a_broken_answer_is_explained_in_our_words(behaviour: Behaviour, reason: str) -> None:
+    with ScriptedServer(behaviour) as server:
+        answer = trigger(server.url)
+    assert isinstance(answer, Doubtful)
+    assert answer.reason == reason
+
+
 STRAY = raw_answer("202 Accepted", json.dumps(EXECUTION | {"execution_id": "exec_9"}).encode())
 
 

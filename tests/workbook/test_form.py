@@ -86,6 +86,16 @@ def test_a_csv_for_salesforce_has_record_ids_and_results_and_nothing_else(tmp_pa
     ]
 
 
+def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path) -> None:
+    header = ("Company ID", "Account ID")
+    rows = [row(0, {"company_id": "x", "account_id": "y"}, cells=("z", SALESFORCE))]
+    form = Form(crm=Crm.SALESFORCE)
+
+    path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
+
+    assert path.read_text(encoding="utf-8").startswith("Account ID,Company ID,Account ID (2)\n")
+
+
 def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path) -> None:
     header = ("Record ID", "PG Company ID", "Employees")
     rows = [row(0, {"fit": 1}, cells=(123456789, "x", 5000))]
