@@ -34,7 +34,7 @@ LARGE_PICTURES = {
     "workbook-300.png": ("Overview", "A1:L50"),
     "workbook-300-results.png": ("Results", "A1:AC14"),
     "workbook-300-attention.png": ("Needs attention", "A1:H30"),
-    "workbook-300-changes.png": ("Changes", "A1:F30"),
+    "workbook-300-changes.png": ("Changes", "A1:G30"),
 }
 SMALL_PICTURES = {
     "workbook-5.png": ("Overview", "A1:L26"),

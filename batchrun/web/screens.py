@@ -600,7 +600,7 @@ class Group:
 
 
 def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
-    """Return the rows with these outcomes, grouped by kind of reason, largest group first."""
+    """Return the rows with these outcomes, grouped by kind of reason."""
     page = batchrun.rows(
         view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
     )

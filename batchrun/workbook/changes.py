@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.cells import as_text
+from batchrun.workbook.cells import LARGEST_NUMBER, as_text
 from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import as_json, name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow
@@ -26,6 +26,8 @@ COLUMN = "changed"
 
 LARGEST = 3
 """Rises and falls of the main number to keep."""
+MAX_SORTED = 20_000
+"""Rows to sort in memory; more rows stay in the order of the list."""
 FEW = 3
 """Rows needed before a field that differs in every one of them counts as volatile."""
 _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
@@ -69,21 +71,36 @@ class Change:
         number: The row's number, counted from 0.
         line: The row's line in the list.
         name: The row's name; ``None`` if the list has no names.
+        owner: Who looks after the row; ``None`` if the list does not say.
         path: The path to the value in the result.
         field: The field's title.
-        before: The earlier value; ``None`` for nothing.
-        now: The current value.
+        before: The earlier value; ``None`` for nothing. For a list, what was removed from it.
+        now: The current value; for a list, what was added to it.
         earlier_at: When the earlier result was finished; aware, UTC.
     """
 
     number: int
     line: int
     name: str | None
+    owner: Cell
     path: Path
     field: str
     before: Cell
     now: Cell
     earlier_at: datetime | None
+
+    @property
+    def difference(self) -> float | None:
+        """How much a number rose; ``None`` for other values."""
+        before, now = (
+            each
+            if isinstance(each, (int, float))
+            and not isinstance(each, bool)
+            and abs(each) < LARGEST_NUMBER
+            else None
+            for each in (self.before, self.now)
+        )
+        return None if before is None or now is None else now - before
 
 
 class Comparison:
@@ -98,8 +115,7 @@ class Comparison:
         volatile: Fields left out because they differ in every row.
         marks_counted: How many rows are new, changed, and the same.
         fields: How many rows have changed in a field.
-        largest: The largest rises of the main number, then its largest falls; each the change and
-            its amount.
+        largest: The largest rises of the main number, then its largest falls.
     """
 
     def __init__(
@@ -124,7 +140,7 @@ class Comparison:
         )
         self.marks_counted: Counter[str] = Counter()
         self.fields: Counter[str] = Counter()
-        self.largest: list[tuple[Change, float]] = []
+        self.largest: list[Change] = []
         for mark, changes in self._rows():
             self.marks_counted.update(filter(None, [mark]))
             for change in changes if mark is CHANGED else ():
@@ -133,17 +149,13 @@ class Comparison:
                     self._see_amount(change)
 
     def _see_amount(self, change: Change) -> None:
-        before, now = change.before, change.now
-        if not (isinstance(before, (int, float)) and isinstance(now, (int, float))):
+        same = change.name, change.before, change.now
+        copy = change.name and any((one.name, one.before, one.now) == same for one in self.largest)
+        if change.difference is None or copy:  # a duplicate row of the list
             return
-        if any(
-            change.name and (each.name, each.before, each.now) == (change.name, before, now)
-            for each, _ in self.largest
-        ):
-            return  # a duplicate row of the list
-        ranked = sorted([*self.largest, (change, now - before)], key=lambda each: -each[1])
-        rises = [each for each in ranked if each[1] > 0][:LARGEST]
-        self.largest = rises + [each for each in ranked if each[1] < 0][-LARGEST:]
+        ranked = sorted([*self.largest, change], key=lambda one: -(one.difference or 0))
+        rises = [one for one in ranked if (one.difference or 0) > 0][:LARGEST]
+        self.largest = rises + [one for one in ranked if (one.difference or 0) < 0][-LARGEST:]
 
     def _may_be_volatile(self, path: Path, seen: _Compared, pairs: int) -> bool:
         """Whether to ignore a field that differs in all rows; scores and amounts always matter."""
@@ -160,9 +172,17 @@ class Comparison:
             yield from found if mark is NEW else ()
 
     def changes(self) -> Iterator[Change]:
-        """Yield each change, row by row."""
-        for mark, found in self._rows():
-            yield from found if mark is CHANGED else ()
+        """Yield each change, row by row: first the rows whose main number changed most."""
+        rows: Iterable[list[Change]] = (found for mark, found in self._rows() if mark is CHANGED)
+        if self._main is not None and self.marks_counted[CHANGED] <= MAX_SORTED:
+            rows = sorted(rows, key=self._amount, reverse=True)
+        for found in rows:
+            yield from found
+
+    def _amount(self, changes: Iterable[Change]) -> float:
+        """Return by how much the main number of a row changed."""
+        main = None if self._main is None else self._main.path
+        return max(abs(one.difference or 0) if one.path == main else -1 for one in changes)
 
     def marks(self) -> Iterator[str | None]:
         """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
@@ -177,7 +197,8 @@ class Comparison:
                 yield None, []
                 continue
             now, name = self._layout.flat(row.result), name_of(row.row.cells, self._layout.names)
-            place = number, row.row.line, name
+            owner = None if self._layout.owner is None else row.row.cells[self._layout.owner]
+            place = number, row.row.line, name, owner
             if earlier is None:
                 value = self._value(path, now) if path else None
                 yield NEW, [Change(*place, path, title, NO_EARLIER, value, None)]
@@ -200,9 +221,9 @@ class Comparison:
         if was == value:
             return None
         lists = any(path in flat.items or path in flat.listed for flat in (before, now))
-        if _gist(was, lists) == _gist(value, lists):
+        if _gist(was, is_list=lists) == _gist(value, is_list=lists):
             return None
-        return (_news_first(was, value), _news_first(value, was)) if lists else (was, value)
+        return (_only("removed", was, value), _only("added", value, was)) if lists else (was, value)
 
     def _value(self, path: Path, flat: Flat) -> Cell:
         """Return a value to compare and show; for a list of objects, the names of its items."""
@@ -214,15 +235,20 @@ class Comparison:
         return None if value == "" else value
 
 
-def _news_first(items: Cell, others: Cell) -> Cell:
-    """Return a list's items, one per line, those that the other list lacks first."""
-    if not isinstance(items, str) or not isinstance(others, str):
-        return items
-    known = set(others.split("\n"))
-    return "\n".join(sorted(items.split("\n"), key=known.__contains__))
+def _only(word: str, items: Cell, others: Cell) -> str | None:
+    """Return a list's items, one per line, that the other list lacks; ``word`` says why."""
+    lines, known = ([] if cell is None else as_text(cell).split("\n") for cell in (items, others))
+    rest = Counter(_gist(line, is_list=False) for line in known)
+    found = []
+    for line in lines:
+        gist = _gist(line, is_list=False)
+        if not rest[gist]:
+            found.append(line)
+        rest[gist] -= rest[gist] > 0
+    return f"{word}: " + "\n".join(found) if found else None
 
 
-def _gist(value: Cell, is_list: bool) -> str | None:
+def _gist(value: Cell, *, is_list: bool) -> str | None:
     """Return a value without what is no news: letter case, white space, the order of a list."""
     if value is None:
         return None

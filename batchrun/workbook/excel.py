@@ -193,7 +193,9 @@ def write_excel(  # one sheet after the other
             several = len(results.earlier.batch_ids) > 1
             changes = ChangesSheet(book, layout, comparison, several=several)
         details = DetailSheets(book, layout, raw_text=form.raw_text)
-        columns = ColumnsSheet(book, layout, sheet.columns, with_paths=not form.for_people)
+        columns = ColumnsSheet(
+            book, layout, sheet.columns, comparison, with_paths=not form.for_people
+        )
         run_details = None if form.for_people else RunDetailsSheet(book)
         marks = repeat(None) if comparison is None else comparison.marks()
         beside = zip(formats.of_rows(), marks, strict=False)
@@ -260,10 +262,10 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
 def write_parts(book: Book, split: Split) -> None:
     """Write the sheet Parts: which rows are in which file. All files are in one folder."""
     columns = [
-        TableColumn("file", 52, wrap=False),
-        *(TableColumn(title, 14) for title in ("first row", "last row", "rows")),
-        TableColumn("with a result", 14),
-        TableColumn("need attention", 16),
+        TableColumn("File", 52, wrap=False),
+        *(TableColumn(title, 14) for title in ("First row", "Last row", "Rows")),
+        TableColumn("With a result", 14),
+        TableColumn("Need attention", 16),
     ]
     sheets = TableSheets(book, "Parts", columns, len(split.parts))
     for part in split.parts:

@@ -176,6 +176,16 @@ class Layout:
         return [*self.original, *STATUS_COLUMNS, *(column.name for column in self.results), *more]
 
     @property
+    def name_title(self) -> str:
+        """The list's own title of the rows' name; ``""`` if they have none."""
+        return " ".join(self.original[at] for at in self.names)
+
+    @property
+    def owner_title(self) -> str:
+        """The list's own title of the rows' owner; ``""`` if they have none."""
+        return "" if self.owner is None else self.original[self.owner]
+
+    @property
     def incomplete(self) -> int:
         """How many of input, results, and lists have values without a column of their own."""
         return self.overflow + self.lists_overflow + (self.own < len(self.original))
@@ -436,7 +446,7 @@ def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
     """Return the titles of a detail line's first columns; IDs keep the input's titles."""
     name = " ".join(results.header[at] for at in names)
     ids = (results.header[at] or role.value for role, at in results.roles.items())
-    return ("row", "no.", *([name] if name else []), *ids)
+    return ("Row", "No.", *([name] if name else []), *ids)
 
 
 Moment: TypeAlias = datetime | None

@@ -36,7 +36,7 @@ _LARGE = 1e9
 TOP_VALUES = 5
 MAX_NUMBERS, MAX_CATEGORIES, MAX_LISTS = 6, 2, 2
 MAX_CHANGED_FIELDS = 3
-MAX_INCOMPLETE = 10
+MAX_INCOMPLETE, MAX_REASONS = 10, 10
 
 
 class OverviewSheet:
@@ -109,7 +109,7 @@ class OverviewSheet:
     def _outcomes(self, summary: BatchSummary, row: int) -> tuple[int, int]:
         """Write the rows by outcome; return the next row below them, and below their chart."""
         page, top = self._page, row
-        heads = "Status", "rows", f"of {summary.rows:,}"
+        heads = "Status", "Rows", f"of {summary.rows:,}"
         row = first = page.section(row, _LEFT, *heads, wide=4)
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
@@ -155,7 +155,7 @@ class OverviewSheet:
             return row
         several = len(earlier.batch_ids) > 1
         title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
-        row = page.section(row, _LEFT, title, "rows", f"of {marks.total():,}", wide=4)
+        row = page.section(row, _LEFT, title, "Rows", f"of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
             where = changes.place(mark) if mark is not SAME and marks[mark] else ""
             row = self._share(row, _LEFT, mark, marks[mark], of=marks.total(), location=where)
@@ -174,13 +174,20 @@ class OverviewSheet:
         if not comparison.largest or analysis.score is None:
             return row
         title = f"{analysis.score.title}: rose or fell most"
-        row = self._page.section(row, _MIDDLE, title, "before", "now")
+        row = self._page.section(row, _MIDDLE, title, "Before", "Now")
         code = number_format(analysis.score.path, analysis.score.survey)
-        for change, _ in comparison.largest:
+        for change in comparison.largest:
             name, where = change.name or f"row {change.line}", rows.place(change.number)
             values = change.before, change.now
             row = self._page.fact(row, _MIDDLE, name, *values, formats=(code,) * 2, location=where)
-        return row + 1
+        more = comparison.fields[analysis.score.title] - len(comparison.largest)
+        return self._more(row, _MIDDLE, more, "row") + 1
+
+    def _more(self, row: int, column: int, number: int, what: str) -> int:
+        """Write how many more there are than a block shows, if any; return the next row."""
+        if number <= 0:
+            return row
+        return self._page.fact(row, column, f"and {plural(number, f'other {what}')}")
 
     def _best(self, analysis: Analysis, layout: Layout, rows: TableSheets, row: int) -> int:
         """Write the best rows over the whole width, each with its owner and the reason."""
@@ -193,7 +200,7 @@ class OverviewSheet:
         why_at = _OWNER if layout.owner is None else _MIDDLE
         heads = [f"{which} {column.title}", column.title, *("",) * (why_at - _OWNER), why]
         if layout.owner is not None:
-            heads[_OWNER - 1] = layout.original[layout.owner]
+            heads[_OWNER - 1] = layout.owner_title
         wide = len(_WIDTHS)
         row = page.section(row, _LEFT, *heads, wide=wide, left=range(2, wide))
         style = page.book.styles.fact(indent=1)
@@ -217,24 +224,25 @@ class OverviewSheet:
         if not numbers:
             return
         page = self._page
-        row = page.section(row, _LEFT, "Numbers", "lowest", "median", "highest")
+        row = page.section(row, _LEFT, "Numbers", "Lowest", "Median", "Highest")
         for each in numbers[:MAX_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
             values = (each.lowest, each.quantile(0.5), each.highest)
             formats = [_in_millions(code) if _is_large(value) else code for value in values]
             row = page.fact(row, _LEFT, each.column.title, *values, formats=formats)
+        self._more(row, _LEFT, len(numbers) - MAX_NUMBERS, "number")
 
     def _attention(
         self, layout: Layout, attention: AttentionSheet, row: int, *, for_people: bool
     ) -> int:
         page, reasons, rows = self._page, layout.reasons.ranked(), ("", "", "#,##0")
-        row = page.section(row, _LEFT, "Needs attention", "", "", "rows")
-        for reason in reasons[:TOP_VALUES]:
+        row = page.section(row, _LEFT, "Needs attention", "", "", "Rows")
+        for reason in reasons[:MAX_REASONS]:
             there = attention.place(reason)
             text = message_for_people(reason.text) if for_people else reason.text
             values = (None, None, reason.rows)
             row = page.fact(row, _LEFT, text, *values, formats=rows, location=there)
-        rest = reasons[TOP_VALUES:]
+        rest = reasons[MAX_REASONS:]
         others = sum(reason.rows for reason in rest) + layout.reasons.others
         if others:
             there = attention.place(rest[0]) if rest else ""
@@ -251,22 +259,29 @@ class OverviewSheet:
             if not position:
                 with page.book.optional("the chart of values"):
                     title = f"Rows by {each.column.title}"
-                    right += self._chart(title, (first, row - 2), _MIDDLE, right)
+                    last = first + min(TOP_VALUES, len(each.values)) - 1
+                    right += self._chart(title, (first, last), _MIDDLE, right)
         return row, right
 
     def _top(self, counted: Counted, row: int, column: int = _MIDDLE) -> int:
-        heads = counted.column.title, "rows", f"of {counted.rows:,}"
-        row = self._page.section(row, column, *heads)
-        for value, number in counted.top(TOP_VALUES):
-            row = self._share(row, column, value, number, of=counted.rows)
-        return row + 1
+        found, title, of = counted.top(TOP_VALUES), counted.column.title, f"of {counted.rows:,}"
+        is_list = counted.column.counts or counted.column.survey.items
+        if is_list and any(shorter(name, _WIDTHS[column - 1]) != name for name, _ in found):
+            row = self._page.section(row, column, title, "", of)  # a name takes two columns
+            for name, number in found:
+                row = self._page.fact(row, column, name, None, number, formats=("", "#,##0"))
+        else:
+            row = self._page.section(row, column, title, "Rows", of)
+            for name, number in found:
+                row = self._share(row, column, name, number, of=counted.rows)
+        return self._more(row, column, len(counted.values) - TOP_VALUES, "value") + 1
 
     def _completeness(self, layout: Layout, row: int) -> int:
         columns = [column for column in layout.results if not column.aside]
         if not columns or not layout.filled:
             return row
         page = self._page
-        row = page.section(row, _RIGHT, "Rows with a value", "rows", f"of {layout.filled:,}")
+        row = page.section(row, _RIGHT, "Rows with a value", "Rows", f"of {layout.filled:,}")
         gaps = [column for column in columns if column.survey.filled < layout.filled]
         gaps.sort(key=lambda column: column.survey.filled)
         for column in gaps[:MAX_INCOMPLETE]:

@@ -20,7 +20,7 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.text import one_line
 from batchrun.workbook.rows import cell_xml
-from batchrun.workbook.sheets import WRAPPED_LETTERS_PER_WIDTH, print_on
+from batchrun.workbook.sheets import LETTERS_PER_WIDTH, print_on
 from batchrun.workbook.styles import NUMBER_FORMATS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ CHART_COLOR = "1F5C8B"
 
 def shorter(text: str, width: float) -> str:
     """Shorten a text to one line of this width."""
-    return one_line(text, int(width * WRAPPED_LETTERS_PER_WIDTH))
+    return one_line(text, int(width * LETTERS_PER_WIDTH))
 
 
 class Page:

@@ -21,6 +21,16 @@ SHEET = "Results"
 RERUN_HINT = "run it with --reuse 30d"
 """How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
+ORDER = (
+    Outcome.IN_DOUBT,
+    Outcome.FAILED,
+    Outcome.REJECTED,
+    Outcome.TIMED_OUT,
+    Outcome.INVALID,
+    Outcome.PENDING,
+)
+"""The order in which rows without a result are shown: the most urgent first."""
+
 MAX_KINDS = 1_000
 """Reasons to tell apart; further ones are counted together as "other reasons"."""
 
@@ -107,8 +117,10 @@ class Reasons:
         return self._others.total()
 
     def ranked(self) -> list[Reason]:
-        """Return the kinds, most frequent first."""
-        return sorted(self._kinds.values(), key=lambda kind: -kind.rows)
+        """Return the kinds by outcome, the most frequent first."""
+        return sorted(
+            self._kinds.values(), key=lambda kind: (ORDER.index(kind.outcome), -kind.rows)
+        )
 
 
 def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
@@ -153,6 +165,10 @@ _TEMPORARY = re.compile(
     r"|HTTP 5\d\d|connection",
     re.IGNORECASE,
 )
+_NOTHING_FOUND = re.compile(
+    r"\bno (?:\w+ ){0,3}(?:information|data|news|results?|sources?)\b.{0,20}\bfound\b",
+    re.IGNORECASE,
+)
 _INCOMPLETE = re.compile(
     r"\bno\b.{0,40}\b(?:found|information|domain|website|data|record|match|results?)\b"
     r"|not found|missing|\bhas no\b|unknown company|could not be (?:found|identified)",
@@ -171,6 +187,7 @@ _PLAIN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (r", but --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r" \(\d+ characters\)", ""),
         (r"\ba UUID\b", "an ID of PG:AI"),
         (r"\bUUID", "ID"),
         (r"\bhexadecimal digits", "letters and digits"),
@@ -264,6 +281,8 @@ def _correction_commands(outcome: Outcome, batch: str, call: Commands) -> Iterab
 def _about_failure(message: str) -> str:
     if _TEMPORARY.search(message):
         return "This kind of failure is usually temporary: a retry often helps."
+    if _NOTHING_FOUND.search(message):
+        return "There is nothing to correct: a retry helps only later, when more is published."
     if _INCOMPLETE.search(message):
         return (
             "Its owner completes the record in the CRM, such as its name and domain: a retry "

@@ -152,6 +152,7 @@ class Book:
         self._rows[name] = SheetRows(self._files)
         sheet = self.workbook.create_sheet(name)
         sheet.oddFooter.left.text = self._footer
+        sheet.oddFooter.center.text = "&A"  # the sheet's name
         sheet.oddFooter.right.text = "Page &P of &N"
         return sheet, self._rows[name]
 
@@ -204,8 +205,10 @@ class CellStyles(dict[tuple[str, str], int]):
             case _:
                 usual = NUMBER_FORMATS.get(kind, "General")
                 code = code or self._column.formats.get(kind) or usual
-                left = self._column.left
-                style = self._styles.text(code, wrap=False) if left else self._styles.number(code)
+                if self._column.left:
+                    style = self._styles.text(code, wrap=False)
+                else:
+                    style = self._styles.number(code, own=self._column.kind is ColumnKind.LIST)
         self[key] = style
         return style
 

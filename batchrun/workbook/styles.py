@@ -74,6 +74,7 @@ _HEAD = _font(bold=True, color="FFFFFF")
 _WRAPPED = Alignment(horizontal="left", vertical="top", wrap_text=True, indent=1)
 _ON_ONE_LINE = Alignment(horizontal="left", vertical="top", indent=1)
 _RIGHT = Alignment(horizontal="right", vertical="top")
+_RIGHT_INDENTED = Alignment(horizontal="right", vertical="top", indent=1)
 _HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
 
 
@@ -102,11 +103,15 @@ class Styles:
         font = _LINK if link else _PLAIN
         return self._number(key, font, align, number_format=number_format)
 
-    def number(self, number_format: str, *, link: bool = False) -> int:
-        """Return the style of a number, date, or boolean in a table."""
-        key = ("number", number_format, link)
-        font = _LINK if link else _PLAIN
-        return self._number(key, font, _RIGHT, number_format=number_format)
+    def number(self, number_format: str, *, own: bool = False, link: bool = False) -> int:
+        """Return the style of a number, date, or boolean in a table.
+
+        It is indented from the next column, except in the list's own columns: their widths are the
+        list's, and it might no longer fit.
+        """
+        key = ("number", number_format, own, link)
+        font, align = _LINK if link else _PLAIN, _RIGHT if own else _RIGHT_INDENTED
+        return self._number(key, font, align, number_format=number_format)
 
     def head(self, kind: ColumnKind) -> int:
         """Return the style of a column's header."""

@@ -17,12 +17,12 @@ from openpyxl.utils import get_column_letter
 from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.text import plural
-from batchrun.workbook.changes import CHANGED, COLUMN, NEW
+from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
 from batchrun.workbook.columns import name_of, shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import SHEET, Commands, Reason, advice, message_for_people
+from batchrun.workbook.reasons import ORDER, SHEET, Commands, Reason, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format
@@ -182,32 +182,22 @@ def _folded(
 ) -> list[TableColumn]:
     """Return the list's columns; collapse some if the main columns don't fit the screen."""
     who = set(_who(layout))
+    shown = {*who, layout.owner}
     technical = set(layout.roles.values()) - who
     own = [replace(each, folded=at in technical) for at, each in enumerate(own)]
     frozen = own[: max(who, default=-1) + 1]
     if _pixels([*own, *beside]) <= SCREEN_PIXELS and _pixels(frozen) <= MAX_FROZEN_PIXELS:
         return own
-    return [replace(each, folded=at not in who) for at, each in enumerate(own)]
+    return [replace(each, folded=at not in shown) for at, each in enumerate(own)]
 
 
 def _pixels(columns: Sequence[TableColumn]) -> float:
     return sum(7 * column.width + 5 for column in columns if not column.folded)
 
 
-ORDER = (
-    Outcome.IN_DOUBT,
-    Outcome.FAILED,
-    Outcome.REJECTED,
-    Outcome.TIMED_OUT,
-    Outcome.INVALID,
-    Outcome.PENDING,
-)
-SHEET_ROW = "row in Results"
+SHEET_ROW = "Row in Results"
 """The title of the column with a row's place, if that differs from its line in the list."""
 MAX_LINES_OF_ADVICE = 8
-MAX_LINES_OF_CHANGE = 2
-MAX_GROUPED = 20_000
-"""Rows to sort by reason in memory; more rows are sorted by outcome only."""
 
 
 class AttentionSheet:
@@ -229,15 +219,15 @@ class AttentionSheet:
         )
         self._places: dict[int, str] = {}
         summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
-        value = TableColumn("value", UUID_WIDTH, why, wrap=False, folded=commands is None)
+        value = TableColumn("Value", UUID_WIDTH, why, wrap=False, folded=commands is None)
         columns = [
-            TableColumn("row", 9, who),
+            TableColumn("Row", 9, who),
             *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
-            *([TableColumn("name", 28, who)] if layout.names else []),
-            *([TableColumn("owner", 16, who)] if layout.owner is not None else []),
+            *([TableColumn(layout.name_title, 28, who)] if layout.names else []),
+            *([TableColumn(layout.owner_title, 18, who)] if layout.owner is not None else []),
             *(
                 TableColumn(
-                    f"{role.name.lower()} id",
+                    f"{role.name.capitalize()} ID",
                     UUID_WIDTH,
                     who,
                     wrap=False,
@@ -245,14 +235,14 @@ class AttentionSheet:
                 )
                 for role in results.roles
             ),
-            TableColumn("status", 12, why),
-            TableColumn("reason", 46, why),
+            TableColumn("Status", 12, why),
+            TableColumn("Reason", 46, why),
             *([value] if self._with_values else []),
             TableColumn(
-                "what to do", 66 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
+                "What to do", 66 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
             ),
         ]
-        outcome = [column.title for column in columns].index("status")
+        outcome = [column.title for column in columns].index("Status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
@@ -295,9 +285,12 @@ class AttentionSheet:
             self._sheets.append(values, {0: rows.place(number)})
 
     def _rows(self) -> Iterator[tuple[int, ResultRow]]:
-        """Yield the rows, numbered: by outcome, reason (the most frequent first), and owner."""
+        """Yield the rows, numbered: by outcome, reason (the most frequent first), and owner.
+
+        Too many rows to sort in memory are in the order of the list within each outcome.
+        """
         counts = self._results.summary.counts
-        if sum(counts[outcome] for outcome in ORDER) > MAX_GROUPED:
+        if sum(counts[outcome] for outcome in ORDER) > MAX_SORTED:
             for outcome in ORDER:
                 if counts[outcome]:
                     found = enumerate(self._results.rows)
@@ -419,18 +412,18 @@ class ChangesSheet:
         self, book: Book, layout: Layout, comparison: Comparison, *, several: bool
     ) -> None:
         self._comparison, self._layout = comparison, layout
-        self._titles = {column.path: column.title for column in layout.results}
-        value = TableColumn("before", 46, result=True, left=True, lines=MAX_LINES_OF_CHANGE)
+        who = ColumnKind.LIST
         columns = [
-            TableColumn("row", 9, ColumnKind.LIST),
-            *([TableColumn("name", 34, ColumnKind.LIST)] if layout.names else []),
-            TableColumn("field", 26, ColumnKind.RESULT),
-            value,
-            replace(value, title="now"),
-            TableColumn("earlier result", 16, ColumnKind.STATUS, folded=not several),
+            TableColumn("Row", 9, who),
+            *([TableColumn(layout.name_title, 30, who)] if layout.names else []),
+            *([TableColumn(layout.owner_title, 18, who)] if layout.owner is not None else []),
+            TableColumn("Field", 24),
+            TableColumn("Before", 40, result=True),
+            TableColumn("Now", 40, result=True),
+            TableColumn("Difference", 15),
+            TableColumn("Earlier result", 16, ColumnKind.STATUS, folded=not several),
         ]
-        counted = comparison.marks_counted[NEW] + comparison.fields.total()
-        rows = max(1, counted) + bool(comparison.volatile)
+        rows = max(1, comparison.marks_counted[NEW] + comparison.fields.total())
         frozen = 2 if layout.names else 1
         self._formats = {
             column.path: number_format(column.path, column.survey) for column in layout.results
@@ -443,21 +436,18 @@ class ChangesSheet:
 
     def write(self, rows: TableSheets) -> None:
         """Write new rows, then changes; the row number links to the row in ``rows``."""
-        names = self._layout.names
-        blank = [None] * (2 if names else 1)
+        named, owned = bool(self._layout.names), self._layout.owner is not None
         for change in chain(self._comparison.new(), self._comparison.changes()):
-            name = [change.name] if names else []
+            who = [*([change.name] if named else []), *([change.owner] if owned else [])]
             day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
-            values = [change.field, change.before, change.now, day]
+            values = [change.before, change.now, change.difference]
             code = self._formats.get(change.path, "")
-            formats = (*[""] * (1 + len(blank)), *(_code(each, code) for each in values[1:3]))
-            line = [change.line, *name, *values]
+            signed = f"+{code};-{code}" if code else ""
+            formats = (*[""] * (2 + len(who)), *map(_code, values, (code, code, signed)))
+            line = [change.line, *who, change.field, *values, day]
             self._sheets.append(line, {0: rows.place(change.number)}, formats)
         if not self._comparison.marks_counted.keys() & {NEW, CHANGED}:
-            self._sheets.append([*blank, "nothing has changed"])
-        if self._comparison.volatile:
-            left_out = ", ".join(self._titles[path] for path in self._comparison.volatile)
-            self._sheets.append([*blank, "not compared", f"differs in every row: {left_out}"])
+            self._sheets.append([*[None] * (1 + named + owned), "nothing has changed"])
 
 
 def _code(value: Cell, code: str) -> str:
@@ -491,25 +481,33 @@ class ColumnsSheet:
         book: The workbook.
         layout: The columns.
         shown: The columns of Results, in their order.
+        comparison: The changes since an earlier batch, if there is one.
         with_paths: Whether to include the key paths, for operators.
     """
 
     def __init__(
-        self, book: Book, layout: Layout, shown: Sequence[TableColumn], *, with_paths: bool
+        self,
+        book: Book,
+        layout: Layout,
+        shown: Sequence[TableColumn],
+        comparison: Comparison | None,
+        *,
+        with_paths: bool,
     ) -> None:
         self._layout, self._shown, self._with_paths = layout, shown, with_paths
+        self._volatile = () if comparison is None else comparison.volatile
         result = ColumnKind.RESULT
         columns = [
-            TableColumn("column", 9, ColumnKind.LIST),
-            TableColumn("name", 25, ColumnKind.LIST),
-            TableColumn("comes from", 13, ColumnKind.STATUS),
-            TableColumn("what it is", 28, ColumnKind.STATUS),
-            *([TableColumn("key path", 32, ColumnKind.STATUS)] if self._with_paths else []),
-            TableColumn("type", 15, result),
-            TableColumn("filled", 9, result),
-            TableColumn("of rows", 9, result),
-            TableColumn("filled share", 9, result, formats={"float": "0%"}),
-            TableColumn("example", 30, result, wrap=False, result=True, left=True),
+            TableColumn("Column", 9, ColumnKind.LIST),
+            TableColumn("Name", 25, ColumnKind.LIST),
+            TableColumn("Comes from", 13, ColumnKind.STATUS),
+            TableColumn("What it is", 28, ColumnKind.STATUS),
+            *([TableColumn("Key path", 32, ColumnKind.STATUS)] if self._with_paths else []),
+            TableColumn("Type", 15, result),
+            TableColumn("Filled cells", 9, result),
+            TableColumn("Of rows", 9, result),
+            TableColumn("Filled share", 9, result, formats={"float": "0%"}),
+            TableColumn("Example", 30, result, wrap=False, result=True, left=True),
         ]
         self._sheets = TableSheets(book, "Columns", columns, len(shown), frozen=2)
 
@@ -534,7 +532,7 @@ class ColumnsSheet:
                 kind, what = _STATUS[column.title]
                 source = "batchrun"
             elif (found := by_title.get(column.title)) is not None:
-                survey, source, what = found.survey, "the results", _meaning(found, layout)
+                survey, source, what = found.survey, "the results", self._meaning(found)
                 kind, path = survey.type_name(turned=True), dotted(found.path)
                 code = number_format(found.path, survey)
             else:
@@ -553,17 +551,18 @@ class ColumnsSheet:
             is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
             self._sheets.append(line, None, ("",) * (len(line) - 1) + (code,) if is_number else ())
 
-
-def _meaning(column: ResultColumn, layout: Layout) -> str:
-    notes = []
-    if column.counts:
-        sheet = next((each.title for each in layout.tables if each.path == column.path), "")
-        notes.append(f"how many; each is a row of the sheet {sheet}")
-    if column.aside:
-        notes.append(f"{column.aside}; folded away at the end")
-    elif (empty := layout.filled - column.survey.filled) and not column.counts:
-        notes.append(f"empty in {plural(empty, 'result')}")
-    return "; ".join(notes) or "a value of the result"
+    def _meaning(self, column: ResultColumn) -> str:
+        notes, layout = [], self._layout
+        if column.counts:
+            sheet = next((each.title for each in layout.tables if each.path == column.path), "")
+            notes.append(f"how many; each is a row of the sheet {sheet}")
+        if column.aside:
+            notes.append(f"{column.aside}; folded away at the end")
+        elif (empty := layout.filled - column.survey.filled) and not column.counts:
+            notes.append(f"empty in {plural(empty, 'result')}")
+        if column.path in self._volatile:
+            notes.append("differs in every row, so Changes leaves it out")
+        return "; ".join(notes) or "a value of the result"
 
 
 def _ids(row: ResultRow, roles: Iterable[Role]) -> Iterator[str | None]:

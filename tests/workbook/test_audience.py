@@ -83,9 +83,9 @@ def test_people_who_correct_the_list_are_not_told_to_retry(written: Write) -> No
 
     [found] = table(path, "Needs attention")
 
-    assert found["reason"] == "not found"
-    assert "give the corrected list to the person who ran it" in found["what to do"]
-    assert "retry" not in found["what to do"]
+    assert found["Reason"] == "not found"
+    assert "give the corrected list to the person who ran it" in found["What to do"]
+    assert "retry" not in found["What to do"]
 
 
 @pytest.mark.parametrize("audience", Audience)
@@ -120,7 +120,7 @@ def test_a_workbook_of_results_is_read_as_a_list_by_its_results(
 def test_the_instruction_stands_once_for_each_reason(written: Write) -> None:
     found = table(written(batch(ROWS), PEOPLE), "Needs attention")
 
-    assert [bool(each["what to do"]) for each in found if each["reason"] == "no domain"] == [
+    assert [bool(each["What to do"]) for each in found if each["Reason"] == "no domain"] == [
         True, False,
     ]  # fmt: skip
 
@@ -130,7 +130,7 @@ def test_who_looks_after_a_row_is_said(written: Write) -> None:
 
     found = table(written(batch(rows, ("ID", "Name", "Account Owner"))), "Needs attention")
 
-    assert [each["owner"] for each in found] == ["Dana"]
+    assert [each["Account Owner"] for each in found] == ["Dana"]
 
 
 def test_each_row_is_compared_with_its_newest_earlier_result(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_each_row_is_compared_with_its_newest_earlier_result(tmp_path: Path) -> 
         "same", "same", "changed",
     ]  # fmt: skip
     [change] = table(tmp_path / "out.xlsx", "Changes")
-    assert (change["field"], change["before"], change["now"]) == ("Score", 3, 4)
+    assert (change["Field"], change["Before"], change["Now"]) == ("Score", 3, 4)
     heads = [line[0] for line in sheet(tmp_path / "out.xlsx", "Overview")]
     assert "Since the last results" in heads
 

@@ -13,7 +13,7 @@ from openpyxl.utils import get_column_letter
 from batchrun.model import BatchResults, EarlierResults, Outcome
 from batchrun.workbook.changes import Comparison
 from batchrun.workbook.layout import layout_of
-from tests.workbook.batches import batch, row, sheet, sheet_names, table
+from tests.workbook.batches import batch, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,16 +53,17 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
     path = written(compared())
 
     found = [
-        (each["row"], each["name"], each["field"], each["before"], each["now"])
+        (each["Row"], each["Account Name"], each["Field"], each["Before"], each["Now"])
         for each in table(path, "Changes")
     ]
-    assert found[:-1] == [
+    assert found == [
         (5, "Firm 3", "Score", "new: no earlier result", 2),
         (2, "Firm 0", "Score", 4, 5),
-        (2, "Firm 0", "News", "A", "B\nA"),
+        (2, "Firm 0", "News", "", "added: B"),
         (4, "Firm 2", "City", "", "Osaka"),
     ]
-    assert found[-1][2:4] == ("not compared", "differs in every row: Report ID")
+    columns = {each["Name"]: each["What it is"] for each in table(path, "Columns")}
+    assert "differs in every row, so Changes leaves it out" in columns["Report ID"]
     opened = openpyxl.load_workbook(path)
     [first] = [cell for cell in opened["Overview"]["A"] if cell.value == "changed"]
     assert first.hyperlink is not None
@@ -70,7 +71,7 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
     link = opened["Changes"]["A3"].hyperlink
     assert link is not None
     assert link.location == "'Results'!A2"
-    assert {each["earlier result"] for each in table(path, "Changes")} == {"", MONTH_AGO.date()}
+    assert {each["Earlier result"] for each in table(path, "Changes")} == {"", MONTH_AGO.date()}
 
 
 def test_results_says_which_rows_are_new_changed_or_the_same(written: Write) -> None:
@@ -105,11 +106,12 @@ def test_the_overview_names_the_rows_whose_main_number_rose_and_fell_most(writte
     path = written(replace(batch(rows), earlier=earlier))
 
     lines = [line[5:8] for line in sheet(path, "Overview")]
-    first = lines.index(["Fit: rose or fell most", "before", "now"])
+    first = lines.index(["Fit: rose or fell most", "Before", "Now"])
     assert lines[first + 1 : first + 7] == [
         ["Firm 0", 50, 90], ["Firm 6", 50, 54], ["Firm 5", 50, 53],
         ["Firm 8", 50, 47], ["Firm 7", 50, 46], ["Firm 11", 50, 10],
     ]  # fmt: skip
+    assert lines[first + 7][0] == "and 5 other rows"
 
 
 def test_the_column_changed_is_folded_if_it_says_the_same_everywhere(written: Write) -> None:
@@ -209,5 +211,73 @@ def test_a_new_title_of_a_person_is_news() -> None:
     now: JSON = {"contacts": [{"title": "Chief Revenue Officer", "name": "Sam Lee"}]}
 
     assert changes_of([before], [now]) == [
-        ("Contacts", "Sam Lee, Head of RevOps", "Sam Lee, Chief Revenue Officer")
+        (
+            "Contacts",
+            "removed: Sam Lee, Head of RevOps",
+            "added: Sam Lee, Chief Revenue Officer",
+        )
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "removed", "added"),
+    [
+        (["SAP", "AWS"], ["aws", "Azure", "GCP"], "removed: SAP", "added: Azure\nGCP"),
+        (["A", "B"], ["B"], "removed: A", None),
+        (["A", "A"], ["A"], "removed: A", None),
+        (None, ["A", "B"], None, "added: A\nB"),
+    ],
+)
+def test_of_a_list_only_what_was_removed_and_added_is_shown(
+    before: JSON, now: JSON, removed: Cell, added: Cell
+) -> None:
+    rows: list[JSON] = [{"x": ["A", "B"], "y": 1}]
+
+    found = changes_of([{"x": before, "y": 1}, *rows], [{"x": now, "y": 1}, *rows])
+
+    assert found == [("X", removed, added)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [10**400, -(10**400), True, "9", 1e308, None],
+    ids=["large", "negative", "yes", "text", "infinite in Excel", "none"],
+)
+def test_a_change_between_odd_values_has_its_row(written: Write, odd: JSON) -> None:
+    rows = [row(at, {"fit": value}) for at, value in enumerate((odd, 1.5, 2.5, 0.5))]
+    earlier = EarlierResults(("1",), MONTH_AGO, [({"fit": 0.5}, MONTH_AGO)] * 4)
+
+    found = table(written(replace(batch(rows), earlier=earlier)), "Changes")
+
+    assert sorted(each["Row"] for each in found) == [2, 3, 4]
+
+
+def test_changes_begin_with_the_largest_change_of_the_main_number(written: Write) -> None:
+    """Each row's owner is named, and a number's difference has its sign."""
+    cells = [(company(at), f"Firm {at}", "Dana") for at in range(4)]
+    now: list[JSON] = [
+        {"size": 7, "fit": 50, "open": True},
+        {"size": 8, "fit": 52, "open": False},
+        {"size": 7, "fit": 20, "open": True},
+        {"size": 7, "fit": 60, "open": True},
+    ]
+    rows = [row(at, result, cells=cells[at]) for at, result in enumerate(now)]
+    before: JSON = {"size": 7, "fit": 50, "open": True}
+    earlier = EarlierResults(("1",), MONTH_AGO, [(before, MONTH_AGO)] * 4)
+    results = batch(rows, ("Company ID", "Account Name", "Account Owner"))
+
+    path = written(replace(results, earlier=earlier))
+
+    found = table(path, "Changes")
+    assert [
+        (each["Account Name"], each["Account Owner"], each["Field"], each["Difference"])
+        for each in found
+    ] == [
+        ("Firm 2", "Dana", "Fit", -30),
+        ("Firm 3", "Dana", "Fit", 10),
+        ("Firm 1", "Dana", "Size", 1),
+        ("Firm 1", "Dana", "Fit", 2),
+        ("Firm 1", "Dana", "Open", ""),
+    ]
+    changes = openpyxl.load_workbook(path)["Changes"]
+    assert changes["G2"].number_format == "+#,##0;-#,##0"

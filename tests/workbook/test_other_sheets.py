@@ -35,20 +35,20 @@ def test_needs_attention_has_each_row_not_completed_those_in_doubt_first(written
     path = written(batch(rows))
 
     found = table(path, "Needs attention")
-    assert [each["status"] for each in found] == [
+    assert [each["Status"] for each in found] == [
         "in doubt", "failed", "failed", "rejected", "timed out", "invalid", "pending",
     ]  # fmt: skip
     first = found[0]
-    assert (first["row"], first["name"], first["reason"]) == (5, "Firm 3", "reason 3")
-    assert first["company id"] == company(3)
-    assert "never sends it again" in first["what to do"]
+    assert (first["Row"], first["Account Name"], first["Reason"]) == (5, "Firm 3", "reason 3")
+    assert first["Company ID"] == company(3)
+    assert "never sends it again" in first["What to do"]
     link = openpyxl.load_workbook(path)["Needs attention"]["A2"].hyperlink
     assert link is not None
     assert link.location == "'Results'!A5"
 
 
 def advice(path: Path) -> list[str]:
-    return [each["what to do"] for each in table(path, "Needs attention")]
+    return [each["What to do"] for each in table(path, "Needs attention")]
 
 
 def test_a_failed_row_can_be_sent_again_with_all_others_or_alone(written: Write) -> None:
@@ -93,7 +93,7 @@ def test_a_list_without_names_has_no_name_column(written: Write) -> None:
     rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
     path = written(batch(rows, ("Company ID", "Segment")))
 
-    assert "name" not in sheet(path, "Needs attention")[0]
+    assert "Segment" not in sheet(path, "Needs attention")[0]
 
 
 def test_nothing_needs_attention_when_all_is_completed(written: Write) -> None:
@@ -163,15 +163,15 @@ def test_columns_says_of_each_column_what_it_is(written: Write) -> None:
         written(batch_of({"n": 1, "when": "2026-05-01"}, {"n": None, "l": [{"x": 1}]})), "Columns"
     )
 
-    by_name = {each["name"]: each for each in found}
-    assert by_name["Account Name"]["comes from"] == "your list"
-    assert by_name["N"]["type"] == "whole number"
-    assert by_name["N"]["key path"] == "n"
-    assert (by_name["N"]["filled"], by_name["N"]["filled share"]) == (1, 0.5)
-    assert by_name["N"]["what it is"] == "empty in 1 result"
-    assert by_name["When"]["type"] == "date"
-    assert by_name["When"]["example"] == "2026-05-01"
-    assert "sheet L" in by_name["L"]["what it is"]
+    by_name = {each["Name"]: each for each in found}
+    assert by_name["Account Name"]["Comes from"] == "your list"
+    assert by_name["N"]["Type"] == "whole number"
+    assert by_name["N"]["Key path"] == "n"
+    assert (by_name["N"]["Filled cells"], by_name["N"]["Filled share"]) == (1, 0.5)
+    assert by_name["N"]["What it is"] == "empty in 1 result"
+    assert by_name["When"]["Type"] == "date"
+    assert by_name["When"]["Example"] == "2026-05-01"
+    assert "sheet L" in by_name["L"]["What it is"]
 
 
 def test_columns_says_how_many_of_the_results_have_a_value(written: Write) -> None:
@@ -181,11 +181,11 @@ def test_columns_says_how_many_of_the_results_have_a_value(written: Write) -> No
         row(2, None, Outcome.FAILED),
     ]
 
-    found = {each["name"]: each for each in table(written(batch(rows)), "Columns")}
+    found = {each["Name"]: each for each in table(written(batch(rows)), "Columns")}
 
-    assert (found["Text"]["filled share"], found["N"]["filled share"]) == (1, 0.5)
-    assert found["N"]["what it is"] == "empty in 1 result"
-    assert found["Text"]["example"] == "Head One thing"
+    assert (found["Text"]["Filled share"], found["N"]["Filled share"]) == (1, 0.5)
+    assert found["N"]["What it is"] == "empty in 1 result"
+    assert found["Text"]["Example"] == "Head One thing"
 
 
 def test_the_best_rows_are_of_different_executions(written: Write) -> None:
@@ -227,10 +227,33 @@ def test_a_share_says_of_how_many_rows_it_is(written: Write) -> None:
         for at in range(10)
     }
 
-    assert ("Status", "rows", "of 10") in cells
-    assert ("Stage", "rows", "of 6") in cells
-    assert ("Tags", "rows", "of 3") in cells
-    assert ("Rows with a value", "rows", "of 6") in cells
+    assert ("Status", "Rows", "of 10") in cells
+    assert ("Stage", "Rows", "of 6") in cells
+    assert ("Tags", "Rows", "of 3") in cells
+    assert ("Rows with a value", "Rows", "of 6") in cells
+
+
+def test_the_overview_says_how_many_values_a_block_leaves_out(written: Write) -> None:
+    """And the items of a list are named whole."""
+    insight = "Names data quality as a risk in the annual report"
+    rows = [
+        row(at, {"stage": f"Stage {at % 7}", "news": [insight, f"News {at % 8}"]})
+        for at in range(40)
+    ]
+
+    lines = sheet(written(batch(rows)), "Overview")
+
+    blocks = [line[at : at + 3] for line in lines for at in (5, 9)]
+    assert ["and 2 other values", "", ""] in blocks
+    assert [insight, "", 40] in blocks
+    assert ["and 4 other values", "", ""] in blocks
+
+
+def test_each_printed_page_says_which_sheet_it_is_of(written: Write) -> None:
+    for page in openpyxl.load_workbook(written(batch_of({"a": 1}))):
+        footer = page.oddFooter
+        assert footer is not None
+        assert footer.center.text == "&A"
 
 
 def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
@@ -246,7 +269,7 @@ def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write
 
     found = table(written(batch(rows, ("Company ID", "Closed"))), "Columns")
 
-    types = {each["name"]: each["type"] for each in found}
+    types = {each["Name"]: each["Type"] for each in found}
     assert (types["Closed"], types["When"]) == ("text", "date")
 
 
@@ -261,13 +284,13 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
 
     assert [each["People"] for each in table(path)] == [2, 0, 1]
     people = table(path, "People")
-    assert [(each["row"], each["no."], each["Name"]) for each in people] == [
+    assert [(each["Row"], each["No."], each["Name"]) for each in people] == [
         (2, 1, "Ann"), (2, 2, "Bob"), (4, 1, "Cid"),
     ]  # fmt: skip
     assert people[2]["Account Name"] == "Firm 2"
     assert people[2]["Company ID"] == company(2)
     phones = table(path, "People phones")
-    assert [(each["row"], each["no."], each["No"]) for each in phones] == [
+    assert [(each["Row"], each["No."], each["No"]) for each in phones] == [
         (4, "1.1", "1"), (4, "1.2", "2"),
     ]  # fmt: skip
     opened = openpyxl.load_workbook(path)

@@ -61,12 +61,12 @@ def test_the_first_part_says_which_rows_are_in_which_file(tmp_path: Path) -> Non
     workbook.write(results(), target, Form(rows_per_file=3))
 
     found = table(target, "Parts")
-    assert [(each["file"], each["first row"], each["last row"]) for each in found] == [
+    assert [(each["File"], each["First row"], each["Last row"]) for each in found] == [
         ("my list & more.xlsx", 1, 3),
         ("my list & more.part2.xlsx", 4, 6),
         ("my list & more.part3.xlsx", 7, 7),
     ]
-    assert [each["need attention"] for each in found] == [1, 1, 0]
+    assert [each["Need attention"] for each in found] == [1, 1, 0]
     assert "Parts" not in sheet_names(other_parts(target)[0])
 
 

@@ -68,9 +68,9 @@ def test_reasons_that_differ_in_a_value_are_one_group(
 
     found = table(path, "Needs attention")
 
-    assert [each["reason"] for each in found] == [kind, kind, "something else"]
-    assert [each["value"] for each in found] == [*values, ""]
-    assert [bool(each["what to do"]) for each in found] == [True, False, True]
+    assert [each["Reason"] for each in found] == [kind, kind, "something else"]
+    assert [each["Value"] for each in found] == [*values, ""]
+    assert [bool(each["What to do"]) for each in found] == [True, False, True]
     overview = [line[:4] for line in sheet(path, "Overview")]
     assert [kind, "", "", 2] in overview
 
@@ -87,8 +87,8 @@ def test_reasons_that_differ_in_more_than_a_value_are_two_groups(
 ) -> None:
     found = table(written(failed(first, second)), "Needs attention")
 
-    assert [each["reason"] for each in found] == [first, second]
-    assert "value" not in found[0]
+    assert [each["Reason"] for each in found] == [first, second]
+    assert "Value" not in found[0]
 
 
 def test_a_reason_on_the_overview_leads_to_its_first_row(written: Write) -> None:
@@ -101,6 +101,26 @@ def test_a_reason_on_the_overview_leads_to_its_first_row(written: Write) -> None
     assert links["no domain"].location == "'Needs attention'!A4"
 
 
+def test_the_overview_names_reasons_in_the_order_of_needs_attention(written: Write) -> None:
+    messages = [each for word in "abcdefghijkl" for each in [f"reason {word}"] * 2]
+    rows = [row(at, None, Outcome.FAILED, message=text) for at, text in enumerate(messages)]
+    rows += [row(24, None, Outcome.IN_DOUBT, message="the connection was lost")]
+    path = written(batch(rows))
+
+    links = [
+        (cells[0].value, cells[0].hyperlink.location, cells[3].value)
+        for cells in openpyxl.load_workbook(path)["Overview"].iter_rows()
+        if cells[0].hyperlink
+    ]
+
+    there = "'Needs attention'!A"
+    assert links[0] == ("the connection was lost", f"{there}2", 1)
+    assert links[1] == ("reason a", f"{there}3", 2)
+    assert links[-1] == ("other reasons", f"{there}21", 6)
+    found = [each["Reason"] for each in table(path, "Needs attention")]
+    assert found == ["the connection was lost", *messages]
+
+
 def test_more_kinds_of_reasons_than_are_told_apart_are_counted_together(
     monkeypatch: pytest.MonkeyPatch, written: Write
 ) -> None:
@@ -109,7 +129,7 @@ def test_more_kinds_of_reasons_than_are_told_apart_are_counted_together(
     path = written(failed("one", "two", "three", "four"))
 
     assert ["other reasons", "", "", 2] in [line[:4] for line in sheet(path, "Overview")]
-    found = [each["reason"] for each in table(path, "Needs attention")]
+    found = [each["Reason"] for each in table(path, "Needs attention")]
     assert found == ["one", "two", "three", "four"]
 
 
@@ -145,6 +165,7 @@ def said(
         ("The step timed out.", Outcome.FAILED, "", "usually temporary"),
         ("Service temporarily unavailable", Outcome.FAILED, "", "usually temporary"),
         ("The record has no domain.", Outcome.FAILED, "", "record in the CRM"),
+        ("No public information was found for it.", Outcome.FAILED, "", "nothing to correct"),
         ("No match was found", Outcome.FAILED, "", "record in the CRM"),
         ("Internal error 7", Outcome.FAILED, "", "owner of the workflow"),
         ("HTTP 403: missing scope", Outcome.REJECTED, "", "administrator for access"),
@@ -196,7 +217,7 @@ def test_commands_name_the_journal_and_the_program_as_the_shell_knows_it(written
 
     [found] = table(path, "Needs attention")
     batch_id = "1124-accounts-7f3a"
-    assert f".venv/bin/batchrun retry {batch_id} --outcome failed --sandbox" in found["what to do"]
+    assert f".venv/bin/batchrun retry {batch_id} --outcome failed --sandbox" in found["What to do"]
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
     assert facts["write this file again with"] == (
         f".venv/bin/batchrun export {batch_id} -o OUT.xlsx --sandbox"
@@ -215,11 +236,11 @@ def test_a_row_of_results_is_named_where_it_is_not_the_line_of_the_list(
 
     found = table(written(batch(rows), Form(audience=audience)), "Needs attention")
 
-    assert [(each["row"], each["row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
+    assert [(each["Row"], each["Row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
 
 
 def test_the_row_of_results_is_left_out_where_it_is_the_line_of_the_list(written: Write) -> None:
-    assert "row in Results" not in table(written(failed("x")), "Needs attention")[0]
+    assert "Row in Results" not in table(written(failed("x")), "Needs attention")[0]
 
 
 @pytest.mark.parametrize(

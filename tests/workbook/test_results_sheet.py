@@ -150,6 +150,16 @@ def test_the_head_is_frozen_and_can_be_filtered_and_colours_follow_the_outcome(
     assert ranges == ["C2:C3", "A2:K3"]  # and every other row is shaded
 
 
+def test_of_a_wide_list_the_name_and_the_owner_stay_in_sight(written: Write) -> None:
+    header = ("Company ID", "Account Name", "Segment", "Account Owner", *map(str, range(20)))
+    cells = (company(0), "Firm", "A", "Dana", *("some words of some length" for _ in range(20)))
+
+    results = openpyxl.load_workbook(written(batch([row(0, {"a": 1}, cells=cells)], header)))
+
+    columns = results["Results"].column_dimensions
+    assert [columns[letter].hidden for letter in "ABCDE"] == [True, False, True, False, True]
+
+
 def test_an_address_is_a_link_and_only_an_address(written: Write) -> None:
     path = written(batch_of({"a": "https://x.example/a?b=1#c", "b": "see https://x.example"}))
     results = openpyxl.load_workbook(path)["Results"]
