@@ -31,7 +31,7 @@ LIST = DOCS.parent / "sample_data" / "salesforce_accounts.csv"
 SEED = 7
 LARGE, SMALL = 300, 5
 LARGE_PICTURES = {
-    "workbook-300.png": ("Overview", "A1:L50"),
+    "workbook-300.png": ("Overview", "A1:L51"),
     "workbook-300-results.png": ("Results", "A1:AC14"),
     "workbook-300-attention.png": ("Needs attention", "A1:H30"),
     "workbook-300-changes.png": ("Changes", "A1:G30"),
