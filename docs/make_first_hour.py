@@ -148,7 +148,9 @@ def hour(machine: Machine) -> Iterator[str]:
         for step in steps(machine.batchrun):
             if step.command.endswith("login") and not desk.variables:
                 sandbox = desk.start(f"{machine.batchrun} sandbox --speed 60 --port 0")
-                sandbox.expect(r"export (BATCHRUN_BASE_URL=\S+) \S+ (BATCHRUN_SPEED=\S+)")
+                sandbox.expect(
+                    r"export (BATCHRUN_BASE_URL=\S+)\s+export \S+\s+export (BATCHRUN_SPEED=\S+)"
+                )
                 assert isinstance(sandbox.match, re.Match)
                 words = [word.decode() for word in sandbox.match.groups()]
                 desk.variables = dict(word.split("=", 1) for word in words)

@@ -315,9 +315,8 @@ def desk_with_sandbox(options: str, *, with_key: bool) -> Iterator[tuple[Desk, l
         sandbox = desk.start(f"batchrun sandbox {options} --port 0")
         sandbox.logfile_read = heard
         stack.callback(sandbox.close)
-        sandbox.expect(r"export (.+)\r\n")
-        assert isinstance(sandbox.match, re.Match)
-        variables = dict(word.split("=", 1) for word in sandbox.match[1].decode().split())
+        sandbox.expect(r"export BATCHRUN_SPEED=\d+\r\n")
+        variables = dict(re.findall(r"export (\w+)=(\S+)", heard.getvalue().decode()))
         url = "BATCHRUN_BASE_URL"
         port = re.search(r":(\d+)/", variables[url])
         assert port is not None
