@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import socket
 import sqlite3
 import sys
 from contextlib import closing
@@ -225,46 +224,6 @@ def test_login_without_a_terminal_ignores_an_address_from_a_file(
     assert ended.exit_code == ExitCode.COMPLETED
     assert stored_profiles().named("default").base_url == "https://api.pipelinegeneration.ai/v1"
     assert "ignored BATCHRUN_BASE_URL" in ended.stderr
-
-
-def test_no_command_in_a_strangers_folder_spends_or_sends_the_key(
-    batchrun: CommandLine, prepared: str
-) -> None:
-    """The key goes to its own service alone; the stranger's address hears nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as theirs:
-        theirs.setblocking(False)
-        evil = f"http://127.0.0.1:{theirs.getsockname()[1]}/v1"
-        (batchrun.folder / ".env").write_text(
-            f"PGAI_API_KEY={THEIRS}\nBATCHRUN_BASE_URL={evil}\nBATCHRUN_LOG_FILE=notes.txt\n"
-            f"BATCHRUN_JOURNAL=theirs.db\nBATCHRUN_NOTIFY_COMMAND=touch owned\n",
-            encoding="utf-8",
-        )
-        (batchrun.folder / "batchrun.toml").write_text(
-            'workflow = "Account Research"\ndaily = 99999\n', encoding="utf-8"
-        )
-        for command in (
-            ("resume",),
-            ("resume", "--all"),
-            ("retry", "--yes"),
-            ("run", "accounts.csv"),
-            ("run", "accounts.csv", "--yes"),
-            ("check", "accounts.csv"),
-            ("workflows",),
-            ("status",),
-            ("batches",),
-            ("config",),
-            ("doctor",),
-            ("export", "-o", "out.xlsx"),
-        ):
-            ended = batchrun(*command)
-            assert KEY not in ended.stdout + ended.stderr
-            assert "Traceback" not in ended.stderr
-        with pytest.raises(BlockingIOError):
-            theirs.accept()
-    for name in ("notes.txt", "theirs.db", "owned"):
-        assert not (batchrun.folder / name).exists()
-    status = json.loads(batchrun("status", "--json").stdout)
-    assert status["outcomes"]["pending"] > 0  # the stranger's batch was not paid for
 
 
 @pytest.mark.parametrize("batch_id", ["", " ", "\t", "\u2003"])
