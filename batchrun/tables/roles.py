@@ -122,7 +122,7 @@ _OF_AN_OBJECT = re.compile(
 )
 """A number or the objects that the field belongs to, as in *Account.PG_Company_ID__c*."""
 _REMARK = re.compile(
-    r"(__c|\s*[(\[](required|optional|read.only|text|18|uuid|guid)[)\]])\Z", re.IGNORECASE
+    r"(__c|(?<!\s)\s*[(\[](required|optional|read.only|text|18|uuid|guid)[)\]])\Z", re.IGNORECASE
 )
 """An ending that does not change which ID it is; *__c* marks a custom field of Salesforce."""
 

@@ -38,7 +38,7 @@ _VALUE = re.compile(
     r'"[^"]*"'
     r"|“[^”]*”"
     r"|https?://[^\s,;)]+"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]*\w"
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w"
     r"|(?<!HTTP )(?<![\w.-])[\w-]*\d(?:[\w:/-]|[.,](?=\w))*"
 )
 """The parts of a reason that vary between rows: quoted values, IDs, addresses, numbers."""
