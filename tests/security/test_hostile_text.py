@@ -91,8 +91,8 @@ def _used_in(module: ModuleType) -> Iterator[Used]:
             and isinstance(call.args[0], ast.Constant)
         ):
             rest = [*call.args[1:], *(each.value for each in call.keywords)]
-            told = [each for one in rest for each in ast.walk(one)]
-            flags = [getattr(re, each.attr) for each in told if isinstance(each, ast.Attribute)]
+            told = [each.attr for one in rest for each in ast.walk(one) if hasattr(each, "attr")]
+            flags = [getattr(re, each) for each in told if each.isupper()]  # such as IGNORECASE
             pattern = re.compile(str(call.args[0].value), reduce(operator.or_, flags, 0))
             yield f"{module.__name__}:{call.lineno}", pattern, function.attr
 
