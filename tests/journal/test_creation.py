@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from batchrun.errors import NoBatchError, UsageError
-from batchrun.journal import Journal, creation, database
+from batchrun.journal import Journal, creation
 from batchrun.journal.creation import BatchMaker
 from batchrun.journal.database import writing
 from batchrun.journal.schema import batches, counts, encode_cells, jobs, rows
@@ -129,7 +129,6 @@ def test_the_fingerprint_is_computed_while_others_can_write(
                 other.keep(batch_id, "target", "meanwhile.xlsx")
             return fingerprint(self)
 
-        monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
         monkeypatch.setattr(Plan, "fingerprint", write_meanwhile)
         journal.create(plan_of(*IDS), URL)
         assert seen == [1]  # once, and nothing of the new batch was there yet
