@@ -76,6 +76,7 @@ async def work(
                         )
                     except HeldError:
                         await _help(session, summary, on_progress, control)
+                control.report = None  # else Ctrl-C would be ignored: the work goes on
                 worked.add(summary.batch_id)
             if until_done and not batches:
                 break
