@@ -11,15 +11,19 @@ import sys
 import tomllib
 import venv
 from importlib.metadata import PathDistribution
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from batchrun import installation
 from batchrun.cli.output import name_commands, runnable_commands
 from batchrun.installation import Change, Installation, Installer, program, this_installation
 
 ROOT = Path(__file__).parents[1]
+LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAMES_A_STRANGER = re.compile(
     r"\b(?:(?:pip3?|pipx|uv pip|uv tool) (?:install|upgrade|inject|reinstall|download)"
@@ -93,6 +97,38 @@ def test_no_text_installs_the_stranger_called_batchrun() -> None:
 def test_the_distribution_has_a_name_of_its_own() -> None:
     assert PROJECT["name"] == installation.DISTRIBUTION
     assert set(installation.EXTRAS) == set(PROJECT["optional-dependencies"]) - {"test", "dev"}
+
+
+SAFE_FROM = {
+    "starlette": "1.3.1",
+    "h11": "0.16",
+    "httpcore": "1.0.9",
+    "aiohttp": "3.14.3",
+    "filelock": "3.20.3",
+    "tqdm": "4.66.3",
+    "idna": "3.15",
+    "certifi": "2024.7.4",
+}
+"""The lowest versions without a known vulnerability."""
+
+
+@pytest.mark.parametrize("name", SAFE_FROM)
+def test_no_version_with_a_known_vulnerability_is_allowed(name: str) -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    requirements = map(Requirement, chain(PROJECT["dependencies"], *extras))
+    [needed] = [each for each in requirements if each.name == name]
+    lowest = [Version(each.version) for each in needed.specifier if each.operator == ">="]
+    assert max(lowest) >= Version(SAFE_FROM[name])
+    [locked] = [each["version"] for each in LOCK["package"] if each["name"] == name]
+    assert locked in needed.specifier
+
+
+def test_each_locked_file_has_a_hash() -> None:
+    ours = {"name": installation.DISTRIBUTION, "source": {"editable": "."}}
+    for package in LOCK["package"]:
+        files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
+        assert files or ours.items() <= package.items(), package["name"]
+        assert all(each["hash"].startswith("sha256:") for each in files), package["name"]
 
 
 FOLDER, WHEEL = "/home/anna/batchrun", "/tmp/pgai_batchrun-1-py3-none-any.whl"

@@ -9,16 +9,17 @@ import shutil
 import sqlite3
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from openpyxl import load_workbook
+from sqlalchemy import Connection, Engine, event
 
 from batchrun import aio
 from batchrun.batch.request import Request
-from batchrun.errors import ExitCode, JournalLostError
+from batchrun.errors import ExitCode, JournalLostError, JournalWriteError
 from batchrun.journal import Journal, lease
 from batchrun.model import Outcome
 from batchrun.settings import Settings, load_settings
@@ -186,6 +187,57 @@ def test_an_older_copy_of_the_journal_triggers_nothing_again(accounts: Path) -> 
     with faulty_sandbox() as (url, sandbox):
         _, journal = run_until_lost(url, accounts, replace_with_older_copy)
         asyncio.run(aio.resume(None, settings=settings_for(url, journal)))
+        assert_nothing_doubled_or_lost(sandbox, accounts, journal)
+
+
+def lock(journal: Path, undo: ExitStack) -> None:
+    """Another program keeps it locked."""
+    other = sqlite3.connect(journal, timeout=60, isolation_level=None)
+    undo.enter_context(closing(other)).execute("BEGIN IMMEDIATE")
+    on_each_transaction(journal, "PRAGMA busy_timeout=10", undo)
+
+
+def refuse_writes(journal: Path, undo: ExitStack) -> None:
+    """Its disk has become read-only."""
+    on_each_transaction(journal, "PRAGMA query_only=ON", undo)
+
+
+def on_each_transaction(journal: Path, pragma: str, undo: ExitStack) -> None:
+    def begin(connection: Connection) -> None:
+        if connection.engine.url.database == str(journal):
+            connection.exec_driver_sql(pragma)
+
+    event.listen(Engine, "begin", begin)
+    undo.callback(event.remove, Engine, "begin", begin)
+
+
+@pytest.mark.parametrize("hinder", [lock, refuse_writes])
+def test_after_a_failed_write_the_newest_state_has_the_workbooks_own_name(
+    accounts: Path, hinder: Callable[[Path, ExitStack], None]
+) -> None:
+
+    def completed() -> int:
+        [written] = accounts.parent.glob("accounts.results*")
+        assert written.name == "accounts.results.xlsx"
+        lines = list(load_workbook(written)["Results"].iter_rows(min_row=2, values_only=True))
+        assert [each[0] for each in lines] == IDS
+        return sum("completed" in each for each in lines)
+
+    journal = accounts.parent / "state" / "journal.db"
+    with faulty_sandbox() as (url, sandbox):
+        with ExitStack() as undo:
+            run = aio.run(
+                Request(accounts, "Account Research"),
+                settings=settings_for(url, journal),
+                on_progress=Loss(journal, lambda path: hinder(path, undo)),
+            )
+            with pytest.raises(JournalWriteError) as raised:
+                asyncio.run(run)
+        assert "accounts.results.xlsx" in raised.value.what
+        before = completed()
+        assert 9 <= before < ROWS
+        asyncio.run(aio.resume(None, settings=settings_for(url, journal)))
+        assert completed() > before
         assert_nothing_doubled_or_lost(sandbox, accounts, journal)
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import json
 import sys
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import openpyxl
 import pytest
 
+from batchrun.tables.options import RATIO_MATTERS_FROM
 from tests.cli.conftest import ACME, BETA, SPEED
+from tests.corpus.parts import pack, xlsx_parts
+from tests.corpus.parts import rows as corpus_rows
 from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.commands import CommandLine
 
 RESULTS = "accounts.results.xlsx"
@@ -45,6 +48,42 @@ def mark(path: Path, *lines: int) -> None:
     for line in lines:
         sheet.cell(line, column, "x")
     book.save(path)
+
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "files"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("hostile-far-cell.xlsx", "reach to XFD1048576"),
+        ("hostile-zip-bomb.xlsx", "as a ZIP bomb does"),
+        ("custom.xml", "docProps/custom.xml unpacks to"),
+        ("custom.xml of a results workbook", "docProps/custom.xml unpacks to"),
+    ],
+)
+def test_a_hostile_workbook_is_refused_before_its_marks_are_looked_for(
+    batchrun: CommandLine, sandbox: str, results: Path, name: str, said: str
+) -> None:
+    path = batchrun.folder / "theirs.xlsx"
+    paid = triggers(sandbox)
+    if name.startswith("custom.xml"):
+        blanks = b"<Properties>" + b" " * (RATIO_MATTERS_FROM + 1) + b"</Properties>"
+        parts: dict[str, bytes | str] = {**xlsx_parts(corpus_rows(["Company ID"], [ACME]))}
+        if "results" in name:
+            mark(results, 2)
+            with zipfile.ZipFile(results) as whole:
+                parts = {each: whole.read(each) for each in whole.namelist()}
+        path.write_bytes(pack(parts | {"docProps/custom.xml": blanks}))
+    else:
+        path.write_bytes((CORPUS / name).read_bytes())
+
+    ended = batchrun("run", path.name, "-w", "Account Research", "--yes")
+
+    assert ended.exit_code == 2
+    assert said in ended.stderr.replace("\n", " ")
+    assert "unexpectedly" not in ended.stderr
+    assert triggers(sandbox) == paid
 
 
 def rows(path: Path) -> list[dict[str, object]]:

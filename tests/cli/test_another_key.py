@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -124,3 +125,26 @@ def test_rows_in_doubt_of_the_first_key_are_not_sent_again(
     batchrun("resume", "--in-doubt", "retry")
     assert outcomes(batchrun) == {"completed": 2, "in doubt": 1}
     assert len(sandbox.bodies()) == 4
+
+
+@pytest.mark.parametrize("name", ["PGAI_BASE_URL", "BATCHRUN_BASE_URL", "PGAI_API_KEY"])
+def test_another_key_typed_beside_a_strangers_dotenv_goes_to_the_known_service(
+    batchrun: CommandLine, sandbox: FaultySandbox, name: str
+) -> None:
+    """The known service is the one that the profile was saved for."""
+    batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox-read\n"))
+    batchrun("login", "--no-check", "--in-file", "--profile", "default")
+    for variable in ("BATCHRUN_BASE_URL", "PGAI_API_KEY"):
+        batchrun.monkeypatch.delenv(variable)
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal())
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        theirs.setblocking(False)
+        evil = f"http://127.0.0.1:{theirs.getsockname()[1]}/v1"
+        value = "key-of-a-stranger" if name == "PGAI_API_KEY" else evil
+        (batchrun.folder / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
+        ended = batchrun(*RUN)
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
+    assert "Nothing is lost." in ended.stderr  # another key was asked for
+    assert outcomes(batchrun) == {"completed": 3}
+    assert len(sandbox.bodies()) == 3

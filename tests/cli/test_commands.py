@@ -165,6 +165,36 @@ def test_json_is_all_that_is_on_standard_output(
     assert summary["rows"] == sum(summary["outcomes"].values()) == 4
 
 
+@pytest.mark.parametrize("now", ["another format", "another column", "more rows"])
+def test_an_export_has_the_formats_of_the_list_as_it_was_run(
+    batchrun: CommandLine, sandbox: str, now: str
+) -> None:
+    def write_list(code: str, *before: str, more: int = 0) -> None:
+        book = openpyxl.Workbook()
+        sheet = book.worksheets[0]
+        sheet.append([*before, "Company ID", "Deal"])
+        for each in (ACME, BETA, *[GAMMA] * more):
+            sheet.append([*before, each, 3000])
+            sheet.cell(sheet.max_row, sheet.max_column).number_format = code
+        book.save(batchrun.folder / "list.xlsx")
+
+    write_list('"€" #,##0')
+    batchrun("run", "list.xlsx", "-w", "Account Research", "--yes")
+    match now:
+        case "another format":
+            write_list("0%")
+        case "another column":
+            write_list("0%", "Owner")
+        case _:
+            write_list("0%", more=3)
+    batchrun("export", "-o", "out.xlsx")
+    for name in ("list.results.xlsx", "out.xlsx"):
+        sheet = openpyxl.load_workbook(batchrun.folder / name)["Results"]
+        column = [cell.value for cell in sheet[1]].index("Deal") + 1
+        codes = [sheet.cell(line, column).number_format for line in (2, 3)]
+        assert codes == ['"€" #,##0'] * 2, name
+
+
 def test_results_are_exported_as_csv_and_json_lines(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import stat
 import sys
 import threading
 import warnings
@@ -15,8 +17,10 @@ import pytest
 from batchrun.cli.errors import write_failure
 from batchrun.settings import load_settings
 from batchrun.text import MASK, masked
+from tests.cli.conftest import ACME
 
 if TYPE_CHECKING:
+    from batchrun.model import Workflow
     from tests.cli.commands import CommandLine
 
 KEY = "typed-key-4711"
@@ -100,6 +104,42 @@ def test_the_path_of_the_details_is_shown(
     assert KEY not in ended.stderr
     assert "--debug" in ended.stderr
     assert "Details" not in ended.stderr
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_neither_log_nor_details_have_the_services_words_or_a_key_typed_as_an_argument(
+    batchrun: CommandLine, sandbox: str, accounts: Path, logged: bool
+) -> None:
+    def broken(workflows: list[Workflow], name: str) -> None:
+        raise RuntimeError(f"no {name} among {[each.name for each in workflows]}")
+
+    batchrun.monkeypatch.setattr("batchrun.batch.pipeline.choose_workflow", broken)
+    typed = ["--debug", "run", accounts.name, "-w", KEY, "--param", f"key={KEY}", "--yes"]
+    ended = batchrun(*typed, *(["--log-file", "log.jsonl"] if logged else []))
+    path = Path(ended.stderr.split("Details:   ")[1].strip())
+    text = path.read_text(encoding="utf-8")
+    assert "in broken" in text
+    if logged:
+        text += (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
+        assert '"event"' in text
+    for literal in (KEY, "Account Research", ACME, "Acme"):
+        assert literal not in text, literal
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+@pytest.mark.parametrize("before", [None, 0o755, 0o777])
+def test_the_folder_of_logs_is_its_owners_only(folder: Path, before: int | None) -> None:
+    if before is not None:
+        (folder / "batchrun" / "log").mkdir(parents=True)
+        (folder / "batchrun" / "log").chmod(before)
+    umask = os.umask(0)
+    try:
+        path = write_failure(ValueError("a defect"), [], "run")
+    finally:
+        os.umask(umask)
+    assert path.parent == folder / "batchrun" / "log"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_python_warnings_go_to_the_details_file(

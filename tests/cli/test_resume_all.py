@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from batchrun.engine import UNREACHABLE_SECONDS
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox.app import SandboxClock, create_app
@@ -25,6 +26,7 @@ from batchrun.sandbox.model import SandboxService, SandboxSettings
 from batchrun.sandbox.server import running_app
 from tests.acceptance.sandbox_process import sandbox_process
 from tests.cli.conftest import SPEED
+from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,6 +164,36 @@ def test_resume_all_skips_a_batch_of_another_process(
         assert [one.batch_id for one in journal.unfinished()] == [first.batch_id]
         assert not journal.summary(second.batch_id).unfinished
     assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        Fault(500, "<html>Error</html>"),
+        Fault(200, "[" * 965 + "]" * 965),
+        Fault(200, '{"status": "caf\udce9"}'),
+    ],
+    ids=["500 in HTML", "nested JSON", "invalid UTF-8"],
+)
+def test_resume_all_goes_on_past_a_batch_whose_poll_never_reads(
+    batchrun: CommandLine, unreadable: Fault
+) -> None:
+    batchrun.monkeypatch.setenv("BATCHRUN_PATIENCE_SECONDS", str(UNREACHABLE_SECONDS + 60))
+    companies = [str(uuid.uuid4()) for _ in range(4)]
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        sandbox.fail_polls_of(companies[1], unreadable)
+        for at in (0, 2):
+            text = "\n".join(["Company ID", *companies[at : at + 2]])
+            (batchrun.folder / "list.csv").write_text(text, encoding="utf-8")
+            assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        ended = batchrun("resume", "--all")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "Not resumed" not in ended.stderr
+    found = json.loads(batchrun("batches", "--json").stdout)
+    assert [each["outcomes"]["completed"] for each in found] == [2, 1]  # the newest first
+    first = found[1]["outcomes"]
+    assert first["timed out"] + first["failed"] == 1
 
 
 def test_options_for_one_batch_are_refused_with_all(batchrun: CommandLine, sandbox: str) -> None:

@@ -6,12 +6,19 @@ import asyncio
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+from batchrun import workbook
 from batchrun.batch.control import Control
 from batchrun.cli.signals import Stopper
 from batchrun.errors import ExitCode, StoppedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
 
 BATCH = "1124-accounts-7f3a"
 
@@ -66,3 +73,32 @@ def test_ctrl_c_during_printing_still_prints_its_message() -> None:
     with stopper.listening():
         stopper.run(work())
     assert [text.partition(":")[0] for text in said] == ["Stopping"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_a_signal_while_the_workbook_is_written_changes_no_ending(
+    batchrun: CommandLine, sandbox: str, accounts: Path, *, command: str, times: int, name: str
+) -> None:
+    words: tuple[str, ...] = ("run", accounts.name, "-w", "Account Research", "--yes")
+    if command == "resume":
+        assert batchrun(*words, "--limit", "1").exit_code == ExitCode.PAUSED
+        words = ("resume",)
+    write, sent = workbook.write, []
+
+    def signalled(*arguments: object, **options: object) -> object:
+        for _ in range(times):
+            os.kill(os.getpid(), getattr(signal, name))
+            sent.append(name)
+        return write(*arguments, **options)  # type: ignore[arg-type]  # as they were given
+
+    batchrun.monkeypatch.setattr(workbook, "write", signalled)
+    ended = batchrun(*words)
+    assert len(sent) == times
+    assert ended.exit_code == ExitCode.INCOMPLETE  # the list has a damaged id
+    assert "accounts.results.xlsx" in ended.stdout
+    assert "Stopped" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (batchrun.folder / "accounts.results.xlsx").exists()

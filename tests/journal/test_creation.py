@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +15,17 @@ from sqlalchemy import func, select
 from batchrun.errors import NoBatchError, UsageError
 from batchrun.journal import Journal, creation
 from batchrun.journal.creation import BatchMaker
+from batchrun.journal.database import writing
 from batchrun.journal.schema import batches, counts, encode_cells, jobs, rows
 from batchrun.model import Outcome
+from batchrun.plan import Plan
 
 from .batches import IDS, URL, plan_of
 
 if TYPE_CHECKING:
-    from batchrun.plan import Plan
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
 
 MANY = [f"a1b2c3d4-e5f6-7890-abcd-{number:012}" for number in range(2_500)]
 
@@ -109,6 +114,50 @@ def test_others_write_between_the_chunks_of_a_large_list(
             assert not thread.is_alive()
         assert len(wrote) == 1
         assert journal.summary(large).counts[Outcome.PENDING] == len(MANY)
+
+
+def test_the_fingerprint_is_computed_while_others_can_write(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fingerprint, seen = Plan.fingerprint, []
+    with Journal(location) as journal, Journal(location) as other:
+        batch_id = other.create(plan_of(IDS[0]), URL)
+
+        def write_meanwhile(self: Plan) -> str:
+            seen.append(number_of(other, batches))
+            with other.hold(batch_id):  # it would fail if the journal were locked
+                other.keep(batch_id, "target", "meanwhile.xlsx")
+            return fingerprint(self)
+
+        monkeypatch.setattr(Plan, "fingerprint", write_meanwhile)
+        journal.create(plan_of(*IDS), URL)
+        assert seen == [1]  # once, and nothing of the new batch was there yet
+        assert other.summary(batch_id).target == "meanwhile.xlsx"
+
+
+def test_others_write_while_a_large_batch_is_forgotten(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    with Journal(location) as journal, Journal(location) as other:
+        batch_id = other.create(plan_of(*IDS), URL)
+        large = journal.create(plan_of(*MANY), URL)
+
+        @contextmanager
+        def writing_in_turn(engine: Engine) -> Iterator[Connection]:
+            with writing(engine) as connection:
+                yield connection
+            left.append(number_of(other, rows))
+            other.keep(batch_id, "target", f"{len(left)}.xlsx")
+
+        monkeypatch.setattr(creation, "CHUNK_SECONDS", 0.0)
+        monkeypatch.setattr(creation, "CHUNK_PAUSE_SECONDS", 0.0)
+        monkeypatch.setattr(creation, "writing", writing_in_turn)
+        with other.hold(batch_id):
+            journal.forget(large)
+        assert left[:3] == [1_503, 503, 3]
+        assert other.summary(batch_id).target == f"{len(left)}.xlsx"
+        assert [each.batch_id for each in other.batches()] == [batch_id]
 
 
 def test_of_two_who_create_the_same_list_one_does(location: str) -> None:

@@ -44,8 +44,17 @@ def test_no_proxy_takes_names_addresses_and_networks(
     Client("key", f"https://{host}/v1", timeout_seconds=1)  # can be made with each
 
 
-def test_a_socks_proxy_without_its_package_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://user:hunter2@proxy.example:1080")
+@pytest.mark.parametrize(
+    ("variable", "scheme"),
+    [
+        *(("ALL_PROXY", "socks5"), ("ALL_PROXY", "socks4"), ("all_proxy", "socks5h")),
+        *(("HTTPS_PROXY", "socks5"), ("HTTPS_PROXY", "SOCKS5")),
+    ],
+)
+def test_a_socks_proxy_without_its_package_is_explained(
+    monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
+) -> None:
+    monkeypatch.setenv(variable, f"{scheme}://user:hunter2@proxy.example:1080")
     monkeypatch.setattr("batchrun.service.proxy.find_spec", lambda _: None)
     with pytest.raises(UsageError, match="SOCKS") as refused:
         Client("key", "https://api.example.com/v1", timeout_seconds=1)

@@ -114,6 +114,24 @@ def test_a_key_of_a_dotenv_goes_only_where_the_environment_says(
     assert find_credentials(load_settings()).base_url == "https://mine.example/v1"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PGAI_BASE_URL=https://evil.example/v1",
+        "BATCHRUN_BASE_URL=https://evil.example/v1",
+        "PGAI_API_KEY=key-of-a-stranger-2222",
+    ],
+)
+def test_another_key_typed_beside_a_strangers_dotenv_goes_to_the_service(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not line.startswith("PGAI_API_KEY"):
+        monkeypatch.setenv("PGAI_API_KEY", "key-that-is-refused-1")
+    dotenv(f"{line}\n")
+    typed = find_credentials(load_settings().with_typed_key(KEY))
+    assert (typed.key, typed.base_url, typed.profile) == (KEY, DEFAULT_BASE_URL, None)
+
+
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "0", "-1", "fast", "1e999", "1e-300"])
 @pytest.mark.parametrize("name", ["speed", "timeout_seconds", "patience_seconds"])
 def test_a_number_that_is_no_amount_of_time_is_refused(
