@@ -574,8 +574,8 @@ _DIGEST_BYTES = 16
 """16 bytes: in a list of ten million bodies, the chance of a collision is about 1 in 10^24."""
 
 MEND_IDS = (
-    "There are IDs in the list, but not so that they can be sent. batchrun check --details names"
-    " each row: correct the rows, or export the list again."
+    "The list has IDs, but none that can be sent. To see every row, add --details to check. Correct"
+    " the rows, or export the list again."
 )
 _ALMOST = {IdKind.SEVERAL, IdKind.MISTYPED, IdKind.TRUNCATED}
 
