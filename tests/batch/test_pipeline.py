@@ -15,12 +15,14 @@ import pytest
 
 from batchrun import aio
 from batchrun.batch import history
+from batchrun.batch.pipeline import refuses_again
 from batchrun.batch.request import Request
 from batchrun.errors import ExitCode, InputError, OutputError, TakenOverError, UsageError
 from batchrun.journal import lease
 from batchrun.model import Outcome
 from batchrun.settings import Settings, load_settings
 from tests.engine.faults import SPEED, Fault, FaultySandbox, faulty_sandbox
+from tests.workbook.batches import batch, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,3 +219,20 @@ def test_a_list_with_nothing_to_send_becomes_no_batch(
     with pytest.raises(InputError, match="can be sent: 1 row, all invalid"):
         asyncio.run(aio.run(Request(path, WORKFLOW), settings=settings))
     assert history.batches(settings=settings) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "days", "refused"),
+    [
+        (Outcome.COMPLETED, None, True),
+        (Outcome.COMPLETED, 30, False),
+        (Outcome.FAILED, 30, False),
+        (Outcome.IN_DOUBT, 30, True),  # reuse has no result for it: it could be sent twice
+    ],
+)
+def test_a_list_that_went_through_runs_again_only_if_no_row_could_be_paid_for_twice(
+    outcome: Outcome, days: int | None, refused: bool
+) -> None:
+    earlier = batch([row(0, None, outcome)]).summary
+    reuse = timedelta(days=days) if days else None
+    assert refuses_again(earlier, Request("accounts.csv", WORKFLOW, reuse=reuse)) is refused
