@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from platformdirs import user_config_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError, UsageError
 from batchrun.settings.model import (
     KEY_VARIABLE,
@@ -380,7 +381,7 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
     if name.lower() in KEYS_BANNED_IN_FILES:
         raise UsageError(
             f"{path}: {name} does not belong in a configuration file.",
-            "Take it out, and save the key with: batchrun login",
+            Advice("Take it out", ", and save the key with: batchrun login", Action.LOG_IN),
         )
     if name not in known_names():
         known = known_names(beside_list=beside_list)
