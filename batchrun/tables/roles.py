@@ -750,11 +750,7 @@ def find_column(table: Table, name: str, option: str) -> int:
         numbers = " or ".join(str(column + 1) for column in matches)
         raise InputError(
             f"{table.source.name} has {len(matches)} columns named {name!r}.",
-            Advice(
-                f"Give the column's number instead: {numbers}",
-                f" ({option})",
-            )
-            + ".",
+            Advice("Give the column's number instead", f": {option} {numbers}."),
         )
     if matches:
         return matches[0]
