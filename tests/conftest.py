@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import ssl
+import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.util import LRUCache
 
 from batchrun.journal import journal
 from tests.postgres import running_server
+from tests.preloaded import Popen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,3 +152,15 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of our own; each test takes a database or stops it."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def readers_forked() -> Iterator[None]:
+    """A workbook is read in a process that is forked: to start Python takes longer than to read."""
+    from batchrun.tables import isolated
+
+    names = ("DEVNULL", "PIPE")
+    forking = SimpleNamespace(Popen=Popen, **{name: getattr(subprocess, name) for name in names})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolated, "subprocess", forking)
+        yield
