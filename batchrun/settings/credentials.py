@@ -233,10 +233,10 @@ def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetti
         elif name == "profile" and stored is not None and origin is Origin.DEFAULT:
             value = stored.name
         found.append(ShownSetting(name, value, origin, where))
-    for name in type(files.defaults).model_fields:
-        if name in files.defaults.model_fields_set:
-            value = _shown(getattr(files.defaults, name))
-            found.append(ShownSetting(name, value, Origin.FILE, str(files.holder(name))))
+    found += [
+        ShownSetting(name, _shown(value), Origin.FILE, str(files.holder(name)))
+        for name, value in sorted(files.options.items())
+    ]
     return tuple(found)
 
 
