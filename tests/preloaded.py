@@ -1,4 +1,4 @@
-"""Start batchrun as a process without the CPU second that its imports take.
+"""Start batchrun as a process without the CPU seconds that its imports and its first run take.
 
 A server process imports everything once and forks for each command. A command is a process as
 always: it has its own PID, files, signals and exit code, and can be killed. The server forks twice,
@@ -22,6 +22,7 @@ import runpy
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -110,6 +111,11 @@ class _Server:
                 env=env,
                 cwd=Path(__file__).parents[1],
             )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._requests.close()
+        self._process.wait()
 
     def fork(self, files: list[int], **request: Any) -> int:
         """Start a command; its process ID."""
@@ -145,6 +151,30 @@ def import_everything() -> None:
         importlib.import_module(name)
     command = typer.main.get_command(app)
     typer.main.get_command = lambda typer_instance: command
+    _run_a_batch()
+
+
+def _run_a_batch() -> None:
+    """Run a row, so that the commands find SQL compiled and their keys hashed."""
+    import pytest
+
+    import batchrun
+    from batchrun.sandbox import SandboxSettings, running
+    from tests.shortcuts import compile_statements_once, hash_keys_once
+
+    patch = pytest.MonkeyPatch()  # for as long as this process lives
+    hash_keys_once(patch)
+    compile_statements_once(patch)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(SandboxSettings(rate_per_minute=None), speed=1000.0) as url,
+    ):
+        accounts = Path(folder) / "accounts.csv"
+        accounts.write_text("Company ID\na1b2c3d4-e5f6-7890-abcd-ef1234567890\n", encoding="ascii")
+        settings = batchrun.load_settings(
+            api_key="sandbox", base_url=url, speed=1000.0, journal=f"{folder}/journal.db"
+        )
+        batchrun.run(accounts, "Account Research", settings=settings)
 
 
 def import_readers() -> None:

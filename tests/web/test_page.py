@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
-from playwright.sync_api import expect
 
 import batchrun
+from tests.web.conftest import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import httpx
 import openpyxl
 import pytest
-from playwright.sync_api import expect
 
 import batchrun
 from batchrun.sandbox import SandboxSettings, write_demo_list
@@ -27,7 +26,7 @@ from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.work import Workspace
 from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
-from tests.web.conftest import opened, running_site
+from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
 
 if TYPE_CHECKING:
