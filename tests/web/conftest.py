@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, LocatorAssertions, Page
+    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api._generated import LocatorAssertions
     from starlette.types import ASGIApp
 
 SPEED = 300.0
@@ -156,11 +157,11 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-def expect(found: Locator) -> LocatorAssertions:
+def expect(found: Locator, message: str | None = None) -> LocatorAssertions:
     """Playwright's own, imported when a test asks for it: each process collects these tests."""
     from playwright.sync_api import expect as expectation
 
-    return expectation(found)
+    return expectation(found, message)
 
 
 class Window:
