@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 # The same examples each time, and none that fails because a machine is slow. To look for others:
 # pytest --hypothesis-profile=default
-hypothesis.settings.load_profile("ci")
+hypothesis.settings.register_profile(
+    "suite", hypothesis.settings.get_profile("ci"), max_examples=50
+)
+hypothesis.settings.load_profile("suite")
 
 # A background job and nohup have signals ignored, and a process inherits that: batchrun, too, which
 # then must not react to them. A handler is not inherited.
