@@ -146,10 +146,7 @@ def end(
             print_text(str(shown), err=True)
         case _:
             print_text(f"Error: {shown}", err=True, whole=[word for word in typed if " " in word])
-    if _debugging(typed):
-        _point_to_file(error, typed, command, unseen)
-    if "--json" in typed:
-        print_exact(json.dumps({"error": _as_json(shown, shown.exit_code)}))
+    _print_details(error, shown, shown.exit_code, typed, command, unseen)
     return shown.exit_code
 
 
@@ -170,11 +167,8 @@ def report_batch_error(
         case _:
             code = shown.exit_code
             print_text(f"Error: batch {batch_id}: {shown}", err=True)
-    if _debugging(typed):
-        _point_to_file(error, typed, "resume", unseen)
-    if "--json" in typed:
-        ended = {"batch": batch_id, "error": _as_json(shown, code), "exit_code": int(code)}
-        print_exact(json.dumps(ended))
+    more = {"batch": batch_id, "exit_code": int(code)}
+    _print_details(error, shown, code, typed, "resume", unseen, **more)
     return code, shown
 
 
@@ -212,20 +206,27 @@ def _debugging(typed: Sequence[str]) -> bool:
     return "--debug" in typed or bool(os.environ.get("BATCHRUN_DEBUG"))
 
 
-def _point_to_file(
-    error: BaseException, typed: Sequence[str], command: str, unseen: HiddenMessages
+def _print_details(
+    error: BaseException,
+    shown: BatchrunError,
+    code: ExitCode,
+    typed: Sequence[str],
+    command: str,
+    unseen: HiddenMessages,
+    **more: object,
 ) -> None:
-    try:
-        path = write_failure(error, unseen.said, command, typed)
-    except Exception as problem:  # don't hide the error itself
-        print_text(f"Details:   could not be written ({type(problem).__name__})", err=True)
-        return
-    print_text(UnbrokenLine(f"Details:   {path}"), err=True)
-
-
-def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
-    hint = runnable_commands(error.hint)
-    return {"what": error.what, "hint": hint, "exit_code": int(code)}
+    """Print the path of the file with the details, with --debug; and the error as JSON."""
+    if _debugging(typed):
+        try:
+            path = write_failure(error, unseen.said, command, typed)
+            print_text(UnbrokenLine(f"Details:   {path}"), err=True)
+        except Exception as problem:  # don't hide the error itself
+            kind = type(problem).__name__
+            print_text(f"Details:   could not be written ({kind})", err=True)
+    if "--json" in typed:
+        hint = runnable_commands(shown.hint)
+        said = {"what": shown.what, "hint": hint, "exit_code": int(code)}
+        print_exact(json.dumps({"error": said, **more}))
 
 
 def write_failure(

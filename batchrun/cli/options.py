@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_h
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.notifications import command_for
+from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import column_prompt
 from batchrun.errors import InputError, UsageError
@@ -245,6 +245,18 @@ LogFile: TypeAlias = Annotated[
         help="Log every event to this file, one JSON object a line. [env: BATCHRUN_LOG_FILE]",
     ),
 ]
+
+
+def refuse_together(options: Mapping[str, object], why: str = "") -> None:
+    """Check that no other option was given together with the first one.
+
+    Raises:
+        UsageError: One was.
+    """
+    (first, given), *others = options.items()
+    for other, also_given in others:
+        if given and also_given:
+            raise UsageError(f"{first} and {other} can't be combined{why}.", "Leave one out.")
 
 
 def age(text: str, option: str) -> timedelta:
@@ -600,7 +612,8 @@ class ReportOptions:
         Raises:
             UsageError: Two options can't be combined.
         """
-        command = command_for(self.notify_command, desktop=self.notify)
+        refuse_together({"--notify": self.notify, "--notify-command": self.notify_command})
+        command = desktop_command() if self.notify else self.notify_command
         return OutputMode(self.as_json, self.quiet, command)
 
 
