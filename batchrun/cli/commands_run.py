@@ -394,6 +394,8 @@ def resume(
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
+    for_one = {"BATCH": batch, "--output": output, "--limit": limit, "--detach": pace.detach}
+    refuse_together({"--all": all_batches, **for_one}, "With --all, every batch continues.")
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
@@ -423,9 +425,7 @@ def resume(
     to_stderr = reporting.for_scripts
     settings = settings_with_journal(**given)
     if all_batches:
-        for_one: dict[str, object] = {"BATCH": batch, "--output": output, "--limit": limit}
-        for_one |= {"--detach": pace.detach or None}
-        resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
+        resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
         return
     from batchrun import status
 
@@ -450,7 +450,7 @@ def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: Repor
         "--notify": reporting.notify,
         "--notify-command": reporting.notify_command,
     }
-    refuse_together(options, ": this command ends before the batch does")
+    refuse_together(options, "This command ends before the batch does.")
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
