@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
 from batchrun.batch.cluster import connected
@@ -326,7 +327,9 @@ async def run_marked(
         raise UsageError(
             f"All marked rows of {marked.workbook.name} were sent since it was written, "
             "or wait to be.",
-            f"To see their state: batchrun status {marked.summary.batch_id}",
+            Advice(
+                "", f"To see their state: batchrun status {marked.summary.batch_id}", Action.WATCH
+            ),
         )
     if confirm is not None and not confirm(marked):
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")

@@ -114,7 +114,7 @@ def _table(request: Request, settings: Settings) -> Table:
             table = _without_guards(table)
     elif request.no_header:
         raise UsageError(
-            "A DataFrame has its column names; --no-header is for files.",
+            "A DataFrame has its column names; the option no_header is for files.",
             "Leave it out, or make the frame with pandas.read_csv(…, header=None).",
         )
     else:

@@ -25,6 +25,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from platformdirs import user_config_path
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError, UsageError
 from batchrun.options import ReadingOptions, merged
 from batchrun.settings.model import (
@@ -340,7 +341,7 @@ def _refuse_unknown(path: Path, name: str, *, beside_list: bool) -> None:
     if name.lower() in KEYS_BANNED_IN_FILES:
         raise UsageError(
             f"{path}: {name} does not belong in a configuration file.",
-            "Take it out, and save the key with: batchrun login",
+            Advice("Take it out", ", and save the key with: batchrun login", Action.LOG_IN),
         )
     if name not in known_names():
         known = known_names(beside_list=beside_list)
