@@ -100,14 +100,20 @@ def run_marked(
     """Send the marked rows again; all other rows keep their results."""
     from batchrun import aio
 
-    _same_workflow(marked, workflow)
+    known = marked.summary.workflow
+    if workflow and workflow.casefold() not in {known.id.casefold(), known.name.casefold()}:
+        raise UsageError(
+            f"The workbook holds results of {known.name}, not of {workflow}.",
+            "Leave -w out to run its marked rows again, or run the list itself.",
+        )
     to_stderr = mode.as_json or mode.quiet
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
         _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
-    if not _confirm(marked, yes=yes, to_stderr=to_stderr):
+    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
+    if not confirmed("Send them again (you pay again)?", yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
     continue_batch(
         partial(aio.run_marked, marked),
@@ -161,23 +167,6 @@ def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]
     """End without triggering anything, with the exit code of the batch."""
     messages.print_ending(summary, summary.exit_code, summary.output, lines, mode)
     raise typer.Exit(summary.exit_code)
-
-
-def _same_workflow(marked: Rerun, workflow: str | None) -> None:
-    known = marked.summary.workflow
-    if workflow is not None and workflow.casefold() not in {
-        known.id.casefold(),
-        known.name.casefold(),
-    }:
-        raise UsageError(
-            f"The workbook holds results of {known.name}, not of {workflow}.",
-            "Leave -w out to run its marked rows again, or run the list itself.",
-        )
-
-
-def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
-    return confirmed("Send them again (you pay again)?", yes=yes)
 
 
 DEMO_WORKFLOW = "Account Research"

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import traceback
-import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,29 +78,26 @@ class HiddenMessages(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Collect a library's log message."""
+        """Collect a library's warning or log message."""
         self.said.append(self.format(record))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Collect until the block ends."""
-        shown, failed, ignored = warnings.showwarning, threading.excepthook, sys.unraisablehook
+        failed, ignored = threading.excepthook, sys.unraisablehook
         root = logging.getLogger()
         root.addHandler(self)
-        warnings.showwarning = self._warned
+        logging.captureWarnings(capture=True)
         threading.excepthook = self._failed
         sys.unraisablehook = self._ignored
         try:
             yield
         finally:
-            warnings.showwarning, threading.excepthook = shown, failed
-            sys.unraisablehook = ignored
+            logging.captureWarnings(capture=False)
+            threading.excepthook, sys.unraisablehook = failed, ignored
             root.removeHandler(self)
             if not root.handlers:  # discard messages that are logged while Python exits
                 root.addHandler(logging.NullHandler())
-
-    def _warned(self, message: Warning | str, *where: object, **_more: object) -> None:
-        self.said.append(f"{type(message).__name__}: {message} ({where[1]}:{where[2]})")
 
     def _failed(self, what: threading.ExceptHookArgs) -> None:
         found = traceback.format_exception(what.exc_type, what.exc_value, what.exc_traceback)
