@@ -70,7 +70,8 @@ def resume_all(
     if not left:
         place = shown(settings.journal)
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
-    codes, stopped = [ExitCode.COMPLETED], dict[Scope, str]()
+    codes: list[ExitCode] = [ExitCode.COMPLETED]
+    stopped: dict[Scope, str] = {}
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
