@@ -7,7 +7,9 @@
     ├── text.py            CSV and other delimited text, with encoding.py
     ├── html.py            HTML tables, often named .xls
     └── workbooks.py       workbooks; isolated.py runs their readers in a separate process:
-        books.py               XLSX (xlsx.py, archive.py), XLS, XLSB, ODS, spreadsheetml.py
+        xlsx.py                XLSX and XLSM, with archive.py
+        calamine.py            XLS, XLSB and ODS
+        spreadsheetml.py       Excel 2003 XML
         build.py           rows → Table, with frames.py; reports.py finds rows to set aside
     roles.py           finds the ID columns; ids.py parses a cell
 
