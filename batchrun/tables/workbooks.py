@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, cast
 from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Layout, build_table
+from batchrun.tables.build import build_table
+from batchrun.tables.cells import holds_id
 from batchrun.tables.formats import Format
+from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
-from batchrun.tables.reports import holds_id
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
 from batchrun.tables.sheets import column_letters, links_notice
 from batchrun.text import close_matches, plural, quoted_command
