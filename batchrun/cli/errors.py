@@ -60,7 +60,10 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
     if others:
         hint = f"It is an option of {', '.join(others)}. {hint}"
     if "extra argument" in what:
-        hint = f'Put words with spaces in quotes, such as -w "Account Research". {hint}'
+        hint = (
+            "Put a name or path with spaces, and a pattern for several files, in quotes, such as "
+            f'-w "Account Research". {hint}'
+        )
     if shown != what:
         hint = "A key is never typed as an argument: batchrun login asks for it."
     return UsageError(f"{command}: {shown}{end}", hint)
