@@ -181,7 +181,8 @@ def _run_a_batch() -> None:
 
 def import_readers() -> None:
     """Import what the process needs that reads a workbook."""
-    for name in (READER, "batchrun.tables.books", *READER_PRELOADED):
+    readers = ("batchrun.tables.calamine", "batchrun.tables.xlsx")
+    for name in (READER, *readers, *READER_PRELOADED):
         importlib.import_module(name)
 
 
