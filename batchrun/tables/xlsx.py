@@ -97,6 +97,8 @@ class Parts:
         sheets: The worksheets, without chart and macro sheets.
         others: Relation type (``styles`` or ``sharedStrings``) → part.
         from_1904: Whether dates count from 1904.
+        styles: The number of each style's format.
+        codes: Number → format, for formats that are not built in.
         zeros: Style → its format, for styles with leading zeros.
         dates: Styles for dates and times.
     """
@@ -104,6 +106,8 @@ class Parts:
     sheets: list[Sheet] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     from_1904: bool = False
+    styles: list[int] = field(default_factory=list)
+    codes: dict[int, str] = field(default_factory=dict)
     zeros: Mapping[int, ZeroFormat] = field(default_factory=dict)
     dates: frozenset[int] = frozenset()
 
@@ -124,7 +128,7 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
     if workbook not in archive.parts or relations not in archive.parts:
         raise archive.damaged()
     found, targets = Parts(), {}
-    for _, relation in _elements(archive, relations, {"Relationship"}):
+    for _, relation in elements(archive, relations, {"Relationship"}):
         kind = relation.get("Type", "").rpartition("/")[2]
         part = _part(folder, relation.get("Target", ""))
         if kind == "worksheet":
@@ -132,7 +136,7 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
             found.others[kind] = part
     listed = 0
-    for element, attributes in _elements(archive, workbook, {"sheet", "workbookPr"}):
+    for element, attributes in elements(archive, workbook, {"sheet", "workbookPr"}):
         if element == "workbookPr":
             found.from_1904 = attributes.get("date1904") in _TRUE
             continue
@@ -145,24 +149,22 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
         raise archive.refused(f"it has {listed:,} sheets, more than {limits.sheets:,}")
     if "styles" in found.others:
         with suppress(InputError):  # calamine will report what is wrong with the styles
-            found.zeros, found.dates = _style_kinds(archive, found.others["styles"])
+            _read_styles(archive, found.others["styles"], found)
+            found.zeros, found.dates = style_kinds(found.styles, found.codes)
     return found
 
 
-def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
-    codes: dict[int, str] = {}
-    styles: list[int] = []
+def _read_styles(archive: Archive, part: str, found: Parts) -> None:
     inside = False
     wanted = {"numFmt", "cellStyleXfs", "cellXfs", "cellStyles", "xf"}
-    for element, attributes in _elements(archive, part, wanted):
+    for element, attributes in elements(archive, part, wanted):
         number = _whole_number(attributes.get("numFmtId", ""))
         if element == "numFmt":
-            codes[number] = attributes.get("formatCode", "")
-        elif element == "xf" and inside and len(styles) < MAX_STYLES:
-            styles.append(number)
+            found.codes[number] = attributes.get("formatCode", "")
+        elif element == "xf" and inside and len(found.styles) < MAX_STYLES:
+            found.styles.append(number)
         elif element != "xf":
             inside = element == "cellXfs"
-    return style_kinds(styles, codes)
 
 
 def workbook_part(archive: Archive) -> str:
@@ -170,7 +172,7 @@ def workbook_part(archive: Archive) -> str:
     usual = "xl/workbook.xml"
     if usual in archive.parts or "_rels/.rels" not in archive.parts:
         return usual
-    for _, relation in _elements(archive, "_rels/.rels", {"Relationship"}):
+    for _, relation in elements(archive, "_rels/.rels", {"Relationship"}):
         if relation.get("Type", "").endswith("/officeDocument"):
             return _part("", relation.get("Target", ""))
     return usual
@@ -182,7 +184,7 @@ def _part(folder: str, target: str) -> str:
     return posixpath.normpath(path).lstrip("/").lower()
 
 
-def _elements(
+def elements(
     archive: Archive, part: str, wanted: set[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the wanted elements with their attributes, ignoring prefixes as calamine does."""
@@ -257,7 +259,7 @@ def _links(archive: Archive, sheet: Sheet) -> list[str]:
     if relations not in archive.parts:
         return []
     targets = (each.get("Target", "") for _, each in
-               _elements(archive, relations, {"Relationship"}))  # fmt: skip
+               elements(archive, relations, {"Relationship"}))  # fmt: skip
     return list(filter(HOLDS_ID.search, targets))
 
 
