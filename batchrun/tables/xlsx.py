@@ -184,9 +184,7 @@ def _part(folder: str, target: str) -> str:
     return posixpath.normpath(path).lstrip("/").lower()
 
 
-def elements(
-    archive: Archive, part: str, wanted: set[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
+def elements(archive: Archive, part: str, wanted: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the wanted elements with their attributes, ignoring prefixes as calamine does."""
     found: list[tuple[str, dict[str, str]]] = []
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.cells import LARGEST_NUMBER
+from batchrun.workbook.cells import LARGEST_NUMBER, is_number
 from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
@@ -168,7 +168,7 @@ class Analysis:
         """
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if is_number(value):
                 self._see_number(counted, value)
                 if counted is self.numbers[0] and counted.column is self.score:
                     self._rank(value, number, row, name, flat)

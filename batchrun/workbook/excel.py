@@ -16,7 +16,6 @@ from batchrun.model import Outcome
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
-from batchrun.workbook.columns import name_of
 from batchrun.workbook.flatten import Flat, as_json
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
@@ -57,56 +56,19 @@ class Part:
     """One of the files that a workbook is split into.
 
     Attributes:
-        number: The part's number, counted from 1.
         path: The file.
         first: Its first row, counted from 0.
-        rows: Number of rows.
         counts: Number of rows by outcome.
     """
 
-    number: int
     path: Path
     first: int
-    rows: int
     counts: Counter[Outcome]
 
-
-def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
-    """Return the paths of a workbook's parts: the target, then files beside it."""
-    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
-    number = max(1, -(-rows // most))
-    return target, *(part_path(target, at) for at in range(2, number + 1))
-
-
-def parts_of(results: BatchResults, target: Path, rows_per_file: int | None) -> tuple[Part, ...]:
-    """Return the parts of a workbook, in list order; a single one if all rows fit."""
-    rows = results.summary.rows
-    paths = part_paths(target, rows, rows_per_file)
-    if len(paths) == 1:
-        return (Part(1, target, 0, rows, Counter(results.summary.counts)),)
-    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
-    counts = [Counter[Outcome]() for _ in paths]
-    for number, row in enumerate(results.rows):
-        counts[number // most][row.outcome] += 1
-    return tuple(
-        Part(at + 1, path, at * most, counts[at].total(), counts[at])
-        for at, path in enumerate(paths)
-    )
-
-
-def results_of(results: BatchResults, part: Part) -> BatchResults:
-    """Return the results of one part's rows."""
-    earlier, first, end = results.earlier, part.first, part.first + part.rows
-    if earlier is not None:
-        earlier = replace(earlier, rows=_Slice(earlier.rows, first, end))
-    counts = {outcome: part.counts[outcome] for outcome in results.summary.counts}
-    return replace(
-        results,
-        summary=replace(results.summary, counts=counts),
-        rows=_Slice(results.rows, first, end),
-        earlier=earlier,
-        list_formats=ListFormats.decoded(results.list_formats).part(first, part.rows).encoded(),
-    )
+    @property
+    def end(self) -> int:
+        """The row after its last one."""
+        return self.first + self.counts.total()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +76,58 @@ class Split:
     """How a workbook is split, and which part is being written.
 
     Attributes:
-        parts: All parts.
-        part: The part being written.
+        parts: All parts, in list order.
+        number: The part being written, counted from 1.
     """
 
     parts: Sequence[Part]
-    part: Part
+    number: int
 
     @property
     def words(self) -> str:
         """A sentence that says which rows the part has."""
-        part, rows = self.part, sum(each.rows for each in self.parts)
+        part = self.parts[self.number - 1]
         return (
-            f"Part {part.number} of {len(self.parts)}: rows {part.first + 1:,} to "
-            f"{part.first + part.rows:,} of {rows:,}. The figures are of these rows."
+            f"Part {self.number} of {len(self.parts)}: rows {part.first + 1:,} to {part.end:,} "
+            f"of {self.parts[-1].end:,}. The figures are of these rows."
         )
+
+    def results(self, results: BatchResults) -> BatchResults:
+        """Return the results of the part's rows."""
+        part = self.parts[self.number - 1]
+        earlier, formats = results.earlier, ListFormats.decoded(results.list_formats)
+        if earlier is not None:
+            earlier = replace(earlier, rows=_Slice(earlier.rows, part.first, part.end))
+        counts = {outcome: part.counts[outcome] for outcome in results.summary.counts}
+        return replace(
+            results,
+            summary=replace(results.summary, counts=counts),
+            rows=_Slice(results.rows, part.first, part.end),
+            earlier=earlier,
+            list_formats=formats.part(part.first, part.end).encoded(),
+        )
+
+
+def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
+    """Return the paths of a workbook's parts: the target, then files beside it."""
+    number = max(1, -(-rows // _most_rows(rows_per_file)))
+    return target, *(part_path(target, at) for at in range(2, number + 1))
+
+
+def split_of(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Split]:
+    """Return how to split a workbook, once for each part; nothing if all rows fit into one."""
+    paths, most = part_paths(target, results.summary.rows, rows_per_file), _most_rows(rows_per_file)
+    if len(paths) == 1:
+        return []
+    counts = [Counter[Outcome]() for _ in paths]
+    for number, row in enumerate(results.rows):
+        counts[number // most][row.outcome] += 1
+    parts = [Part(path, at * most, counts[at]) for at, path in enumerate(paths)]
+    return [Split(parts, number) for number in range(1, len(parts) + 1)]
+
+
+def _most_rows(rows_per_file: int | None) -> int:
+    return min(rows_per_file or MAX_ROWS, MAX_ROWS)
 
 
 class _Slice(Generic[_Item]):
@@ -176,7 +175,7 @@ def write_excel(  # one sheet after the other
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
-        if split is not None and split.part.number == 1:
+        if split is not None and split.number == 1:
             with book.optional("the sheet Parts"):
                 write_parts(book, split)
         analysis, comparison = Analysis(layout), None
@@ -193,9 +192,7 @@ def write_excel(  # one sheet after the other
             several = len(results.earlier.batch_ids) > 1
             changes = ChangesSheet(book, layout, comparison, several=several)
         details = DetailSheets(book, layout, raw_text=form.raw_text)
-        columns = ColumnsSheet(
-            book, layout, sheet.columns, comparison, with_paths=not form.for_people
-        )
+        columns = ColumnsSheet(book, layout, sheet, comparison, with_paths=not form.for_people)
         run_details = None if form.for_people else RunDetailsSheet(book)
         marks = repeat(None) if comparison is None else comparison.marks()
         beside = zip(formats.of_rows(), marks, strict=False)
@@ -251,7 +248,7 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
         try:
             if flat.items:
                 lists = details.add(row, flat, sheet.sheets.place(number))
-            analysis.see(number, row, flat, name_of(row.row.cells, layout.names))
+            analysis.see(number, row, flat, layout.name_of(row))
         except OSError:
             raise
         except Exception as error:
@@ -269,9 +266,8 @@ def write_parts(book: Book, split: Split) -> None:
     ]
     sheets = TableSheets(book, "Parts", columns, len(split.parts))
     for part in split.parts:
-        completed = part.counts[Outcome.COMPLETED]
-        rows = (part.first + 1, part.first + part.rows, part.rows)
-        sheets.append([part.path.name, *rows, completed, part.rows - completed])
+        rows, completed = part.counts.total(), part.counts[Outcome.COMPLETED]
+        sheets.append([part.path.name, part.first + 1, part.end, rows, completed, rows - completed])
 
 
 def _describe(book: Book, results: BatchResults) -> None:

@@ -17,6 +17,7 @@ from batchrun.workbook.columns import (
     TemporalKind,
     moment_of,
     name_columns,
+    name_of,
     owner_column,
 )
 from batchrun.workbook.flatten import as_json, dotted, flatten
@@ -189,6 +190,14 @@ class Layout:
     def incomplete(self) -> int:
         """How many of input, results, and lists have values without a column of their own."""
         return self.overflow + self.lists_overflow + (self.own < len(self.original))
+
+    def name_of(self, row: ResultRow) -> str | None:
+        """Return a row's name; ``None`` if it has none."""
+        return name_of(row.row.cells, self.names)
+
+    def owner_of(self, row: ResultRow) -> Cell:
+        """Return who looks after a row; ``None`` if the list doesn't say."""
+        return None if self.owner is None else row.row.cells[self.owner]
 
     def flat(self, result: JSON) -> Flat:
         """Flatten a result, or an item of a list in it, to this layout's depth."""

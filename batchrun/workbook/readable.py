@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.text import visible
-from batchrun.workbook.cells import EXCEL
+from batchrun.workbook.cells import EXCEL, is_number
 from batchrun.workbook.columns import TableSurvey, TemporalKind, moment_of, name_columns, name_of
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
@@ -117,7 +117,7 @@ class Fields:
         return "\n".join(lines)
 
     def _text_of_item(self, path: Path, value: FlatValue) -> str:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if is_number(value):
             return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
         return " ".join(self._text(path, value).split())
 

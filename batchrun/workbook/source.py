@@ -62,15 +62,14 @@ class ListFormats:
         runs = chain.from_iterable(repeat(formats, count) for formats, count in self.rows)
         return chain(runs, repeat(()))
 
-    def part(self, first: int, count: int) -> ListFormats:
-        """Return the formats of ``count`` rows from ``first`` on."""
+    def part(self, first: int, end: int) -> ListFormats:
+        """Return the formats of the rows from ``first`` up to ``end``."""
         rows: list[tuple[RowFormats, int]] = []
-        at, end = 0, first + count
-        for formats, several in self.rows:
-            found = min(at + several, end) - max(at, first)
-            if found > 0:
+        at = 0
+        for formats, count in self.rows:
+            if (found := min(at + count, end) - max(at, first)) > 0:
                 rows.append((formats, found))
-            at += several
+            at += count
         return ListFormats(self.widths, rows)
 
     def encoded(self) -> bytes | None:
@@ -109,7 +108,7 @@ def list_formats(table: Table) -> bytes | None:
         archive.refuse_declarations()
         parts = find_parts(archive, LoadLimits())
         part = next(each.part for each in parts.sheets if each.name == source.sheet)
-        reader = _SheetReader(_style_formats(archive, parts), table)
+        reader = _SheetReader(_style_formats(parts), table)
         for tag, attributes in elements(archive, part, {"row", "c", "v", "is", "col"}):
             reader.see(tag, attributes)
             if reader.done:
@@ -121,7 +120,7 @@ def list_formats(table: Table) -> bytes | None:
         return None
 
 
-def _style_formats(archive: Archive, parts: Parts) -> list[str]:
+def _style_formats(parts: Parts) -> list[str]:
     """Return the number format of each cell style; ``""`` if it is unknown or can't be kept."""
     known = dict(BUILTIN_FORMATS) | {0: ""}
     known |= {
