@@ -16,13 +16,13 @@ from batchrun.model import Outcome
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
+from batchrun.workbook.content import Content
 from batchrun.workbook.flatten import Flat, as_json
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
-from batchrun.workbook.overview import OverviewSheet
+from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
 from batchrun.workbook.reasons import SHEET, Commands
-from batchrun.workbook.run_details import RunDetailsSheet
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults
-    from batchrun.workbook.layout import Layout
-    from batchrun.workbook.source import RowFormats
-
 
 _Item = TypeVar("_Item")
 
@@ -140,7 +137,7 @@ class _Slice(Generic[_Item]):
         return islice(iter(self._items), self._first, self._end)
 
 
-def write_excel(  # one sheet after the other
+def write_excel(
     results: BatchResults,
     path: Path,
     form: Form | None = None,
@@ -164,78 +161,66 @@ def write_excel(  # one sheet after the other
     Returns:
         The number of values that were shortened.
     """
-    form, commands = form or Form(), commands or Commands()
+    form = form or Form()
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
-    summary = results.summary
-    with Book(limits, fitter, footer=summary.source.name) as book:
-        formats = ListFormats()
+    content = Content(results, form, layout, commands or Commands(), Analysis(layout))
+    with Book(limits, fitter, footer=results.summary.source.name) as book:
         with book.optional("the list's own formats"):
-            formats = ListFormats.decoded(results.list_formats)
+            content.formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
-        if split is not None and split.number == 1:
-            with book.optional("the sheet Parts"):
-                write_parts(book, split)
-        analysis, comparison = Analysis(layout), None
+        if split is not None:
+            content.part = split.words
+            if split.number == 1:
+                with book.optional("the sheet Parts"):
+                    write_parts(book, split)
         if results.earlier is not None:
             with book.optional("the sheet Changes"):
-                comparison = Comparison(results, layout, analysis.score)
-        sheet = ResultsSheet(book, results, layout, form, formats, comparison=comparison)
-        attention = None
-        if summary.counts[Outcome.COMPLETED] < summary.rows:
-            told = None if form.for_people else commands
-            attention = AttentionSheet(book, results, layout, told)
-        changes = None
-        if comparison is not None and results.earlier is not None:
-            several = len(results.earlier.batch_ids) > 1
-            changes = ChangesSheet(book, layout, comparison, several=several)
-        details = DetailSheets(book, layout, raw_text=form.raw_text)
-        columns = ColumnsSheet(book, layout, sheet, comparison, with_paths=not form.for_people)
-        run_details = None if form.for_people else RunDetailsSheet(book)
-        marks = repeat(None) if comparison is None else comparison.marks()
-        beside = zip(formats.of_rows(), marks, strict=False)
-        _write_rows(book, results, layout, sheet, details, analysis, beside)
-        if changes is not None:
-            with book.optional("the sheet Changes"):
-                changes.write(sheet.sheets)
-        if attention is not None:
-            with book.optional("the sheet Needs attention"):
-                attention.write(sheet.sheets)
-        with book.optional("the sheet Columns"):
-            columns.write(summary.rows)
-        with book.optional("the sheet Overview"):
-            overview.write(
-                results,
-                layout,
-                analysis,
-                sheet.sheets,
-                comparison=comparison,
-                attention=attention,
-                changes=changes,
-                part="" if split is None else split.words,
-                for_people=form.for_people,
-            )
-        overview.close()
-        if run_details is not None:
-            with book.optional("the sheet Run details"):
-                run_details.write(summary, layout, commands)
-            run_details.close()
+                content.comparison = Comparison(results, layout, content.analysis.score)
+        _write_sheets(book, content, overview)
         book.save(path)
     return fitter.shortened + layout.incomplete
 
 
-def _write_rows(  # noqa: PLR0917  # one of each kind
-    book: Book,
-    results: BatchResults,
-    layout: Layout,
-    sheet: ResultsSheet,
-    details: DetailSheets,
-    analysis: Analysis,
-    beside: Iterable[tuple[RowFormats, str | None]],
-) -> None:
-    for number, (row, (codes, mark)) in enumerate(zip(results.rows, beside, strict=False)):
+def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
+    """Create the sheets in their order, then write them: some tell where rows are on others."""
+    summary, comparison, earlier = content.summary, content.comparison, content.results.earlier
+    shown = ResultsSheet(book, content)
+    attention = changes = run_details = None
+    if summary.counts[Outcome.COMPLETED] < summary.rows:
+        attention = AttentionSheet(book, content)
+    if comparison is not None and earlier is not None:
+        changes = ChangesSheet(book, content, comparison, earlier)
+    details = DetailSheets(book, content)
+    columns = ColumnsSheet(book, content, shown)
+    if not content.for_people:
+        run_details = RunDetailsSheet(book)
+    _write_rows(book, content, shown, details)
+    if changes is not None:
+        with book.optional("the sheet Changes"):
+            changes.write(shown.sheets)
+    if attention is not None:
+        with book.optional("the sheet Needs attention"):
+            attention.write(shown.sheets)
+    with book.optional("the sheet Columns"):
+        columns.write(summary.rows)
+    with book.optional("the sheet Overview"):
+        overview.write(content, shown.sheets, attention, changes)
+    overview.close()
+    if run_details is not None:
+        with book.optional("the sheet Run details"):
+            run_details.write(content)
+        run_details.close()
+
+
+def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: DetailSheets) -> None:
+    """Write Results and the details, row by row, and count what the results say."""
+    layout, comparison = content.layout, content.comparison
+    marks = repeat(None) if comparison is None else comparison.marks()
+    rows = zip(content.results.rows, content.formats.of_rows(), marks, strict=False)
+    for number, (row, codes, mark) in enumerate(rows):
         flat, lists = Flat(), {}
         try:
             flat = layout.flat(row.result)
@@ -245,15 +230,11 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
-        try:
+        with book.optional(f"the details of line {row.row.line}"):
             if flat.items:
-                lists = details.add(row, flat, sheet.sheets.place(number))
-            analysis.see(number, row, flat, layout.name_of(row))
-        except OSError:
-            raise
-        except Exception as error:
-            book.leave_out(f"the details of line {row.row.line}", error)
-        sheet.append(values, lists, codes, mark)
+                lists = details.add(row, flat, shown.sheets.place(number))
+            content.analysis.see(number, row, flat, layout.name_of(row))
+        shown.append(values, lists, codes, mark)
 
 
 def write_parts(book: Book, split: Split) -> None:

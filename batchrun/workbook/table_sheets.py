@@ -23,7 +23,7 @@ from batchrun.workbook.columns import ColumnSurvey, shown
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, ResultColumn
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import ORDER, SHEET, Commands, Reason, advice, message_for_people
+from batchrun.workbook.reasons import ORDER, SHEET, Reason, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format
@@ -31,10 +31,10 @@ from batchrun.workbook.titles import number_format
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.model import JSON, BatchResults, Cell, ResultRow
+    from batchrun.model import JSON, BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
+    from batchrun.workbook.content import Content
     from batchrun.workbook.flatten import Flat
-    from batchrun.workbook.form import Form
     from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book
     from batchrun.workbook.source import ListFormats, RowFormats
@@ -50,29 +50,13 @@ _TEXT_WIDTH = 52.0
 
 
 class ResultsSheet:
-    """The sheet Results.
+    """The sheet Results: the list, the status of each row, and the results."""
 
-    Args:
-        book: The workbook.
-        results: The batch.
-        layout: Its columns.
-        form: The audience, and whether texts in Markdown keep their markup.
-        formats: The formatting of the list's cells.
-        comparison: The changes since an earlier batch: a column says which rows have changed.
-    """
-
-    def __init__(
-        self,
-        book: Book,
-        results: BatchResults,
-        layout: Layout,
-        form: Form,
-        formats: ListFormats,
-        *,
-        comparison: Comparison | None = None,
-    ) -> None:
+    def __init__(self, book: Book, content: Content) -> None:
+        results, layout, form = content.results, content.layout, content.form
+        comparison = content.comparison
         self._layout, self._for_people = layout, form.for_people
-        own = list_columns(results, layout, formats)
+        own = list_columns(results, layout, content.formats)
         found = [result_column(each, raw=form.raw_text) for each in layout.results]
         found += [TableColumn(MORE, _TEXT_WIDTH)] * layout.overflow
         alike = comparison is None or len(comparison.marks_counted) < 2
@@ -214,19 +198,12 @@ MAX_LINES_OF_ADVICE = 8
 
 
 class AttentionSheet:
-    """The sheet Needs attention.
+    """The sheet Needs attention: the rows without a result, and what to do about each reason."""
 
-    Args:
-        book: The workbook.
-        results: The batch.
-        layout: Its columns.
-        commands: The commands that continue the batch; ``None`` for readers who don't run batchrun.
-    """
-
-    def __init__(
-        self, book: Book, results: BatchResults, layout: Layout, commands: Commands | None
-    ) -> None:
-        self._results, self._layout, self._commands = results, layout, commands
+    def __init__(self, book: Book, content: Content) -> None:
+        results, layout = content.results, content.layout
+        self._results, self._layout = results, layout
+        self._commands = commands = None if content.for_people else content.commands
         self._with_values = any(
             reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
         )
@@ -324,21 +301,15 @@ def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
 
 
 class DetailSheets:
-    """The detail sheets of a workbook.
+    """The sheets with the items of the lists of objects, one sheet per list."""
 
-    Args:
-        book: The workbook.
-        layout: The layout, with the lists.
-        raw_text: Whether texts in Markdown keep their markup.
-    """
-
-    def __init__(self, book: Book, layout: Layout, *, raw_text: bool = False) -> None:
-        self._layout = layout
+    def __init__(self, book: Book, content: Content) -> None:
+        self._layout = layout = content.layout
         self._positions = {column.path: at for at, column in enumerate(layout.results)}
         self._sheets: dict[int, TableSheets] = {}
         for table in layout.tables:
             for each in table.with_all_below():
-                columns = _detail_columns(each, layout, raw_text=raw_text)
+                columns = _detail_columns(each, layout, raw=content.form.raw_text)
                 frozen = 3 if each.named else 2
                 sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
                 self._sheets[id(each)] = sheets
@@ -387,31 +358,25 @@ class DetailSheets:
                 self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
 
 
-def _detail_columns(table: DetailTable, layout: Layout, *, raw_text: bool) -> list[TableColumn]:
+def _detail_columns(table: DetailTable, layout: Layout, *, raw: bool) -> list[TableColumn]:
     numbers, others = table.leading[:2], table.leading[2:]
     names, ids = others[: table.named], others[table.named :]
     return [
         *(TableColumn(title, 9, ColumnKind.LIST) for title in numbers),
         *(TableColumn(title, 34, ColumnKind.LIST) for title in names),
         *_id_columns(ids, layout),
-        *(result_column(each, raw=raw_text) for each in table.columns),
+        *(result_column(each, raw=raw) for each in table.columns),
     ]
 
 
 class ChangesSheet:
-    """The sheet Changes.
-
-    Args:
-        book: The workbook.
-        layout: The columns of Results.
-        comparison: The changes.
-        several: Whether the earlier results are of several batches.
-    """
+    """The sheet Changes: what is new or different since an earlier batch."""
 
     def __init__(
-        self, book: Book, layout: Layout, comparison: Comparison, *, several: bool
+        self, book: Book, content: Content, comparison: Comparison, earlier: EarlierResults
     ) -> None:
-        self._comparison, self._layout = comparison, layout
+        self._comparison, self._layout = comparison, content.layout
+        layout, several = content.layout, len(earlier.batch_ids) > 1
         columns = [
             TableColumn("Row", 9, ColumnKind.LIST),
             *_name_and_owner_columns(layout, 30),
@@ -472,34 +437,19 @@ _HIDDEN_FROM_PEOPLE = {AGAIN, "execution id"}
 
 
 class ColumnsSheet:
-    """The sheet Columns.
+    """The sheet Columns: what each column of Results is; with key paths for operators."""
 
-    Args:
-        book: The workbook.
-        layout: The columns.
-        shown: The sheet Results.
-        comparison: The changes since an earlier batch, if there is one.
-        with_paths: Whether to include the key paths, for operators.
-    """
-
-    def __init__(
-        self,
-        book: Book,
-        layout: Layout,
-        shown: ResultsSheet,
-        comparison: Comparison | None,
-        *,
-        with_paths: bool,
-    ) -> None:
-        self._layout, self._shown, self._with_paths = layout, shown, with_paths
-        self._volatile = () if comparison is None else comparison.volatile
+    def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
+        self._layout, self._shown = content.layout, shown
+        self._with_paths = not content.for_people
+        self._volatile = content.comparison.volatile if content.comparison else ()
         result = ColumnKind.RESULT
         columns = [
             TableColumn("Column", 9, ColumnKind.LIST),
             TableColumn("Name", 25, ColumnKind.LIST),
             TableColumn("Comes from", 13, ColumnKind.STATUS),
             TableColumn("What it is", 28, ColumnKind.STATUS),
-            *[TableColumn("Key path", 32, ColumnKind.STATUS)] * with_paths,
+            *[TableColumn("Key path", 32, ColumnKind.STATUS)] * self._with_paths,
             TableColumn("Type", 15, result),
             TableColumn("Filled cells", 9, result),
             TableColumn("Of rows", 9, result),
@@ -509,11 +459,7 @@ class ColumnsSheet:
         self._sheets = TableSheets(book, "Columns", columns, len(shown.columns), frozen=2)
 
     def write(self, rows: int) -> None:
-        """Write one line per column.
-
-        Args:
-            rows: Number of rows.
-        """
+        """Write one line per column of a list of so many rows."""
         for position, (column, origin) in enumerate(self._shown.origins(), 1):
             survey, of, path, code = None, rows, None, ""
             if isinstance(origin, ColumnSurvey):
