@@ -125,9 +125,6 @@ class Best:
 class Analysis:
     """A summary of the results: call `see` for every row, then read the attributes.
 
-    Args:
-        layout: The columns.
-
     Attributes:
         score: The column that ranks the rows; ``None`` if there is none.
         ascending: Whether the lowest score is the best, as for a rank.
@@ -158,14 +155,7 @@ class Analysis:
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
-        """Count a row.
-
-        Args:
-            number: The row's number, counted from 0.
-            row: The row.
-            flat: The row's flattened result.
-            name: The row's name.
-        """
+        """Count a row."""
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if is_number(value):

@@ -101,10 +101,7 @@ class Change:
 class Comparison:
     """The results of a batch compared with those of an earlier one.
 
-    Args:
-        results: The batch, including the earlier results.
-        layout: Its columns.
-        main: The column of the main number; ``None`` if there is none.
+    Rows are in the order of ``main``, the column of the main number, if there is one.
 
     Attributes:
         volatile: Fields left out because they differ in every row.

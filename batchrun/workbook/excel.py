@@ -263,13 +263,7 @@ def _describe(book: Book, results: BatchResults) -> None:
 
 
 def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
-    """Write the list's own columns for rows with these outcomes, unchanged, plus the reason.
-
-    Args:
-        results: The batch.
-        path: The file to write.
-        outcomes: The outcomes of the rows to write.
-    """
+    """Write the list's own columns for rows with these outcomes, unchanged, plus the reason."""
     layout = layout_of(results, Form(columns=()), EXCEL)
     fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
@@ -291,10 +285,7 @@ def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome])
 def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
     """Write a workbook of plain text, for results that `write_excel` can't write.
 
-    Args:
-        results: The results to write.
-        path: The file to write.
-        why: The explanation on the last sheet.
+    Its last sheet says ``why``.
     """
     fitter = Fitter(EXCEL, "")
     room = EXCEL.columns - len(STATUS_COLUMNS)

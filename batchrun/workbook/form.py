@@ -82,17 +82,10 @@ class Form:
 
     def merged_with(self, kept: Form) -> Form:
         """Return this form; options it leaves unset come from ``kept``, if batches store them."""
-        return replace(
-            self,
-            columns=kept.columns if self.columns is None else self.columns,
-            rename={**kept.rename, **self.rename},
-            flat_depth=self.flat_depth or kept.flat_depth,
-            csv_plain=self.csv_plain or kept.csv_plain,
-            raw_text=self.raw_text or kept.raw_text,
-            audience=self.audience or kept.audience,
-            compare=self.compare or kept.compare,
-            rows_per_file=self.rows_per_file or kept.rows_per_file,
-        )
+        merged = {name: getattr(self, name) or getattr(kept, name) for name in _REMEMBERED}
+        merged["columns"] = kept.columns if self.columns is None else self.columns
+        merged["rename"] = {**kept.rename, **self.rename}
+        return replace(self, **merged)
 
     def remembered(self) -> str:
         """Return the options that a batch stores, as JSON: those in ``_REMEMBERED``."""

@@ -304,7 +304,7 @@ def layout_of(
             reasons.see(row)
     names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
-    columns = _chosen(survey, form, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides, beside)
+    columns = _chosen(survey, form, taken_titles(header), asides, beside)
     return Layout(
         original=header,
         own=own,
@@ -380,6 +380,11 @@ def _chosen(
         if name not in by_name and name.casefold() in by_title:
             rename[dotted(by_title[name.casefold()])] = title
     return _titled(survey, paths, rename, beside or taken, asides)
+
+
+def taken_titles(header: Sequence[str]) -> list[str]:
+    """Return the titles that a result column can't have beside a list's columns."""
+    return [*header, *STATUS_COLUMNS, AGAIN, MORE]
 
 
 def titles_by_name(paths: Iterable[Path], taken: Iterable[str]) -> dict[str, Path]:
@@ -505,7 +510,7 @@ def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, .
             asked = {name: None for name in asked if not _met(name, fresh)}
     if not known:
         return ()
-    titles = titles_by_name(paths, [*results.header, *STATUS_COLUMNS, AGAIN, MORE])
+    titles = titles_by_name(paths, taken_titles(results.header))
     asked = {name: None for name in asked if name.casefold() not in titles}
     return tuple(UnknownColumn(each, _close(each, known), each in results.header) for each in asked)
 

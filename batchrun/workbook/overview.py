@@ -46,11 +46,7 @@ MAX_INCOMPLETE, MAX_REASONS = 10, 10
 
 
 class OverviewSheet:
-    """The first sheet. It is created before the others and written after them.
-
-    Args:
-        book: The workbook.
-    """
+    """The first sheet. It is created before the others and written after them."""
 
     def __init__(self, book: Book) -> None:
         self._page = Page(book, "Overview", _WIDTHS)
@@ -62,14 +58,7 @@ class OverviewSheet:
         attention: AttentionSheet | None = None,
         changes: ChangesSheet | None = None,
     ) -> None:
-        """Write the whole sheet.
-
-        Args:
-            content: What the workbook says.
-            rows: The sheet Results, which the best rows link to.
-            attention: The sheet of rows without a result.
-            changes: The sheet with the changes.
-        """
+        """Write the whole sheet."""
         page, summary, analysis = self._page, content.summary, content.analysis
         notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
@@ -314,11 +303,7 @@ def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
 
 
 class RunDetailsSheet:
-    """The last sheet, for operators: how the batch ran, what it used, and how to continue.
-
-    Args:
-        book: The workbook.
-    """
+    """The last sheet, for operators: how the batch ran, what it used, and how to continue."""
 
     def __init__(self, book: Book) -> None:
         self._page = Page(book, "Run details", (48, 44))

@@ -42,13 +42,7 @@ def shorter(text: str, width: float) -> str:
 
 
 class Page:
-    """A sheet whose cells are set in any order and written at the end.
-
-    Args:
-        book: The workbook.
-        name: The sheet's name.
-        widths: The column widths, in characters.
-    """
+    """A sheet whose cells are set in any order and written at the end."""
 
     def __init__(self, book: Book, name: str, widths: Sequence[float]) -> None:
         self.book = book

@@ -12,7 +12,7 @@ from batchrun.text import visible
 from batchrun.workbook.cells import EXCEL, is_number
 from batchrun.workbook.columns import TableSurvey, TemporalKind, moment_of, name_columns, name_of
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
+from batchrun.workbook.layout import taken_titles
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 
@@ -45,8 +45,7 @@ class Fields:
         for row in rows:
             if row.result is not None:
                 self._survey.see(flatten(row.result))
-        taken = [*header, *STATUS_COLUMNS, AGAIN, MORE]
-        titles = titles_of(self._survey.order(), taken)
+        titles = titles_of(self._survey.order(), taken_titles(header))
         self._titles = {path: visible(title, kept="") for path, title in titles.items()}
 
     def texts(self, row: ResultRow, paths: Iterable[Path] | None = None) -> dict[Path, str]:
@@ -174,11 +173,7 @@ def pilot_results(
 ) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
     """Return the results of a pilot, one per execution: the row's name, the row, its fields.
 
-    Args:
-        rows: The rows of the pilot.
-        header: The list's column names.
-        roles: The column of each kind of ID.
-        briefly: Whether to return only the few fields that differ between rows.
+    With ``briefly``, those are only the few fields that differ between rows.
     """
     seen: dict[object, ResultRow] = {}
     for row in rows:

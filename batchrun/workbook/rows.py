@@ -116,11 +116,7 @@ _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs
 
 
 class SheetRows:
-    """The rows of one sheet, in temporary files until they go into the workbook.
-
-    Args:
-        stack: Closes the temporary files.
-    """
+    """The rows of one sheet, in temporary files until they go into the workbook."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack

@@ -161,9 +161,6 @@ class Book:
         """Leave a part out if it fails: paid results must not depend on it.
 
         Disk errors (``OSError``) are raised all the same.
-
-        Args:
-            part: The part, in plain words.
         """
         try:
             yield

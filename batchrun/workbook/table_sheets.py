@@ -317,11 +317,6 @@ class DetailSheets:
     def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
         """Write the items of a row's lists.
 
-        Args:
-            row: The row.
-            flat: Its result, flattened.
-            place: The row's place, for links back.
-
         Returns:
             Position of a result column that counts a list → place of that list's first item.
         """
