@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.advice import Action, Advice
 from batchrun.batch.control import attach, counting, detached_at_end, from_any_thread
 from batchrun.batch.export import (
     ending_as_paused,
@@ -191,7 +192,10 @@ async def run(
         BatchrunError: As in `batchrun.aio.run`.
     """
     if again and request.reuse is not None:
-        raise UsageError("The options --again and --reuse can't be combined.", "Give one.")
+        raise UsageError(
+            "Running everything again and reusing earlier results can't be combined.",
+            Advice("Choose one", ": --again or --reuse", reuse=""),
+        )
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if options.output is not None:
@@ -211,8 +215,12 @@ async def run(
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
-                f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                "To trigger and pay for it all once more, add --again.",
+                Advice(
+                    "",
+                    f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
+                    "To trigger and pay for it all once more, add --again.",
+                    Action.RUN_AGAIN,
+                ),
             )
         if earlier is not None:
             same_key(earlier, session.profile)

@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Action, Advice
 from batchrun.batch.control import Control, attach, detached_at_end
 from batchrun.batch.pipeline import RunOptions, take_over
 from batchrun.batch.session import open_session
@@ -131,7 +132,11 @@ def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> 
         raise UsageError(
             f"Batch {summary.batch_id} was started with another key than this worker has. "
             "Nothing was triggered.",
-            f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
+            Advice(
+                "",
+                f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
+                Action.LOG_IN,
+            ),
         )
     # The journal may come from somebody else: it must not decide where the key is sent.
     if stored is None or service_of(stored.base_url) != service_of(credentials.base_url):

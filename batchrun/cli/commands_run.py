@@ -43,7 +43,6 @@ from batchrun.cli.options import (
     Workflow,
     WriteEvery,
     Yes,
-    age,
     batch_ids,
     form_from,
     request_from,
@@ -79,7 +78,6 @@ from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import timedelta
 
     from batchrun import Request
     from batchrun.batch.rerun import Rerun
@@ -258,14 +256,14 @@ def check(
     FILE can be - for standard input.
     """
     from batchrun import Rerun
-    from batchrun.settings import ListDefaults
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
     given = settings_of(service) | {"rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = configuration_beside(path)
-        request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
+        entries = reading.entries(workflow)
+        request = request_from(path, files.defaults.merged_with(entries), reuse)
         with settings_or_sandbox(**given, configuration=files) as settings:
             print_configuration(files, settings)
             if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
@@ -273,8 +271,7 @@ def check(
                 return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
-            typed = request_from(path, request.workflow, reading, None, ListDefaults())
-            save_typed_options(path, typed, ColumnOptions())
+            save_typed_options(path, {"workflow": request.workflow, **entries})
 
 
 @contextmanager
@@ -366,7 +363,8 @@ def run(
         with sandbox_for(marked.summary, settings, wanted=service.sandbox) as settings:
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
-    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
+    entries = reading.entries(workflow)
+    request = request_from(file, files.defaults.merged_with(entries), reuse)
     if not reporting.for_scripts and not dry_run:
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
@@ -374,11 +372,9 @@ def run(
         if output is None and form.usual is None:
             output = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
-            from batchrun.settings import ListDefaults
-
-            typed = request_from(file, request.workflow, reading, None, ListDefaults())
             others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
-            save_typed_options(file, typed, columns, **others)
+            entries |= columns.entries() | {name: each for name, each in others.items() if each}
+            save_typed_options(file, {"workflow": request.workflow, **entries})
         if dry_run:
             _show_plan(request, settings, as_json=reporting.as_json, again=again)
             return
@@ -501,10 +497,6 @@ def demo(
         output = replaceable_results(settings, source, sandbox=True)
         request = Request(source, DEMO_WORKFLOW)
         run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
-
-
-def _reuse(text: str | None) -> timedelta | None:
-    return None if text is None else age(text, "--reuse")
 
 
 def work(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
 from batchrun.tables.frames import (
@@ -312,8 +313,8 @@ def _read_head(
     if layout.no_header:
         if layout.header_row is not None:
             raise InputError(
-                "--no-header and --header-row exclude each other.",
-                "Give one.",
+                "A list without a header has no line for it.",
+                Advice("", "Give --no-header or --header-row, not both.", no_header=""),
             )
         names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
         said = "Read without a header: the columns are named by their numbers"
@@ -375,7 +376,9 @@ def _place_header(
         raise InputError(
             f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
             " begins there.",
-            "Give --header-row the number of the line with the column names.",
+            Advice(
+                "", "Give --header-row the number of the line with the column names.", header_row=""
+            ),
         )
     return HeaderPosition(index, preamble=tuple(range(index)))
 
@@ -390,16 +393,28 @@ def _refuse_ids_in_header(
             if guessed and is_like_value(cell):
                 raise InputError(
                     f"{place} holds a value {what}, so it may not be a header.",
-                    "If the list has no column names, add --no-header. If they are in another"
-                    f" line, give its number to --header-row; --header-row {line} takes this one.",
+                    Advice(
+                        "",
+                        "If the list has no column names, add --no-header. If they are in another"
+                        f" line, give its number to --header-row; --header-row {line} takes this"
+                        " one.",
+                        no_header="",
+                        header_row=str(line),
+                    ),
                 )
             if is_like_id(cell):
                 raise InputError(
                     f"{place} holds an ID {what}, so it is not a header.",
-                    f"If the list has no column names, add --no-header and name"
-                    f" the column: --company-column {number} or"
-                    f" --contact-column {number}. If they are in another line,"
-                    f" give its number to --header-row.",
+                    Advice(
+                        "",
+                        "If the list has no column names, add --no-header and name the column:"
+                        f" --company-column {number} or --contact-column {number}. If they are in"
+                        " another line, give its number to --header-row.",
+                        no_header="",
+                        company_column=str(number),
+                        contact_column=str(number),
+                        header_row="",
+                    ),
                 )
 
 
@@ -453,8 +468,12 @@ def _header_notices(
     notices = [header.doubt] if header.doubt else []
     if header.depth > 1:
         notices.append(
-            f"The header has {header.depth} lines ({line - header.depth + 1}-{line}); the names in"
-            f" them were joined; --header-row chooses one line"
+            Advice(
+                f"The header has {header.depth} lines ({line - header.depth + 1}-{line}); the names"
+                " in them were joined",
+                "; --header-row chooses one line",
+                header_row="",
+            )
         )
     if above:
         texts = [(number, _first_text(row)) for number, row in above]
@@ -463,7 +482,11 @@ def _header_notices(
             hold = "1 holds an ID" if with_ids == 1 else f"{with_ids:,} hold IDs"
             said += f"; of them {hold} and are not read"
         if guessed:
-            said += f"; line {line} was taken as the header, --header-row chooses another"
+            said = Advice(
+                f"{said}; line {line} was taken as the header",
+                ", --header-row chooses another",
+                header_row="",
+            )
         notices.append(said)
     return notices
 
@@ -497,9 +520,11 @@ def _is_header_in_doubt(head: _Header, cells: Cells, second: int) -> bool:
 def _second_header_notice(cells: Cells, lines: Lines, at: int) -> str:
     names = _named([header_text(cell) for cell in row_of(cells, at) if is_filled(cell)])
     line = int(lines[at])
-    return (
+    return Advice(
         f"Line {line} may be a second header ({names}): if it is, put the rows below it into a file"
-        f" of their own, or read only those with --header-row {line}"
+        " of their own",
+        f", or read only those with --header-row {line}",
+        header_row=str(line),
     )
 
 
@@ -510,9 +535,13 @@ def _second_header(
     second = _named([header_text(cell) for cell in row if is_filled(cell)])
     if head.line is None:
         return InputError(
-            f"{source.place(line)} looks like a header ({second}), but"
-            f" --no-header says that the list has none.",
-            f"Leave --no-header out, or name the line with --header-row {line}.",
+            f"{source.place(line)} looks like a header ({second}), but you said that the list has"
+            " none.",
+            Advice(
+                "",
+                f"Leave --no-header out, or name the line with --header-row {line}.",
+                header_row=str(line),
+            ),
         )
     first = _named([name for name in head.names if name.strip()])
     if holds_id(row):
@@ -525,9 +554,12 @@ def _second_header(
     return InputError(
         f"{source.place(line)} looks like a second header ({second}) below the one in line"
         f" {head.line} ({first}): the rows below it would be sent with the wrong IDs.",
-        f"Put each table into a file of its own, or read one of them:"
-        f" --header-row {head.line} for the rows above line {line},"
-        f" --header-row {line} for those below it.",
+        Advice(
+            "Put each table into a file of its own",
+            f", or read one of them: --header-row {head.line} for the rows above line {line},"
+            f" --header-row {line} for those below it.",
+            header_row=f"{head.line} or {line}",
+        ),
     )
 
 

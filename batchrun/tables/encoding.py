@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.text import close_matches
 
@@ -117,9 +118,7 @@ def named_encoding(name: str) -> str:
         pass
     close = close_matches(name, _OFFERED)
     meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(
-        f"--encoding {name} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}"
-    )
+    raise InputError(f"{name} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,8 @@ def _utf_7_notice(raw: bytes, name: str) -> tuple[str, ...]:
             text = field.decode("utf-7", "replace")
             if "".join(each for each in text if not each.isascii()).isalpha():
                 shown = f'"{field.decode():.60}" in line {number} would be "{text:.40}"'
-                return (f"{name} may be in UTF-7: {shown}; --encoding utf-7 reads it so",)
+                said = f"{name} may be in UTF-7: {shown}"
+                return (Advice(said, "; --encoding utf-7 reads it so"),)
     return ()
 
 

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchrun.advice import reworded
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
@@ -64,12 +65,12 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
             table = _load(Path(path), options)
     except InputError as error:
         # names of files, sheets and parts may contain line breaks or terminal control codes
-        what, hint = _one_line(error.what), _one_line(error.hint)
+        what, hint = _one_line(error.what), reworded(error.hint, _one_line)
         raise InputError(what, hint) from error
     source = replace(
         table.source,
         name=visible(table.source.name, kept=""),
-        notices=tuple(map(_one_line, table.source.notices)),
+        notices=tuple(reworded(each, _one_line) for each in table.source.notices),
     )
     return replace(table, source=source)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import Layout, build_table, header_names
@@ -302,9 +303,13 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
     if others:
         listed = "; ".join(each.words for each in others[:SHOWN_TABLES])
         more = f"; and {len(others) - SHOWN_TABLES} more" if len(others) > SHOWN_TABLES else ""
+        other = str(others[0].members[0][0])
         said.append(
-            f"The page has several tables. Read: {chosen.words}. Not read: {listed}{more}."
-            f" --sheet {others[0].members[0][0]} reads another one"
+            Advice(
+                f"The page has several tables. Read: {chosen.words}. Not read: {listed}{more}.",
+                f" --sheet {other} reads another one",
+                sheet=other,
+            )
         )
     return chosen, said
 

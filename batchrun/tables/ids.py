@@ -217,7 +217,7 @@ def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
         words = "is not a UUID: a character in it is not hexadecimal (0-9, a-f)"
         if _LIKE_CANONICAL.fullmatch(lowered):
-            words += ", but --lenient-ids would send it"
+            words += ", but lenient IDs would include it"
         return IdKind.MISTYPED, words, f", {_named(wrong[0])} at position {wrong.start() + 1}"
     return IdKind.OTHER, "is not a UUID", ""
 

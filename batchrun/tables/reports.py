@@ -13,6 +13,7 @@ from datetime import date, time, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.advice import Advice
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import is_known_name, normalise, roles_named
 
@@ -136,9 +137,10 @@ def find_header(
 
 def header_doubt(taken: int | None, other: int) -> str:
     """Return the notice that another line may be the header."""
-    return (
-        f"Line {taken} was taken as the header, though line {other} may be it:"
-        f" --header-row {other} says so"
+    return Advice(
+        f"Line {taken} was taken as the header, though line {other} may be it",
+        f": --header-row {other} says so",
+        header_row=str(other),
     )
 
 

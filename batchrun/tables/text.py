@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import MORE, Block, Layout, build_table
@@ -77,6 +78,13 @@ class Dialect:
         if self.spaced:
             return _SpacedReader(lines, self.delimiter, self.quote)
         return csv.reader(lines, delimiter=self.delimiter, strict=True, quotechar=self.quote)
+
+
+_LITERAL = Advice(
+    "Taken as text, quotes leave every row as wide as the header",
+    ": try again with --quoting literal.",
+    quoting="",
+)
 
 
 class _WrappedReader:
@@ -429,8 +437,7 @@ class _TextFile:
         if self._fits(replace(self._dialect, literal=True, spaced=False)):
             raise InputError(
                 f"{self._source.place(first)}: {what}.{more}",
-                "Taken as text, quotes leave every row as wide as the header: try again with"
-                " --quoting literal.",
+                _LITERAL,
             )
         return [f"In line {first}, {what}: they are read as one text, not as rows.{more}"]
 
@@ -465,9 +472,10 @@ class _TextFile:
             if len(shown) >= SHOWN_CELLS:
                 break
         cells = f": check {' and '.join(shown[:SHOWN_CELLS])}" if shown else ""
-        return (
-            f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells};"
-            " --encoding settles it"
+        return Advice(
+            f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells}",
+            "; --encoding settles it",
+            encoding="",
         )
 
     def _broken_quotes(self, start: int) -> InputError:
@@ -495,10 +503,7 @@ class _TextFile:
                 'Export it with doubled quotes (""), then try again.',
             )
         if self._fits(replace(self._dialect, literal=True)):
-            hint = (
-                "Taken as text, quotes leave every row as wide as the header: try again with"
-                " --quoting literal."
-            )
+            hint: str = _LITERAL
         else:
             hint = 'Close it, or double the quotes that belong to the text (""), then try again.'
         return InputError(f"{what}.{more}", hint)
@@ -526,7 +531,7 @@ class _TextFile:
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
     if options.quoting not in {None, "literal"}:
-        raise InputError(f"--quoting {options.quoting} is not known.", "It may be literal.")
+        raise InputError(f"The quoting {options.quoting} is not known.", "It may be literal.")
     literal = options.quoting == "literal"
     dialect = detect_dialect(sample)
     if options.header_row is not None and not dialect.declared:
@@ -550,7 +555,7 @@ def named_delimiter(name: str) -> str:
     found = _DELIMITER_NAMES.get(name.strip().lower(), name)
     if len(found) != 1 or found in '"\r\n':
         raise InputError(
-            f"--delimiter {name!r} is not a single character.",
+            f"The delimiter {name!r} is not a single character.",
             "It may be comma, semicolon, tab, bar, or a character such as ^.",
         )
     return found

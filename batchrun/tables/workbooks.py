@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.build import Layout, build_table
@@ -128,23 +129,25 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     said = f"Sheet {first.name} was read; not read, though not empty: {names}"
     if with_ids:
         said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
-        said += f"; --sheet {quoted_command(with_ids[0].name)} reads another"
+        said += _other_sheet("; ", with_ids[0].name, " reads another")
     if not first.ids and len(with_ids) > 1:
         raise InputError(
             f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {listed}.",
-            f"Choose the one to read, such as --sheet {quoted_command(with_ids[0].name)}.",
+            _other_sheet("Choose the one to read, such as ", with_ids[0].name, "."),
         )
     if not first.ids and with_ids:
         [chosen] = with_ids
         rest = ", ".join([*(each.words for each in seen if each.name != chosen.name), *unseen])
         sheet = f"{'Hidden sheet' if chosen.hidden else 'Sheet'} {chosen.name}"
-        said = f"{sheet} was read, the only one with an ID column; not read: {rest};"
-        said += " --sheet reads another"
+        said = f"{sheet} was read, the only one with an ID column; not read: {rest}"
+        said += Advice("", "; --sheet reads another", sheet="")
     if isinstance(chosen.table, InputError):
         hint = chosen.table.hint
         if with_ids:
             other = with_ids[0]
-            hint += f" Other sheets hold IDs too: --sheet {quoted_command(other.name)} reads one."
+            hint += (
+                " Other sheets hold IDs too" + _other_sheet(": ", other.name, " reads one") + "."
+            )
         raise InputError(chosen.table.what, hint)
     if not others:
         return chosen.table
@@ -189,6 +192,10 @@ def _read_sheet(
     return build_table(grid.blocks, source, layout)
 
 
+def _other_sheet(before: str, name: str, after: str) -> Advice:
+    return Advice("", f"{before}--sheet {quoted_command(name)}{after}", sheet=name)
+
+
 def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     if traits is None:
         return []
@@ -196,10 +203,15 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"
         rows = _counted(len(traits.hidden_rows), "row is", "rows are")
-        fate = (
-            "and left out" if visible_only else "and read too; --visible-only leaves such rows out"
+        notices.append(
+            f"{rows} {how} and left out"
+            if visible_only
+            else Advice(
+                f"{rows} {how} and read too",
+                "; --visible-only leaves such rows out",
+                visible_only="",
+            )
         )
-        notices.append(f"{rows} {how} {fate}")
     if traits.hidden_columns:
         letters = ", ".join(map(column_letters, traits.hidden_columns[:8]))
         columns = _counted(len(traits.hidden_columns), "column is", "columns are")

@@ -176,10 +176,9 @@ class _Pages:
             "cell": cell_words,
             "moment": words.moment_words,
             "duration": duration,
-            "page_words": words.in_page_words,
-            "hint": words.hint_on_page,
+            "advice": words.advice_words,
+            "plain": words.plain,
             "sentence": words.sentence,
-            "without_option": words.without_option,
         }
         self._templates.globals |= {
             "plural": plural,
@@ -219,7 +218,7 @@ class _Pages:
             404 if isinstance(error, JournalError) and not isinstance(error, HeldError) else 400
         )
         if request.url.path.endswith("/live"):
-            return JSONResponse({"error": words.in_page_words(error.what)}, status)
+            return JSONResponse({"error": error.what}, status)
         if status == 400 and request.method == "POST" and request.url.path != "/lists":
             return self._redirect(_screen_of(request), error)
         if status == 404 and "batch_id" in request.path_params:
@@ -409,7 +408,8 @@ class _Pages:
         earlier = None if checked is None else checked.earlier
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
-        named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
+        texts = [*notices, *(one.hint for one in problems if one is not None)]
+        named = {one.id for text in texts for one in words.controls_of(text)}
         choices = saved.request
         changes_options = any(getattr(choices, name) for name in OPTIONS)
         return {
@@ -424,7 +424,7 @@ class _Pages:
             "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
             "parameters": screens.parameter_rows(choices, BLANK_PARAMETERS),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
-            "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
+            "guesses": [(one, found) for one in notices if (found := words.controls_of(one))],
             "named": named,
             "changes_options": changes_options,
             "options_open": changes_options or not named.isdisjoint(OPTIONS),
@@ -510,7 +510,7 @@ class _Pages:
             [
                 ["Line", "Reason", *state.read.header],
                 *(
-                    [row.row.line, words.sentence(words.in_page_words(row.reason)), *row.row.cells]
+                    [row.row.line, words.sentence(row.reason), *row.row.cells]
                     for row in state.checked.invalid
                 ),
             ],

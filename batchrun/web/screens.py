@@ -24,7 +24,6 @@ from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
 from batchrun.web.words import (
-    in_page_words,
     moment_words,
     sentence,
     short,
@@ -208,7 +207,7 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
         run,
         seconds_left,
         quota_until,
-        in_page_words(run.notice) if running and run is not None else "",
+        run.notice if running and run is not None else "",
         f"{version}.{phase.value}",
     )
 
@@ -549,9 +548,7 @@ def row_message(row: ResultRow) -> str:
     """Return why a row has no result; the service's own words stay unchanged."""
     if row.outcome in {Outcome.COMPLETED, Outcome.PENDING}:
         return ""
-    if row.outcome in {Outcome.FAILED, Outcome.REJECTED}:
-        return sentence(visible(row.message))
-    return sentence(in_page_words(row.message))
+    return sentence(visible(row.message))
 
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
@@ -685,5 +682,5 @@ def ended_words(view: BatchView) -> str:
             why = f"The quota is spent until {moment_words(view.status.opens_at)}."
         if note == note_of(Ending.LIMIT, None, ""):
             why = "The first rows are done."
-        return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
-    return note and in_page_words(note)
+        return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
+    return note
