@@ -1,4 +1,18 @@
-"""Write a batch's results as an Excel workbook, CSV, JSON Lines, or a DataFrame."""
+"""Write a batch's results as an Excel workbook, CSV, JSON Lines, or a DataFrame.
+
+::
+
+    flatten.py          a result → paths with one value each
+    columns.py          what all values of a column have in common; titles.py names the column
+    layout.py           which columns the output has, and the values of a row
+    ├── text.py, frame.py    → CSV, JSON Lines; DataFrame, Parquet
+    └── excel.py             → a workbook:
+        content.py          what the sheets show: analysis.py, changes.py, reasons.py
+        overview.py         sheets of facts, drawn with page.py
+        table_sheets.py     sheets of rows, drawn with sheets.py; markdown.py formats texts
+        rows.py             cells → XML → file; styles.py, cells.py (what Excel can store)
+    target.py           whole files or none; marks.py reads them back; form.py has the options
+"""
 
 from __future__ import annotations
 

@@ -193,7 +193,8 @@ _NOT_REACHED = (
 _PLAIN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
-        (r", but --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
+        (r" from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
         (r" \(\d+ characters\)", ""),
         (r"\ba UUID\b", "an ID of PG:AI"),
         (r"\bUUID", "ID"),
