@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import signal
 import ssl
 import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +19,13 @@ import keyring
 import pytest
 from keyring.backends import fail
 
+import batchrun
 from tests.postgres import running_server
 from tests.preloaded import Popen
 from tests.shortcuts import compile_statements_once, hash_keys_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
@@ -48,15 +52,28 @@ HOMES = (
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
 )
 
+# Else each process that the tests start compiles the package again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 WORKBOOKS, WAITING, BROWSER = "tests/workbook/", "tests/acceptance/", "tests/web/"
 
-gc.disable()  # until all tests are collected: what is imported stays
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave what is imported and collected out of all garbage collections: it is never freed."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
-def pytest_collection_finish() -> None:
-    """Leave what was imported and collected out of all garbage collections: it is never freed."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Compile the package once, and not in each process."""
+    compileall.compile_dir(Path(batchrun.__file__).parent, quiet=2, workers=0)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from batchrun.options import merged
 from batchrun.workbook.flatten import DEEPEST
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ class Form:
 
     def merged_with(self, kept: Form) -> Form:
         """Return this form; options it leaves unset come from ``kept``, if batches store them."""
-        merged = {name: getattr(self, name) or getattr(kept, name) for name in _REMEMBERED}
-        merged["columns"] = kept.columns if self.columns is None else self.columns
-        merged["rename"] = {**kept.rename, **self.rename}
-        return replace(self, **merged)
+        given = {name: getattr(self, name) for name in _REMEMBERED}
+        given = {name: value for name, value in given.items() if value not in (None, False)}
+        usual = {name: getattr(kept, name) for name in _REMEMBERED}
+        return replace(self, **merged(usual, given))
 
     def remembered(self) -> str:
         """Return the options that a batch stores, as JSON: those in ``_REMEMBERED``."""

@@ -223,6 +223,7 @@ class AttentionSheet:
         ]
         outcome = [column.title for column in columns].index("Status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
+        self._sorted = rows <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
             book, "Needs attention", columns, rows, frozen=frozen, outcome=outcome
@@ -233,15 +234,20 @@ class AttentionSheet:
         return self._places.get(id(reason), self._sheets.place(0))
 
     def write(self, rows: TableSheets) -> None:
-        """Write the rows, those in doubt first; the row number links to the row in ``rows``."""
-        explained: set[int] = set()
+        """Write the rows, those in doubt first; the row number links to the row in ``rows``.
+
+        The first row with a reason says what to do; for people, each owner's first row does: they
+        filter by their names.
+        """
+        by_owner = self._sorted and self._commands is None
+        explained: set[tuple[int, Cell]] = set()
         layout, roles = self._layout, self._results.roles
         for number, row in self._rows():
             reason = layout.reasons.of(row)
-            what = ""
-            if id(reason) not in explained:
-                explained.add(id(reason))
-                self._places[id(reason)] = self._sheets.next_place
+            self._places.setdefault(id(reason), self._sheets.next_place)
+            group, what = (id(reason), layout.owner_of(row) if by_owner else None), ""
+            if group not in explained:
+                explained.add(group)
                 what = advice(row, roles, self._results.summary, self._commands)
             text = row.message or row.outcome.value if reason is None else reason.text
             if self._commands is None:
@@ -267,7 +273,7 @@ class AttentionSheet:
         Too many rows to sort in memory are in the order of the list within each outcome.
         """
         counts = self._results.summary.counts
-        if sum(counts[outcome] for outcome in ORDER) > MAX_SORTED:
+        if not self._sorted:
             for outcome in ORDER:
                 if counts[outcome]:
                     found = enumerate(self._results.rows)

@@ -16,7 +16,7 @@ from batchrun.workbook import Audience
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import read_results
-from tests.workbook.batches import batch, row, sheet, sheet_names, table
+from tests.workbook.batches import batch, company, row, sheet, sheet_names, table
 from tests.workbook.test_lossless import complete, plan_of
 
 if TYPE_CHECKING:
@@ -125,6 +125,22 @@ def test_the_instruction_stands_once_for_each_reason(written: Write) -> None:
     assert [bool(each["What to do"]) for each in found if each["Reason"] == "no domain"] == [
         True, False,
     ]  # fmt: skip
+
+
+def test_each_owner_reads_once_what_to_do_about_each_reason(written: Write) -> None:
+    """Owners filter by their names, which hides the first row of a reason if it is another's."""
+    owners = ["Ben", "Dana", "Ben", "Dana", None]
+    rows = [
+        row(number, None, Outcome.FAILED, cells=(company(number), owner), message=reason)
+        for reason in ("no domain", "timed out")
+        for number, owner in enumerate(owners)
+    ]
+
+    found = table(written(batch(rows, ("Company ID", "Owner")), PEOPLE), "Needs attention")
+
+    told = [(each["Reason"], each["Owner"]) for each in found if each["What to do"]]
+    reasons = "no domain", "timed out"
+    assert told == [(reason, name) for reason in reasons for name in ("", "Ben", "Dana")]
 
 
 def test_who_looks_after_a_row_is_said(written: Write) -> None:
