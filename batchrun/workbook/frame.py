@@ -15,7 +15,7 @@ from batchrun.tables import from_frame
 from batchrun.text import did_you_mean
 from batchrun.workbook.cells import UNLIMITED, as_text, unique_titles
 from batchrun.workbook.columns import TemporalKind
-from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
+from batchrun.workbook.layout import STATUS, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -252,9 +252,7 @@ def _write(
 
 
 def _kinds(layout: Layout) -> list[type]:
-    status: list[type] = [str, str, str, datetime, datetime, datetime, float]
-    assert len(status) == len(STATUS_COLUMNS)
-    kinds = [*map(_kind, layout.original_surveys), *status]
+    kinds = [*map(_kind, layout.original_surveys), *(column.kind for column in STATUS)]
     for column in layout.results:
         moments = {
             TemporalKind.DATE: date,

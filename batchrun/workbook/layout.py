@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from batchrun.model import Outcome
 from batchrun.text import close_matches
@@ -27,20 +28,11 @@ from batchrun.workbook.reasons import Reasons
 from batchrun.workbook.titles import full_title, titles_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow, Role
     from batchrun.workbook.flatten import Flat, Path
 
-STATUS_COLUMNS = (
-    "batchrun status",
-    "batchrun message",
-    "execution id",
-    "triggered (UTC)",
-    "started (UTC)",
-    "finished (UTC)",
-    "seconds",
-)
 AGAIN = "run again"
 """The header of the column where any entry asks to send the row again."""
 REASON = "why it had no result"
@@ -48,6 +40,44 @@ REASON = "why it had no result"
 it beside their own status, so it must not look like that."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
+
+
+class StatusColumn(NamedTuple):
+    """A column about the row's run.
+
+    Attributes:
+        title: Its title and its name.
+        kind: The type of its values; times are in UTC.
+        width: Its width on a sheet, in characters.
+        meaning: What it says.
+        get: Returns its value in a row.
+    """
+
+    title: str
+    kind: type
+    width: float
+    meaning: str
+    get: Callable[[ResultRow], Any]
+
+    def value(self, row: ResultRow) -> Cell:
+        """Return the column's value in a row."""
+        value: Cell = self.get(row)
+        return utc_without_zone(value) if isinstance(value, datetime) else value
+
+
+_WHY = "why, for a row that is not completed; where a result was reused, from where"
+STATUS = (
+    StatusColumn("batchrun status", str, 13, "what became of the row", lambda row: str(row.outcome)),
+    StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
+    StatusColumn("execution id", str, 39, "the execution in PG:AI", attrgetter("execution_id")),
+    StatusColumn("triggered (UTC)", datetime, 20, "when PG:AI accepted it",
+                 attrgetter("triggered_at")),
+    StatusColumn("started (UTC)", datetime, 20, "when it began to run", attrgetter("started_at")),
+    StatusColumn("finished (UTC)", datetime, 20, "when it ended", attrgetter("finished_at")),
+    StatusColumn("seconds", float, 11, "how long it ran", attrgetter("seconds")),
+)  # fmt: skip
+"""The columns between the list's and the results', in their order."""
+STATUS_COLUMNS = tuple(column.title for column in STATUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +248,7 @@ class Layout:
         flat = self.flat(row.result) if flat is None else flat
         values = [
             *self.own_cells(row.row.cells),
-            row.outcome.value,
-            row.message or None,
-            row.execution_id,
-            utc_without_zone(row.triggered_at),
-            utc_without_zone(row.started_at),
-            utc_without_zone(row.finished_at),
-            row.seconds,
+            *[column.value(row) for column in STATUS],
         ]
         get, lists = flat.values.get, bool(flat.items)
         values += [

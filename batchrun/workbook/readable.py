@@ -19,7 +19,6 @@ from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from batchrun.batch.history import RowPage
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.workbook.flatten import FlatValue, Path
 
@@ -153,11 +152,6 @@ class Names:
             )
             self._columns = tuple(islice(texts, 1))
         self.title = " ".join(cell_words(header[at]) for at in self._columns) or "Row"
-
-    @classmethod
-    def of(cls, page: RowPage) -> Names:
-        """Create the names for a page of rows."""
-        return cls(page.header, page.roles, page.rows)
 
     def of_row(self, row: ResultRow) -> str:
         """Return a row's name; ``""`` if it has none."""

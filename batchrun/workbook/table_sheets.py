@@ -8,7 +8,7 @@ that don't say who the row is are collapsed, and one click on [+] shows them.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,9 +19,9 @@ from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.text import plural
 from batchrun.workbook.cells import is_number
 from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
-from batchrun.workbook.columns import ColumnSurvey, shown
+from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS, ResultColumn
+from batchrun.workbook.layout import AGAIN, MORE, STATUS, ResultColumn
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import ORDER, SHEET, Reason, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
@@ -45,7 +45,6 @@ SCREEN_PIXELS = 1_840
 """Pixels left for columns on a screen 1920 pixels wide, at 100 % zoom."""
 MAX_FROZEN_PIXELS = 800
 UUID_WIDTH = 39.0
-_STATUS_WIDTHS = (13, 34, UUID_WIDTH, 20, 20, 20, 11)
 _TEXT_WIDTH = 52.0
 
 
@@ -68,7 +67,7 @@ class ResultsSheet:
             TableColumn(AGAIN, 11, ColumnKind.INPUT, folded=form.for_people),
         ]
         first = len(own)
-        status = range(first, first + len(STATUS_COLUMNS))
+        status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
         changed, again = range(len(columns))[-2:]
         main = [*status[:2], *[changed] * (comparison is not None)]
@@ -155,17 +154,17 @@ def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) ->
 
 def _status_columns(layout: Layout, *, for_people: bool) -> list[TableColumn]:
     """Return batchrun's columns; people find the messages on the sheet Needs attention."""
-    message = layout.messages and not for_people
+    shown = 2 if layout.messages and not for_people else 1
     return [
         TableColumn(
-            title,
-            width,
+            column.title,
+            column.width,
             ColumnKind.STATUS,
-            wrap=title == STATUS_COLUMNS[1],
-            folded=position > 1 or (position == 1 and not message),
+            wrap=position == 1,
+            folded=position >= shown,
             formats={"float": "0.0"},
         )
-        for position, (title, width) in enumerate(zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True))
+        for position, column in enumerate(STATUS)
     ]
 
 
@@ -418,20 +417,14 @@ class ChangesSheet:
             self._sheets.append([None, *_name_and_owner(layout, None, None), "nothing has changed"])
 
 
-_STATUS = {
-    STATUS_COLUMNS[0]: ("text", "what became of the row"),
-    STATUS_COLUMNS[1]: (
-        "text",
-        "why, for a row that is not completed; where a result was reused, from where",
-    ),
+_MEANINGS = {
     COLUMN: ("text", "whether the result is new, changed or the same since the earlier batch"),
     AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
-    "execution id": ("text", "the execution in PG:AI"),
-    "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),
-    "started (UTC)": ("date and time (UTC)", "when it began to run"),
-    "finished (UTC)": ("date and time (UTC)", "when it ended"),
-    "seconds": ("number", "how long it ran"),
+} | {
+    each.title: (f"{type_name(each.kind)}{' (UTC)' * (each.kind is datetime)}", each.meaning)
+    for each in STATUS
 }
+"""The type and the meaning of batchrun's own columns."""
 
 _HIDDEN_FROM_PEOPLE = {AGAIN, "execution id"}
 """Columns hidden in a workbook for people; needed to recognize its rows when it comes back."""
@@ -476,7 +469,7 @@ class ColumnsSheet:
             elif column.title in _HIDDEN_FROM_PEOPLE and not self._with_paths:
                 continue
             else:
-                source, (kind, what) = "batchrun", _STATUS[column.title]
+                source, (kind, what) = "batchrun", _MEANINGS[column.title]
             line: list[Cell] = [get_column_letter(position), column.title or "(blank)"]
             line += [source, what, *[path] * self._with_paths, kind]
             if survey is not None:
