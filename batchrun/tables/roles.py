@@ -27,7 +27,7 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
-from batchrun.text import close_matches, one_line, visible
+from batchrun.text import close_matches, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -167,19 +167,17 @@ class Contents:
     @property
     def words(self) -> str:
         """The counts in words, such as ``58 UUIDs, 2 Salesforce IDs, 1 empty``."""
-        parts = [f"{self.uuids:,} UUID{'' if self.uuids == 1 else 's'}"] if self.uuids else []
-        parts += [f"{number:,} {_plural(kind, number)}" for kind, number in self.damaged.items()]
+        parts = [plural(self.uuids, "UUID")] if self.uuids else []
+        parts += [plural(number, kind, _plural(kind)) for kind, number in self.damaged.items()]
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
 
 
-def _plural(kind: IdKind, number: int) -> str:
-    if number == 1:
-        return kind.value
-    first, *rest = kind.value.split(" ", 1)
+def _plural(kind: IdKind) -> str:
+    first, *rest = kind.split(" ", 1)
     if first in {"number", "cell"} and rest:
         return f"{first}s {rest[0]}"
-    return f"{kind.value}es" if kind.value.endswith("address") else f"{kind.value}s"
+    return f"{kind}es" if kind.endswith("address") else f"{kind}s"
 
 
 def column_name(table: Table, position: int) -> str:
@@ -256,7 +254,7 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
         return ""
     pairs = zip(table.lines, companies, contacts, strict=True)
     lines = [line for line, company, contact in pairs if company in both or contact in both]
-    rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
+    rows = plural(len(lines), "row has", "rows have")
     return (
         f"{rows} an ID that is in both {column_name(table, roles[Role.COMPANY])} and"
         f" {column_name(table, roles[Role.CONTACT])}: some may be swapped (first: line {lines[0]})"
@@ -368,7 +366,7 @@ def find_roles(
         roles.update(_by_name_alone(table, wanted))
     for role in wanted:
         if roles and role not in roles:
-            _refuse_partly_ids(table, role, lenient=lenient)
+            _refuse_partly_ids(table, role, roles, lenient=lenient)
     if not roles:
         roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
     if None in named.values():
@@ -380,14 +378,16 @@ def _say_which(role: Role) -> Advice:
     return Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
 
 
-def _refuse_partly_ids(table: Table, role: Role, *, lenient: bool) -> None:
+def _refuse_partly_ids(
+    table: Table, role: Role, roles: Mapping[Role, int], *, lenient: bool
+) -> None:
     """Refuse to leave out a column that is named like IDs of a role and holds some.
 
     Raises:
         InputError: There is such a column.
     """
     for column in _named_like(table, role):
-        if any(_are_ids(table, column, 1, lenient)):
+        if column not in roles.values() and any(_are_ids(table, column, 1, lenient)):
             contents = read_contents(table, column, lenient=lenient)
             raise InputError(
                 f"{table.source.name}: only some cells of column {contents.name} are UUIDs"
@@ -759,7 +759,7 @@ def find_column(table: Table, name: str, option: str) -> int:
     names = [column_name(table, column) for column in range(len(table.header))]
     close = close_matches(name, names)
     hint = f"Did you mean {' or '.join(close)}?" if close else _columns_hint(table)
-    raise InputError(f"{table.source.name} has no column {name!r} ({option}).", hint)
+    raise InputError(f"{table.source.name} has no column {name!r}.", hint)
 
 
 def _columns_hint(table: Table) -> str:

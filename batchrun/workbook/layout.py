@@ -67,7 +67,8 @@ class StatusColumn(NamedTuple):
 
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
 STATUS = (
-    StatusColumn("batchrun status", str, 13, "what became of the row", lambda row: str(row.outcome)),
+    StatusColumn("batchrun status", str, 13, "what became of the row",
+                 lambda row: row.outcome.value),
     StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
     StatusColumn("execution id", str, 39, "the execution in PG:AI", attrgetter("execution_id")),
     StatusColumn("triggered (UTC)", datetime, 20, "when PG:AI accepted it",

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -575,3 +575,57 @@ def test_a_trial_is_said_to_be_one_and_its_files_are_downloaded(site: Site) -> N
         assert "CSV for HubSpot" not in batch
         for kind in ("", "people", "csv", "salesforce", "jsonl"):
             assert client.get(f"/batches/{run.batch_id}/download?as={kind}").status_code == 200
+
+
+def finished_batch(site: Site) -> str:
+    """The address of a run that has ended."""
+    saved = chosen_list(site)
+    checked = checked_list(site.workspace, saved)
+    run = site.workspace.run(saved, checked.id, limit=None, again=False)
+    assert site.workspace.wait(60)
+    return f"/batches/{run.batch_id}"
+
+
+def test_a_tab_says_that_its_run_was_forgotten_in_another(window: Window, site: Site) -> None:
+    batch = finished_batch(site)
+    page, other = window.page, window.page.context.new_page()
+    other.goto(site.url + batch)
+    page.goto(f"{site.url}{batch}/forget")
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.get_by_text("No lists yet")).to_be_visible()
+    other.bring_to_front()
+    expect(other.locator("#offline")).to_contain_text("forgotten in another window")
+    other.reload()
+    expect(other.get_by_text("This run is not here any more.")).to_be_visible()
+
+
+def test_each_screen_says_that_batchrun_has_ended(browser: Browser, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        site = stack.enter_context(running_site(tmp_path))
+        with opened(browser, site) as window:
+            page = window.page
+            page.goto(f"{site.url}/settings")
+            expect(page.get_by_role("button", name="Save")).to_be_visible()
+            stack.close()
+            expect(page.locator("#offline")).to_contain_text("not running any more")
+            page.get_by_role("button", name="Save").dispatch_event("click")
+            expect(page.get_by_role("heading", name="Limits")).to_be_visible()
+            window.messages.clear()  # Chromium notes what it could not reach
+
+
+def test_a_list_is_dropped_on_any_screen(window: Window, site: Site) -> None:
+    page = window.page
+    drop(page, SAMPLES / "salesforce_accounts.csv")
+    first = page.url
+    page.evaluate(
+        """(text) => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([text], "second.csv", { type: "text/csv" }));
+          for (const name of ["dragenter", "dragover", "drop"])
+            document.body.dispatchEvent(
+              new DragEvent(name, { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }""",
+        "Company ID,Name\nece4cc84-82a7-41c8-8f2c-2dd54d995e60,Acme\n",
+    )
+    expect(page.get_by_role("heading", name="second.csv")).to_be_visible()
+    assert page.url != first
