@@ -12,29 +12,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
 from batchrun.batch.cluster import connected
+from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt
+from batchrun.options import ReadingKeywords
 from batchrun.settings import load_settings
 from batchrun.workbook import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from datetime import timedelta
 
     import pandas as pd
     from distributed import Client as Dask
 
-    from batchrun.batch.control import Control
     from batchrun.batch.report import Report
     from batchrun.engine import Progress
-    from batchrun.model import JSON, BatchSummary, Decide, Outcome, Workflow
+    from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.settings import Settings
     from batchrun.tables import Ask
@@ -42,26 +44,12 @@ if TYPE_CHECKING:
 __all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 
 
-class Reading(TypedDict, total=False):
+class Reading(ReadingKeywords, total=False):
     """How a list is read and what of it is sent: more keywords of `check` and `run`.
 
     `batchrun.Request` describes each.
     """
 
-    sheet: str | None
-    company_column: str | None
-    contact_column: str | None
-    parameters: Mapping[str, JSON]
-    parameter_columns: Mapping[str, str]
-    header_row: int | None
-    no_header: bool
-    no_company: bool
-    no_contact: bool
-    visible_only: bool
-    encoding: str | None
-    delimiter: str | None
-    quoting: str | None
-    lenient_ids: bool
     ask: Ask | None
     reuse: timedelta | None
 
@@ -145,10 +133,8 @@ async def run(
             works alone.
         detach: Return at once and leave the batch to the workers; `watch` shows its state.
         settings: Key, address and so on; ``None`` to read them from the environment.
-        reading: How the list is read and what of it is sent: ``sheet``, ``header_row``,
-            ``no_header``, ``visible_only``, ``encoding``, ``delimiter``, ``quoting``,
-            ``company_column``, ``contact_column``, ``no_company``, ``no_contact``, ``lenient_ids``,
-            ``parameters``, ``parameter_columns``, ``ask``, ``reuse``; see `Request`.
+        reading: How the list is read and what of it is sent, such as ``sheet`` or ``parameters``:
+            the options of a `Request`.
 
     Raises:
         BatchrunError: Something can't be used. What was triggered is in the journal.
@@ -156,9 +142,7 @@ async def run(
     """
     request = _no_results(_request(source, workflow, reading))
     settings = _for_workers(settings, workers, limit, detach=detach)
-    options = pipeline.RunOptions(
-        _path(output), limit, on_progress, control, form or Form(), detach=detach
-    )
+    options = _options(output, form, control, limit=limit, on_progress=on_progress, detach=detach)
     async with connected(settings) as cluster:
         return await pipeline.run(
             request,
@@ -209,13 +193,13 @@ async def resume(
         BatchrunError: As in `run`.
     """
     settings = _for_workers(settings, workers, limit, detach=detach)
-    options = pipeline.RunOptions(
-        _path(output),
-        limit,
-        on_progress,
+    options = _options(
+        output,
+        form,
         control,
-        form or Form(),
-        _decide(in_doubt),
+        limit=limit,
+        on_progress=on_progress,
+        decide=_decide(in_doubt),
         only=only,
         trusted=trusted,
         detach=detach,
@@ -290,19 +274,16 @@ async def retry(
     Raises:
         BatchrunError: As in `run`; or an outcome can't be retried.
     """
-    return await pipeline.resume(
-        batch_id,
-        settings,
-        pipeline.RunOptions(
-            output=_path(output),
-            on_progress=on_progress,
-            control=control,
-            form=form or Form(),
-            decide=_decide(in_doubt),
-            retry=outcomes,
-            trusted=trusted,
-        ),
+    options = _options(
+        output,
+        form,
+        control,
+        on_progress=on_progress,
+        decide=_decide(in_doubt),
+        retry=outcomes,
+        trusted=trusted,
     )
+    return await pipeline.resume(batch_id, settings, options)
 
 
 @checked_arguments()
@@ -346,24 +327,23 @@ async def run_marked(
         raise UsageError(
             f"All marked rows of {marked.workbook.name} were sent since it was written, "
             "or wait to be.",
-            f"To see their state: batchrun status {marked.summary.batch_id}",
+            Advice(
+                "", f"To see their state: batchrun status {marked.summary.batch_id}", Action.WATCH
+            ),
         )
     if confirm is not None and not confirm(marked):
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
-    return await pipeline.resume(
-        marked.summary.batch_id,
-        settings,
-        pipeline.RunOptions(
-            _path(output) or marked.output.absolute(),
-            limit,
-            on_progress,
-            control,
-            form or Form(),
-            _decide(in_doubt),
-            again=marked.jobs,
-            trusted=trusted,
-        ),
+    options = _options(
+        output or marked.output,
+        form,
+        control,
+        limit=limit,
+        on_progress=on_progress,
+        decide=_decide(in_doubt),
+        again=marked.jobs,
+        trusted=trusted,
     )
+    return await pipeline.resume(marked.summary.batch_id, settings, options)
 
 
 def _marked(path: Path, settings: Settings | None) -> Rerun:
@@ -441,6 +421,12 @@ def _for_workers(
     return settings.model_copy(update={name: workers})
 
 
-def _path(output: Path | str | None) -> Path | None:
-    """Where results go, even if the batch continues in another folder."""
-    return None if output is None else Path(output).absolute()
+def _options(
+    output: Path | str | None, form: Form | None, control: Control | None, **others: Any
+) -> pipeline.RunOptions:
+    return pipeline.RunOptions(
+        output=None if output is None else Path(output).absolute(),  # also from another folder
+        form=form or Form(),
+        control=control or Control(),
+        **others,
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchrun.errors import ArgumentError
 from batchrun.model import InDoubt, Outcome
+from batchrun.options import ReadingOptions
 from batchrun.text import did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -85,16 +87,20 @@ def _is_outcomes(value: object) -> bool:
 
 _TEXT = _is(str)
 _PATH = _is(str, os.PathLike)
+_OF_OPTIONS = {
+    "str | None": ("a text", _TEXT),
+    "int | None": ("a whole number, from 1", _is_number_from(1)),
+}
 _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    **{
+        each.name: _OF_OPTIONS[each.type]
+        for each in fields(ReadingOptions)
+        if each.type in _OF_OPTIONS
+    },
     "batch_id": ("the ID of a batch", _TEXT),
-    "company_column": ("the name of a column", _TEXT),
     "confirm": ("a function", callable),
-    "contact_column": ("the name of a column", _TEXT),
     "control": ("a batchrun.Control", _is_ours("Control")),
-    "delimiter": ("a character", _TEXT),
-    "encoding": ("the name of an encoding, such as 'cp1252'", _TEXT),
     "form": ("a batchrun.Form, such as batchrun.Form(columns=['summary'])", _is_ours("Form")),
-    "header_row": ("the number of a line, from 1", _is_number_from(1)),
     "in_doubt": (
         "'hold', 'retry', 'drop' or a function",
         lambda value: callable(value) or value in set(InDoubt),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service import Client
 from batchrun.service.client import checked_key
@@ -155,16 +156,26 @@ async def _count_workflows(key: str, address: str, timeout_seconds: float) -> in
         case None:
             raise ServiceError(
                 f"The service at {address} can't be reached: {found.reason}.",
-                f"{_NOTHING_SAVED} This is the practice sandbox. For PG:AI, leave --base-url and "
-                "BATCHRUN_BASE_URL out. To save the key unchecked, add --no-check."
+                Advice(
+                    f"{_NOTHING_SAVED} This is the practice sandbox.",
+                    " For PG:AI, leave --base-url and BATCHRUN_BASE_URL out. To save the key "
+                    "unchecked, add --no-check.",
+                )
                 if is_loopback(address)
-                else f"{_NOTHING_SAVED} Try again later, or save the key unchecked with "
-                "--no-check.",
+                else Advice(
+                    f"{_NOTHING_SAVED} Try again later",
+                    ", or save the key unchecked with --no-check",
+                )
+                + ".",
             )
         case _:
             raise ServiceError(
                 f"What answers at {address} did not check the key: {found.reason}.",
-                f"{_NOTHING_SAVED} Check --base-url, or try again later.",
+                Advice(
+                    f"{_NOTHING_SAVED} ",
+                    "Check --base-url, or try again later.",
+                    Action.CHECK_ADDRESS,
+                ),
             )
 
 

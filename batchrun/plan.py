@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, assert_never, overload
 
 import numpy as np
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
@@ -421,10 +422,10 @@ class Plan:
             or jobs >= len(self.bodies)
         ):
             return []
-        hint = (
-            f"{plural(contacts, 'contact')} at"
-            f" {plural(companies, 'company', 'companies')}:"
-            f" --no-contact sends {plural(jobs, 'job')}"
+        hint = Advice(
+            f"{plural(contacts, 'contact')} at {plural(companies, 'company', 'companies')}",
+            f": --no-contact sends {plural(jobs, 'job')}",
+            no_contact="",
         )
         if without:
             hint += f" and leaves out {plural(without, 'row')} without a company ID"
@@ -574,8 +575,10 @@ _DIGEST_BYTES = 16
 """16 bytes: in a list of ten million bodies, the chance of a collision is about 1 in 10^24."""
 
 MEND_IDS = (
-    "The list has IDs, but none that can be sent. To see every row, add --details to check. Correct"
-    " the rows, or export the list again."
+    Advice(
+        "The list has IDs, but none that can be sent.", " To see every row, add --details to check."
+    )
+    + " Correct the rows, or export the list again."
 )
 _ALMOST = {IdKind.SEVERAL, IdKind.MISTYPED, IdKind.TRUNCATED}
 

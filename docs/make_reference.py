@@ -15,8 +15,9 @@ import typer
 
 from batchrun.cli import app
 from batchrun.errors import ExitCode
+from batchrun.options import FileOptions, ReadingOptions
 from batchrun.settings import Settings, variable_of
-from batchrun.settings.files import ListDefaults, known_names
+from batchrun.settings.files import ListDefaults, entry_type, known_names
 from batchrun.settings.model import wanted_value
 
 PAGE = Path(__file__).parent / "reference.md"
@@ -139,13 +140,14 @@ def _meanings(described: type) -> dict[str, str]:
 
 def every_entry() -> str:
     """Each entry of `batchrun.toml`, and who may say what."""
-    meanings = _meanings(ListDefaults)
+    meanings = _meanings(FileOptions) | _meanings(ReadingOptions) | _meanings(ListDefaults)
+    lists = [name for name in known_names() if name not in Settings.model_fields]
     lines = ["| entry | meaning | is |", "|---|---|---|"]
     lines += [
-        f"| `{name}` | {meanings[name]} | {_code(wanted_value(name, ListDefaults))} |"
-        for name in ListDefaults.model_fields
+        f"| `{name}` | {re.sub('[;.] `None` .*', '.', meanings[name])} | "
+        f"{_code(wanted_value(name, *entry_type(name)))} |"
+        for name in lists
     ]
-    lists = set(ListDefaults.model_fields)
     beside = [name for name in known_names(beside_list=True) if name not in lists]
     anywhere = [name for name in known_names() if name not in lists]
     own = [name for name in anywhere if name not in beside]

@@ -13,6 +13,7 @@ import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from batchrun.advice import Action, Advice
 from batchrun.batch.work import require_key, work
 from batchrun.errors import BatchrunError, UsageError
 from batchrun.installation import install_hint
@@ -59,7 +60,11 @@ class Cluster:
             raise UsageError(
                 f"{len(problems)} of {plural(len(found), 'worker')} of the Dask cluster can't work "
                 f"on batch {batch_id}. {address}: {words}",
-                f"Nothing was triggered. Correct it, then: batchrun resume {batch_id}",
+                Advice(
+                    "Nothing was triggered. ",
+                    f"Correct it, then: batchrun resume {batch_id}",
+                    Action.RESUME,
+                ),
             )
 
     def start(self, session: Session, batch_id: str) -> None:
@@ -92,7 +97,7 @@ async def connected(settings: Settings) -> AsyncIterator[Cluster | None]:
     if not is_server(settings.journal):
         raise UsageError(
             f"The workers of a Dask cluster can't reach the journal {shown(settings.journal)}.",
-            "Keep it on a PostgreSQL server: --journal postgresql://USER@HOST/DATABASE",
+            Advice("Keep it on a PostgreSQL server", ": --journal postgresql://USER@HOST/DATABASE"),
         )
     client = await asyncio.to_thread(_connect, settings.dask)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.advice import Action, Advice
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -113,7 +114,7 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
         raise UsageError(
             f"Batch {batch_id} can't be compared with batch {earlier.batch_id}: "
             "that must be an earlier batch of the same workflow.",
-            "To list the batches: batchrun batches",
+            Advice("", "To list the batches: batchrun batches"),
         )
     return [earlier.batch_id]
 
@@ -146,7 +147,7 @@ def write_after_journal_error(
         if saved is not None:
             again = quoted_command("batchrun", "resume", batch_id, "--journal", str(saved))
             error.what += f" The batch is saved in {saved}."
-            error.hint = f"Resume with: {again}\n{error.hint}"
+            error.hint = Advice("", f"Resume with: {again}\n", Action.RESUME) + error.hint
     if target is None:
         return
     # The cause of ``error`` may make this fail too, and ``error`` is the one to report.
@@ -200,9 +201,10 @@ def ending_as_paused(journal: Journal, batch_id: str) -> Iterator[None]:
             if not journal.summary(batch_id).unfinished:
                 error.exit_code = ExitCode.INCOMPLETE
         if isinstance(error, OutputError):
-            error.hint = (
-                "The results are safe in the journal; write them elsewhere: "
-                f"batchrun export {batch_id} -o OUT.xlsx"
+            error.hint = Advice(
+                "The results are safe in the journal",
+                f"; write them elsewhere: batchrun export {batch_id} -o OUT.xlsx",
+                Action.DOWNLOAD,
             )
         raise
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
+from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch.export import own_target, write_results
 from batchrun.batch.recover import key_replaced_by, needed_consents
@@ -312,14 +313,6 @@ def read_frame(
             return workbook.to_frame(found, form, source)
 
 
-def read_details(
-    location: str, batch_id: str, name: str, source: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Return the items of a list of objects in the results, from the journal at a location."""
-    with existing_journal(location) as journal, journal.results(batch_id) as found:
-        return workbook.details_frame(found, name, source)
-
-
 @checked_arguments()
 def export(
     batch_id: str | None,
@@ -423,7 +416,9 @@ def forget(
             if len(given.strip()) < MIN_PREFIX and given not in chosen:
                 raise UsageError(
                     f"{given} is too short to say which batch to delete.",
-                    f"Give at least {MIN_PREFIX} characters; to list them: batchrun batches",
+                    Advice(
+                        f"Give at least {MIN_PREFIX} characters", "; to list them: batchrun batches"
+                    ),
                 )
         if older_than is not None:
             before = datetime.now(UTC) - older_than
@@ -446,8 +441,12 @@ def existing_journal(location: str) -> Iterator[Journal]:
     if is_missing(location):
         raise NoBatchError(
             f"There is no journal at {Path(location).expanduser()}.",
-            "The first batchrun run creates it. To use another one, add --journal or set "
-            "BATCHRUN_JOURNAL.",
+            Advice(
+                "",
+                "The first batchrun run creates it. To use another one, add --journal or set "
+                "BATCHRUN_JOURNAL.",
+                Action.CHOOSE_JOURNAL,
+            ),
         )
     with Journal(location) as journal:
         yield journal

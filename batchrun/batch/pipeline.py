@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.batch.control import attach, counting, detached_at_end, from_any_thread
+from batchrun.advice import Action, Advice
+from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
     ending_as_paused,
     refreshed_workbook,
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.batch.control import Control
     from batchrun.engine import Engine
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, TableSource, Workflow
@@ -123,7 +123,7 @@ class RunOptions:
     output: Path | None = None
     limit: int | None = None
     on_progress: Callable[[Progress], None] | None = None
-    control: Control | None = None
+    control: Control = field(default_factory=Control)
     form: workbook.Form = field(default_factory=workbook.Form)
     decide: Decide = hold_doubts
     only: Collection[int] | None = None
@@ -191,7 +191,10 @@ async def run(
         BatchrunError: As in `batchrun.aio.run`.
     """
     if again and request.reuse is not None:
-        raise UsageError("The options --again and --reuse can't be combined.", "Give one.")
+        raise UsageError(
+            "Running everything again and reusing earlier results can't be combined.",
+            Advice("Choose one", ": --again or --reuse", reuse=""),
+        )
     loaded = load_request(request, settings)
     source = _path(loaded.table.source)
     if options.output is not None:
@@ -211,8 +214,12 @@ async def run(
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
-                f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                "To trigger and pay for it all once more, add --again.",
+                Advice(
+                    "",
+                    f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
+                    "To trigger and pay for it all once more, add --again.",
+                    Action.RUN_AGAIN,
+                ),
             )
         if earlier is not None:
             same_key(earlier, session.profile)
@@ -274,7 +281,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     settings, journal, target = session.settings, session.journal, options.output
     with (
         journal.hold(batch_id) as hold,
-        detached_at_end(options.control),
+        options.control.detached_at_end(),
         journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
     ):
         form = remembered_form(journal, batch_id, options.form)
@@ -285,7 +292,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         engine = new_engine(session, jobs, before, limits, options.on_progress)
         estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.abort))
-        attach(options.control, batch_id, engine, only)
+        options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,
             Event.BATCH_STARTED,
@@ -301,7 +308,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             _removed_at_end(jobs),
         ):
             try:
-                with counting(jobs, options.control):
+                with options.control.counting(jobs):
                     processes = 0 if alone else settings.workers - 1
                     cluster = None if alone else options.cluster
                     async with (
@@ -365,8 +372,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 source=options.frame,
                 held_open=target if output != target else None,
             )
-            if options.control is not None:
-                options.control.report = report
+            options.control.report = report
             return report
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.settings import service_of
@@ -34,9 +35,15 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     """
     if service_of(own) == service_of(given):
         return
-    hint = "Leave out --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml to use that one."
+    hint = Advice(
+        "",
+        "Leave out --base-url, BATCHRUN_BASE_URL and base_url in batchrun.toml to use that one.",
+        Action.CHECK_ADDRESS,
+    )
     if is_loopback(own):
-        hint = f"That was a sandbox on this machine: batchrun resume {batch_id} --sandbox"
+        hint = Advice(
+            "That was a sandbox on this machine", f": batchrun resume {batch_id} --sandbox"
+        )
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 
 
@@ -52,8 +59,12 @@ def same_key(earlier: BatchSummary, profile: str | None) -> None:
     raise UsageError(
         f"Batch {earlier.batch_id} of this list was started with profile {earlier.profile} and "
         f"isn't finished, and now {payer} would pay for it. Nothing was triggered.",
-        f"Resume with: batchrun resume {earlier.batch_id}. "
-        f"To trigger it all once more for this key, add --again.",
+        Advice(
+            "",
+            f"Resume with: batchrun resume {earlier.batch_id}. "
+            "To trigger it all once more for this key, add --again.",
+            Action.RESUME,
+        ),
     )
 
 

@@ -11,10 +11,12 @@ import numpy as np
 
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role
+from batchrun.options import FileOptions, ReadingOptions
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
     Contents,
     LoadLimits,
+    LoadOptions,
     candidate_contents,
     find_column,
     find_roles,
@@ -33,33 +35,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.estimate import EstimateRates
-    from batchrun.model import JSON, Table, Workflow
-    from batchrun.settings import ListDefaults, Settings
+    from batchrun.model import Table, Workflow
+    from batchrun.settings import Settings
     from batchrun.tables import Ask
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(ReadingOptions):
     """The user's request: a list, a workflow, and how to read and send the list.
+
+    The options for reading and sending are those of `batchrun.options.ReadingOptions`.
 
     Attributes:
         source: The list: path of a file, or a DataFrame.
         workflow: ID or name of the workflow.
-        sheet: Sheet of a workbook; ``None`` to detect it.
-        company_column: Name of the company ID column; ``None`` to detect it.
-        contact_column: Name of the contact ID column; ``None`` to detect it.
-        parameters: Sent with every row.
-        parameter_columns: Parameter names and the columns their values come from.
-        header_row: Line of the column names; ``None`` to detect it.
-        no_header: The list has no column names.
-        no_company: Send no company IDs, even if there is a column of them.
-        no_contact: Send no contact IDs, even if there is a column of them.
-        visible_only: Leave out rows that are hidden or filtered out.
-        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to detect it.
-        delimiter: The field separator of a text file; ``None`` to detect it.
-        quoting: ``"literal"`` if quotes in a text file are ordinary characters; ``None`` for the
-            CSV rules.
-        lenient_ids: Also send IDs that are not valid UUIDs.
         ask: Asks the user which column holds the IDs; ``None`` if there is nobody to ask.
         reuse: Reuse results of earlier batches up to this age instead of paying again; ``None``
             for never.
@@ -67,52 +56,14 @@ class Request:
 
     source: Path | str | pd.DataFrame
     workflow: str
-    sheet: str | None = None
-    company_column: str | None = None
-    contact_column: str | None = None
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
-    parameter_columns: Mapping[str, str] = field(default_factory=dict)
-    header_row: int | None = None
-    no_header: bool = False
-    no_company: bool = False
-    no_contact: bool = False
-    visible_only: bool = False
-    encoding: str | None = None
-    delimiter: str | None = None
-    quoting: str | None = None
-    lenient_ids: bool = False
-    ask: Ask | None = None
-    reuse: timedelta | None = None
+    ask: Ask | None = field(default=None, kw_only=True)
+    reuse: timedelta | None = field(default=None, kw_only=True)
 
     @property
     def without(self) -> tuple[Role, ...]:
         """The kinds of ID that are not sent."""
         unsent = {Role.COMPANY: self.no_company, Role.CONTACT: self.no_contact}
         return tuple(role for role, said in unsent.items() if said)
-
-    def merged_with(self, defaults: ListDefaults) -> Request:
-        """Return this request with the defaults for everything that it doesn't set."""
-        return replace(
-            self,
-            parameters={**defaults.parameters, **self.parameters},
-            sheet=self.sheet or defaults.sheet,
-            company_column=None
-            if self.no_company
-            else self.company_column or defaults.company_column,
-            contact_column=None
-            if self.no_contact
-            else self.contact_column or defaults.contact_column,
-            no_company=self.no_company or (defaults.no_company and self.company_column is None),
-            no_contact=self.no_contact or (defaults.no_contact and self.contact_column is None),
-            parameter_columns={**defaults.parameter_columns, **self.parameter_columns},
-            header_row=None if self.no_header else self.header_row or defaults.header_row,
-            no_header=self.no_header or (defaults.no_header and self.header_row is None),
-            visible_only=self.visible_only or defaults.visible_only,
-            encoding=self.encoding or defaults.encoding,
-            delimiter=self.delimiter or defaults.delimiter,
-            quoting=self.quoting or defaults.quoting,
-            lenient_ids=self.lenient_ids or defaults.lenient_ids,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,22 +108,13 @@ def _with_notices(table: Table, notices: Sequence[str]) -> Table:
 
 def _table(request: Request, settings: Settings) -> Table:
     if isinstance(request.source, (str, Path)):
-        table = load(
-            Path(request.source),
-            sheet=request.sheet,
-            header_row=request.header_row,
-            no_header=request.no_header,
-            visible_only=request.visible_only,
-            encoding=request.encoding,
-            delimiter=request.delimiter,
-            quoting=request.quoting,
-            limits=_limits(settings),
-        )
+        options = LoadOptions(**request.values(FileOptions), limits=_limits(settings))
+        table = load(Path(request.source), options)
         if table.source.format == "csv" and REASON in table.header:
             table = _without_guards(table)
     elif request.no_header:
         raise UsageError(
-            "A DataFrame has its column names; --no-header is for files.",
+            "A DataFrame has its column names; the option no_header is for files.",
             "Leave it out, or make the frame with pandas.read_csv(…, header=None).",
         )
     else:

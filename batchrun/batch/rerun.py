@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Action, Advice, reworded
 from batchrun.batch.history import existing_journal, is_missing
 from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
@@ -99,7 +100,7 @@ def _batch(path: Path, results: ResultsFile, journal: Journal, location: str) ->
     if len(batches) > 1:
         raise InputError(
             f"{path.name} holds results of {len(batches)} batches: {', '.join(sorted(batches))}.",
-            "Mark the rows in the workbook of each: batchrun export BATCH -o OUT.xlsx",
+            Advice("Mark the rows in the workbook of each", ": batchrun export BATCH -o OUT.xlsx"),
         )
     try:
         if not batches:
@@ -115,14 +116,17 @@ def _unknown(path: Path, results: ResultsFile, location: str) -> JournalError:
         return JournalError(
             f'{path.name} holds results of batchrun, but its column "{EXECUTION}" is missing, so it'
             " is not known which rows were sent.",
-            "Mark rows in the workbook as batchrun writes it: batchrun export BATCH -o OUT.xlsx. To"
-            " send all rows as a new list, delete batchrun's columns.",
+            Advice(
+                "Mark rows in the workbook as batchrun writes it",
+                ": batchrun export BATCH -o OUT.xlsx",
+            )
+            + ". To send all rows as a new list, delete batchrun's columns.",
         )
     batch = "of a batch" if signature is None else f"of batch {signature.batch_id}"
     return JournalError(
         f"{path.name} holds the results {batch}, which the journal {shown(location)} does not"
         " know.",
-        "Name its journal with --journal, or run the list itself.",
+        Advice("", "Name its journal with --journal, or run the list itself.", Action.RUN_LIST),
     )
 
 
@@ -138,8 +142,10 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     if all(again is None for _, again in columns):
         raise InputError(
             f'{path.name} holds the results of batch {summary.batch_id}, but no column "{AGAIN}".',
-            f"Mark rows in the workbook as batchrun writes it: batchrun export {summary.batch_id}"
-            " -o OUT.xlsx",
+            Advice(
+                "Mark rows in the workbook as batchrun writes it",
+                f": batchrun export {summary.batch_id} -o OUT.xlsx",
+            ),
         )
     marked = [
         (sheet, row)
@@ -166,7 +172,8 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
         except _UnclearError as error:
             where = f"{path.name}, sheet {sheet.name}, line {row.line} is marked, but"
             raise InputError(
-                f"{where} {error.why}.", error.hint.format(batch=summary.batch_id)
+                f"{where} {error.why}.",
+                reworded(error.hint, lambda hint: hint.format(batch=summary.batch_id)),
             ) from None
     due = [job for job, is_due in found_jobs if is_due]
     done = [job for job, is_due in found_jobs if not is_due]
@@ -175,6 +182,11 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     output = _beside(path, summary.batch_id)
     sent_again = len(done) - waiting
     return Rerun(summary, len(due), sent_again, waiting, again_jobs, output, path)
+
+
+_MARK_IT = Advice(
+    "Mark it in the workbook as batchrun wrote it", ": batchrun export {batch} -o OUT.xlsx"
+)
 
 
 def _is_filled(cell: Cell) -> bool:
@@ -237,7 +249,7 @@ def _job(
             return _ended(job), True
     raise _UnclearError(
         f"the batch knows no execution {execution} of its IDs",
-        "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
+        _MARK_IT,
     )
 
 
@@ -245,7 +257,7 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
     if ids is None:
         raise _UnclearError(
             "it has neither an execution id nor all ID columns of the list",
-            "Mark it in the workbook as batchrun wrote it: batchrun export {batch} -o OUT.xlsx",
+            _MARK_IT,
         )
     if ids not in sent:
         raise _unknown_ids()
@@ -253,7 +265,11 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
     if len(jobs) > 1:
         raise _UnclearError(
             f"it has no execution id, and {len(jobs)} jobs have its IDs",
-            "Send all failed and rejected rows again with: batchrun retry {batch}",
+            Advice(
+                "",
+                "Send all failed and rejected rows again with: batchrun retry {batch}",
+                Action.RETRY,
+            ),
         )
     return jobs[0]
 
@@ -276,7 +292,9 @@ def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
 def _ended(job: SentJob) -> SentJob:
     if not job.ended:
         waits = "has not ended yet" if job.execution_id is not None else "has not been sent yet"
-        raise _UnclearError(f"it {waits}", "Resume with: batchrun resume {batch}")
+        raise _UnclearError(
+            f"it {waits}", Advice("", "Resume with: batchrun resume {batch}", Action.RESUME)
+        )
     return job
 
 

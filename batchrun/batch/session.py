@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from batchrun.advice import resume_with
 from batchrun.engine import (
     REMEMBERED,
     Clock,
@@ -129,9 +130,9 @@ class Session:
         if reuse is None:
             return plan
         raise UsageError(
-            f"Batch {earlier.batch_id} of this list has begun and isn't finished: "
-            f"--reuse comes too late for it, and nothing was triggered.",
-            f"Resume with: batchrun resume {earlier.batch_id}",
+            f"Batch {earlier.batch_id} of this list has begun and isn't finished: it is too late "
+            "to reuse earlier results. Nothing was triggered.",
+            resume_with(earlier.batch_id),
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:

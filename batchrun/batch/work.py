@@ -10,7 +10,8 @@ import asyncio
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from batchrun.batch.control import Control, attach, detached_at_end
+from batchrun.advice import Action, Advice
+from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.pipeline import RunOptions, take_over
 from batchrun.batch.session import open_session
 from batchrun.batch.worker import limits_of, new_engine, working
@@ -92,10 +93,10 @@ async def _help(
 ) -> None:
     """Work on slices of a batch that another process holds."""
     journal, batch_id = session.journal, summary.batch_id
-    with detached_at_end(control), journal.safety_copy(batch_id, alone=False):
+    with control.detached_at_end(), journal.safety_copy(batch_id, alone=False):
         jobs = journal.jobs(batch_id, session.key, leads=False)
         engine = new_engine(session, jobs, summary, limits_of(session.settings), on_progress)
-        attach(control, batch_id, engine)
+        control.attach(batch_id, from_any_thread(engine.stop))
         async with working(jobs, engine):
             await engine.work()
 
@@ -131,7 +132,11 @@ def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> 
         raise UsageError(
             f"Batch {summary.batch_id} was started with another key than this worker has. "
             "Nothing was triggered.",
-            f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
+            Advice(
+                "",
+                f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
+                Action.LOG_IN,
+            ),
         )
     # The journal may come from somebody else: it must not decide where the key is sent.
     if stored is None or service_of(stored.base_url) != service_of(credentials.base_url):

@@ -43,9 +43,9 @@ from batchrun.cli.options import (
     Workflow,
     WriteEvery,
     Yes,
-    age,
     batch_ids,
     form_from,
+    refuse_together,
     request_from,
     save_typed_options,
     settings_of,
@@ -63,7 +63,6 @@ from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
-    configuration_beside,
     configuration_of,
     print_configuration,
     replaceable_results,
@@ -79,7 +78,6 @@ from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import timedelta
 
     from batchrun import Request
     from batchrun.batch.rerun import Rerun
@@ -102,14 +100,20 @@ def run_marked(
     """Send the marked rows again; all other rows keep their results."""
     from batchrun import aio
 
-    _same_workflow(marked, workflow)
+    known = marked.summary.workflow
+    if workflow and workflow.casefold() not in {known.id.casefold(), known.name.casefold()}:
+        raise UsageError(
+            f"The workbook holds results of {known.name}, not of {workflow}.",
+            "Leave -w out to run its marked rows again, or run the list itself.",
+        )
     to_stderr = mode.as_json or mode.quiet
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
         _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
-    if not _confirm(marked, yes=yes, to_stderr=to_stderr):
+    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
+    if not confirmed("Send them again (you pay again)?", yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
     continue_batch(
         partial(aio.run_marked, marked),
@@ -161,32 +165,8 @@ def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
 
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    code = summary.exit_code
-    if mode.as_json:
-        ending = {"exit_code": int(code), "resume_at": None}
-        print_exact(json.dumps(messages.summary_json(summary) | ending))
-    elif not mode.quiet:
-        print_lines(lines)
-    elif summary.output is not None:
-        print_exact(summary.output)
-    raise typer.Exit(code)
-
-
-def _same_workflow(marked: Rerun, workflow: str | None) -> None:
-    known = marked.summary.workflow
-    if workflow is not None and workflow.casefold() not in {
-        known.id.casefold(),
-        known.name.casefold(),
-    }:
-        raise UsageError(
-            f"The workbook holds results of {known.name}, not of {workflow}.",
-            "Leave -w out to run its marked rows again, or run the list itself.",
-        )
-
-
-def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
-    return confirmed("Send them again (you pay again)?", yes=yes)
+    messages.print_ending(summary, summary.exit_code, summary.output, lines, mode)
+    raise typer.Exit(summary.exit_code)
 
 
 DEMO_WORKFLOW = "Account Research"
@@ -258,14 +238,15 @@ def check(
     FILE can be - for standard input.
     """
     from batchrun import Rerun
-    from batchrun.settings import ListDefaults
+    from batchrun.settings import find_configuration
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
     given = settings_of(service) | {"rate": rate, "daily": daily}
     with _from_stdin(file) as path:
-        files = configuration_beside(path)
-        request = request_from(path, workflow, reading, _reuse(reuse), files.defaults)
+        files = find_configuration(path)
+        entries = reading.entries(workflow)
+        request = request_from(path, files.defaults.merged_with(entries), reuse)
         with settings_or_sandbox(**given, configuration=files) as settings:
             print_configuration(files, settings)
             if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
@@ -273,8 +254,7 @@ def check(
                 return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
-            typed = request_from(path, request.workflow, reading, None, ListDefaults())
-            save_typed_options(path, typed, ColumnOptions())
+            save_typed_options(path, {"workflow": request.workflow, **entries})
 
 
 @contextmanager
@@ -342,8 +322,9 @@ def run(
     Shows the plan and the cost and asks before anything is spent.
     """
     from batchrun import Rerun
+    from batchrun.settings import find_configuration
 
-    files = configuration_beside(file)
+    files = find_configuration(file)
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
     given = settings_of(pace, service, reporting) | {"configuration": files}
     mode = reporting.mode()
@@ -366,7 +347,8 @@ def run(
         with sandbox_for(marked.summary, settings, wanted=service.sandbox) as settings:
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
-    request = request_from(file, workflow, reading, _reuse(reuse), files.defaults)
+    entries = reading.entries(workflow)
+    request = request_from(file, files.defaults.merged_with(entries), reuse)
     if not reporting.for_scripts and not dry_run:
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
@@ -374,11 +356,9 @@ def run(
         if output is None and form.usual is None:
             output = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
-            from batchrun.settings import ListDefaults
-
-            typed = request_from(file, request.workflow, reading, None, ListDefaults())
             others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
-            save_typed_options(file, typed, columns, **others)
+            entries |= columns.entries() | {name: each for name, each in others.items() if each}
+            save_typed_options(file, {"workflow": request.workflow, **entries})
         if dry_run:
             _show_plan(request, settings, as_json=reporting.as_json, again=again)
             return
@@ -403,6 +383,8 @@ def resume(
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
+    for_one = {"BATCH": batch, "--output": output, "--limit": limit, "--detach": pace.detach}
+    refuse_together({"--all": all_batches, **for_one}, "With --all, every batch continues.")
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
@@ -432,9 +414,7 @@ def resume(
     to_stderr = reporting.for_scripts
     settings = settings_with_journal(**given)
     if all_batches:
-        for_one: dict[str, object] = {"BATCH": batch, "--output": output, "--limit": limit}
-        for_one |= {"--detach": pace.detach or None}
-        resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
+        resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
         return
     from batchrun import status
 
@@ -453,17 +433,13 @@ def resume(
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:
     """Refuse --detach with options that need this process."""
-    others: dict[str, object] = {
+    options = {
+        "--detach": pace.detach,
         "--sandbox": service.sandbox,
         "--notify": reporting.notify,
         "--notify-command": reporting.notify_command,
     }
-    given = [name for name, value in others.items() if value]
-    if pace.detach and given:
-        raise UsageError(
-            f"--detach and {given[0]} can't be combined: this command ends before the batch does.",
-            "Leave one out.",
-        )
+    refuse_together(options, "This command ends before the batch does.")
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
@@ -501,10 +477,6 @@ def demo(
         output = replaceable_results(settings, source, sandbox=True)
         request = Request(source, DEMO_WORKFLOW)
         run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
-
-
-def _reuse(text: str | None) -> timedelta | None:
-    return None if text is None else age(text, "--reuse")
 
 
 def work(

@@ -8,14 +8,15 @@ import re
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.notifications import command_for
+from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import column_prompt
 from batchrun.errors import InputError, UsageError
@@ -23,7 +24,7 @@ from batchrun.model import InDoubt
 from batchrun.text import did_you_mean, json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 OFFERED = 20
 """The most completions to offer."""
@@ -244,6 +247,19 @@ LogFile: TypeAlias = Annotated[
 ]
 
 
+def refuse_together(options: Mapping[str, object], why: str = "") -> None:
+    """Check that no other option was given together with the first one; ``why`` is a sentence.
+
+    Raises:
+        UsageError: One was.
+    """
+    (first, given), *more = options.items()
+    others = [name for name, value in more if value]
+    if given and others:
+        hint = f"{why} Leave one out.".strip()
+        raise UsageError(f"{first} and {', '.join(others)} can't be combined.", hint)
+
+
 def age(text: str, option: str) -> timedelta:
     """Parse an age such as ``90d``, ``12w`` or ``48h``.
 
@@ -319,6 +335,23 @@ class ColumnOptions:
         ),
     ] = None
 
+    def entries(self) -> dict[str, Any]:
+        """Return the options that were given and can be saved, as in ``batchrun.toml``.
+
+        Raises:
+            UsageError: An option can't be used.
+        """
+        return _given(
+            columns=_names(self.columns or ()),
+            rename=dict(map(_title_from, self.rename or ())),
+            flat_depth=self.flat_depth,
+            csv_plain=self.csv_plain,
+        )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value}
+
 
 def form_from(
     options: ColumnOptions,
@@ -336,55 +369,56 @@ def form_from(
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Audience, Crm, Form
 
-    usual = defaults or ListDefaults()
-    every, said_by = write_every, "--write-every"
-    if every is None:
-        every, said_by = usual.write_every, "write_every in batchrun.toml"
-
-    if crm is not None and crm.lower() not in set(Crm):
-        raise UsageError(
-            f"--crm {crm} is not known.", f"{did_you_mean(crm, Crm)}It can be {' or '.join(Crm)}."
-        )
-    audience = options.for_
-    if audience is not None and audience.lower() not in set(Audience):
-        raise UsageError(
-            f"--for {audience} is not known.",
-            f"{did_you_mean(audience, Audience)}It can be {' or '.join(Audience)}.",
-        )
-    wanted = Form(
-        _names(options.columns or usual.columns),
-        _titles(options.rename or ()),
-        options.flat_depth or usual.flat_depth,
-        options.csv_plain or usual.csv_plain,
-        None if crm is None else Crm(crm.lower()),
-        None if every is None else _seconds(every, said_by),
+    typed = options.entries() | ({} if write_every is None else {"write_every": write_every})
+    usual = (defaults or ListDefaults()).merged_with(typed)
+    every = None
+    if usual.write_every is not None:
+        said_by = "--write-every" if "write_every" in typed else "write_every in batchrun.toml"
+        every = _seconds(usual.write_every, said_by)
+    return Form(
+        _names(usual.columns) or None,
+        usual.rename,
+        usual.flat_depth,
+        usual.csv_plain,
+        _one_of(Crm, "--crm", crm),
+        every,
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
         compare=options.compare,
         rows_per_file=options.rows_per_file,
-        audience=None if audience is None else Audience(audience.lower()),
-    )
-    return wanted.merged_with(Form(rename=usual.rename))
-
-
-def _names(columns: Sequence[str]) -> Sequence[str] | None:
-    """Split names that are given one by one or separated by commas; ``None`` for none."""
-    return (
-        tuple(name for given in columns for one in given.split(",") if (name := one.strip()))
-        or None
+        audience=_one_of(Audience, "--for", options.for_),
     )
 
 
-def _titles(rename: Sequence[str]) -> dict[str, str]:
-    titles: dict[str, str] = {}
-    for given in rename:
-        name, equals, title = given.partition("=")
-        if not (equals and name.strip() and title.strip()):
-            raise UsageError(
-                f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
-            )
-        titles[name.strip()] = title.strip()
-    return titles
+def _one_of(kind: type[Choice], option: str, given: str | None) -> Choice | None:
+    if given is None:
+        return None
+    if given.lower() not in set(kind):
+        hint = f"{did_you_mean(given, kind)}It can be {' or '.join(kind)}."
+        raise UsageError(f"{option} {given} is not known.", hint)
+    return kind(given.lower())
+
+
+def _names(columns: Sequence[str]) -> tuple[str, ...]:
+    """Split names that are given one by one or separated by commas."""
+    return tuple(name for given in columns for one in given.split(",") if (name := one.strip()))
+
+
+def _title_from(text: str) -> tuple[str, str]:
+    name, title = _pair(text, f"--rename {text} has no title.", "--rename outputs.fit_score=Fit")
+    return name, title.strip()
+
+
+def _pair(text: str, problem: str, example: str, *, empty: bool = False) -> tuple[str, str]:
+    """Split ``name=value``; the value may be ``empty``.
+
+    Raises:
+        UsageError: There is no name or no value.
+    """
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip() and (empty or value.strip())):
+        raise UsageError(problem, f"Write it as {example}.")
+    return name.strip(), value
 
 
 def _seconds(text: str, said_by: str) -> float:
@@ -469,14 +503,26 @@ class ListOptions:
     ] = None
 
     def given(self) -> dict[str, object]:
-        """Return the options that were given, by name."""
-        each = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
-        return {option: value for option, value in each.items() if value}
+        """Return the options that were given, as they were typed."""
+        return _given(
+            **{f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
+        )
 
-    def reading(self) -> dict[str, Any]:
-        """Return the options for reading the list, by attribute of a `Request`."""
-        names = (each.name for each in fields(self))
-        return {name: getattr(self, name) for name in names if not name.startswith("param")}
+    def entries(self, workflow: str | None) -> dict[str, Any]:
+        """Return the options that were given, and the workflow, as in ``batchrun.toml``.
+
+        Raises:
+            UsageError: An option can't be used.
+        """
+        names = [each.name for each in fields(self) if not each.name.startswith("param")]
+        parameters = {} if self.params is None else read_parameters(self.params)
+        parameters |= map(_parameter_from, self.param or [])
+        return _given(
+            workflow=workflow,
+            **{name: getattr(self, name) for name in names},
+            parameters=parameters,
+            parameter_columns=dict(map(_column_from, self.param_column or [])),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,30 +618,25 @@ class ReportOptions:
         Raises:
             UsageError: Two options can't be combined.
         """
-        command = command_for(self.notify_command, desktop=self.notify)
+        refuse_together({"--notify": self.notify, "--notify-command": self.notify_command})
+        command = desktop_command() if self.notify else self.notify_command
         return OutputMode(self.as_json, self.quiet, command)
 
 
 def settings_of(*groups: object) -> dict[str, Any]:
     """Return the settings from options, by name; ``None`` for options that were not given."""
-    names = {
-        *("base_url", "daily", "dask", "journal", "log_file", "profile", "rate", "sandbox"),
-        *("stop_after_failures", "wait", "workers"),
-    }
+    from batchrun.settings import Settings
+
     found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]
     return {
         name: None if value is False and name != "sandbox" else value
         for name, value in found.items()
-        if name in names
+        if name in {*Settings.model_fields, "sandbox"}
     }
 
 
-def save_typed_options(
-    file: Path, request: Request, columns: ColumnOptions, **others: object
-) -> None:
-    """Save the options that were typed to the batchrun.toml beside a list.
-
-    The request is without the defaults of files; ``None`` stands for an option that was not given.
+def save_typed_options(file: Path, entries: Mapping[str, Any]) -> None:
+    """Save options by name to the batchrun.toml beside a list.
 
     Raises:
         UsageError: An option can't be saved.
@@ -603,70 +644,49 @@ def save_typed_options(
     """
     from batchrun.settings.files import save_options
 
-    sent = ("parameters", "parameter_columns")
-    entries = {
-        **{name: getattr(request, name) for name in ("workflow", *ListOptions().reading(), *sent)},
-        "columns": list(_names(columns.columns or ()) or ()),
-        "rename": _titles(columns.rename or ()),
-        "flat_depth": columns.flat_depth,
-        "csv_plain": columns.csv_plain,
-        **others,
-    }
-    path = save_options(file, {name: value for name, value in entries.items() if value})
+    path = save_options(file, entries)
     print_text(f"Saved:     {path}", err=True, whole=[str(path)])
 
 
-def request_from(
-    file: Path,
-    workflow: str | None,
-    options: ListOptions,
-    reuse: timedelta | None,
-    defaults: ListDefaults,
-) -> Request:
-    """Return the request for the options, with the files' defaults.
+def request_from(file: Path, options: ListDefaults, reuse: str | None) -> Request:
+    """Return the request for a list.
 
     Raises:
         UsageError: An option can't be used, or no workflow is given.
     """
     from batchrun import Request
+    from batchrun.options import ReadingOptions
 
-    workflow = defaults.workflow if workflow is None else workflow
-    if workflow is None:
+    if options.workflow is None:
         if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files
             raise InputError(f"There is no file {file}.", "Check its name and folder.")
         raise UsageError(
             "No workflow given.",
             'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
-    parameters = {} if options.params is None else read_parameters(options.params)
-    for text in options.param or []:
-        name, parameter = parse_parameter(text)
-        parameters[name] = parameter
-        if isinstance(parameter, str) and _BROKEN_JSON.fullmatch(parameter.strip()):
-            print_text(
-                f"Note:      --param {name} is sent as text, because it is not valid JSON. "
-                'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
-                err=True,
-            )
     return Request(
         file,
-        workflow,
-        parameters=parameters,
-        parameter_columns=dict(_column_of(text) for text in options.param_column or []),
+        options.workflow,
+        **options.values(ReadingOptions),
         ask=column_prompt(),
-        reuse=reuse,
-        **options.reading(),
-    ).merged_with(defaults)
+        reuse=None if reuse is None else age(reuse, "--reuse"),
+    )
 
 
-def _column_of(text: str) -> tuple[str, str]:
-    """Parse ``parameter=column``."""
-    name, equals, column = text.partition("=")
-    if not (equals and name.strip() and column):
-        raise UsageError(
-            f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
+def _parameter_from(text: str) -> tuple[str, JSON]:
+    """Parse ``name=value``, and print a note about what looks like broken JSON."""
+    name, value = parse_parameter(text)
+    if isinstance(value, str) and _BROKEN_JSON.fullmatch(value.strip()):
+        print_text(
+            f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+            'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
+            err=True,
         )
-    return name.strip(), column
+    return name, value
+
+
+def _column_from(text: str) -> tuple[str, str]:
+    return _pair(text, f"--param-column {text} has no column.", "--param-column focus=Focus")
 
 
 _BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
@@ -679,12 +699,9 @@ def parse_parameter(text: str) -> tuple[str, JSON]:
     Raises:
         UsageError: There is no ``=``, or no name before it.
     """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise UsageError(
-            f"The parameter {text} has no value.", "Write it as --param depth=comprehensive."
-        )
-    return name.strip(), json_or_text(value)
+    problem = f"The parameter {text} has no value."
+    name, value = _pair(text, problem, "--param depth=comprehensive", empty=True)
+    return name, json_or_text(value)
 
 
 def read_parameters(path: Path) -> dict[str, JSON]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from batchrun.advice import Action, Advice
 from batchrun.engine.run_times import MAX_RUN_SECONDS
 from batchrun.errors import KeyRefusedError
 from batchrun.model import Execution, ExecutionStatus, Outcome
@@ -374,8 +375,13 @@ def key_refused(reason: str) -> KeyRefusedError:
     """The error that ends a batch if the service refuses the key."""
     return KeyRefusedError(
         f"The service refuses the key: {reason}.",
-        "Nothing is lost. Keep one that may do this with batchrun login, or in PGAI_API_KEY where "
-        "you use that; then run: batchrun resume",
+        Advice(
+            "Nothing is lost. ",
+            "Keep one that may do this with batchrun login, or in PGAI_API_KEY where you use that; "
+            "then run: batchrun resume",
+            Action.LOG_IN,
+            Action.RESUME,
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from batchrun.advice import resume_with
 from batchrun.errors import UsageError
 from batchrun.journal.database import on_server, writing
 from batchrun.journal.schema import (
@@ -169,7 +170,7 @@ def check_newest(
     if newest is not None and newest != known:
         raise UsageError(
             f"This list was started in the meantime as batch {newest}; nothing was triggered here.",
-            f"Resume with: batchrun resume {newest}",
+            resume_with(newest),
         )
 
 

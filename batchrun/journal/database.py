@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from batchrun.advice import Action, Advice, choose_journal
 from batchrun.errors import JournalError
 from batchrun.installation import install_hint
-from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, primary_code, unusable
+from batchrun.journal.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    lost,
+    primary_code,
+    unusable,
+)
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
@@ -111,7 +117,7 @@ def prepare(path: Path) -> None:
     except UnicodeEncodeError:
         raise JournalError(
             f"The journal's path {str(path)!a} is not UTF-8, which SQLite needs.",
-            "Name another with --journal or BATCHRUN_JOURNAL.",
+            choose_journal("Name another"),
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     filesystem = network_filesystem(path.parent.resolve())
@@ -119,17 +125,17 @@ def prepare(path: Path) -> None:
         raise JournalError(
             f"The journal {path} would be on a network drive ({filesystem}), where SQLite can "
             "lose what is committed.",
-            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+            choose_journal("Name one on a disk of this machine"),
         )
     if path.is_symlink() and not path.exists():
         raise JournalError(
             f"The journal {path} is a link to a file that does not exist.",
-            "Connect the disk it is on, or name another with --journal or BATCHRUN_JOURNAL.",
+            "Connect the disk it is on. " + choose_journal("Name another"),
         )
     if path.exists() and not path.is_file():
         raise JournalError(
             f"The journal {path} is a {'folder' if path.is_dir() else 'device'}, not a file.",
-            "Name a file with --journal or BATCHRUN_JOURNAL.",
+            choose_journal("Name a file"),
         )
     # Never open an existing file: closing it would drop the locks that SQLite has on it in this
     # process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
@@ -377,7 +383,7 @@ def compact(engine: Engine) -> None:
         raise JournalError(
             "The batch is forgotten, but another program reads the journal: traces stay in its "
             "log until it has ended.",
-            "Run batchrun forget again after that.",
+            Advice("", "Run batchrun forget again after that.", Action.FORGET),
         )
 
 
@@ -413,7 +419,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     if mode not in {"wal", "memory"}:
         raise JournalError(
             "The journal's disk can't keep a write-ahead log (a network drive?).",
-            "Name one on a disk of this machine with --journal or BATCHRUN_JOURNAL.",
+            choose_journal("Name one on a disk of this machine"),
         )
 
 

@@ -6,38 +6,41 @@ import errno
 import re
 import sqlite3
 
+from batchrun.advice import Action, Advice, choose_journal
 from batchrun.errors import JournalError, JournalLostError, JournalWriteError
 
-_ELSEWHERE = "Name a journal elsewhere with --journal or BATCHRUN_JOURNAL."
-_NOTHING_LOST = (
-    "Nothing that was committed is lost. If a batch was running, then run: batchrun resume"
+_ELSEWHERE = choose_journal("Name a journal elsewhere")
+_NOTHING_LOST = Advice(
+    "Nothing that was committed is lost. ",
+    "If a batch was running, then run: batchrun resume",
+    Action.RESUME,
 )
 
 # Primary result codes, https://www.sqlite.org/rescode.html: the low 8 bits of an extended code.
 _SQLITE_WORDS = {
-    sqlite3.SQLITE_FULL: ("the disk is full", f"Free some space. {_NOTHING_LOST}"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space. " + _NOTHING_LOST),
     sqlite3.SQLITE_READONLY: ("it is read-only", _ELSEWHERE),
     sqlite3.SQLITE_PERM: ("you may not open it", _ELSEWHERE),
     sqlite3.SQLITE_CANTOPEN: (
         "it, or a file beside it, can't be opened",
-        f"Its folder must be writable. {_ELSEWHERE}",
+        "Its folder must be writable. " + _ELSEWHERE,
     ),
     sqlite3.SQLITE_BUSY: (
         "another program keeps it locked",
-        f"Close what has it open (a database viewer, a backup). {_NOTHING_LOST}",
+        "Close what has it open (a database viewer, a backup). " + _NOTHING_LOST,
     ),
     sqlite3.SQLITE_LOCKED: ("another program keeps it locked", _NOTHING_LOST),
     sqlite3.SQLITE_CORRUPT: (
         "it is damaged",
-        f"Keep it: `sqlite3 JOURNAL .recover` may save most of it. {_ELSEWHERE}",
+        "Keep it: `sqlite3 JOURNAL .recover` may save most of it. " + _ELSEWHERE,
     ),
     sqlite3.SQLITE_NOTADB: ("it is not a journal of batchrun", _ELSEWHERE),
-    sqlite3.SQLITE_IOERR: ("the disk reports an error", f"Check the disk. {_NOTHING_LOST}"),
+    sqlite3.SQLITE_IOERR: ("the disk reports an error", "Check the disk. " + _NOTHING_LOST),
 }
 INSUFFICIENT_PRIVILEGE = "42501"
 _SERVER_HINT = (
     "Is the server running, does this machine reach it, and are user, password and database right? "
-    f"{_NOTHING_LOST}"
+    + _NOTHING_LOST
 )
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL_WORDS = {
@@ -46,7 +49,7 @@ _POSTGRESQL_WORDS = {
         "this user may not make or change its tables",
         "Give it a database or schema of its own, such as: CREATE DATABASE batchrun OWNER USER",
     ),
-    "53100": ("the server's disk is full", f"Free some space there. {_NOTHING_LOST}"),
+    "53100": ("the server's disk is full", "Free some space there. " + _NOTHING_LOST),
     "53300": ("the server has no connection left", _NOTHING_LOST),
     "57P01": ("the server is being stopped", _NOTHING_LOST),
     "57P02": ("the server has crashed", _NOTHING_LOST),
@@ -54,7 +57,7 @@ _POSTGRESQL_WORDS = {
 }
 _ERRNO_WORDS = {
     errno.ENOSPC: _SQLITE_WORDS[sqlite3.SQLITE_FULL],
-    errno.EDQUOT: ("your disk quota is used up", f"Free some space. {_NOTHING_LOST}"),
+    errno.EDQUOT: ("your disk quota is used up", "Free some space. " + _NOTHING_LOST),
     errno.EROFS: ("its disk is read-only", _ELSEWHERE),
     errno.EACCES: ("you may not write there", _ELSEWHERE),
     errno.EPERM: ("you may not write there", _ELSEWHERE),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from batchrun.advice import Action, Advice, choose_journal, watch_with
 from batchrun.errors import (
     BatchrunError,
     HeldError,
@@ -128,8 +129,8 @@ class Journal:
     def _damaged(self, where: str) -> JournalError:
         return JournalError(
             f"The journal {self.location} holds something that batchrun did not write, in {where}.",
-            "It is damaged, or somebody has changed it. Put a copy of it back, or name another "
-            "with --journal or BATCHRUN_JOURNAL.",
+            "It is damaged, or somebody has changed it. Put a copy of it back, or "
+            + choose_journal("name another"),
         )
 
     @contextmanager
@@ -246,11 +247,13 @@ class Journal:
             if not every:
                 raise NoBatchError(
                     f"The journal {self.location} holds no batch yet.",
-                    "Start one with: batchrun run FILE -w WORKFLOW",
+                    Advice("", "Start one with: batchrun run FILE -w WORKFLOW", Action.RUN_LIST),
                 )
             return self.summary(every[0])
         if not batch_id.strip():
-            raise JournalError("The batch ID is empty.", "To list the IDs: batchrun batches")
+            raise JournalError(
+                "The batch ID is empty.", Advice("", "To list the IDs: batchrun batches")
+            )
         known = [each for each in every if each.startswith(batch_id)]
         if batch_id in known:
             return self.summary(batch_id)
@@ -387,7 +390,7 @@ class Journal:
             if self.slices(batch_id).others_work():
                 raise HeldError(
                     f"Workers are still working on batch {batch_id}.",
-                    f"Watch them with: batchrun status {batch_id}",
+                    watch_with(batch_id),
                 )
             self._set(batch_id, incomplete=1)
             BatchMaker(self._engine, batch_id).delete()
@@ -630,7 +633,7 @@ def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str)
     if not known:
         return JournalError(
             f"No batch is called {batch_id} in the journal {location}.",
-            f"{close}List them with: batchrun batches",
+            close + Advice("", "List them with: batchrun batches"),
         )
     more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
     return JournalError(

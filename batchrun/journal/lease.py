@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 from sqlalchemy import Engine, delete, func, literal, select, update
 
+from batchrun.advice import Advice, resume_with, watch_with
 from batchrun.errors import HeldError, JournalError, JournalLostError, TakenOverError
 from batchrun.journal.database import clock_ahead, on_server
 from batchrun.journal.errors import lost, unusable
@@ -255,18 +256,18 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
         return TakenOverError(
             f"Batch {batch_id} was forgotten by another batchrun while this one was silent; "
             "nothing more was triggered here.",
-            "See which batches there are with: batchrun batches",
+            Advice("", "See which batches there are with: batchrun batches"),
         )
     if holder is None:
         return TakenOverError(
             f"Batch {batch_id} was taken over by another batchrun, which has ended, while this "
             "one was silent; nothing more was triggered here.",
-            f"Resume with: batchrun resume {batch_id}",
+            resume_with(batch_id),
         )
     return TakenOverError(
         f"Batch {batch_id} was taken over by another batchrun ({holder.words()}) while this one "
         "was silent; nothing more was triggered here.",
-        f"Watch it with: batchrun status {batch_id}",
+        watch_with(batch_id),
     )
 
 
@@ -275,7 +276,7 @@ def held(batch_id: str, holder: Holder | None) -> HeldError:
     who = f": {holder.words()}" if holder else ""
     return HeldError(
         f"Another batchrun is working on batch {batch_id}{who}.",
-        f"Watch it with: batchrun status {batch_id}",
+        watch_with(batch_id),
     )
 
 

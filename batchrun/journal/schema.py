@@ -47,6 +47,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
+from batchrun.advice import choose_journal
 from batchrun.errors import JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.model import Outcome
@@ -450,7 +451,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
     if tables and not {"meta", "jobs"} <= set(tables):
         raise JournalError(
             f"The database {location} is not a journal of batchrun.",
-            "Name another with --journal or BATCHRUN_JOURNAL.",
+            choose_journal("Name another"),
         )
     version = _version(connection, location) if tables else 0
     if version > SCHEMA_VERSION:
@@ -537,7 +538,7 @@ def _refuse_foreign_statements(connection: Connection, location: str) -> None:
                 f"The journal {location} holds a {kind} that batchrun did not write: "
                 f"{visible(str(name))}.",
                 "If the file came from somebody else, don't use it. "
-                "Name another with --journal or BATCHRUN_JOURNAL.",
+                + choose_journal("Name another"),
             )
 
 
@@ -602,6 +603,6 @@ def _version(connection: Connection, location: str) -> int:
     if not isinstance(found, str) or not re.fullmatch("[0-9]{1,9}", found):
         raise JournalError(
             f"The journal {location} doesn't tell its schema's version.",
-            "Name another with --journal or BATCHRUN_JOURNAL.",
+            choose_journal("Name another"),
         )
     return int(found)

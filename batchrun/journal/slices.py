@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
+from batchrun.advice import watch_with
 from batchrun.errors import HeldError, JournalError
 from batchrun.journal.database import repeated_on_deadlock, writing
 from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
@@ -153,7 +154,7 @@ class Slices:
             raise HeldError(
                 f"Workers are still working on batch {self.batch_id}, and this command would be "
                 "the only one to send its rows.",
-                f"Watch them with: batchrun status {self.batch_id}",
+                watch_with(self.batch_id),
             )
         with self.engine.connect() as connection:
             last = connection.scalar(

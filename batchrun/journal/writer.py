@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import text
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import JournalError, JournalLostError, JournalWriteError
 from batchrun.journal.database import on_server, repeated_on_deadlock, writing
 from batchrun.journal.errors import unwritable
@@ -142,7 +143,8 @@ class JournalWriter:
         with self._closing:  # nothing may be queued after the end, or it is never committed
             if self._closed:
                 raise JournalWriteError(
-                    f"The journal {self._location} is closed.", "Resume with: batchrun resume"
+                    f"The journal {self._location} is closed.",
+                    Advice("", "Resume with: batchrun resume", Action.RESUME),
                 )
             self._queue.put(write)
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from batchrun import __version__
+from batchrun.advice import Action, Advice
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -69,7 +70,10 @@ def checked_key(key: str) -> str:
     """
     bare = key.strip()
     if not bare:
-        raise KeyRefusedError("There is no API key.", "Save yours with: batchrun login")
+        raise KeyRefusedError(
+            "There is no API key.",
+            Advice("", "Save yours with: batchrun login", Action.LOG_IN),
+        )
     if not all("!" <= character <= "~" for character in bare):
         raise KeyRefusedError(
             "The API key holds a space or a character that no key has.",
@@ -85,14 +89,14 @@ _DEADLINE_FACTOR = 4
 MAX_PAGES = 50
 """Maximum number of workflow pages to read: a faulty service may always name a next page."""
 
-_BASE_URL_HINT = "Check the base URL (BATCHRUN_BASE_URL)."
+_BASE_URL_HINT = Advice("Check the base URL", " (BATCHRUN_BASE_URL)") + "."
 
 
 def unreachable_hint(base_url: str) -> str:
     """What to do if nothing answers at an address."""
     if is_loopback(base_url):
-        return "This is the practice sandbox. For PG:AI: batchrun login"
-    return "Check the network, the proxy and the base URL (BATCHRUN_BASE_URL)."
+        return Advice("This is the practice sandbox. ", "For PG:AI: batchrun login", Action.LOG_IN)
+    return Advice("Check the network, the proxy and the base URL", " (BATCHRUN_BASE_URL)") + "."
 
 
 class Client:
@@ -303,12 +307,17 @@ class Client:
                 return ServiceError(
                     f"Something in front of the service at {self.base_url} refuses the request: "
                     f"{reason}.",
-                    "Check the proxy, the firewall and the base URL (BATCHRUN_BASE_URL).",
+                    Advice("Check the proxy, the firewall and the base URL", " (BATCHRUN_BASE_URL)")
+                    + ".",
                 )
             case 401:
                 return KeyRefusedError(
                     f"The service at {self.base_url} refuses the key: {reason}.",
-                    "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
+                    Advice(
+                        "",
+                        "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
+                        Action.LOG_IN,
+                    ),
                 )
             case 403:
                 return KeyRefusedError(
@@ -359,7 +368,7 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
     if not active:
         raise WorkflowError(
             f'The workflow "{found[0].name}" ({found[0].id}) is {found[0].status}, not active.',
-            "Activate it in PG:AI, or choose another: batchrun workflows",
+            Advice("Activate it in PG:AI, or choose another", ": batchrun workflows", workflow=""),
         )
     if len(active) > 1:
         ids = ", ".join(workflow.id for workflow in active)
@@ -373,5 +382,7 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
 def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
     close = close_matches(name, [each.name for each in workflows], 1)
     if close:
-        return f'Did you mean "{close[0]}"? To list them all: batchrun workflows'
-    return "To list them: batchrun workflows"
+        return Advice(
+            f'Did you mean "{close[0]}"?', " To list them all: batchrun workflows", workflow=""
+        )
+    return Advice("", "To list them: batchrun workflows", workflow="")

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.settings.files import configuration_folder
 from batchrun.settings.location import is_loopback, service_of
@@ -122,7 +123,11 @@ def require_consent(settings: Settings, base_url: str) -> None:
         raise UsageError(
             f"{punycode(base_url)} is not an address of PG:AI, and nobody has agreed to it on this "
             "machine. Nothing was sent there.",
-            "If you trust it, name it with --base-url or BATCHRUN_BASE_URL.",
+            Advice(
+                "",
+                "If you trust it, name it with --base-url or BATCHRUN_BASE_URL.",
+                Action.CHECK_ADDRESS,
+            ),
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.settings import keyring, location
 from batchrun.settings.consent import require_consent
@@ -72,8 +73,12 @@ def find_credentials(settings: Settings) -> Credentials:
         raise UsageError(
             f"The key of profile {stored.name} is for {stored.base_url} and is not sent to "
             f"{address}.",
-            "Remove --base-url, BATCHRUN_BASE_URL, and base_url in batchrun.toml; "
-            "or save a key for that address: batchrun login --profile NAME --base-url URL",
+            Advice(
+                "",
+                "Remove --base-url, BATCHRUN_BASE_URL, and base_url in batchrun.toml; "
+                "or save a key for that address: batchrun login --profile NAME --base-url URL",
+                Action.CHECK_ADDRESS,
+            ),
         )
     key = settings.typed_key or stored.key or keyring.fetch(stored)
     hide_secret(key)
@@ -84,12 +89,21 @@ def _no_key() -> UsageError:
     if others := stored_profiles().all():
         return UsageError(
             f"There is no API key, and no profile {DEFAULT_PROFILE}.",
-            f"Choose a profile with --profile or BATCHRUN_PROFILE: {', '.join(others)}.",
+            Advice(
+                "",
+                f"Choose a profile with --profile or BATCHRUN_PROFILE: {', '.join(others)}.",
+                Action.LOG_IN,
+            ),
         )
     return UsageError(
         "There is no API key.",
-        "Save yours with batchrun login, or set the environment variable PGAI_API_KEY. "
-        "To try without a key: batchrun run FILE --sandbox",
+        Advice(
+            "",
+            "Save yours with batchrun login, or set the environment variable PGAI_API_KEY. "
+            "To try without a key: batchrun run FILE --sandbox",
+            Action.LOG_IN,
+            Action.PRACTICE,
+        ),
     )
 
 
@@ -166,9 +180,13 @@ def for_batch(settings: Settings, batch: BatchSummary) -> Settings:
     if named == own or (named is None and (in_dotenv or not given_key(settings))):
         raise UsageError(
             f"Batch {batch.batch_id} was started with profile {own}, which has no stored key now.",
-            f"To use another key, choose its profile with --profile or set "
-            "PGAI_API_KEY in the environment. To save the key again: "
-            f"{quoted_command('batchrun', 'login', '--profile', own)}",
+            Advice(
+                "",
+                "To use another key, choose its profile with --profile or set PGAI_API_KEY in the "
+                "environment. To save the key again: "
+                f"{quoted_command('batchrun', 'login', '--profile', own)}",
+                Action.LOG_IN,
+            ),
         )
     return at_address
 
@@ -233,10 +251,10 @@ def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetti
         elif name == "profile" and stored is not None and origin is Origin.DEFAULT:
             value = stored.name
         found.append(ShownSetting(name, value, origin, where))
-    for name in type(files.defaults).model_fields:
-        if name in files.defaults.model_fields_set:
-            value = _shown(getattr(files.defaults, name))
-            found.append(ShownSetting(name, value, Origin.FILE, str(files.holder(name))))
+    found += [
+        ShownSetting(name, _shown(value), Origin.FILE, str(files.holder(name)))
+        for name, value in sorted(files.options.items())
+    ]
     return tuple(found)
 
 

@@ -14,16 +14,20 @@ import math
 import os
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import reduce
 from pathlib import Path, PureWindowsPath
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_type_hints
 
 from platformdirs import user_config_path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError, UsageError
+from batchrun.options import ReadingOptions, merged
 from batchrun.settings.model import (
     KEY_VARIABLE,
     Settings,
@@ -33,10 +37,6 @@ from batchrun.settings.model import (
     wanted_value,
 )
 from batchrun.text import did_you_mean, visible
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 LIST_MARK = "{list}"
 """A placeholder in ``output``: the list's name without its extension."""
@@ -61,25 +61,12 @@ def _as_json(value: Any) -> Any:
             return value
 
 
-class ListDefaults(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListDefaults(ReadingOptions):
     """Defaults for a list; an option of the same name wins.
 
     Attributes:
         workflow: ID or name of the workflow.
-        sheet: Sheet of a workbook.
-        header_row: Line of the column names.
-        no_header: The list has no column names.
-        visible_only: Leave out hidden rows.
-        encoding: Encoding of a text file.
-        delimiter: The field separator of a text file.
-        quoting: ``literal`` if quotes in a text file are ordinary characters.
-        company_column: Column with the company IDs.
-        contact_column: Column with the contact IDs.
-        no_company: Send no company IDs.
-        no_contact: Send no contact IDs.
-        lenient_ids: Also send IDs that are not valid UUIDs.
-        parameters: Sent with every row.
-        parameter_columns: Parameter name → column its value comes from.
         output: Name of the results file, or only its extension; ``{list}`` stands for the list's
             name.
         columns: Result columns, in this order.
@@ -89,39 +76,17 @@ class ListDefaults(BaseModel):
         write_every: How often a running batch writes its results so far, such as ``5m``.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
     workflow: str | None = None
-    sheet: str | None = None
-    header_row: Annotated[int | None, Field(ge=1)] = None
-    no_header: bool = False
-    visible_only: bool = False
-    encoding: str | None = None
-    delimiter: str | None = None
-    quoting: str | None = None
-    company_column: str | None = None
-    contact_column: str | None = None
-    no_company: bool = False
-    no_contact: bool = False
-    lenient_ids: bool = False
-    parameters: Annotated[dict[str, Any], AfterValidator(_as_json)] = Field(default_factory=dict)
-    parameter_columns: dict[str, str] = Field(default_factory=dict)
     output: str | None = None
-    columns: list[str] = Field(default_factory=list)
-    rename: dict[str, str] = Field(default_factory=dict)
-    flat_depth: Annotated[int | None, Field(ge=1)] = None
+    columns: Sequence[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    flat_depth: int | None = None
     csv_plain: bool = False
     write_every: str | None = None
 
-    def merged_with(self, other: ListDefaults) -> ListDefaults:
-        """Return these defaults with the other's values on top; tables are merged by entry."""
-        values = {name: getattr(other, name) for name in other.model_fields_set}
-        tables = {
-            name: {**getattr(self, name), **values[name]}
-            for name in ("parameters", "parameter_columns", "rename")
-            if name in values
-        }
-        return self.model_copy(update=values | tables)
+    def merged_with(self, given: Mapping[str, Any]) -> ListDefaults:
+        """Return these defaults with options by name on top."""
+        return ListDefaults(**merged(self.values(ListDefaults), given))
 
     def output_of(self, source: Path) -> Path | None:
         """Return the results file of a list; ``None`` for the default path."""
@@ -161,20 +126,20 @@ class ConfigurationFile:
 
     Attributes:
         path: The path of the file.
-        defaults: Its defaults for lists.
+        options: Its options for lists, by name.
         settings: Its settings, by name.
         beside_list: Whether it may have come with a list.
     """
 
     path: Path
-    defaults: ListDefaults
+    options: Mapping[str, Any]
     settings: Mapping[str, object] = field(default_factory=dict)
     beside_list: bool = False
 
     @property
     def names(self) -> list[str]:
         """The keys in the file."""
-        return sorted({*self.defaults.model_fields_set, *self.settings})
+        return sorted({*self.options, *self.settings})
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +153,14 @@ class Configuration:
     files: tuple[ConfigurationFile, ...] = ()
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The options for lists that apply, by name."""
+        return reduce(merged, (file.options for file in reversed(self.files)), {})
+
+    @property
     def defaults(self) -> ListDefaults:
         """The defaults that apply to the list."""
-        found = ListDefaults()
-        for file in reversed(self.files):
-            found = found.merged_with(file.defaults)
-        return found
+        return ListDefaults(**self.options)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -260,22 +227,20 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
         UsageError: The file can't be read, or has an entry that can't be used.
     """
     found = _toml(path)
-    listed = {name: value for name, value in found.items() if name not in Settings.model_fields}
     for name in found:
-        _allowed(path, name, beside_list=beside_list)
-    settings = {name: _setting(path, name, found[name]) for name in found.keys() - listed.keys()}
+        _refuse_unknown(path, name, beside_list=beside_list)
     try:
-        defaults = ListDefaults(**listed)
-    except ValidationError as error:
-        raise _unusable(path, error) from None
+        checked = {name: _checked(path, name, value) for name, value in found.items()}
     except RecursionError:  # [parameters.a.a.a…]: nested without recursion in the parser
         raise _too_deep(path) from None
-    if beside_list and defaults.output is not None and not is_plain_name(defaults.output):
+    options = {name: checked.pop(name) for name in found if name not in Settings.model_fields}
+    output = options.get("output")
+    if beside_list and output is not None and not is_plain_name(output):
         raise UsageError(
             f"{path}: output must be a plain file name: this file may have come with the list.",
             "Write a name or an ending, such as .csv; or choose another place with -o.",
         )
-    return ConfigurationFile(path, defaults, settings, beside_list)
+    return ConfigurationFile(path, options, checked, beside_list)
 
 
 def save_options(source: Path, options: Mapping[str, Any]) -> Path:
@@ -295,11 +260,7 @@ def save_options(source: Path, options: Mapping[str, Any]) -> Path:
     path = source.absolute().parent / FILE_NAME
     if path.is_symlink():  # it could point to any file of the user
         raise OutputError(f"{path} is a link.", "Remove it, or save the options by hand.")
-    found = _toml(path) if path.exists() else {}
-    for name, value in options.items():
-        before = found.get(name)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        found[name] = before | value if both else value
+    found = merged(_toml(path) if path.exists() else {}, options)
     tables = {name: value for name, value in found.items() if isinstance(value, dict)}
     lines = [f"{_key(name)} = {_value(found[name])}" for name in found if name not in tables]
     for name, table in tables.items():
@@ -375,12 +336,12 @@ def _too_deep(path: Path) -> UsageError:
     )
 
 
-def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
+def _refuse_unknown(path: Path, name: str, *, beside_list: bool) -> None:
     """Refuse a key that this file may not contain."""
     if name.lower() in KEYS_BANNED_IN_FILES:
         raise UsageError(
             f"{path}: {name} does not belong in a configuration file.",
-            "Take it out, and save the key with: batchrun login",
+            Advice("Take it out", ", and save the key with: batchrun login", Action.LOG_IN),
         )
     if name not in known_names():
         known = known_names(beside_list=beside_list)
@@ -396,30 +357,35 @@ def _allowed(path: Path, name: str, *, beside_list: bool) -> None:
 def known_names(*, beside_list: bool = False) -> list[str]:
     """Return the keys that a file may contain."""
     settings = BESIDE_A_LIST if beside_list else Settings.model_fields.keys() - KEYS_BANNED_IN_FILES
-    return [*ListDefaults.model_fields, *sorted(settings)]
+    return [*_OPTION_TYPES, *sorted(settings)]
 
 
-def _setting(path: Path, name: str, value: object) -> object:
-    """Validate a setting's value strictly: unlike the environment, TOML has types."""
-    field_ = Settings.model_fields[name]
-    kind: Any = field_.annotation
-    for bound in field_.metadata:  # not the whole field: TypeAdapter can't take its other options
-        kind = Annotated[kind, bound]
+def entry_type(name: str) -> tuple[Any, list[Any]]:
+    """Return the type of an entry, and what else applies to its values, such as bounds."""
+    if name in Settings.model_fields:
+        setting = Settings.model_fields[name]
+        return setting.annotation, setting.metadata
+    kind = _OPTION_TYPES[name]
+    from_one = Field(ge=1).metadata if kind == int | None else []  # lines and levels start at 1
+    return kind, [*from_one, AfterValidator(_as_json)]
+
+
+_OPTION_TYPES = get_type_hints(ListDefaults, localns={"JSON": Any})
+_OPTION_TYPES = {"workflow": _OPTION_TYPES["workflow"], **_OPTION_TYPES}  # first, as in messages
+
+
+def _checked(path: Path, name: str, value: object) -> Any:
+    """Validate a value strictly: unlike the environment, TOML has types."""
+    kind, others = entry_type(name)
+    strict = Path not in get_args(kind)  # TOML has no type for a path
+    for other in others:
+        kind = Annotated[kind, other]
     try:
-        strict = Path not in get_args(field_.annotation)  # TOML has no type for a path
         return TypeAdapter(kind).validate_python(value, strict=strict)
     except ValidationError as error:
-        words = problem_of(error.errors()[0])
+        problem = error.errors()[0]
+        full = ".".join(map(str, (name, *problem["loc"])))
         raise UsageError(
-            f"{path}: {name} {words}.", f"Write {wanted_value(name)}, or leave it out."
+            f"{path}: {visible(full, '')} {problem_of(problem)}.",
+            f"Write {name} as {wanted_value(name, *entry_type(name))}, or leave it out.",
         ) from None
-
-
-def _unusable(path: Path, error: ValidationError) -> UsageError:
-    problem = error.errors()[0]
-    name = str(problem["loc"][0])
-    full = ".".join(str(part) for part in problem["loc"])
-    return UsageError(
-        f"{path}: {visible(full, '')} {problem_of(problem)}.",
-        f"Write {name} as {wanted_value(name, ListDefaults)}, or leave it out.",
-    )

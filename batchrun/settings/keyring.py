@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.text import quoted_command
 
@@ -29,8 +30,10 @@ PATIENCE_SECONDS = 60.0
 """The longest wait for a keyring, in seconds: the user may have to unlock it. A locked keyring that
 can't ask (over ssh, from cron) never answers: https://github.com/mitya57/secretstorage/issues/33"""
 
-_BY_HAND = (
-    "Unlock it, or log in again with: batchrun login. PGAI_API_KEY works without the keyring."
+_BY_HAND = Advice(
+    "Unlock it",
+    ", or log in again with: batchrun login. PGAI_API_KEY works without the keyring.",
+    Action.LOG_IN,
 )
 
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import JournalError, UsageError
 from batchrun.text import HIDDEN, hide_secret, without_password
 
@@ -119,7 +120,11 @@ SANDBOX_JOURNALS = ("sandbox.db", "imitated.db")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_BASE_URL_HINT = "Set BATCHRUN_BASE_URL to an address such as https://api.example.com/v1."
+_BASE_URL_HINT = Advice(
+    "",
+    "Set BATCHRUN_BASE_URL to an address such as https://api.example.com/v1.",
+    Action.CHECK_ADDRESS,
+)
 
 
 PRACTICE_PATH = "/practice/v1"

@@ -16,7 +16,7 @@ from batchrun.settings.location import DEFAULT_BASE_URL, service_of
 from batchrun.text import hide_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 PREFIX = "BATCHRUN_"
@@ -269,20 +269,22 @@ _EXAMPLES = {
 }
 
 
-def wanted_value(name: str, model: type[BaseModel] | None = None) -> str:
+def wanted_value(name: str, kind: object = None, bounds: Sequence[object] = ()) -> str:
     """Describe the values that an entry accepts, in plain words.
 
     Args:
         name: The name of the entry.
-        model: The model that has the field; ``None`` for `Settings`.
+        kind: Its type; ``None`` for the one in `Settings`.
+        bounds: The bounds of its values.
     """
-    field = (model or Settings).model_fields[name]
     if name in _EXAMPLES:
         return _EXAMPLES[name]
-    if field.annotation is bool:
+    if kind is None:
+        kind, bounds = Settings.model_fields[name].annotation, Settings.model_fields[name].metadata
+    if kind is bool:
         return "true or false"
-    number = _NUMBERS.get(field.annotation, "")
-    least = [bound.ge for bound in field.metadata if hasattr(bound, "ge")]
+    number = _NUMBERS.get(kind, "")
+    least = [bound.ge for bound in bounds if hasattr(bound, "ge")]
     return f"{number} of at least {least[0]}" if number and least else number or "a text"
 
 

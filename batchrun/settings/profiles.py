@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.settings.files import configuration_folder
 from batchrun.settings.private_file import PrivateFile
@@ -131,7 +132,7 @@ class Profiles:
     def _unreadable(self) -> UsageError:
         return UsageError(
             f"{self.path} can't be read.",
-            "Correct or remove it, then log in again: batchrun login",
+            Advice("Correct or remove it", ", then log in again: batchrun login", Action.LOG_IN),
         )
 
 

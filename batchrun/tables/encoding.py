@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
-from batchrun.text import close_matches
+from batchrun.text import close_matches, plural
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
@@ -117,9 +118,7 @@ def named_encoding(name: str) -> str:
         pass
     close = close_matches(name, _OFFERED)
     meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(
-        f"--encoding {name} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}"
-    )
+    raise InputError(f"{name} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,8 @@ def _utf_7_notice(raw: bytes, name: str) -> tuple[str, ...]:
             text = field.decode("utf-7", "replace")
             if "".join(each for each in text if not each.isascii()).isalpha():
                 shown = f'"{field.decode():.60}" in line {number} would be "{text:.40}"'
-                return (f"{name} may be in UTF-7: {shown}; --encoding utf-7 reads it so",)
+                said = f"{name} may be in UTF-7: {shown}"
+                return (Advice(said, "; --encoding utf-7 reads it so"),)
     return ()
 
 
@@ -321,7 +321,7 @@ def _refuse_mixed(raw: bytes, name: str, guessed: str) -> None:
         return
     few, what = (others, "not UTF-8") if len(others) <= len(utf_8) else (utf_8, "UTF-8")
     most = "UTF-8" if few is others else "not"
-    count = "1 line is" if len(few) == 1 else f"{len(few):,} lines are"
+    count = plural(len(few), "line is", "lines are")
     raise InputError(
         f"{name}, line {few[0]}: {count} {what}, while most are {most}.",
         "Fix that text in an editor, or export the list again as CSV in UTF-8.",

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchrun.advice import reworded
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
@@ -21,7 +22,7 @@ from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
-from batchrun.tables.text import read_rows, read_text
+from batchrun.tables.text import open_text
 from batchrun.tables.workbooks import read_workbook
 from batchrun.text import plural, visible
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
     from os import PathLike
 
-    from batchrun.tables.build import Block
     from batchrun.tables.options import LoadLimits
+    from batchrun.tables.sheets import Block
 
 DEFAULT = LoadOptions()
 MENTION_BYTES = 256 * 1024
@@ -64,12 +65,12 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
             table = _load(Path(path), options)
     except InputError as error:
         # names of files, sheets and parts may contain line breaks or terminal control codes
-        what, hint = _one_line(error.what), _one_line(error.hint)
+        what, hint = _one_line(error.what), reworded(error.hint, _one_line)
         raise InputError(what, hint) from error
     source = replace(
         table.source,
         name=visible(table.source.name, kept=""),
-        notices=tuple(map(_one_line, table.source.notices)),
+        notices=tuple(reworded(each, _one_line) for each in table.source.notices),
     )
     return replace(table, source=source)
 
@@ -108,8 +109,8 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
             head += stream.read(MENTION_BYTES)
             wide, lowered = mention.encode("utf-16-le"), head.lower()
             found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
-            blocks = read_rows(stream, file, options) if found else iter(())
-            yield RawFile({}, iter([(file.name, blocks)] if found else []))
+            texts = [file.name] if found else []
+            yield RawFile({}, ((name, open_text(stream, file, options).rows()) for name in texts))
             return
         raw = head + stream.read()
         if not is_container(head) and detect_format(head, file.name) is Format.HTML:
@@ -166,7 +167,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
                 "Leave the sheet out, or name the workbook.",
             )
         case Format.TEXT:
-            return read_text(stream, file, options)
+            return open_text(stream, file, options).read()
         case Format.PARQUET:
             return read_parquet(raw + stream.read(), file, options)
         case Format.HTML:

@@ -93,23 +93,10 @@ _AROUND = f"{_BLANKS}{_QUOTES}{{}}()[]<>,;"
 _TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 """A formula such as ``="…"``, which makes Excel keep a value as text; Word makes quotes curly."""
 
-_PLACEHOLDERS = frozenset(
-    {
-        ".",
-        "?",
-        "x",
-        "n/a",
-        "na",
-        "n.a.",
-        "n.a",
-        "none",
-        "null",
-        "nil",
-        "nan",
-        "\\n",
-    }
-    | {"undefined", "unknown", "tbd", "(blank)"}
-)
+_PLACEHOLDERS = frozenset({
+    ".", "?", "x", "n/a", "na", "n.a.", "n.a", "none", "null", "nil", "nan", "\\n", "undefined",
+    "unknown", "tbd", "(blank)",
+})  # fmt: skip
 
 _CAUSES = (
     (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a UUID"),
@@ -217,7 +204,7 @@ def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
         words = "is not a UUID: a character in it is not hexadecimal (0-9, a-f)"
         if _LIKE_CANONICAL.fullmatch(lowered):
-            words += ", but --lenient-ids would send it"
+            words += ", but lenient IDs would include it"
         return IdKind.MISTYPED, words, f", {_named(wrong[0])} at position {wrong.start() + 1}"
     return IdKind.OTHER, "is not a UUID", ""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from batchrun.options import FileOptions
+
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
@@ -33,30 +35,12 @@ RATIO_MATTERS_FROM = 16 * 1024**2
 """Smaller parts, in unpacked bytes, may have any ratio: blank rows compress very well."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How to read a list.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions(FileOptions):
+    """How to read a file, and how large it may be.
 
     Attributes:
-        sheet: Sheet of a workbook, by name or by its number among the visible sheets (``"1"``
-            is the first), or the number of a table in an HTML page. ``None`` for the first visible
-            sheet that is not empty, unless it holds no IDs and exactly one other sheet does.
-        header_row: Line of the column names; ``None`` to detect it.
-        no_header: Whether the list has no column names.
-        visible_only: Whether to skip rows that are hidden or filtered out.
-        encoding: Encoding of a text file, such as ``cp1251``; ``None`` to detect it.
-        delimiter: Field separator of a text file: a character, or ``comma``, ``semicolon``,
-            ``tab`` or ``bar``; ``None`` to detect it.
-        quoting: ``"literal"`` if quotes in a text file are ordinary characters; ``None`` if they
-            enclose fields.
         limits: Upper limits for the file.
     """
 
-    sheet: str | None = None
-    header_row: int | None = None
-    no_header: bool = False
-    visible_only: bool = False
-    encoding: str | None = None
-    delimiter: str | None = None
-    quoting: str | None = None
     limits: LoadLimits = field(default_factory=LoadLimits)

@@ -17,15 +17,17 @@ import unicodedata
 from array import array
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import add
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
-from batchrun.text import close_matches, one_line, visible
+from batchrun.text import close_matches, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -165,19 +167,17 @@ class Contents:
     @property
     def words(self) -> str:
         """The counts in words, such as ``58 UUIDs, 2 Salesforce IDs, 1 empty``."""
-        parts = [f"{self.uuids:,} UUID{'' if self.uuids == 1 else 's'}"] if self.uuids else []
-        parts += [f"{number:,} {_plural(kind, number)}" for kind, number in self.damaged.items()]
+        parts = [plural(self.uuids, "UUID")] if self.uuids else []
+        parts += [plural(number, kind, _plural(kind)) for kind, number in self.damaged.items()]
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
 
 
-def _plural(kind: IdKind, number: int) -> str:
-    if number == 1:
-        return kind.value
-    first, *rest = kind.value.split(" ", 1)
+def _plural(kind: IdKind) -> str:
+    first, *rest = kind.split(" ", 1)
     if first in {"number", "cell"} and rest:
         return f"{first}s {rest[0]}"
-    return f"{kind.value}es" if kind.value.endswith("address") else f"{kind.value}s"
+    return f"{kind}es" if kind.endswith("address") else f"{kind}s"
 
 
 def column_name(table: Table, position: int) -> str:
@@ -254,7 +254,7 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
         return ""
     pairs = zip(table.lines, companies, contacts, strict=True)
     lines = [line for line, company, contact in pairs if company in both or contact in both]
-    rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
+    rows = plural(len(lines), "row has", "rows have")
     return (
         f"{rows} an ID that is in both {column_name(table, roles[Role.COMPANY])} and"
         f" {column_name(table, roles[Role.CONTACT])}: some may be swapped (first: line {lines[0]})"
@@ -274,6 +274,14 @@ def _hashes(column: Iterable[Cell]) -> array[int]:
 
 OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}
 NONE_OF = {Role.COMPANY: "--no-company", Role.CONTACT: "--no-contact"}
+
+
+def column_parameter(role: Role) -> str:
+    """Return the parameter of a request that names the column of a role."""
+    return f"{role.name.lower()}_column"
+
+
+_COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 GET_IDS = (
@@ -349,7 +357,7 @@ def find_roles(
                 candidates,
                 lenient=lenient,
             )
-            roles.update([_answer(question, ask, f"Say which with {OPTIONS[role]}.")])
+            roles.update([_answer(question, ask, _say_which(role))])
         else:
             roles.update((role, column) for column in candidates)
     holders = [column for column in range(len(table.header)) if holds_ids(column)]
@@ -358,7 +366,7 @@ def find_roles(
         roles.update(_by_name_alone(table, wanted))
     for role in wanted:
         if roles and role not in roles:
-            _refuse_partly_ids(table, role, lenient=lenient)
+            _refuse_partly_ids(table, role, roles, lenient=lenient)
     if not roles:
         roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
     if None in named.values():
@@ -366,26 +374,39 @@ def find_roles(
     return roles
 
 
-def _refuse_partly_ids(table: Table, role: Role, *, lenient: bool) -> None:
+def _say_which(role: Role) -> Advice:
+    return Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
+
+
+def _refuse_partly_ids(
+    table: Table, role: Role, roles: Mapping[Role, int], *, lenient: bool
+) -> None:
     """Refuse to leave out a column that is named like IDs of a role and holds some.
 
     Raises:
         InputError: There is such a column.
     """
     for column in _named_like(table, role):
-        if any(_are_ids(table, column, 1, lenient)):
+        if column not in roles.values() and any(_are_ids(table, column, 1, lenient)):
             contents = read_contents(table, column, lenient=lenient)
             raise InputError(
                 f"{table.source.name}: only some cells of column {contents.name} are UUIDs"
                 f" ({contents.words}).",
-                f"Correct it, or decide: {OPTIONS[role]} {column + 1} sends the rows that hold one,"
-                f" {NONE_OF[role]} sends no {WORDS[role]} IDs.",
+                Advice(
+                    "Correct it",
+                    f", or decide: {OPTIONS[role]} {column + 1} sends the rows that hold one,"
+                    f" {NONE_OF[role]} sends no {WORDS[role]} IDs.",
+                    **{column_parameter(role): contents.name},
+                ),
             )
 
 
 def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) -> None:
     if len(without) == len(Role):
-        raise UsageError(f"{' and '.join(NONE_OF.values())} leave no ID to send.", "Give one.")
+        raise UsageError(
+            "No company IDs and no contact IDs leave no ID to send.",
+            Advice("", f"Give one of {' and '.join(NONE_OF.values())}.", **_COLUMN_PARAMETERS),
+        )
     for role in without:
         if named[role] is not None:
             raise UsageError(
@@ -398,7 +419,13 @@ def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Ro
     said = _unnamed_notice(table, roles)
     for role in Role:
         if role in without:
-            said.append(f"No {WORDS[role]} IDs are sent ({NONE_OF[role]})")
+            said.append(
+                Advice(
+                    f"No {WORDS[role]} IDs are sent",
+                    f" ({NONE_OF[role]})",
+                    **{column_parameter(role): ""},
+                )
+            )
         elif role not in roles:
             for column in _named_like(table, role):
                 if column not in roles.values():
@@ -425,10 +452,11 @@ def _unnamed_notice(table: Table, roles: Mapping[Role, int]) -> list[str]:
             isinstance(named, DamagedId) and named.kind is not IdKind.OTHER
         ):
             names = ", ".join(column_name(table, each) for each in range(len(table.header)))
-            said = (
+            said = Advice(
                 f"Line {line} was taken for the column names ({one_line(names, NAMES_SHOWN)}),"
-                f" though the {WORDS[role]} column has no name in it: if it is a row of the list,"
-                " add --no-header"
+                f" though the {WORDS[role]} column has no name in it",
+                ": if it is a row of the list, add --no-header",
+                no_header="",
             )
             return [said]
     return []
@@ -543,9 +571,11 @@ def _span(columns: range) -> str:
     return f"{columns[0] + 1}-{columns[-1] + 1}"
 
 
-ONE_OF_TWO = (
+ONE_OF_TWO = Advice(
+    "",
     f"Send one of them with {NONE_OF[Role.CONTACT]} or {NONE_OF[Role.COMPANY]}. If each row"
-    f" belongs together, name both columns with {' and '.join(OPTIONS.values())}."
+    f" belongs together, name both columns with {' and '.join(OPTIONS.values())}.",
+    **_COLUMN_PARAMETERS,
 )
 
 
@@ -559,7 +589,11 @@ def _named_roles(table: Table, named: Mapping[Role, str | None]) -> dict[Role, i
         raise InputError(
             f"{table.source.name}: column {_quoted(table, roles.values())} can't be both the"
             " company and the contact column.",
-            f"Name two columns, or only one of {' and '.join(OPTIONS.values())}.",
+            Advice(
+                "Name two columns, or only one",
+                f" of {' and '.join(OPTIONS.values())}.",
+                **_COLUMN_PARAMETERS,
+            ),
         )
     return roles
 
@@ -595,24 +629,25 @@ def _ask_for_any(
         InputError: There are no candidates, or the question was not answered.
     """
     named_by = " or ".join(OPTIONS[role] for role in wanted)
-    hint = f"Choose it with {named_by}, by name or number"
-    hint += f", such as {OPTIONS[wanted[0]]} {holders[0] + 1}." if holders else "."
+    such_as = f", such as {OPTIONS[wanted[0]]} {holders[0] + 1}" if holders else ""
+    parameters = {column_parameter(role): "" for role in wanted}
+    hint = Advice("", f"Choose it with {named_by}, by name or number{such_as}.", **parameters)
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
         if table.source.links:
-            hint = f"{table.source.links} {hint}"
+            hint = f"{table.source.links} " + hint
         like = [column for role in wanted for column in _named_like(table, role)]
         like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
             raise InputError(
                 f"{table.source.name}: no column is named like a {kinds} ID, and none holds UUIDs."
                 f" {_columns_hint(table)}",
-                f"{hint}{_header_hint(table)}{_delimiter_hint(table)}",
+                hint + _header_hint(table) + _delimiter_hint(table),
             )
         text = f"{table.source.name}: no column holds UUIDs. Other IDs are in"
         question = _question(table, text, wanted, like, lenient=lenient)
         links = table.source.links and f" {table.source.links}"
-        advice = f"{GET_IDS}{links}{_doubt_hint(table)}"
+        advice = f"{GET_IDS}{links}" + _doubt_hint(table)
         return _answer(question, None, advice, _columns_hint(table))
     named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
     failed = f" ({named}: most cells are not UUIDs)" if named else ""
@@ -621,7 +656,7 @@ def _ask_for_any(
         " UUIDs are in"
     )
     question = _question(table, text, wanted, holders, lenient=lenient)
-    return _answer(question, ask, f"{hint}{_header_hint(table)}", _columns_hint(table))
+    return _answer(question, ask, hint + _header_hint(table), _columns_hint(table))
 
 
 def _crm_ids(table: Table, position: int) -> bool:
@@ -645,20 +680,26 @@ def _delimiter_hint(table: Table) -> str:
             if whole
             else ""
         )
-    return " If its fields are separated by another character, such as ^, add --delimiter."
+    return Advice(
+        "",
+        " If its fields are separated by another character, such as ^, add --delimiter.",
+        delimiter="",
+    )
 
 
 def _doubt_hint(table: Table) -> str:
-    return "".join(f" {each}." for each in table.header_doubts)
+    return reduce(add, (" " + each + "." for each in table.header_doubts), "")
 
 
 def _header_hint(table: Table) -> str:
     line = table.source.header_line
     if line is None:
         return ""
-    return _doubt_hint(table) or (
-        f" The column names are taken from line {line}. If they are in another line, add"
-        " --header-row; if there are none, add --no-header."
+    return _doubt_hint(table) or Advice(
+        f" The column names are taken from line {line}.",
+        " If they are in another line, add --header-row; if there are none, add --no-header.",
+        header_row="",
+        no_header="",
     )
 
 
@@ -709,7 +750,7 @@ def find_column(table: Table, name: str, option: str) -> int:
         numbers = " or ".join(str(column + 1) for column in matches)
         raise InputError(
             f"{table.source.name} has {len(matches)} columns named {name!r}.",
-            f"Give the column's number instead: {option} {numbers}.",
+            Advice("Give the column's number instead", f": {option} {numbers}."),
         )
     if matches:
         return matches[0]
@@ -718,7 +759,7 @@ def find_column(table: Table, name: str, option: str) -> int:
     names = [column_name(table, column) for column in range(len(table.header))]
     close = close_matches(name, names)
     hint = f"Did you mean {' or '.join(close)}?" if close else _columns_hint(table)
-    raise InputError(f"{table.source.name} has no column {name!r} ({option}).", hint)
+    raise InputError(f"{table.source.name} has no column {name!r}.", hint)
 
 
 def _columns_hint(table: Table) -> str:

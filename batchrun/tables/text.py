@@ -15,9 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
+from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import MORE, Block, Layout, build_table
+from batchrun.tables.build import MORE, build_table
 from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
@@ -25,6 +26,7 @@ from batchrun.tables.encoding import (
     named_encoding,
     survey,
 )
+from batchrun.tables.header import Layout
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import Table
     from batchrun.tables.options import LoadOptions
+    from batchrun.tables.sheets import Block
 
 
 DELIMITERS = ",;\t|"
@@ -77,6 +80,13 @@ class Dialect:
         if self.spaced:
             return _SpacedReader(lines, self.delimiter, self.quote)
         return csv.reader(lines, delimiter=self.delimiter, strict=True, quotechar=self.quote)
+
+
+_LITERAL = Advice(
+    "Taken as text, quotes leave every row as wide as the header",
+    ": try again with --quoting literal.",
+    quoting="",
+)
 
 
 class _WrappedReader:
@@ -254,8 +264,8 @@ def field_limit(characters: int) -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
-    """Read delimited text.
+def open_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> TextFile:
+    """Open delimited text: detect its encoding and its dialect.
 
     Args:
         stream: The file; must be seekable.
@@ -263,21 +273,8 @@ def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table
         options: Header, encoding and delimiter, if the user gave them.
 
     Raises:
-        InputError: The text can't be decoded, a quote is not closed, or there is no table.
+        InputError: The text can't be decoded.
     """
-    return _opened(stream, file, options).read()
-
-
-def read_rows(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Iterator[Block]:
-    """Yield the raw rows of delimited text.
-
-    Raises:
-        InputError: The text can't be decoded, or a quote is not closed.
-    """
-    yield from _opened(stream, file, options).rows()
-
-
-def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFile:
     found = survey(stream)
     stream.seek(0)
     if options.encoding is None and found.is_utf_8:
@@ -286,7 +283,7 @@ def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFi
     else:
         raw = stream.read()
         encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return _TextFile(stream, file, encoding, options, is_clean=found.is_clean)
+    return TextFile(stream, file, encoding, options, is_clean=found.is_clean)
 
 
 def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
@@ -307,7 +304,7 @@ class _BrokenQuoteError(Exception):
         self.line = line
 
 
-class _TextFile:
+class TextFile:
     """A text file. It is read again if the first attempt shows a problem with quotes."""
 
     def __init__(
@@ -429,8 +426,7 @@ class _TextFile:
         if self._fits(replace(self._dialect, literal=True, spaced=False)):
             raise InputError(
                 f"{self._source.place(first)}: {what}.{more}",
-                "Taken as text, quotes leave every row as wide as the header: try again with"
-                " --quoting literal.",
+                _LITERAL,
             )
         return [f"In line {first}, {what}: they are read as one text, not as rows.{more}"]
 
@@ -465,9 +461,10 @@ class _TextFile:
             if len(shown) >= SHOWN_CELLS:
                 break
         cells = f": check {' and '.join(shown[:SHOWN_CELLS])}" if shown else ""
-        return (
-            f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells};"
-            " --encoding settles it"
+        return Advice(
+            f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells}",
+            "; --encoding settles it",
+            encoding="",
         )
 
     def _broken_quotes(self, start: int) -> InputError:
@@ -495,10 +492,7 @@ class _TextFile:
                 'Export it with doubled quotes (""), then try again.',
             )
         if self._fits(replace(self._dialect, literal=True)):
-            hint = (
-                "Taken as text, quotes leave every row as wide as the header: try again with"
-                " --quoting literal."
-            )
+            hint: str = _LITERAL
         else:
             hint = 'Close it, or double the quotes that belong to the text (""), then try again.'
         return InputError(f"{what}.{more}", hint)
@@ -526,7 +520,7 @@ class _TextFile:
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
     if options.quoting not in {None, "literal"}:
-        raise InputError(f"--quoting {options.quoting} is not known.", "It may be literal.")
+        raise InputError(f"The quoting {options.quoting} is not known.", "It may be literal.")
     literal = options.quoting == "literal"
     dialect = detect_dialect(sample)
     if options.header_row is not None and not dialect.declared:
@@ -550,7 +544,7 @@ def named_delimiter(name: str) -> str:
     found = _DELIMITER_NAMES.get(name.strip().lower(), name)
     if len(found) != 1 or found in '"\r\n':
         raise InputError(
-            f"--delimiter {name!r} is not a single character.",
+            f"The delimiter {name!r} is not a single character.",
             "It may be comma, semicolon, tab, bar, or a character such as ^.",
         )
     return found

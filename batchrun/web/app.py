@@ -8,7 +8,7 @@ import io
 import logging
 import secrets
 import tempfile
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
-from batchrun.web.uploads import read_form, receive_upload
+from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from batchrun.batch.history import RowPage
+    from batchrun.model import ResultRow
     from batchrun.web.lists import SavedList
     from batchrun.web.security import Session
     from batchrun.web.work import BatchRun, Workspace
@@ -130,6 +132,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/batches/{batch_id}", pages.show_batch),
         Route("/batches/{batch_id}/live", pages.batch_live),
         Route("/batches/{batch_id}/line/{line:int}", pages.show_row),
+        Route("/batches/{batch_id}/line/{line:int}/live", pages.row_live),
         Route("/batches/{batch_id}/attention", pages.attention),
         Route("/batches/{batch_id}/download", pages.download),
         post("/batches/{batch_id}/resume", pages.resume),
@@ -176,10 +179,9 @@ class _Pages:
             "cell": cell_words,
             "moment": words.moment_words,
             "duration": duration,
-            "page_words": words.in_page_words,
-            "hint": words.hint_on_page,
+            "advice": words.advice_words,
+            "plain": words.plain,
             "sentence": words.sentence,
-            "without_option": words.without_option,
         }
         self._templates.globals |= {
             "plural": plural,
@@ -219,12 +221,13 @@ class _Pages:
             404 if isinstance(error, JournalError) and not isinstance(error, HeldError) else 400
         )
         if request.url.path.endswith("/live"):
-            return JSONResponse({"error": words.in_page_words(error.what)}, status)
+            return JSONResponse({"error": error.what}, status)
         if status == 400 and request.method == "POST" and request.url.path != "/lists":
             return self._redirect(_screen_of(request), error)
         if status == 404 and "batch_id" in request.path_params:
             error = NoBatchError(
-                "This run is not here any more.", "It may have been forgotten in another window."
+                "This run is not here any more.",
+                "It may have been forgotten in another window, or belong to practice.",
             )
         return self._show("problem.html", status, error=error)
 
@@ -265,8 +268,8 @@ class _Pages:
         """
 
         async def endpoint(request: Request) -> Response:
-            request.state.form = form = await read_form(request)
-            self._check_secret(request.url.path, form)
+            request.state.form, _ = await read_form(request)
+            self._check_secret(request.url.path, request.state.form)
             return await run_in_threadpool(handler, request)
 
         return endpoint
@@ -365,17 +368,15 @@ class _Pages:
 
     async def upload(self, request: Request) -> Response:
         """Receive an uploaded list."""
-        lists = self._workspace.lists
-
-        def place(fields: dict[str, str], name: str) -> Path:
-            self._check_secret(request.url.path, fields)
-            return lists.new_path(name)
-
         most = self._workspace.settings.largest_file_mb * 1024**2
-        upload = await receive_upload(request, place, most)
-        if upload.path is None:
-            raise UsageError("No list came.", "Choose a file, then send it again.")
-        return await run_in_threadpool(self._added, upload.path)
+        fields, file = await read_form(request, most)
+        with nullcontext() if file is None else closing(file.file):
+            self._check_secret(request.url.path, fields)
+            if file is None or not file.filename:
+                raise UsageError("No list came.", "Choose a file, then send it again.")
+            receive, name = self._workspace.lists.receive, file_name(file.filename)
+            path = await run_in_threadpool(receive, name, file.file)
+        return await run_in_threadpool(self._added, path)
 
     def sample(self, request: Request) -> Response:
         """Add a list of made-up data to try the page with."""
@@ -407,16 +408,24 @@ class _Pages:
         columns = [] if state.read is None else screens.column_choices(state.read)
         checked = state.checked
         earlier = None if checked is None else checked.earlier
+        same_choices = (
+            run is None
+            or checked is None
+            or run.check_id == checked.id
+            or (earlier is not None and earlier.batch_id == batch_id)
+        )
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
-        named = {one.id for one in words.controls_named([*notices, *map(str, problems)])}
+        texts = [*notices, *(one.hint for one in problems if one is not None)]
+        named = {one.id for text in texts for one in words.controls_of(text)}
         choices = saved.request
         changes_options = any(getattr(choices, name) for name in OPTIONS)
         return {
             "saved": saved,
             "state": state,
             "run": run if run is not None and run.batch_id is None else None,
-            "batch_id": batch_id,
+            "batch_id": batch_id if same_choices else None,
+            "same_choices": same_choices,
             "tried": None if batch_id is None else screens.view_batch(workspace, batch_id),
             "columns": columns,
             "choices": choices,
@@ -424,7 +433,7 @@ class _Pages:
             "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
             "parameters": screens.parameter_rows(choices, BLANK_PARAMETERS),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
-            "guesses": [(one, found) for one in notices if (found := words.controls_named([one]))],
+            "guesses": [(one, found) for one in notices if (found := words.controls_of(one))],
             "named": named,
             "changes_options": changes_options,
             "options_open": changes_options or not named.isdisjoint(OPTIONS),
@@ -510,7 +519,7 @@ class _Pages:
             [
                 ["Line", "Reason", *state.read.header],
                 *(
-                    [row.row.line, words.sentence(words.in_page_words(row.reason)), *row.row.cells]
+                    [row.row.line, words.sentence(row.reason), *row.row.cells]
                     for row in state.checked.invalid
                 ),
             ],
@@ -576,15 +585,22 @@ class _Pages:
             }
         )
 
+    def _row(self, request: Request) -> tuple[RowPage, ResultRow]:
+        batch_id, line = request.path_params["batch_id"], request.path_params["line"]
+        found = screens.row_at_line(self._workspace, batch_id, line)
+        if found is None:
+            raise NoBatchError("The list has no such row.", "Go back to the batch.")
+        return found
+
+    def row_live(self, request: Request) -> Response:
+        """Return the status of a row: its screen is shown again when that changes."""
+        _, words = screens.tag_of(self._row(request)[1])
+        return JSONResponse({"version": "", "phase": words})
+
     def show_row(self, request: Request) -> Response:
         """Return everything known about a row."""
         view = self._batch(request)
-        found = screens.row_at_line(
-            self._workspace, view.summary.batch_id, request.path_params["line"]
-        )
-        if found is None:
-            raise NoBatchError("The list has no such row.", "Go back to the batch.")
-        page, row = found
+        page, row = self._row(request)
         cells = [
             (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))

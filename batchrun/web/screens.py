@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,6 @@ from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import plural, visible
 from batchrun.web.words import (
-    in_page_words,
     moment_words,
     sentence,
     short,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
+    from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
     from batchrun.web.work import BatchRun, CheckedPlan, ReadList, Workspace
     from batchrun.workbook.changes import Change
@@ -208,7 +209,7 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
         run,
         seconds_left,
         quota_until,
-        in_page_words(run.notice) if running and run is not None else "",
+        run.notice if running and run is not None else "",
         f"{version}.{phase.value}",
     )
 
@@ -308,6 +309,8 @@ def home_of(workspace: Workspace) -> Home:
         elif view.status.in_doubt:
             number = len(view.status.in_doubt)
             words = "No clear answer came when they were sent. They may have been charged."
+            if figures.waiting:
+                words += f" {plural(figures.waiting, 'row')} not sent yet."
             decisions.append(
                 HomeBatch(
                     summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"
@@ -351,7 +354,7 @@ class ColumnChoice:
 
 def column_choices(read: ReadList) -> list[ColumnChoice]:
     """Return the columns of a list, with a description of those that may contain IDs."""
-    holds = {each.position: each.words for each in read.columns}
+    holds = {each.position: _count_ids(each, read.rows) for each in read.columns}
     counts = Counter(read.header)
     found = []
     for at, header in enumerate(read.header):
@@ -373,7 +376,16 @@ def role_name(read: ReadList, role: Role) -> str:
 def role_holds(read: ReadList, role: Role) -> str:
     """Return what the column for a role contains; ``""`` if none was found."""
     at = read.roles.get(role)
-    return next((each.words for each in read.columns if each.position == at), "")
+    return next((_holds(each, read.rows) for each in read.columns if each.position == at), "")
+
+
+def _count_ids(column: Contents, rows: int) -> str:
+    return f"{column.uuids:,} of {rows:,} are PG:AI IDs"
+
+
+def _holds(column: Contents, rows: int) -> str:
+    others = replace(column, uuids=0).words
+    return _count_ids(column, rows) + (f"; {others}" if others else "")
 
 
 def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
@@ -402,6 +414,7 @@ def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
 _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "all": ("All rows", None),
     "done": ("Done", frozenset({Outcome.COMPLETED})),
+    "failed": ("Failed", frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT})),
     "doubt": ("In doubt", frozenset({Outcome.IN_DOUBT})),
     "problems": (
         "Failed or in doubt",
@@ -549,35 +562,20 @@ def row_message(row: ResultRow) -> str:
     """Return why a row has no result; the service's own words stay unchanged."""
     if row.outcome in {Outcome.COMPLETED, Outcome.PENDING}:
         return ""
-    if row.outcome in {Outcome.FAILED, Outcome.REJECTED}:
-        return sentence(visible(row.message))
-    return sentence(in_page_words(row.message))
+    if row.outcome is Outcome.IN_DOUBT:  # the message is about the connection
+        return "No clear answer came when it was sent. It may have been charged."
+    return sentence(visible(row.message))
 
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
     """Find the row on a line by binary search: line numbers ascend with the rows."""
-    settings = workspace.settings
 
-    def at(offset: int) -> tuple[RowPage, ResultRow] | None:
-        page = batchrun.rows(batch_id, offset=offset, limit=1, settings=settings)
-        return (page, page.rows[0]) if page.rows else None
+    def at(offset: int) -> RowPage:
+        return batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
 
-    first = at(0)
-    if first is None or line < first[1].row.line:
-        return None
-    near = at(line - first[1].row.line)  # a guess: lists may skip lines
-    if near is not None and near[1].row.line == line:
-        return near
-    low, high = 0, workspace.status(batch_id).summary.rows
-    while low < high:
-        middle = (low + high) // 2
-        found = at(middle)
-        if found is None:
-            return None
-        if found[1].row.line == line:
-            return found
-        low, high = (middle + 1, high) if found[1].row.line < line else (low, middle)
-    return None
+    rows = range(workspace.status(batch_id).summary.rows)
+    found = at(bisect_left(rows, line, key=lambda offset: at(offset).rows[0].row.line))
+    return next(((found, row) for row in found.rows if row.row.line == line), None)
 
 
 # attention
@@ -685,5 +683,5 @@ def ended_words(view: BatchView) -> str:
             why = f"The quota is spent until {moment_words(view.status.opens_at)}."
         if note == note_of(Ending.LIMIT, None, ""):
             why = "The first rows are done."
-        return f"{sentence(in_page_words(why))} {plural(figures.waiting, 'row')} not sent yet."
-    return note and in_page_words(note)
+        return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
+    return note

@@ -130,7 +130,7 @@ def _write(
             write_list(results, path, form.only)
         case ending if form.only is not None:
             raise UsageError(
-                f"--only writes the list again, which is no {ending} file.",
+                f"Only some rows are written as a list again, which is no {ending} file.",
                 "End the output in .xlsx or .csv.",
             )
         case ".xlsx":

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError
 from batchrun.text import visible
 from batchrun.workbook.frame import require_parquet
@@ -249,7 +250,11 @@ def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
     except OSError as error:
         raise OutputError(
             f"The output {target} could not be written: {_words(error, target)}.",
-            "Nothing is lost: mend it, then run: batchrun export -o OUT",
+            Advice(
+                "Nothing is lost: mend it",
+                ", then run: batchrun export -o OUT",
+                Action.DOWNLOAD,
+            ),
         ) from error
 
 

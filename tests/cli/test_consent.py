@@ -226,30 +226,28 @@ def test_login_without_a_terminal_ignores_an_address_from_a_file(
     assert "ignored BATCHRUN_BASE_URL" in ended.stderr
 
 
-@pytest.mark.parametrize("batch_id", ["", " ", "\t", "\u2003"])
-@pytest.mark.parametrize(
-    "command",
-    [("forget", "--yes"), ("resume",), ("retry", "--yes"), ("status",), ("export", "-o", "x.csv")],
-)
-def test_an_empty_id_is_no_batch(
-    batchrun: CommandLine, sandbox: str, accounts: Path, command: tuple[str, ...], batch_id: str
-) -> None:
+def test_an_empty_id_is_no_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     """Such as `forget "$BATCH"` in a script where BATCH is not set."""
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
-    ended = batchrun(command[0], batch_id, *command[1:])
-    assert ended.exit_code == ExitCode.UNUSABLE
-    assert "The batch ID is empty" in ended.stderr
+    for command, *options in (
+        *(("forget", "--yes"), ("resume",), ("retry", "--yes"), ("status",)),
+        ("export", "-o", "x.csv"),
+    ):
+        for batch_id in ("", " ", "\t", "\u2003"):
+            ended = batchrun(command, batch_id, *options)
+            assert ended.exit_code == ExitCode.UNUSABLE, (command, batch_id)
+            assert "The batch ID is empty" in ended.stderr, (command, batch_id)
     assert json.loads(batchrun("status", "--json").stdout)["outcomes"]["pending"] == 1
 
 
-@pytest.mark.parametrize("given", ["1", "0", "%", "*", "_"])
 def test_forget_needs_more_than_one_letter_of_an_id(
-    batchrun: CommandLine, sandbox: str, accounts: Path, given: str
+    batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
-    assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE
-    with pytest.raises(BatchrunError):
-        batchrun_library.forget(given)
+    for given in ("1", "0", "%", "*", "_"):
+        assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE, given
+        with pytest.raises(BatchrunError):
+            batchrun_library.forget(given)
     with pytest.raises(BatchrunError):
         batchrun_library.forget("")
     batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]

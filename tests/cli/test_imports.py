@@ -31,6 +31,7 @@ SHARED = {
     "batchrun.estimate",
     "batchrun.installation",
     "batchrun.login",
+    "batchrun.options",
     "batchrun.settings",
     "batchrun.text",
     "batchrun.workbook",

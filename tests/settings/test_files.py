@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -152,6 +153,32 @@ def test_a_name_with_a_tilde_is_nobodys_home(desk: Path) -> None:
     source = beside(desk, 'output = ".csv"').with_name("~$accounts.xlsx")
     found = find_configuration(source).defaults
     assert found.output_of(source) == desk / "~$accounts.results.csv"
+
+
+@pytest.mark.parametrize(
+    ("usual", "given"),
+    [
+        ("no_header = true", "header_row = 4"),
+        ("header_row = 4", "no_header = true"),
+        ('company_column = "Account"', "no_company = true"),
+        ("no_contact = true", 'contact_column = "Contact"'),
+    ],
+)
+def test_an_option_replaces_the_usual_option_that_it_excludes(
+    desk: Path, usual: str, given: str
+) -> None:
+    own(usual)
+    source = beside(desk, given)
+    found = find_configuration(source)
+    assert [f"{name} = {json.dumps(value)}" for name, value in found.options.items()] == [given]
+    beside(desk, usual)
+    save_options(source, tomllib.loads(given))
+    assert (desk / "batchrun.toml").read_text(encoding="utf-8") == f"{given}\n"
+
+
+def test_an_option_that_says_no_replaces_no_other(desk: Path) -> None:
+    own("header_row = 4")
+    assert find_configuration(beside(desk, "no_header = false")).defaults.header_row == 4
 
 
 @pytest.mark.parametrize("name", ["api_key", "PGAI_API_KEY", "pgai_api_key"])

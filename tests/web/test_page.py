@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
-from playwright.sync_api import expect
 
 import batchrun
+from tests.web.conftest import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -60,13 +60,11 @@ def cells(path: Path) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     ("name", "workflow"),
     [
-        ("salesforce_accounts.csv", "Account Research"),
-        ("salesforce_report.xlsx", "Account Research"),
         ("hubspot_contacts.xlsx", "Contact Research"),
         ("duplicates_and_damage.csv", "Account Research"),
     ],
 )
-def test_each_sample_goes_from_the_file_to_the_workbook_of_the_command_line(
+def test_a_sample_goes_from_the_file_to_the_workbook_of_the_command_line(
     window: Window, site: Site, tmp_path: Path, name: str, workflow: str
 ) -> None:
     page = window.page
@@ -284,7 +282,7 @@ def test_a_guess_is_said_with_its_control(window: Window, tmp_path: Path) -> Non
     guess.get_by_role("link", name="Change “Sheet”").click()
     page.get_by_label("Sheet").select_option("Other")
     page.get_by_role("button", name="Check again").click()
-    expect(page.get_by_role("alert").first).to_contain_text("none holds PG:AI IDs (UUIDs)")
+    expect(page.get_by_role("alert").first).to_contain_text("none holds UUIDs")
 
 
 def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(

@@ -10,77 +10,118 @@ from typing import TYPE_CHECKING
 import pytest
 
 import batchrun
-from batchrun.errors import BatchrunError
-from batchrun.web.words import controls_named, hint_on_page, in_page_words
+from batchrun.advice import Action, Advice, reworded
+from batchrun.web.words import CONTROLS, advice_words, controls_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(batchrun.__file__).parent
-NEVER_ON_THE_PAGE = {"cli", "web", "doctor.py", "installation.py", "frames.py"}
+NEVER_ON_THE_PAGE = {"cli", "web", "doctor.py", "installation.py", "frames.py", "aio.py"}
+NOT_SHOWN = {
+    "batch/cluster.py": "the page starts no workers",
+    "settings/loading.py": "a notice for a terminal",
+    "settings/files.py": "the page saves no options",
+    "workbook/layout.py": "a column's title",
+    "workbook/reasons.py": "the workbook's commands; the page takes the words without them",
+    "workbook/table_sheets.py": "the workbook's description of its columns",
+}
+FOR_A_TERMINAL = {
+    ("batch/export.py", "--journal 7"),
+    ("batch/session.py", "BATCHRUN_SPEED other than 1 is for a sandbox on this machine."),
+    ("model.py", "Send them with: batchrun resume"),
+    ("model.py", "Their results are there; run --again runs and pays for everything again."),
+}
+"""Texts of commands that the page does not have."""
 COMMAND_LINE = re.compile(
     r"(?<![\w-])--[a-z]|\bbatchrun (?:run|check|resume|retry|export|status|batches|login|logout"
     r"|workflows|forget|demo|sandbox)\b|\bBATCHRUN_[A-Z]|batchrun\.toml"
 )
 
 
-def texts(tree: ast.Module) -> Iterator[str]:
-    """The texts in a module that are not docstrings, with a value in each gap."""
+def text_of(node: ast.AST) -> str:
+    """The text of a literal, with a number in each gap."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(each.value) if isinstance(each, ast.Constant) else "7" for each in node.values
+        )
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def advice_in(tree: ast.Module) -> list[ast.Call]:
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Advice"]
+
+
+def for_every_reader(tree: ast.Module) -> Iterator[str]:
+    """The texts in a module that are neither docstrings nor for a terminal."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {
+    left_out = {
         id(statement.value)
         for node in ast.walk(tree)
         if isinstance(node, documented)
         for statement in node.body
         if isinstance(statement, ast.Expr)
     }
-    parts: set[int] = set()
+    for call in advice_in(tree):
+        left_out |= {id(each) for part in call.args[1:] for each in ast.walk(part)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            parts |= {id(each) for each in ast.walk(node) if each is not node}
-            yield "".join(
-                str(each.value) if isinstance(each, ast.Constant) else "7" for each in node.values
-            )
-        elif isinstance(node, ast.Constant) and id(node) not in docstrings | parts:
-            yield str(node.value)
+        if id(node) not in left_out:
+            yield text_of(node)
+            left_out |= {id(each) for each in ast.walk(node) if isinstance(node, ast.JoinedStr)}
 
 
-def messages() -> list[str]:
-    """Every text of the library that speaks of the command line."""
-    found = set()
-    for path in PACKAGE.rglob("*.py"):
-        if not NEVER_ON_THE_PAGE & set(path.relative_to(PACKAGE).parts):
-            found |= set(texts(ast.parse(path.read_text(encoding="utf-8"))))
-    return sorted(each for each in found if COMMAND_LINE.search(each) and " " in each)
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE)
+        if not NEVER_ON_THE_PAGE & set(name.parts) and name.as_posix() not in NOT_SHOWN:
+            yield name.as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
-def test_advice_on_the_page_names_no_option_command_or_variable() -> None:
-    shown = {message: hint_on_page(BatchrunError("", message)) for message in messages()}
-    assert len(shown) > 60
-    assert {message for message, hint in shown.items() if COMMAND_LINE.search(hint)} == set()
+def test_only_the_terminal_s_part_of_advice_names_options_commands_and_variables() -> None:
+    found = {
+        (name, text)
+        for name, tree in modules()
+        for text in for_every_reader(tree)
+        if " " in text and COMMAND_LINE.search(text)
+    }
+    assert found == FOR_A_TERMINAL
+
+
+def test_each_parameter_that_advice_names_has_a_control() -> None:
+    named = {
+        keyword.arg
+        for _, tree in modules()
+        for call in advice_in(tree)
+        for keyword in call.keywords
+        if keyword.arg is not None
+    }
+    assert len(named) > 5
+    assert named <= set(CONTROLS)
 
 
 @pytest.mark.parametrize(
-    ("hint", "shown"),
+    ("advice", "shown"),
     [
-        ("Choose the one to read, such as --sheet Data.", "such as “Sheet: Data”."),
-        ("Choose the one to read, such as --sheet 'Q4 plan'.", "such as “Sheet: Q4 plan”."),
-        ("To trigger it once more, add --again.", "choose “Run everything again”."),
-        ("Resume with: batchrun resume 1129-list-7f3a", "Resume with “Continue”"),
-        ("Save yours with: batchrun login", "Save yours under “Settings”"),
-        ("Check the base URL (BATCHRUN_BASE_URL).", "Check the base URL."),
-        ("Try again. Or add --no-such-option.", "Try again."),
-        ("Name its journal with --journal, or run the list itself.", "Drop the list itself"),
+        (Advice("Try again."), "Try again."),
+        (Advice("", "Add --sheet Data.", sheet="Data"), "under “Sheet”, such as Data."),
+        (Advice("Unlock it", ", or: batchrun login", Action.LOG_IN), "Unlock it. Save your key"),
+        (Advice("", "List them with: batchrun batches"), ""),
     ],
 )
-def test_an_option_or_command_is_its_control_on_the_page(hint: str, shown: str) -> None:
-    assert shown in hint_on_page(BatchrunError("", hint))
+def test_the_page_words_options_and_actions_as_its_controls(advice: Advice, shown: str) -> None:
+    assert shown in advice_words(advice)
+    assert not COMMAND_LINE.search(advice_words(advice))
 
 
-def test_what_looks_like_no_option_of_ours_stays_in_a_message() -> None:
-    assert in_page_words("Line 3: --unknown --sheets") == "Line 3: --unknown --sheets"
+@pytest.mark.parametrize("action", Action)
+def test_each_action_has_words(action: Action) -> None:
+    assert advice_words(Advice("", "", action))
 
 
-def test_a_notice_leads_to_its_controls() -> None:
-    notice = "read as Windows-1252, a guess; --encoding settles it, --sheet 2 reads another"
-    assert [control.id for control in controls_named([notice, notice])] == ["encoding", "sheet"]
+def test_advice_keeps_its_meaning_when_text_is_added_or_changed() -> None:
+    advice = "First. " + Advice("Take it out", ", or add --sheet 2", Action.RESUME, sheet="2") + "."
+    shouted = reworded(advice, str.upper)
+    assert shouted == "FIRST. TAKE IT OUT, OR ADD --SHEET 2."
+    assert advice_words(shouted).startswith("FIRST. TAKE IT OUT.")
+    assert [control.id for control in controls_of(shouted)] == ["sheet"]
