@@ -79,7 +79,7 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from batchrun import Request
+    from batchrun import BatchStatus, Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
@@ -201,7 +201,7 @@ def add_run_commands(app: typer.Typer) -> None:
     add(
         with_option_groups(run),
         'batchrun run accounts.xlsx -w "Account Research" --limit 5  # try five rows first',
-        'batchrun run accounts.xlsx -w "Account Research" --param-column focus=Focus',
+        'batchrun run accounts.xlsx -w "Account Research" --param focus=AI',
         "batchrun run accounts.results.xlsx  # send rows marked under 'run again'",
     )
     add(
@@ -210,6 +210,11 @@ def add_run_commands(app: typer.Typer) -> None:
         "batchrun resume 1124-acc --limit 100 --wait",
         "batchrun resume --all --quiet  # a line for a scheduler",
     )
+
+
+def add_worker_commands(app: typer.Typer) -> None:
+    """Add the commands for batches on several machines."""
+    add = partial(add_command, app, panel="Several machines")
     add(
         work,
         "batchrun work  # every open batch of your key, until you stop it",
@@ -294,8 +299,8 @@ def _show_plan(
             print_text("To list every invalid row, add --details.")
         if refused is not None:
             print_text(
-                f"This list went through already, as batch {refused}: a run stops unless "
-                "you add --again, which pays for it all once more."
+                f"This list went through already, as batch {refused}. A run needs --reuse 30d, "
+                "which pays only for rows without a recent result, or --again, which pays for all."
             )
 
 
@@ -372,6 +377,7 @@ def resume(
     all_batches: All = False,
     output: Output = None,
     limit: Limit = None,
+    yes: Yes = False,
     in_doubt: Doubts = None,
     pace: PaceOptions,
     columns: ColumnOptions,
@@ -379,7 +385,10 @@ def resume(
     service: ServiceOptions,
     reporting: ReportOptions,
 ) -> None:
-    """Pick up a batch where it left off."""
+    """Pick up a batch where it left off.
+
+    At a terminal, it asks before it triggers anything, unless you name the batch.
+    """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
@@ -426,9 +435,23 @@ def resume(
         _end_unchanged(found.summary, mode, [done, *messages.retry_lines(found.summary, settings)])
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
+    if not (batch or yes or to_stderr):
+        _confirm_resume(found, limit)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
+
+
+def _confirm_resume(found: BatchStatus, limit: int | None) -> None:
+    """Show a batch that was not named, and ask before the rest of it is paid for."""
+    jobs = found.left.to_trigger if limit is None else min(limit, found.left.to_trigger)
+    if not jobs or not sys.stdin.isatty():
+        return
+    batch, rows = found.summary, messages.counts(found.summary, found.left.running_rows)
+    words = f"Resumes:   batch {batch.batch_id} of {batch.source.name}, {batch.workflow.name}"
+    print_text(f"{words}; rows: {rows}", err=beside_question(yes=False), whole=[batch.source.name])
+    if not confirmed(f"Trigger {plural(jobs, 'job')} now?", yes=False):
+        raise NotConfirmedError("Nothing was triggered.")
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:
