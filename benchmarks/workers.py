@@ -327,9 +327,15 @@ def dask_cluster(url: str) -> Iterator[Client]:
             (*dask, "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"),
             (*dask, "distributed.cli.dask_worker", "--no-nanny", "--no-dashboard"),
         )
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        nothing = subprocess.DEVNULL
         started = [
-            subprocess.Popen([*command, "--scheduler-file", file], env=env, cwd=folder, **quiet)
+            subprocess.Popen(
+                [*command, "--scheduler-file", file],
+                env=env,
+                cwd=folder,
+                stdout=nothing,
+                stderr=nothing,
+            )
             for command in commands
         ]
         try:
