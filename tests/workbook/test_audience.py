@@ -59,7 +59,7 @@ def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
 def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> None:
     damaged = tables.parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
     assert isinstance(damaged, tables.ids.DamagedId)
-    assert "--" in damaged.reason
+    assert "hexadecimal" in damaged.reason
     reused = "result of 2026-10-01 reused from batch 1001-accounts-7f3a; nothing was sent"
     rows = [
         row(0, {"a": 1}, message=reused),
