@@ -609,7 +609,7 @@ class _Pages:
             "row.html",
             view=view,
             row=row,
-            name=Names.of(page).of_row(row),
+            name=Names(page.header, page.roles, page.rows).of_row(row),
             why=screens.row_message(row),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],

@@ -477,7 +477,8 @@ def table_of(
             batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
         )
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
-    names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
+    names = Names(found.header, found.roles, found.rows)
+    rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
     columns = fields.main_fields()
     return RowTable(
