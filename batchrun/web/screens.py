@@ -307,7 +307,7 @@ def home_of(workspace: Workspace) -> Home:
         figures = view.figures
         if view.phase.live:
             words = f"{figures.ended:,} of {figures.to_send:,} rows finished"
-            words += f", done at about {view.done_at}" if view.done_at else ""
+            words += f", ends at about {view.done_at}" if view.done_at else ""
             where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
         elif view.status.in_doubt:
@@ -692,8 +692,11 @@ def ended_words(view: BatchView) -> str:
     if view.phase is Phase.PAUSED:
         stopped = view.run is not None and view.run.control.stopped
         why = "You stopped it." if stopped else note or "It was interrupted."
-        if view.status.opens_at is not None:
-            why = f"The quota is spent until {moment_words(view.status.opens_at)}."
+        opens_at = view.status.opens_at
+        if opens_at is not None and opens_at > datetime.now(UTC):
+            why = f"The quota is spent until {moment_words(opens_at)}."
+        elif opens_at is not None:
+            why = "The quota was spent, and is open again."
         if note == _TRIED:
             why = "The first rows are done."
         return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from batchrun import Request
 from batchrun.errors import UsageError
 from batchrun.sandbox import SandboxSettings
 from batchrun.web.app import choices_from
+from batchrun.web.screens import Phase, ended_words, view_batch
 from tests.sandbox.faults import Faults
 from tests.web.conftest import running_site
 from tests.web.test_page import SAMPLES
@@ -108,6 +110,20 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert "5 results to look at" in said
     assert "55 rows are not sent yet. Nothing more is sent until you decide. Run the rest" in said
     assert "Tried 5 rows tried; 55 wait for you." in shown(site, "/")
+
+
+def test_a_quota_that_is_open_again_is_not_said_to_be_spent(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=1, again=False)
+    assert workspace.wait(60)
+    assert run.batch_id is not None
+    view = view_batch(workspace, run.batch_id)
+    for hours, said in ((1, "The quota is spent until "), (-1, "The quota was spent, and is open")):
+        resume_at = datetime.now(UTC) + timedelta(hours=hours)
+        summary = replace(view.summary, note="", resume_at=resume_at)
+        status = replace(view.status, summary=summary)
+        paused = replace(view, phase=Phase.PAUSED, summary=summary, status=status)
+        assert ended_words(paused).startswith(said)
 
 
 @pytest.mark.parametrize(
