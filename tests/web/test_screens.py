@@ -108,7 +108,8 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     said = shown(site, batch)
     assert "5 results to look at" in before
     assert "5 results to look at" in said
-    assert "55 rows are not sent yet. Nothing more is sent until you decide. Run the rest" in said
+    assert "Sending the other 55 rows takes about 113 requests and 55 credits." in said
+    assert "Nothing more is sent until you decide. Run the rest" in said
     assert "Tried 5 rows tried; 55 wait for you." in shown(site, "/")
 
 
@@ -162,7 +163,7 @@ def test_the_line_of_the_column_names_is_said(site: Site) -> None:
 def test_a_row_s_screen_follows_its_status(site: Site) -> None:
     batch = finished_batch(site)
     with site.client() as client:
-        assert client.get(f"{batch}/line/2/live").json()["phase"] == "Done"
+        assert client.get(f"{batch}/line/2/live").json()["phase"] == "Completed"
         assert client.get(f"{batch}/line/2222/live").status_code == 404
 
 
