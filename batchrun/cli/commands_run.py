@@ -388,6 +388,7 @@ def resume(
     all_batches: All = False,
     output: Output = None,
     limit: Limit = None,
+    yes: Yes = False,
     in_doubt: Doubts = None,
     pace: PaceOptions,
     columns: ColumnOptions,
@@ -395,7 +396,10 @@ def resume(
     service: ServiceOptions,
     reporting: ReportOptions,
 ) -> None:
-    """Pick up a batch where it left off."""
+    """Pick up a batch where it left off.
+
+    It asks before it sends rows that nobody has confirmed, such as those after --limit.
+    """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
@@ -412,10 +416,19 @@ def resume(
             columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
+        if not mode.quiet:
+            asks = beside_question(yes=yes or summary.confirmed)
+            print_lines(messages.batch_lines(summary), err=mode.as_json or asks)
+        only_doubts = not (summary.confirmed or yes) and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             continue_batch(
-                partial(aio.resume, summary.batch_id, detach=pace.detach),
+                partial(
+                    aio.resume,
+                    summary.batch_id,
+                    only=() if only_doubts else None,
+                    detach=pace.detach,
+                ),
                 settings,
                 mode,
                 output=output,
@@ -423,13 +436,14 @@ def resume(
                 decide=in_doubt_decision(in_doubt),
                 form=form,
                 asks=True,
+                yes=yes,
             )
 
     to_stderr = reporting.for_scripts
     settings = settings_with_journal(**given)
     if all_batches:
         for_one: dict[str, object] = {"BATCH": batch, "--output": output, "--limit": limit}
-        for_one |= {"--detach": pace.detach or None}
+        for_one |= {"--yes": yes or None, "--detach": pace.detach or None}
         resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
         return
     from batchrun import status

@@ -21,6 +21,7 @@ from batchrun.errors import (
     TakenOverError,
     UsageError,
 )
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,12 +61,13 @@ def resume_all(
     """Continue each unfinished batch, and end with the most serious exit code.
 
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
-    service those at the same service, and Ctrl-C all. A batch held by another process is skipped.
+    service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
+    and so is one with jobs that nobody has confirmed.
 
     Raises:
         UsageError: An option in ``for_one`` was given.
     """
-    from batchrun import batches
+    from batchrun import batches, status
     from batchrun.settings.location import shown
 
     useless = [name for name, value in for_one.items() if value is not None]
@@ -79,7 +81,15 @@ def resume_all(
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
     one_by_one = _Round(configured, continue_batch_of, to_stderr=to_stderr)
     for summary in left:
-        one_by_one.take(summary)
+        if jobs := status(summary.batch_id, settings=settings).to_confirm:
+            print_text(
+                f"Not resumed: batch {summary.batch_id} ({summary.source.name}): nobody has "
+                f"confirmed its other {plural(jobs, 'job')}. "
+                f"To run the rest: batchrun resume {summary.batch_id}",
+                err=to_stderr,
+            )
+        else:
+            one_by_one.take(summary)
     for why, waiting in one_by_one.waiting.items():
         print_text(f"Not resumed now: {', '.join(waiting)}{why}", err=True)
     raise typer.Exit(max(one_by_one.codes, key=_BY_WEIGHT.index))
