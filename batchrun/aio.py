@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
 from batchrun.batch.cluster import connected
+from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client as Dask
 
-    from batchrun.batch.control import Control
     from batchrun.batch.report import Report, Rest
     from batchrun.engine import Progress
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
@@ -142,9 +142,7 @@ async def run(
     """
     request = _no_results(_request(source, workflow, reading))
     settings = _for_workers(settings, workers, limit, detach=detach)
-    options = pipeline.RunOptions(
-        _path(output), limit, on_progress, control, form or Form(), detach=detach
-    )
+    options = _options(output, form, control, limit=limit, on_progress=on_progress, detach=detach)
     async with connected(settings) as cluster:
         return await pipeline.run(
             request,
@@ -201,13 +199,13 @@ async def resume(
         NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
     settings = _for_workers(settings, workers, limit, detach=detach)
-    options = pipeline.RunOptions(
-        _path(output),
-        limit,
-        on_progress,
+    options = _options(
+        output,
+        form,
         control,
-        form or Form(),
-        _decide(in_doubt),
+        limit=limit,
+        on_progress=on_progress,
+        decide=_decide(in_doubt),
         only=only,
         trusted=trusted,
         detach=detach,
@@ -283,19 +281,16 @@ async def retry(
     Raises:
         BatchrunError: As in `run`; or an outcome can't be retried.
     """
-    return await pipeline.resume(
-        batch_id,
-        settings,
-        pipeline.RunOptions(
-            output=_path(output),
-            on_progress=on_progress,
-            control=control,
-            form=form or Form(),
-            decide=_decide(in_doubt),
-            retry=outcomes,
-            trusted=trusted,
-        ),
+    options = _options(
+        output,
+        form,
+        control,
+        on_progress=on_progress,
+        decide=_decide(in_doubt),
+        retry=outcomes,
+        trusted=trusted,
     )
+    return await pipeline.resume(batch_id, settings, options)
 
 
 @checked_arguments()
@@ -345,20 +340,17 @@ async def run_marked(
         )
     if confirm is not None and not confirm(marked):
         raise NotConfirmedError("The run was not confirmed.", "Nothing was triggered.")
-    return await pipeline.resume(
-        marked.summary.batch_id,
-        settings,
-        pipeline.RunOptions(
-            _path(output) or marked.output.absolute(),
-            limit,
-            on_progress,
-            control,
-            form or Form(),
-            _decide(in_doubt),
-            again=marked.jobs,
-            trusted=trusted,
-        ),
+    options = _options(
+        output or marked.output,
+        form,
+        control,
+        limit=limit,
+        on_progress=on_progress,
+        decide=_decide(in_doubt),
+        again=marked.jobs,
+        trusted=trusted,
     )
+    return await pipeline.resume(marked.summary.batch_id, settings, options)
 
 
 def _marked(path: Path, settings: Settings | None) -> Rerun:
@@ -436,6 +428,12 @@ def _for_workers(
     return settings.model_copy(update={name: workers})
 
 
-def _path(output: Path | str | None) -> Path | None:
-    """Where results go, even if the batch continues in another folder."""
-    return None if output is None else Path(output).absolute()
+def _options(
+    output: Path | str | None, form: Form | None, control: Control | None, **others: Any
+) -> pipeline.RunOptions:
+    return pipeline.RunOptions(
+        output=None if output is None else Path(output).absolute(),  # also from another folder
+        form=form or Form(),
+        control=control or Control(),
+        **others,
+    )

@@ -422,10 +422,10 @@ class Plan:
             or jobs >= len(self.bodies)
         ):
             return []
-        hint = (
-            f"{plural(contacts, 'contact')} at"
-            f" {plural(companies, 'company', 'companies')}:"
-            f" --no-contact sends {plural(jobs, 'job')}"
+        hint = Advice(
+            f"{plural(contacts, 'contact')} at {plural(companies, 'company', 'companies')}",
+            f": --no-contact sends {plural(jobs, 'job')}",
+            no_contact="",
         )
         if without:
             hint += f" and leaves out {plural(without, 'row')} without a company ID"

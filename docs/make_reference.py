@@ -144,7 +144,8 @@ def every_entry() -> str:
     lists = [name for name in known_names() if name not in Settings.model_fields]
     lines = ["| entry | meaning | is |", "|---|---|---|"]
     lines += [
-        f"| `{name}` | {re.sub('[;.] `None` .*', '.', meanings[name])} | {_code(wanted_value(name, *entry_type(name)))} |"
+        f"| `{name}` | {re.sub('[;.] `None` .*', '.', meanings[name])} | "
+        f"{_code(wanted_value(name, *entry_type(name)))} |"
         for name in lists
     ]
     beside = [name for name in known_names(beside_list=True) if name not in lists]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
+import compileall
+import gc
 import os
-import secrets
 import signal
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,24 +18,27 @@ import hypothesis
 import keyring
 import pytest
 from keyring.backends import fail
-from sqlalchemy import Engine
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.util import LRUCache
 
-from batchrun.journal import journal
+import batchrun
 from tests.postgres import running_server
+from tests.preloaded import Popen
+from tests.shortcuts import compile_statements_once, hash_keys_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
+    from xdist.workermanage import WorkerController
 
     from tests.postgres import PostgresServer
 
 # The same examples each time, and none that fails because a machine is slow. To look for others:
 # pytest --hypothesis-profile=default
-hypothesis.settings.load_profile("ci")
+hypothesis.settings.register_profile(
+    "suite", hypothesis.settings.get_profile("ci"), max_examples=50
+)
+hypothesis.settings.load_profile("suite")
 
 # A background job and nohup have signals ignored, and a process inherits that: batchrun, too, which
 # then must not react to them. A handler is not inherited.
@@ -47,10 +52,28 @@ HOMES = (
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
 )
 
-WORKBOOKS = "tests/workbook/"
+# Else each process that the tests start compiles the package again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-SALT_BYTES = 16
-"""Of a journal's salt; what else it draws has other sizes, and stays as it is."""
+WORKBOOKS, WAITING, BROWSER = "tests/workbook/", "tests/acceptance/", "tests/web/"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave what is imported and collected out of all garbage collections: it is never freed."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Compile the package once, and not in each process."""
+    compileall.compile_dir(Path(batchrun.__file__).parent, quiet=2, workers=0)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -64,6 +87,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
     """Give each process its next test when it is free, so that all end together.
 
+    Half of the processes leave the tests that mostly wait to the others, while there are others
+    that need no browser: so the cores are busy from the start.
+
     The tests of workbooks are one piece, and begin first: LibreOffice comes last of them, and opens
     what its own process has written. (`xdist_group` has no effect with pytest 9.2 and xdist 3.8.)
     """
@@ -72,6 +98,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             return WORKBOOKS if nodeid.startswith(WORKBOOKS) else nodeid
+
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            computes = (test for test in self.workqueue if not test.startswith((WAITING, BROWSER)))
+            if self.nodes.index(node) % 2 == 0 and (found := next(computes, None)):
+                self.workqueue.move_to_end(found, last=False)
+            super()._assign_work_unit(node)
 
     return OneByOne(config, log) if config.getoption("dist") == "load" else None
 
@@ -109,30 +141,11 @@ def certificates_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def keys_hashed_once() -> Iterator[None]:
-    """What is slow on purpose is done once for each key: all journals have one salt."""
-    salt = secrets.token_hex(SALT_BYTES)
-
-    def drawn(size: int) -> str:
-        return salt if size == SALT_BYTES else secrets.token_hex(size)
-
+def shortcuts() -> Iterator[None]:
+    """See there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hashlib, "scrypt", functools.cache(hashlib.scrypt))
-        patch.setattr(journal, "secrets", SimpleNamespace(token_hex=drawn))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def statements_compiled_once() -> Iterator[None]:
-    """SQL is compiled once for all journals in files: each engine would do it again."""
-    cache = LRUCache[Any, Any](1_000)
-    with pytest.MonkeyPatch.context() as patch:
-        # The dialect is part of a statement's key there.
-        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda self: hash(type(self)))
-        patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda self, one: type(self) is type(one))
-        patch.setattr(
-            Engine, "_compiled_cache", property(lambda _: cache, lambda *_: None), raising=False
-        )
+        hash_keys_once(patch)
+        compile_statements_once(patch)
         yield
 
 
@@ -150,3 +163,15 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of our own; each test takes a database or stops it."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def readers_forked() -> Iterator[None]:
+    """A workbook is read in a process that is forked: to start Python takes longer than to read."""
+    from batchrun.tables import isolated
+
+    names = ("DEVNULL", "PIPE")
+    forking = SimpleNamespace(Popen=Popen, **{name: getattr(subprocess, name) for name in names})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolated, "subprocess", forking)
+        yield

@@ -1,9 +1,11 @@
-"""Start batchrun as a process without the CPU second that its imports take.
+"""Start batchrun as a process without the CPU seconds that its imports and its first run take.
 
 A server process imports everything once and forks for each command. A command is a process as
 always: it has its own PID, files, signals and exit code, and can be killed. The server forks twice,
 and Linux makes the command a child of the process that asked for it, its "subreaper". On other
 systems, and if a variable changes how Python itself starts, Python starts as usual.
+
+A second, small server forks the process in which a workbook is read (batchrun/tables/isolated.py).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import runpy
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "batchrun"]
 MODULES = ("batchrun", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker")
 """What can be forked. Dask is imported when a test first asks for it."""
+READER = "batchrun.tables.isolated"
 NOT_PRELOADED = ("batchrun.__main__", "batchrun.batch.cluster", "batchrun.notebook")
 ALSO_PRELOADED = (
     *("certifi", "encodings.idna", "h11", "markdown_it", "numpy.ma", "pandas", "sqlite3"),
@@ -39,6 +43,7 @@ ALSO_PRELOADED = (
     *("uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl"),
 )
 """What a run imports only then."""
+READER_PRELOADED = ("python_calamine", "defusedxml.ElementTree", "olefile")
 STREAMS = {"stdin": "r", "stdout": "w", "stderr": "w"}
 INTERPRETER_VARIABLES = ("LANG", "LC_", "LD_", "MALLOC_", "PYTHON")
 WITH_TERMINAL = (
@@ -51,7 +56,7 @@ MAX_REQUEST_BYTES = 200_000
 
 
 class Popen(subprocess.Popen[str]):
-    """`subprocess.Popen` that lets the server fork `python -m batchrun`, or Dask.
+    """`subprocess.Popen` that lets a server fork `python -m batchrun`, Dask, or a reader.
 
     In a new session, a terminal that is standard input is the controlling terminal.
     """
@@ -62,20 +67,26 @@ class Popen(subprocess.Popen[str]):
         env = dict(os.environ if env is None else env)
         starts = (pipes[0], pipes[3], pipes[5])
         files = [number if end == -1 else end for number, end in enumerate(starts)]
-        forks = sys.platform == "linux" and _of_interpreter(env) == _of_interpreter(os.environ)
+        same = _of_interpreter(env) == _of_interpreter(os.environ)
         match list(map(os.fspath, args)):
-            case [sys.executable, "-m", module, *arguments] if module in MODULES and forks:
-                self.pid = _server().fork(
-                    files,
-                    module=module,
-                    arguments=arguments,
-                    cwd=os.fspath(cwd or Path.cwd()),
-                    env=env,
-                    new_session=new_session,
-                )
-                self._child_created = True
-                self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # not in the stubs
-                return
+            case [sys.executable, "-m", module, *arguments] if module in MODULES and same:
+                server = "commands"
+            case [sys.executable, "-I", "-c", code, *arguments] if READER in code:
+                server, module = "readers", READER
+            case _:
+                server, module, arguments = "", "", []
+        if server and sys.platform == "linux":
+            self.pid = _server(server).fork(
+                files,
+                module=module,
+                arguments=arguments,
+                cwd=os.fspath(cwd or Path.cwd()),
+                env=env,
+                new_session=new_session,
+            )
+            self._child_created = True
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # not in the stubs
+            return
         if new_session and os.isatty(files[0]):
             args = [sys.executable, "-c", WITH_TERMINAL, *args]
         super()._execute_child(args, *how)  # type: ignore[misc]  # not in the stubs
@@ -86,20 +97,25 @@ def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Server:
-    """The server, as the tests see it; it ends with them."""
+    """A server, as the tests see it; it ends with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
         self._requests, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_at_a_time = threading.Lock()
         with its:
             # The environment of each command replaces this one.
             env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # a fork takes no other thread along
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.preloaded", str(its.fileno())],
+                [sys.executable, "-m", "tests.preloaded", what, str(its.fileno())],
                 pass_fds=[its.fileno()],
                 env=env,
                 cwd=Path(__file__).parents[1],
             )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._requests.close()
+        self._process.wait()
 
     def fork(self, files: list[int], **request: Any) -> int:
         """Start a command; its process ID."""
@@ -113,8 +129,8 @@ class _Server:
 
 
 @functools.cache
-def _server() -> _Server:
-    return _Server()
+def _server(what: str) -> _Server:
+    return _Server(what)
 
 
 def _adopt_orphans(adopt: bool) -> None:
@@ -135,6 +151,36 @@ def import_everything() -> None:
         importlib.import_module(name)
     command = typer.main.get_command(app)
     typer.main.get_command = lambda typer_instance: command
+    _run_a_batch()
+
+
+def _run_a_batch() -> None:
+    """Run a row, so that the commands find SQL compiled and their keys hashed."""
+    import pytest
+
+    import batchrun
+    from batchrun.sandbox import SandboxSettings, running
+    from tests.shortcuts import compile_statements_once, hash_keys_once
+
+    patch = pytest.MonkeyPatch()  # for as long as this process lives
+    hash_keys_once(patch)
+    compile_statements_once(patch)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(SandboxSettings(rate_per_minute=None), speed=1000.0) as url,
+    ):
+        accounts = Path(folder) / "accounts.csv"
+        accounts.write_text("Company ID\na1b2c3d4-e5f6-7890-abcd-ef1234567890\n", encoding="ascii")
+        settings = batchrun.load_settings(
+            api_key="sandbox", base_url=url, speed=1000.0, journal=f"{folder}/journal.db"
+        )
+        batchrun.run(accounts, "Account Research", settings=settings)
+
+
+def import_readers() -> None:
+    """Import what the process needs that reads a workbook."""
+    for name in (READER, "batchrun.tables.books", *READER_PRELOADED):
+        importlib.import_module(name)
 
 
 def _next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -180,6 +226,7 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
             number, mode, encoding=as_before.encoding, errors=as_before.errors, closefd=False
         )
         setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if request["new_session"] and os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -197,6 +244,9 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
 def _run(module: str) -> None:
     """Run the command, and end without Python's freeing of each object: that copies their pages."""
     try:
+        if module == READER:
+            importlib.import_module(module).main()
+            sys.exit()
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         code = int(ended.code or 0)
@@ -209,9 +259,9 @@ def _run(module: str) -> None:
 
 
 if __name__ == "__main__":
-    import_everything()
+    {"commands": import_everything, "readers": import_readers}[sys.argv[1]]()
     gc.freeze()  # a collection in a command would copy the pages of all these objects
-    with socket.socket(fileno=int(sys.argv[1])) as incoming:
+    with socket.socket(fileno=int(sys.argv[2])) as incoming:
         asked, standard_files = _next_command(incoming)
     _become(asked, standard_files)
     _run(asked["module"])

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterator
 
     from batchrun.batch.report import Report
-    from batchrun.engine import Engine
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary
     from batchrun.settings import Settings
@@ -124,9 +123,23 @@ class Control:
         finally:
             self._cancel = None
 
-    def detach(self) -> None:
-        """Disconnect from the batch. The batch calls this when it ends."""
-        self._stop = None
+    @contextmanager
+    def detached_at_end(self) -> Iterator[None]:
+        """Disconnect from the batch when the block ends, even with an error."""
+        try:
+            yield
+        finally:
+            self._stop = None
+
+    @contextmanager
+    def counting(self, jobs: BatchJobs) -> Iterator[None]:
+        """Count the jobs triggered in the block, even if the block fails."""
+        pending = jobs.count_pending()
+        try:
+            yield
+        finally:
+            with suppress(JournalError):  # don't hide the block's own error
+                self.triggered += pending - jobs.count_pending()
 
     def attach(
         self, batch_id: str, stop: Callable[[], object], only: Collection[int] | None = None
@@ -140,14 +153,6 @@ class Control:
             stop()
 
 
-def attach(
-    control: Control | None, batch_id: str, engine: Engine, only: Collection[int] | None = None
-) -> None:
-    """Connect the control, if there is one, to an engine."""
-    if control is not None:
-        control.attach(batch_id, from_any_thread(engine.stop), only)
-
-
 def from_any_thread(stop: Callable[P, object]) -> Callable[P, None]:
     """Return a function that calls ``stop`` in the current event loop unless it is closed."""
     loop = asyncio.get_running_loop()
@@ -157,25 +162,3 @@ def from_any_thread(stop: Callable[P, object]) -> Callable[P, None]:
             loop.call_soon_threadsafe(partial(stop, *args, **kwargs))
 
     return stop_there
-
-
-@contextmanager
-def detached_at_end(control: Control | None) -> Iterator[None]:
-    """Disconnect the control when the block ends, even with an error."""
-    try:
-        yield
-    finally:
-        if control is not None:
-            control.detach()
-
-
-@contextmanager
-def counting(jobs: BatchJobs, control: Control | None) -> Iterator[None]:
-    """Add the number of jobs triggered in the block to the control, even if the block fails."""
-    pending = jobs.count_pending()
-    try:
-        yield
-    finally:
-        if control is not None:
-            with suppress(JournalError):  # don't hide the block's own error
-                control.triggered += pending - jobs.count_pending()

@@ -318,14 +318,6 @@ def read_frame(
             return workbook.to_frame(found, form, source)
 
 
-def read_details(
-    location: str, batch_id: str, name: str, source: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Return the items of a list of objects in the results, from the journal at a location."""
-    with existing_journal(location) as journal, journal.results(batch_id) as found:
-        return workbook.details_frame(found, name, source)
-
-
 @checked_arguments()
 def export(
     batch_id: str | None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.advice import Action, Advice
-from batchrun.batch.control import attach, counting, detached_at_end, from_any_thread
+from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
     ending_as_paused,
     refreshed_workbook,
@@ -70,7 +70,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.batch.control import Control
     from batchrun.engine import Engine
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, TableSource, Workflow
@@ -125,7 +124,7 @@ class RunOptions:
     output: Path | None = None
     limit: int | None = None
     on_progress: Callable[[Progress], None] | None = None
-    control: Control | None = None
+    control: Control = field(default_factory=Control)
     form: workbook.Form = field(default_factory=workbook.Form)
     decide: Decide = hold_doubts
     only: Collection[int] | None = None
@@ -306,7 +305,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     settings, journal, target = session.settings, session.journal, options.output
     with (
         journal.hold(batch_id) as hold,
-        detached_at_end(options.control),
+        options.control.detached_at_end(),
         journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
     ):
         form = remembered_form(journal, batch_id, options.form)
@@ -317,7 +316,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         engine = new_engine(session, jobs, before, limits, options.on_progress)
         estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.abort))
-        attach(options.control, batch_id, engine, only)
+        options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,
             Event.BATCH_STARTED,
@@ -333,7 +332,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             _removed_at_end(jobs),
         ):
             try:
-                with counting(jobs, options.control):
+                with options.control.counting(jobs):
                     processes = 0 if alone else settings.workers - 1
                     cluster = None if alone else options.cluster
                     async with (
@@ -397,8 +396,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 source=options.frame,
                 held_open=target if output != target else None,
             )
-            if options.control is not None:
-                options.control.report = report
+            options.control.report = report
             return report
 
 

@@ -7,18 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from batchrun.batch.export import earlier_batches
-from batchrun.batch.history import existing_journal, read_details, read_frame
+from batchrun.batch.history import existing_journal, read_frame
 from batchrun.engine import Ending
 from batchrun.errors import ExitCode
 from batchrun.journal import Remaining, remaining
 from batchrun.notebook import TableList
 from batchrun.text import html_table, one_line
-from batchrun.workbook import Form
+from batchrun.workbook import Form, details_frame
 from batchrun.workbook.changes import Change, Comparison
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -58,23 +58,6 @@ class Pilot:
 def _short_cell(at: int, row: tuple[ResultRow, tuple[Cell, ...]]) -> str:
     value = row[1][at]
     return "" if value is None else one_line(str(value), 80)
-
-
-def read_pilot(location: str, batch_id: str, jobs: Sequence[int]) -> Pilot:
-    """Read the results of some jobs from the journal at a location.
-
-    Raises:
-        JournalError: The journal can't be read.
-    """
-    with existing_journal(location) as journal:
-        left = remaining(journal, batch_id)
-        form = Form.recalled(journal.form(batch_id))
-        with journal.results(batch_id, of_jobs=jobs) as found:
-            rows = tuple(found.rows)
-            layout = layout_of(found, form)
-    flattened = (layout.flat(row.result) for row in rows)
-    values = tuple(tuple(column.value(flat) for column in layout.results) for flat in flattened)
-    return Pilot(rows, tuple(column.name for column in layout.results), values, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +157,11 @@ class Report:
             UsageError: The results have no such list.
         """
         given = self.source if source is None else source
-        return read_details(self.journal, self.summary.batch_id, name, given)
+        with (
+            existing_journal(self.journal) as journal,
+            journal.results(self.summary.batch_id) as found,
+        ):
+            return details_frame(found, name, given)
 
     def changes(self, compare: str = "auto") -> tuple[Change, ...]:
         """Return what changed since each row's last result in an earlier batch, row by row.
@@ -204,7 +191,16 @@ class Report:
         Raises:
             JournalError: The batch has been deleted from the journal.
         """
-        return read_pilot(self.journal, self.summary.batch_id, self.sent[:most])
+        batch_id = self.summary.batch_id
+        with existing_journal(self.journal) as journal:
+            left = remaining(journal, batch_id)
+            form = Form.recalled(journal.form(batch_id))
+            with journal.results(batch_id, of_jobs=self.sent[:most]) as found:
+                rows = tuple(found.rows)
+                layout = layout_of(found, form)
+        flattened = (layout.flat(row.result) for row in rows)
+        values = tuple(tuple(column.value(flat) for column in layout.results) for flat in flattened)
+        return Pilot(rows, tuple(column.name for column in layout.results), values, left)
 
     def __repr__(self) -> str:
         where = f", {self.output}" if self.output is not None else ""

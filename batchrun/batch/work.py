@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun.advice import Action, Advice
-from batchrun.batch.control import Control, attach, detached_at_end
+from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.pipeline import RunOptions, take_over
 from batchrun.batch.session import open_session
 from batchrun.batch.worker import limits_of, new_engine, working
@@ -93,10 +93,10 @@ async def _help(
 ) -> None:
     """Work on slices of a batch that another process holds."""
     journal, batch_id = session.journal, summary.batch_id
-    with detached_at_end(control), journal.safety_copy(batch_id, alone=False):
+    with control.detached_at_end(), journal.safety_copy(batch_id, alone=False):
         jobs = journal.jobs(batch_id, session.key, leads=False)
         engine = new_engine(session, jobs, summary, limits_of(session.settings), on_progress)
-        attach(control, batch_id, engine)
+        control.attach(batch_id, from_any_thread(engine.stop))
         async with working(jobs, engine):
             await engine.work()
 

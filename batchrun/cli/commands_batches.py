@@ -39,6 +39,7 @@ from batchrun.cli.options import (
     age,
     batch_ids,
     form_from,
+    refuse_together,
     settings_of,
     with_option_groups,
 )
@@ -185,8 +186,7 @@ def status(
     from batchrun import status as status_of
     from batchrun import watch as looks_at
 
-    if watch and as_json:
-        raise UsageError("--watch and --json can't be combined.", "Leave one out.")
+    refuse_together({"--watch": watch, "--json": as_json})
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
@@ -371,8 +371,8 @@ def forget(
         raise UsageError(
             "Give a batch, or an age with --older-than.", "To list the batches: batchrun batches"
         )
-    if sandbox and journal is not None:  # --journal would win, and its batches were paid for
-        raise UsageError("--sandbox and --journal can't be combined.", "Leave one out.")
+    # --journal would win, and its batches were paid for
+    refuse_together({"--sandbox": sandbox, "--journal": journal})
     settings = settings_with_journal(sandbox=sandbox, journal=journal)
     gone = forget_batches(
         *([] if batch is None else [batch]),

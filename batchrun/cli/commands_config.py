@@ -20,6 +20,7 @@ from batchrun.cli.options import (
     ProfileName,
     Sandbox,
     ServiceOptions,
+    refuse_together,
     settings_of,
     with_option_groups,
 )
@@ -150,8 +151,7 @@ def logout(
     from batchrun.settings import key_source, stored_profiles
     from batchrun.settings.credentials import usual_profile
 
-    if every and profile is not None:
-        raise UsageError("--all and --profile can't be combined.", "Leave one out.")
+    refuse_together({"--all": every, "--profile": profile})
     settings = settings_from()
     usual = settings.profile or usual_profile(settings)
     names = [*stored_profiles().all()] if every else [usual if profile is None else profile]

@@ -45,6 +45,7 @@ from batchrun.cli.options import (
     Yes,
     batch_ids,
     form_from,
+    refuse_together,
     request_from,
     save_typed_options,
     settings_of,
@@ -62,7 +63,6 @@ from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
-    configuration_beside,
     configuration_of,
     print_configuration,
     replaceable_results,
@@ -100,14 +100,20 @@ def run_marked(
     """Send the marked rows again; all other rows keep their results."""
     from batchrun import aio
 
-    _same_workflow(marked, workflow)
+    known = marked.summary.workflow
+    if workflow and workflow.casefold() not in {known.id.casefold(), known.name.casefold()}:
+        raise UsageError(
+            f"The workbook holds results of {known.name}, not of {workflow}.",
+            "Leave -w out to run its marked rows again, or run the list itself.",
+        )
     to_stderr = mode.as_json or mode.quiet
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
         _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
-    if not _confirm(marked, yes=yes, to_stderr=to_stderr):
+    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
+    if not confirmed("Send them again (you pay again)?", yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
     continue_batch(
         partial(aio.run_marked, marked),
@@ -159,32 +165,8 @@ def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
 
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    code = summary.exit_code
-    if mode.as_json:
-        ending = {"exit_code": int(code), "resume_at": None}
-        print_exact(json.dumps(messages.summary_json(summary) | ending))
-    elif not mode.quiet:
-        print_lines(lines)
-    elif summary.output is not None:
-        print_exact(summary.output)
-    raise typer.Exit(code)
-
-
-def _same_workflow(marked: Rerun, workflow: str | None) -> None:
-    known = marked.summary.workflow
-    if workflow is not None and workflow.casefold() not in {
-        known.id.casefold(),
-        known.name.casefold(),
-    }:
-        raise UsageError(
-            f"The workbook holds results of {known.name}, not of {workflow}.",
-            "Leave -w out to run its marked rows again, or run the list itself.",
-        )
-
-
-def _confirm(marked: Rerun, *, yes: bool, to_stderr: bool) -> bool:
-    print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
-    return confirmed("Send them again (you pay again)?", yes=yes)
+    messages.print_ending(summary, summary.exit_code, summary.output, lines, mode)
+    raise typer.Exit(summary.exit_code)
 
 
 DEMO_WORKFLOW = "Account Research"
@@ -256,12 +238,13 @@ def check(
     FILE can be - for standard input.
     """
     from batchrun import Rerun
+    from batchrun.settings import find_configuration
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
     given = settings_of(service) | {"rate": rate, "daily": daily}
     with _from_stdin(file) as path:
-        files = configuration_beside(path)
+        files = find_configuration(path)
         entries = reading.entries(workflow)
         request = request_from(path, files.defaults.merged_with(entries), reuse)
         with settings_or_sandbox(**given, configuration=files) as settings:
@@ -339,8 +322,9 @@ def run(
     Shows the plan and the cost and asks before anything is spent.
     """
     from batchrun import Rerun
+    from batchrun.settings import find_configuration
 
-    files = configuration_beside(file)
+    files = find_configuration(file)
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
     given = settings_of(pace, service, reporting) | {"configuration": files}
     mode = reporting.mode()
@@ -403,6 +387,9 @@ def resume(
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
+    for_one = {"BATCH": batch, "--output": output, "--limit": limit, "--yes": yes}
+    for_one |= {"--detach": pace.detach}
+    refuse_together({"--all": all_batches, **for_one}, "With --all, every batch continues.")
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
@@ -442,9 +429,7 @@ def resume(
     to_stderr = reporting.for_scripts
     settings = settings_with_journal(**given)
     if all_batches:
-        for_one: dict[str, object] = {"BATCH": batch, "--output": output, "--limit": limit}
-        for_one |= {"--yes": yes or None, "--detach": pace.detach or None}
-        resume_all(settings, for_one, configured, resume_batch, to_stderr=to_stderr)
+        resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
         return
     from batchrun import status
 
@@ -463,17 +448,13 @@ def resume(
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:
     """Refuse --detach with options that need this process."""
-    others: dict[str, object] = {
+    options = {
+        "--detach": pace.detach,
         "--sandbox": service.sandbox,
         "--notify": reporting.notify,
         "--notify-command": reporting.notify_command,
     }
-    given = [name for name, value in others.items() if value]
-    if pace.detach and given:
-        raise UsageError(
-            f"--detach and {given[0]} can't be combined: this command ends before the batch does.",
-            "Leave one out.",
-        )
+    refuse_together(options, "This command ends before the batch does.")
 
 
 def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:

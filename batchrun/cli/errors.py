@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import traceback
-import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,29 +78,26 @@ class HiddenMessages(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Collect a library's log message."""
+        """Collect a library's warning or log message."""
         self.said.append(self.format(record))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Collect until the block ends."""
-        shown, failed, ignored = warnings.showwarning, threading.excepthook, sys.unraisablehook
+        failed, ignored = threading.excepthook, sys.unraisablehook
         root = logging.getLogger()
         root.addHandler(self)
-        warnings.showwarning = self._warned
+        logging.captureWarnings(capture=True)
         threading.excepthook = self._failed
         sys.unraisablehook = self._ignored
         try:
             yield
         finally:
-            warnings.showwarning, threading.excepthook = shown, failed
-            sys.unraisablehook = ignored
+            logging.captureWarnings(capture=False)
+            threading.excepthook, sys.unraisablehook = failed, ignored
             root.removeHandler(self)
             if not root.handlers:  # discard messages that are logged while Python exits
                 root.addHandler(logging.NullHandler())
-
-    def _warned(self, message: Warning | str, *where: object, **_more: object) -> None:
-        self.said.append(f"{type(message).__name__}: {message} ({where[1]}:{where[2]})")
 
     def _failed(self, what: threading.ExceptHookArgs) -> None:
         found = traceback.format_exception(what.exc_type, what.exc_value, what.exc_traceback)
@@ -146,10 +142,7 @@ def end(
             print_text(str(shown), err=True)
         case _:
             print_text(f"Error: {shown}", err=True, whole=[word for word in typed if " " in word])
-    if _debugging(typed):
-        _point_to_file(error, typed, command, unseen)
-    if "--json" in typed:
-        print_exact(json.dumps({"error": _as_json(shown, shown.exit_code)}))
+    _print_details(error, shown, shown.exit_code, typed, command, unseen)
     return shown.exit_code
 
 
@@ -170,11 +163,8 @@ def report_batch_error(
         case _:
             code = shown.exit_code
             print_text(f"Error: batch {batch_id}: {shown}", err=True)
-    if _debugging(typed):
-        _point_to_file(error, typed, "resume", unseen)
-    if "--json" in typed:
-        ended = {"batch": batch_id, "error": _as_json(shown, code), "exit_code": int(code)}
-        print_exact(json.dumps(ended))
+    more = {"batch": batch_id, "exit_code": int(code)}
+    _print_details(error, shown, code, typed, "resume", unseen, **more)
     return code, shown
 
 
@@ -212,20 +202,27 @@ def _debugging(typed: Sequence[str]) -> bool:
     return "--debug" in typed or bool(os.environ.get("BATCHRUN_DEBUG"))
 
 
-def _point_to_file(
-    error: BaseException, typed: Sequence[str], command: str, unseen: HiddenMessages
+def _print_details(
+    error: BaseException,
+    shown: BatchrunError,
+    code: ExitCode,
+    typed: Sequence[str],
+    command: str,
+    unseen: HiddenMessages,
+    **more: object,
 ) -> None:
-    try:
-        path = write_failure(error, unseen.said, command, typed)
-    except Exception as problem:  # don't hide the error itself
-        print_text(f"Details:   could not be written ({type(problem).__name__})", err=True)
-        return
-    print_text(UnbrokenLine(f"Details:   {path}"), err=True)
-
-
-def _as_json(error: BatchrunError, code: ExitCode) -> dict[str, object]:
-    hint = runnable_commands(error.hint)
-    return {"what": error.what, "hint": hint, "exit_code": int(code)}
+    """Print the path of the file with the details, with --debug; and the error as JSON."""
+    if _debugging(typed):
+        try:
+            path = write_failure(error, unseen.said, command, typed)
+            print_text(UnbrokenLine(f"Details:   {path}"), err=True)
+        except Exception as problem:  # don't hide the error itself
+            kind = type(problem).__name__
+            print_text(f"Details:   could not be written ({kind})", err=True)
+    if "--json" in typed:
+        hint = runnable_commands(shown.hint)
+        said = {"what": shown.what, "hint": hint, "exit_code": int(code)}
+        print_exact(json.dumps({"error": said, **more}))
 
 
 def write_failure(

@@ -16,10 +16,10 @@ import typer
 from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
+    OutputMode,
     UnbrokenLine,
     print_exact,
     print_lines,
-    print_text,
     repeats_options,
     wrapped,
 )
@@ -28,11 +28,12 @@ from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from batchrun.batch.report import Report
+    from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
     from batchrun.model import ResultRow
     from batchrun.plan import Plan
@@ -524,27 +525,42 @@ class BatchExit(typer.Exit):
         self.stopped = stopped
 
 
-def end(
-    report: Report, settings: Settings, *, as_json: bool, quiet: bool, stopped: bool
-) -> NoReturn:
+def end(report: Report, settings: Settings, mode: OutputMode, *, stopped: bool) -> NoReturn:
     """Print how a batch ended, and end the command. The last line is the workbook's path.
 
     Raises:
         BatchExit: Always.
     """
-    if as_json:
-        resume_at = None if report.resume_at is None else report.resume_at.isoformat()
-        ending = {"exit_code": int(report.exit_code), "resume_at": resume_at}
-        print_exact(json.dumps(summary_json(report.summary) | ending))
-        raise BatchExit(report, stopped=stopped)
-    if not quiet:
-        print_lines(["", *_lines(report, settings)])
-    if report.output is not None:
-        print_exact(str(report.output)) if quiet else print_text(
-            UnbrokenLine(f"Workbook:  {report.output}")
-        )
-        print_lines([] if quiet else more_files(report.output))
+
+    def lines() -> Iterator[str]:
+        yield ""
+        yield from _lines(report, settings)
+        if report.output is not None:
+            yield UnbrokenLine(f"Workbook:  {report.output}")
+            yield from more_files(report.output)
+
+    output = None if report.output is None else str(report.output)
+    print_ending(report.summary, report.exit_code, output, lines(), mode, report.resume_at)
     raise BatchExit(report, stopped=stopped)
+
+
+def print_ending(
+    summary: BatchSummary,
+    code: ExitCode,
+    output: str | None,
+    lines: Iterable[str],
+    mode: OutputMode,
+    resume_at: datetime | None = None,
+) -> None:
+    """Print how a command ended: as JSON, as the path of the results alone, or in lines."""
+    if mode.as_json:
+        opens = None if resume_at is None else resume_at.isoformat()
+        ending = {"exit_code": int(code), "resume_at": opens}
+        print_exact(json.dumps(summary_json(summary) | ending))
+    elif not mode.quiet:
+        print_lines(lines)
+    elif output is not None:
+        print_exact(output)
 
 
 def more_files(written: Path) -> list[str]:

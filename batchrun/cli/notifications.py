@@ -64,18 +64,11 @@ _DESKTOP = {
 _FREEDESKTOP = ("sh", "-c", 'notify-send --app-name=batchrun -- "$BATCHRUN_MESSAGE"')
 
 
-def command_for(command: str | None, *, desktop: bool) -> str | Sequence[str] | None:
-    """Return the command that tells the user how a batch ended; ``None`` for none.
+def desktop_command() -> Sequence[str] | None:
+    """Return the system's own command that shows a notification.
 
-    The system's own program shows the notification. If it is missing, a note says so.
-
-    Raises:
-        UsageError: Both options were given.
+    If it is missing, a note says so, and ``None`` is returned.
     """
-    if command is not None and desktop:
-        raise UsageError("--notify and --notify-command can't be used together.", "Choose one.")
-    if not desktop:
-        return command
     found = _DESKTOP.get(sys.platform, _FREEDESKTOP)
     program = "notify-send" if found is _FREEDESKTOP else found[0]
     if shutil.which(program) is None:

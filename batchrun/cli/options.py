@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_h
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
-from batchrun.cli.notifications import command_for
+from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text
 from batchrun.cli.prompts import column_prompt
 from batchrun.errors import InputError, UsageError
@@ -247,6 +247,19 @@ LogFile: TypeAlias = Annotated[
 ]
 
 
+def refuse_together(options: Mapping[str, object], why: str = "") -> None:
+    """Check that no other option was given together with the first one; ``why`` is a sentence.
+
+    Raises:
+        UsageError: One was.
+    """
+    (first, given), *more = options.items()
+    others = [name for name, value in more if value]
+    if given and others:
+        hint = f"{why} Leave one out.".strip()
+        raise UsageError(f"{first} and {', '.join(others)} can't be combined.", hint)
+
+
 def age(text: str, option: str) -> timedelta:
     """Parse an age such as ``90d``, ``12w`` or ``48h``.
 
@@ -330,7 +343,7 @@ class ColumnOptions:
         """
         return _given(
             columns=_names(self.columns or ()),
-            rename=_titles(self.rename or ()),
+            rename=dict(map(_title_from, self.rename or ())),
             flat_depth=self.flat_depth,
             csv_plain=self.csv_plain,
         )
@@ -391,16 +404,21 @@ def _names(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for given in columns for one in given.split(",") if (name := one.strip()))
 
 
-def _titles(rename: Sequence[str]) -> dict[str, str]:
-    titles: dict[str, str] = {}
-    for given in rename:
-        name, equals, title = given.partition("=")
-        if not (equals and name.strip() and title.strip()):
-            raise UsageError(
-                f"--rename {given} has no title.", "Write it as --rename outputs.fit_score=Fit."
-            )
-        titles[name.strip()] = title.strip()
-    return titles
+def _title_from(text: str) -> tuple[str, str]:
+    name, title = _pair(text, f"--rename {text} has no title.", "--rename outputs.fit_score=Fit")
+    return name, title.strip()
+
+
+def _pair(text: str, problem: str, example: str, *, empty: bool = False) -> tuple[str, str]:
+    """Split ``name=value``; the value may be ``empty``.
+
+    Raises:
+        UsageError: There is no name or no value.
+    """
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip() and (empty or value.strip())):
+        raise UsageError(problem, f"Write it as {example}.")
+    return name.strip(), value
 
 
 def _seconds(text: str, said_by: str) -> float:
@@ -503,7 +521,7 @@ class ListOptions:
             workflow=workflow,
             **{name: getattr(self, name) for name in names},
             parameters=parameters,
-            parameter_columns=dict(map(_column_of, self.param_column or [])),
+            parameter_columns=dict(map(_column_from, self.param_column or [])),
         )
 
 
@@ -600,7 +618,8 @@ class ReportOptions:
         Raises:
             UsageError: Two options can't be combined.
         """
-        command = command_for(self.notify_command, desktop=self.notify)
+        refuse_together({"--notify": self.notify, "--notify-command": self.notify_command})
+        command = desktop_command() if self.notify else self.notify_command
         return OutputMode(self.as_json, self.quiet, command)
 
 
@@ -666,14 +685,8 @@ def _parameter_from(text: str) -> tuple[str, JSON]:
     return name, value
 
 
-def _column_of(text: str) -> tuple[str, str]:
-    """Parse ``parameter=column``."""
-    name, equals, column = text.partition("=")
-    if not (equals and name.strip() and column):
-        raise UsageError(
-            f"--param-column {text} has no column.", "Write it as --param-column focus=Focus."
-        )
-    return name.strip(), column
+def _column_from(text: str) -> tuple[str, str]:
+    return _pair(text, f"--param-column {text} has no column.", "--param-column focus=Focus")
 
 
 _BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
@@ -686,12 +699,9 @@ def parse_parameter(text: str) -> tuple[str, JSON]:
     Raises:
         UsageError: There is no ``=``, or no name before it.
     """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise UsageError(
-            f"The parameter {text} has no value.", "Write it as --param depth=comprehensive."
-        )
-    return name.strip(), json_or_text(value)
+    problem = f"The parameter {text} has no value."
+    name, value = _pair(text, problem, "--param depth=comprehensive", empty=True)
+    return name, json_or_text(value)
 
 
 def read_parameters(path: Path) -> dict[str, JSON]:

@@ -259,13 +259,7 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
 
 def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDisplay) -> None:
     try:
-        end(
-            report,
-            settings,
-            as_json=mode.as_json,
-            quiet=mode.quiet,
-            stopped=display.control.stopped,
-        )
+        end(report, settings, mode, stopped=display.control.stopped)
     except typer.Exit as ended:
         exit_codes.append(ended.exit_code)
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from batchrun.cli.options import refuse_together
 from batchrun.cli.output import print_text
 from batchrun.errors import BatchrunError, InputError, NoBatchError, UsageError
 
@@ -81,9 +82,8 @@ def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
     if not sandbox:
         yield settings_from(**given)
         return
-    for name, option in (("base_url", "--base-url"), ("profile", "--profile")):
-        if given.get(name):
-            raise UsageError(f"--sandbox and {option} can't be combined.", "Leave one out.")
+    options = {"--base-url": given.get("base_url"), "--profile": given.get("profile")}
+    refuse_together({"--sandbox": sandbox, **options})
     settings = settings_from(sandbox=True, **given)
     with _sandbox(None) as replaced:
         yield settings.model_copy(update=replaced)
@@ -218,13 +218,6 @@ def _rate(text: str | None) -> object:
             f"--rate {text} is not a number of requests a minute.",
             "Write it as --rate 120, --rate 120/min or --rate unlimited.",
         ) from None
-
-
-def configuration_beside(file: Path) -> Configuration:
-    """Return the configuration from the ``batchrun.toml`` beside a list and the user's own."""
-    from batchrun.settings import find_configuration
-
-    return find_configuration(file)
 
 
 def configuration_of(batch: BatchSummary) -> Configuration:

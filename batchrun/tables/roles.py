@@ -368,7 +368,7 @@ def find_roles(
         roles.update(_by_name_alone(table, wanted))
     for role in wanted:
         if roles and role not in roles:
-            _refuse_partly_ids(table, role, lenient=lenient)
+            _refuse_partly_ids(table, role, roles, lenient=lenient)
     if not roles:
         roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
     if None in named.values():
@@ -380,14 +380,16 @@ def _say_which(role: Role) -> Advice:
     return Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
 
 
-def _refuse_partly_ids(table: Table, role: Role, *, lenient: bool) -> None:
+def _refuse_partly_ids(
+    table: Table, role: Role, roles: Mapping[Role, int], *, lenient: bool
+) -> None:
     """Refuse to leave out a column that is named like IDs of a role and holds some.
 
     Raises:
         InputError: There is such a column.
     """
     for column in _named_like(table, role):
-        if any(_are_ids(table, column, 1, lenient)):
+        if column not in roles.values() and any(_are_ids(table, column, 1, lenient)):
             contents = read_contents(table, column, lenient=lenient)
             raise InputError(
                 f"{table.source.name}: only some cells of column {contents.name} are UUIDs"
@@ -759,7 +761,7 @@ def find_column(table: Table, name: str, option: str) -> int:
     names = [column_name(table, column) for column in range(len(table.header))]
     close = close_matches(name, names)
     hint = f"Did you mean {' or '.join(close)}?" if close else _columns_hint(table)
-    raise InputError(f"{table.source.name} has no column {name!r} ({option}).", hint)
+    raise InputError(f"{table.source.name} has no column {name!r}.", hint)
 
 
 def _columns_hint(table: Table) -> str:

@@ -126,7 +126,9 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     listed = ", ".join([*(each.words for each in others), *unseen])
     chosen = first
     names = ", ".join([*(each.name for each in others), *unseen])
-    said = f"Sheet {first.name} was read; not read, though not empty: {names}"
+    said: str = Advice(
+        f"Sheet {first.name} was read; not read, though not empty: {names}", sheet=""
+    )
     if with_ids:
         said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
         said += _other_sheet("; ", with_ids[0].name, " reads another")

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from batchrun.batch.history import RowPage
+    from batchrun.model import ResultRow
     from batchrun.web.lists import SavedList
     from batchrun.web.security import Session
     from batchrun.web.work import BatchRun, Workspace
@@ -130,6 +132,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/batches/{batch_id}", pages.show_batch),
         Route("/batches/{batch_id}/live", pages.batch_live),
         Route("/batches/{batch_id}/line/{line:int}", pages.show_row),
+        Route("/batches/{batch_id}/line/{line:int}/live", pages.row_live),
         Route("/batches/{batch_id}/attention", pages.attention),
         Route("/batches/{batch_id}/download", pages.download),
         post("/batches/{batch_id}/resume", pages.resume),
@@ -223,7 +226,8 @@ class _Pages:
             return self._redirect(_screen_of(request), error)
         if status == 404 and "batch_id" in request.path_params:
             error = NoBatchError(
-                "This run is not here any more.", "It may have been forgotten in another window."
+                "This run is not here any more.",
+                "It may have been forgotten in another window, or belong to practice.",
             )
         return self._show("problem.html", status, error=error)
 
@@ -406,6 +410,12 @@ class _Pages:
         columns = [] if state.read is None else screens.column_choices(state.read)
         checked = state.checked
         earlier = None if checked is None else checked.earlier
+        same_choices = (
+            run is None
+            or checked is None
+            or run.check_id == checked.id
+            or (earlier is not None and earlier.batch_id == batch_id)
+        )
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
         texts = [*notices, *(one.hint for one in problems if one is not None)]
@@ -416,7 +426,8 @@ class _Pages:
             "saved": saved,
             "state": state,
             "run": run if run is not None and run.batch_id is None else None,
-            "batch_id": batch_id,
+            "batch_id": batch_id if same_choices else None,
+            "same_choices": same_choices,
             "tried": None if batch_id is None else screens.view_batch(workspace, batch_id),
             "columns": columns,
             "choices": choices,
@@ -576,15 +587,22 @@ class _Pages:
             }
         )
 
+    def _row(self, request: Request) -> tuple[RowPage, ResultRow]:
+        batch_id, line = request.path_params["batch_id"], request.path_params["line"]
+        found = screens.row_at_line(self._workspace, batch_id, line)
+        if found is None:
+            raise NoBatchError("The list has no such row.", "Go back to the batch.")
+        return found
+
+    def row_live(self, request: Request) -> Response:
+        """Return the status of a row: its screen is shown again when that changes."""
+        _, words = screens.tag_of(self._row(request)[1])
+        return JSONResponse({"version": "", "phase": words})
+
     def show_row(self, request: Request) -> Response:
         """Return everything known about a row."""
         view = self._batch(request)
-        found = screens.row_at_line(
-            self._workspace, view.summary.batch_id, request.path_params["line"]
-        )
-        if found is None:
-            raise NoBatchError("The list has no such row.", "Go back to the batch.")
-        page, row = found
+        page, row = self._row(request)
         cells = [
             (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))

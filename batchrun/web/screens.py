@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.model import Role
     from batchrun.plan import PlannedRow
+    from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
     from batchrun.web.work import BatchRun, CheckedPlan, ReadList, Workspace
     from batchrun.workbook.changes import Change
@@ -307,6 +308,8 @@ def home_of(workspace: Workspace) -> Home:
         elif view.status.in_doubt:
             number = len(view.status.in_doubt)
             words = "No clear answer came when they were sent. They may have been charged."
+            if figures.waiting:
+                words += f" {plural(figures.waiting, 'row')} not sent yet."
             decisions.append(
                 HomeBatch(
                     summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"
@@ -350,7 +353,7 @@ class ColumnChoice:
 
 def column_choices(read: ReadList) -> list[ColumnChoice]:
     """Return the columns of a list, with a description of those that may contain IDs."""
-    holds = {each.position: each.words for each in read.columns}
+    holds = {each.position: _count_ids(each, read.rows) for each in read.columns}
     counts = Counter(read.header)
     found = []
     for at, header in enumerate(read.header):
@@ -372,7 +375,16 @@ def role_name(read: ReadList, role: Role) -> str:
 def role_holds(read: ReadList, role: Role) -> str:
     """Return what the column for a role contains; ``""`` if none was found."""
     at = read.roles.get(role)
-    return next((each.words for each in read.columns if each.position == at), "")
+    return next((_holds(each, read.rows) for each in read.columns if each.position == at), "")
+
+
+def _count_ids(column: Contents, rows: int) -> str:
+    return f"{column.uuids:,} of {rows:,} are PG:AI IDs"
+
+
+def _holds(column: Contents, rows: int) -> str:
+    others = replace(column, uuids=0).words
+    return _count_ids(column, rows) + (f"; {others}" if others else "")
 
 
 def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
@@ -401,6 +413,7 @@ def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
 _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "all": ("All rows", None),
     "done": ("Done", frozenset({Outcome.COMPLETED})),
+    "failed": ("Failed", frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT})),
     "doubt": ("In doubt", frozenset({Outcome.IN_DOUBT})),
     "problems": (
         "Failed or in doubt",
@@ -548,6 +561,8 @@ def row_message(row: ResultRow) -> str:
     """Return why a row has no result; the service's own words stay unchanged."""
     if row.outcome in {Outcome.COMPLETED, Outcome.PENDING}:
         return ""
+    if row.outcome is Outcome.IN_DOUBT:  # the message is about the connection
+        return "No clear answer came when it was sent. It may have been charged."
     return sentence(visible(row.message))
 
 

@@ -20,8 +20,8 @@ class Control(NamedTuple):
 
 
 CONTROLS = {
-    id_: Control(id_, label, advice)
-    for id_, label, advice in (
+    name: Control("contact_column" if name == "no_contact" else name, label, advice)
+    for name, label, advice in (
         ("company_column", "Company ID", "Choose the column under “Company ID”"),
         ("contact_column", "Contact ID", "Choose the column under “Contact ID”"),
         (
@@ -39,6 +39,11 @@ CONTROLS = {
             "no_header",
             "The list has no column names",
             "Tick “The list has no column names” only if it has none",
+        ),
+        (
+            "no_contact",
+            "Contact ID",
+            "To send each company only once, choose “Send none” under “Contact ID”",
         ),
         ("quoting", "Quotes are ordinary characters", "Tick “Quotes are ordinary characters”"),
         ("reuse", "Reuse earlier results", "Change “Reuse earlier results”"),

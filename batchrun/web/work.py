@@ -71,6 +71,7 @@ class ReadList:
     header: tuple[str, ...]
     rows: int
     first: tuple[Row, ...]
+    header_line: int | None
     sheet: str | None
     sheets: tuple[str, ...]
     notices: tuple[str, ...]
@@ -88,6 +89,7 @@ class ReadList:
             table.header,
             len(table),
             first,
+            table.source.header_line,
             table.source.sheet,
             preview.sheets,
             table.source.notices,
@@ -117,6 +119,7 @@ class CheckedPlan:
     estimate: Estimate
     credits: Credits | None
     first_body: str | None
+    hints: Sequence[str]
     earlier: BatchSummary | None
 
     @classmethod
@@ -136,6 +139,7 @@ class CheckedPlan:
             plan.estimate,
             plan.credits,
             plan.first_body,
+            plan.hints(),
             plan.earlier,
         )
 
@@ -638,13 +642,16 @@ class Workspace:
 
     def _note(self, run: BatchRun) -> Callable[[Progress], None]:
         def note(progress: Progress) -> None:
+            if run.progress is None or progress.done > run.progress.done:
+                run.notice = ""
             run.progress = progress
             if run.ended_before is None:
                 run.ended_before = progress.done - progress.counts[Outcome.INVALID]
             stopped = progress.stopped_because
-            run.notice = (
-                f"Nothing more is sent: {stopped}" if stopped else progress.notice or run.notice
-            )
+            if stopped:
+                run.notice = f"Nothing more is sent: {stopped}"
+            elif progress.notice:
+                run.notice = _FAILED_REQUEST
             run.version += 1
 
         return note
@@ -692,6 +699,11 @@ class Workspace:
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
         self._threads.add(thread)
         thread.start()
+
+
+_FAILED_REQUEST = (
+    "A request failed and is sent again automatically. If this message stays, check your network."
+)
 
 
 class _Cached(Generic[T]):

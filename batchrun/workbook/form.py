@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from batchrun.options import merged
 from batchrun.workbook.flatten import DEEPEST
 
 if TYPE_CHECKING:
@@ -82,17 +83,10 @@ class Form:
 
     def merged_with(self, kept: Form) -> Form:
         """Return this form; options it leaves unset come from ``kept``, if batches store them."""
-        return replace(
-            self,
-            columns=kept.columns if self.columns is None else self.columns,
-            rename={**kept.rename, **self.rename},
-            flat_depth=self.flat_depth or kept.flat_depth,
-            csv_plain=self.csv_plain or kept.csv_plain,
-            raw_text=self.raw_text or kept.raw_text,
-            audience=self.audience or kept.audience,
-            compare=self.compare or kept.compare,
-            rows_per_file=self.rows_per_file or kept.rows_per_file,
-        )
+        given = {name: getattr(self, name) for name in _REMEMBERED}
+        given = {name: value for name, value in given.items() if value not in (None, False)}
+        usual = {name: getattr(kept, name) for name in _REMEMBERED}
+        return replace(self, **merged(usual, given))
 
     def remembered(self) -> str:
         """Return the options that a batch stores, as JSON: those in ``_REMEMBERED``."""

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from tests.acceptance.sandbox_process import SandboxProcess
     from tests.postgres import PostgresServer
 
-pytest.importorskip("distributed")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
+    pytest.mark.skipif(find_spec("distributed") is None, reason="needs Dask"),
+]
 
 
 def wait_for_line(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:

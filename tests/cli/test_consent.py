@@ -54,7 +54,7 @@ def prepared(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
     with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
         batchrun.connect(url, key=THEIRS)
         batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder / "theirs"))
-        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
         batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder.parent / "mine"))
         batchrun.monkeypatch.setattr("batchrun.settings.consent._agreed_now", set())
         batchrun.connect(url, key=KEY)
@@ -81,11 +81,11 @@ def test_consent_is_asked_once(batchrun: CommandLine, prepared: str) -> None:
     assert refused.exit_code == ExitCode.COMPLETED
     assert "Nothing was triggered" in refused.stdout + refused.stderr
     questions = at_terminal(batchrun, answer=True)
-    assert batchrun("resume", "--limit", "1").exit_code in set(ExitCode) - {ExitCode.UNUSABLE}
+    assert batchrun("resume", "--limit", "1", "--yes").exit_code is not ExitCode.UNUSABLE
     asked = len(questions)
     assert asked == 1
     assert "Account Research" in questions[-1]
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert len(questions) == asked
 
 
@@ -106,7 +106,7 @@ def test_a_journal_cannot_choose_an_output_in_another_folder(
         assert "never" in ended.stderr
     assert elsewhere.read_bytes() == before
     (tmp_path / "home" / "batchrun" / "agreed.json").write_text(known, encoding="utf-8")
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
 
 
 def test_python_pays_for_a_strange_batch_only_if_told_that_it_is_trusted(
@@ -144,7 +144,7 @@ def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
         assert ended.exit_code == ExitCode.UNUSABLE
         assert str(elsewhere) in ended.stderr.replace("\n", "")
     assert elsewhere.exists() is existing
-    assert batchrun("resume", "-o", "mine.xlsx").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes", "-o", "mine.xlsx").exit_code == ExitCode.INCOMPLETE
 
 
 def test_a_journal_replaces_no_file_in_the_current_folder_unasked(
@@ -226,30 +226,28 @@ def test_login_without_a_terminal_ignores_an_address_from_a_file(
     assert "ignored BATCHRUN_BASE_URL" in ended.stderr
 
 
-@pytest.mark.parametrize("batch_id", ["", " ", "\t", "\u2003"])
-@pytest.mark.parametrize(
-    "command",
-    [("forget", "--yes"), ("resume",), ("retry", "--yes"), ("status",), ("export", "-o", "x.csv")],
-)
-def test_an_empty_id_is_no_batch(
-    batchrun: CommandLine, sandbox: str, accounts: Path, command: tuple[str, ...], batch_id: str
-) -> None:
+def test_an_empty_id_is_no_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     """Such as `forget "$BATCH"` in a script where BATCH is not set."""
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
-    ended = batchrun(command[0], batch_id, *command[1:])
-    assert ended.exit_code == ExitCode.UNUSABLE
-    assert "The batch ID is empty" in ended.stderr
+    for command, *options in (
+        *(("forget", "--yes"), ("resume",), ("retry", "--yes"), ("status",)),
+        ("export", "-o", "x.csv"),
+    ):
+        for batch_id in ("", " ", "\t", "\u2003"):
+            ended = batchrun(command, batch_id, *options)
+            assert ended.exit_code == ExitCode.UNUSABLE, (command, batch_id)
+            assert "The batch ID is empty" in ended.stderr, (command, batch_id)
     assert json.loads(batchrun("status", "--json").stdout)["outcomes"]["pending"] == 1
 
 
-@pytest.mark.parametrize("given", ["1", "0", "%", "*", "_"])
 def test_forget_needs_more_than_one_letter_of_an_id(
-    batchrun: CommandLine, sandbox: str, accounts: Path, given: str
+    batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
-    assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE
-    with pytest.raises(BatchrunError):
-        batchrun_library.forget(given)
+    for given in ("1", "0", "%", "*", "_"):
+        assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE, given
+        with pytest.raises(BatchrunError):
+            batchrun_library.forget(given)
     with pytest.raises(BatchrunError):
         batchrun_library.forget("")
     batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
@@ -297,7 +295,7 @@ def test_columns_stored_in_a_journal_create_no_file_elsewhere(
         kept = {"columns": ["$(touch owned)"], "layout": str(theirs)}
         database.execute("UPDATE batches SET form = ?", [json.dumps(kept)])
         database.commit()
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE
     assert not theirs.exists()
 
 

@@ -11,18 +11,21 @@ from tests.cli.test_bad_input import assert_refused
 if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
 
-HELPS = helps()
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, str]:
+    return helps()
 
 
-def test_help_equals_its_snapshots() -> None:
+def test_help_equals_its_snapshots(shown: dict[str, str]) -> None:
     kept = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
-    differs = {name for name in {*kept, *HELPS} if kept.get(name) != HELPS.get(name)}
+    differs = {name for name in {*kept, *shown} if kept.get(name) != shown.get(name)}
     assert differs == set(), "Look at it, then: python -m tests.cli.make_snapshots"
 
 
-def test_help_fits_on_a_terminal_of_80_columns() -> None:
+def test_help_fits_on_a_terminal_of_80_columns(shown: dict[str, str]) -> None:
     assert [
-        line for text in HELPS.values() for line in text.splitlines() if len(line) > COLUMNS
+        line for text in shown.values() for line in text.splitlines() if len(line) > COLUMNS
     ] == []
 
 

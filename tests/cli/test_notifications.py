@@ -219,4 +219,4 @@ def test_without_a_desktop_the_run_says_so_and_goes_on(
 
 def test_only_one_kind_of_notification_is_given(batchrun: CommandLine, accounts: Path) -> None:
     ended = batchrun(*RUN, "--notify", "--notify-command", "true")
-    assert (ended.exit_code, "can't be used together" in ended.stderr) == (2, True)
+    assert (ended.exit_code, "can't be combined" in ended.stderr) == (2, True)

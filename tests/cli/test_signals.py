@@ -76,9 +76,15 @@ def test_ctrl_c_during_printing_still_prints_its_message() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("command", ["run", "resume"])
+@pytest.mark.parametrize(
+    ("command", "times", "name"),
+    [
+        ("run", 1, "SIGINT"),
+        ("run", 2, "SIGTERM"),
+        ("resume", 2, "SIGINT"),
+        ("resume", 1, "SIGTERM"),
+    ],
+)
 def test_a_signal_while_the_workbook_is_written_changes_no_ending(
     batchrun: CommandLine, sandbox: str, accounts: Path, *, command: str, times: int, name: str
 ) -> None:

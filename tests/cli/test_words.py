@@ -125,11 +125,11 @@ def test_resuming_a_finished_batch_says_only_that(
     batchrun(*RUN, "--yes")
     workbook = batchrun.folder / "accounts.results.xlsx"
     only = f"Nothing left to do. The results are in {workbook}\n"
-    assert batchrun("resume").stdout == only
-    assert batchrun("resume", "-q").stdout == f"{workbook}\n"
+    assert batchrun("resume", "--yes").stdout == only
+    assert batchrun("resume", "--yes", "-q").stdout == f"{workbook}\n"
     workbook.unlink()
-    assert "Workbook:" in batchrun("resume").stdout  # written again
-    assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
+    assert "Workbook:" in batchrun("resume", "--yes").stdout  # written again
+    assert json.loads(batchrun("resume", "--yes", "--json").stdout)["unfinished"] is False
 
 
 def test_an_export_names_the_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_resumed_batch_no_longer_shows_why_it_stopped(
         show(printer, progress)
 
     batchrun.monkeypatch.setattr(ProgressPrinter, "show", look)
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert set(seen) == {""}
     assert "Note:" not in batchrun("status").stdout
 
@@ -201,7 +201,7 @@ def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
         return replace_file(file, target)
 
     batchrun.monkeypatch.setattr(Path, "replace", refused_by_excel)
-    said = batchrun("resume").stdout
+    said = batchrun("resume", "--yes").stdout
     assert "Note:      accounts.results.xlsx is open in another program" in said
     assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
 
@@ -230,7 +230,8 @@ def test_a_batch_resumed_in_another_folder_writes_the_same_workbook(
     elsewhere = batchrun.folder / "elsewhere"
     elsewhere.mkdir()
     batchrun.monkeypatch.chdir(elsewhere)
-    assert batchrun("resume").stdout.splitlines()[-1].endswith(str(batchrun.folder / "out.xlsx"))
+    ended = batchrun("resume", "--yes")
+    assert ended.stdout.splitlines()[-1].endswith(str(batchrun.folder / "out.xlsx"))
     assert (batchrun.folder / "out.xlsx").read_bytes() != before
     assert list(elsewhere.iterdir()) == []
 

@@ -329,7 +329,7 @@ def test_reading_gives_the_other_process_no_secret(monkeypatch: pytest.MonkeyPat
         started.append(given)
         return popen(*words, **given)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(subprocess, "Popen", noting)
+    monkeypatch.setattr("batchrun.tables.isolated.subprocess.Popen", noting)
     from batchrun.tables import load
 
     load(FILES / "libreoffice-typed.xls")

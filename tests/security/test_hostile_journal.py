@@ -82,7 +82,7 @@ def test_a_table_that_batchrun_does_not_know_does_no_harm(
 ) -> None:
     assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
     change(tmp_path, "CREATE TABLE notes (text)", "CREATE INDEX noted ON notes (text)")
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE
 
 
 VALUES: dict[str, tuple[object, ...]] = {
@@ -152,7 +152,7 @@ def test_a_journal_that_batchrun_wrote_holds_nothing_foreign(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1")
-    batchrun("resume")
+    batchrun("resume", "--yes")
     batchrun("retry", "--outcome", "rejected", "--yes")
     engine = create_engine(f"sqlite:///{tmp_path / 'journal' / 'journal.db'}")
     with engine.connect() as connection:

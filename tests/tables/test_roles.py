@@ -285,6 +285,11 @@ def test_a_named_column_leaves_the_other_role_to_be_found() -> None:
     assert roles == {Role.COMPANY: 0, Role.CONTACT: 1}
 
 
+def test_a_column_named_like_another_role_is_taken_as_told() -> None:
+    roles = find_roles(table(("Contact ID", UUID)), company_column="Contact ID")
+    assert roles == {Role.COMPANY: 0}
+
+
 def test_a_repeated_name_is_told_apart_by_number() -> None:
     columns = table(("Ref", UUID), ("Ref", OTHER_UUID))
     with pytest.raises(InputError, match="2 columns named 'Ref'") as caught:

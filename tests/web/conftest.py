@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api._generated import LocatorAssertions
     from starlette.types import ASGIApp
 
 SPEED = 300.0
@@ -145,14 +146,22 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("BATCHRUN_TESTS_NEED_BROWSER"):
             pytest.fail("Chromium is missing: apt-get install chromium")
         pytest.skip("Chromium is not installed.")
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect as expectation
+    from playwright.sync_api import sync_playwright
 
-    expect.set_options(timeout=30_000)  # a loaded machine needs more than the default of 5 s
+    expectation.set_options(timeout=30_000)  # a loaded machine needs more than the default of 5 s
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
         found.new_context(reduced_motion="reduce").set_default_timeout(30_000)  # for `opened`
         yield found
         found.close()
+
+
+def expect(found: Locator, message: str | None = None) -> LocatorAssertions:
+    """Playwright's own, imported when a test asks for it: each process collects these tests."""
+    from playwright.sync_api import expect as expectation
+
+    return expectation(found, message)
 
 
 class Window:

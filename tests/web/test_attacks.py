@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from playwright.sync_api import expect
 
 from batchrun.model import Workflow
+from tests.web.conftest import expect
 from tests.web.test_page import done, drop
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
-from playwright.sync_api import expect
 
 import batchrun
+from tests.web.conftest import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -60,13 +60,11 @@ def cells(path: Path) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     ("name", "workflow"),
     [
-        ("salesforce_accounts.csv", "Account Research"),
-        ("salesforce_report.xlsx", "Account Research"),
         ("hubspot_contacts.xlsx", "Contact Research"),
         ("duplicates_and_damage.csv", "Account Research"),
     ],
 )
-def test_each_sample_goes_from_the_file_to_the_workbook_of_the_command_line(
+def test_a_sample_goes_from_the_file_to_the_workbook_of_the_command_line(
     window: Window, site: Site, tmp_path: Path, name: str, workflow: str
 ) -> None:
     page = window.page

@@ -31,7 +31,6 @@ FOR_A_TERMINAL = {
     ("batch/session.py", "BATCHRUN_SPEED other than 1 is for a sandbox on this machine."),
     ("model.py", "Send them with: batchrun resume"),
     ("model.py", "Their results are there; run --again runs and pays for everything again."),
-    ("plan.py", "7 at 7: --no-contact sends 7"),
 }
 """Texts of commands that the page does not have."""
 COMMAND_LINE = re.compile(

@@ -61,14 +61,12 @@ def test_a_guarded_cell_is_read_back_as_it_was(text: str) -> None:
         assert unescaped(escaped(text)) == text
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_no_spreadsheet_sees_a_formula_in_a_csv(
-    tmp_path: Path, payload: str, delimiter: str
-) -> None:
+def test_no_spreadsheet_sees_a_formula_in_a_csv(tmp_path: Path, delimiter: str) -> None:
     """Whatever the delimiter of the reader's country is."""
     path = tmp_path / "out.csv"
-    write_csv(batch([row(0, {payload: payload}, cells=("id", payload))], ("id", payload)), path)
+    rows = [row(at, {one: one}, cells=("id", one)) for at, one in enumerate(PAYLOADS)]
+    write_csv(batch(rows, ("id", PAYLOADS[0])), path)
 
     for field in fields_as_excel_splits(path.read_text(encoding="utf-8-sig"), delimiter):
         assert not field.lstrip(' \t\r\n"').startswith(("=", "@", "＝", "＠")), field  # noqa: RUF001
@@ -105,12 +103,18 @@ UNSEEN = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("unseen", UNSEEN)
-@pytest.mark.parametrize("sign", "=+-@＝＋－＠﹦﹢﹣﹫")  # noqa: RUF001
-def test_what_can_not_be_seen_hides_no_formula(unseen: str, sign: str) -> None:
-    for before in ("", "a;", "a\t", "a\n", "a\r\n"):
-        text = f"{before}{unseen}{sign}cmd|'/c calc'!A1"
-        assert f"'{sign}" in escaped(text)[len(before) + len(unseen) :]
+@pytest.mark.parametrize("before", ["", "a;", "a\t", "a\n", "a\r\n"])
+def test_what_can_not_be_seen_hides_no_formula(before: str) -> None:
+    formulas = [
+        (f"{before}{unseen}", f"{sign}cmd|'/c calc'!A1")
+        for unseen in UNSEEN
+        for sign in "=+-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001
+    ]
+    assert [
+        unseen + formula
+        for unseen, formula in formulas
+        if f"'{formula[0]}" not in escaped(unseen + formula)[len(unseen) :]
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ async function poll() {
   }
   main.dataset.version = news.version;
   for (const [id, html] of Object.entries(news.parts ?? {})) {
-    changeChildren(document.getElementById(id), [...parse(html).body.childNodes]);
+    const part = document.getElementById(id);
+    if (part) changeChildren(part, [...parse(html).body.childNodes]);
   }
   if (news.title) document.title = `${news.title} · batchrun`;
   if (news.say && news.share !== saidShare && Date.now() - saidAt > SAY_MS) {
@@ -142,27 +143,31 @@ function drop(form) {
   });
 }
 
+// A list can be dropped on every screen; the home screen shows where.
 let hovering = 0;
-function overDrop(event) {
-  return document.querySelector("form[data-drop]") && event.dataTransfer?.types.includes("Files");
+function over(form, is) {
+  form.classList.toggle("over", is);
+  if (form.classList.contains("anywhere")) form.hidden = !is;
 }
-document.addEventListener("dragenter", (event) => {
-  if (!overDrop(event)) return;
+function onDrag(name, react) {
+  document.addEventListener(name, (event) => {
+    const form = document.querySelector("form[data-drop]");
+    if (form && event.dataTransfer?.types.includes("Files")) react(form, event);
+  });
+}
+onDrag("dragenter", (form) => {
   hovering += 1;
-  document.querySelector("form[data-drop]").classList.add("over");
+  over(form, true);
 });
-document.addEventListener("dragleave", (event) => {
-  if (!overDrop(event)) return;
+onDrag("dragleave", (form) => {
   hovering -= 1;
-  if (hovering <= 0) document.querySelector("form[data-drop]").classList.remove("over");
+  if (hovering <= 0) over(form, false);
 });
-document.addEventListener("dragover", (event) => overDrop(event) && event.preventDefault());
-document.addEventListener("drop", (event) => {
-  if (!overDrop(event)) return;
+onDrag("dragover", (_form, event) => event.preventDefault());
+onDrag("drop", (form, event) => {
   event.preventDefault();
   hovering = 0;
-  const form = document.querySelector("form[data-drop]");
-  form.classList.remove("over");
+  form.classList.remove("over"); // a form that was hidden stays, to say that the list is read
   const one = new DataTransfer();
   one.items.add(event.dataTransfer.files[0]);
   const input = form.querySelector("input[type=file]");

@@ -1,0 +1,43 @@
+"""What each test and each process would do again, and slowly, is done once."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
+
+from batchrun.journal import journal
+
+if TYPE_CHECKING:
+    import pytest
+
+SALT_BYTES = 16
+"""Of a journal's salt; what else it draws has other sizes, and stays as it is."""
+
+
+def hash_keys_once(patch: pytest.MonkeyPatch) -> None:
+    """What is slow on purpose is done once for each key: all journals have one salt."""
+    salt = secrets.token_hex(SALT_BYTES)
+
+    def drawn(size: int) -> str:
+        return salt if size == SALT_BYTES else secrets.token_hex(size)
+
+    patch.setattr(hashlib, "scrypt", functools.cache(hashlib.scrypt))
+    patch.setattr(journal, "secrets", SimpleNamespace(token_hex=drawn))
+
+
+def compile_statements_once(patch: pytest.MonkeyPatch) -> None:
+    """SQL is compiled once for all journals in files: each engine would do it again."""
+    cache = LRUCache[Any, Any](1_000)
+    # The dialect is part of a statement's key there.
+    patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda self: hash(type(self)))
+    patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda self, one: type(self) is type(one))
+    patch.setattr(
+        Engine, "_compiled_cache", property(lambda _: cache, lambda *_: None), raising=False
+    )

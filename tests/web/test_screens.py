@@ -1,0 +1,129 @@
+"""What the screens say, without a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from batchrun.sandbox import SandboxSettings
+from tests.sandbox.faults import Faults
+from tests.web.conftest import running_site
+from tests.web.test_page import SAMPLES
+from tests.web.test_states import checked_list, chosen_list, finished_batch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.web.conftest import Site
+
+
+def shown(site: Site, path: str) -> str:
+    """The text of a screen."""
+    with site.client() as client:
+        answer = client.get(path, follow_redirects=True)
+    main = answer.text.partition("<main")[2]
+    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", main).split()))
+
+
+def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, credits=40)
+    with running_site(tmp_path, sandbox) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        check = checked_list(workspace, saved).id
+        said = shown(site, f"/lists/{saved.id}")
+        assert "You have 40 credits. What a row costs is known after the first ones." in said
+        run = workspace.run(saved, check, limit=5, again=False)
+        assert workspace.wait(60)
+        said = shown(site, f"/batches/{run.batch_id}")
+        assert re.search(r"They took \d+ requests and 5 credits", said)
+        assert "about 55 credits" in said
+        assert "You have 40 credits" not in shown(site, f"/lists/{saved.id}")  # any more
+        workspace.check(workspace.lists.choose(saved, replace(saved.request, parameters={"a": 1})))
+        assert workspace.wait(60)
+        said = shown(site, f"/lists/{saved.id}")
+        assert "Last time, a row cost 1 credit: about 60 credits" in said
+        assert "Rows are refused when the credits are gone." in said
+
+
+def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(), speed=20) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        run.control.begun.wait(30)
+        batch = f"/batches/{run.batch_id}"
+        running = re.compile(
+            r"Stop: nothing more is sent, and (\d+) running rows? (is|are) collect"
+        )
+        while (found := running.search(shown(site, batch))) is None or found[1] == "0":
+            assert not run.ended
+        site.post(f"{batch}/stop")
+        assert re.search(
+            r"Stopping: nothing more is sent\. \d+ running rows? (is|are) collected",
+            shown(site, batch),
+        )
+
+
+def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    assert "Continue this run" in shown(site, f"/lists/{saved.id}")
+    fields = {"parameter-0-name": "depth", "parameter-0-value": "deep"}
+    site.post(f"/lists/{saved.id}/choices", workflow=saved.request.workflow, **fields)
+    assert workspace.wait(60)
+    said = shown(site, f"/lists/{saved.id}")
+    assert "You ran this list with other choices before" in said
+    assert "Continue this run" not in said
+    assert "Try 5 rows" in said
+    again = site.post(
+        f"/lists/{saved.id}/choices",
+        workflow=saved.request.workflow,
+        what="pilot",
+        check=checked_list(workspace, saved).id,
+        **fields,
+    )
+    assert workspace.wait(60)
+    batch = again.headers["location"]
+    assert batch != f"/batches/{run.batch_id}"
+    assert "depth = deep" in shown(site, batch)
+    assert [one for one in site.triggers if '"deep"' in one] == site.triggers[5:]
+
+
+def test_a_workflow_that_fits_the_ids_badly_is_noted_before_the_run(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "contacts.csv"
+    path.write_text("Contact ID,Name\nece4cc84-82a7-41c8-8f2c-2dd54d995e60,Ann\n")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    site.post(f"/lists/{list_id}/choices", workflow="wf_account_research")
+    assert site.workspace.wait(60)
+    assert "but only contact IDs are sent" in shown(site, f"/lists/{list_id}")
+
+
+def test_the_line_of_the_column_names_is_said(site: Site) -> None:
+    list_id = site.upload(SAMPLES / "salesforce_report.xlsx").headers["location"][-12:]
+    assert site.workspace.wait(60)
+    assert "Column names in line 5" in shown(site, f"/lists/{list_id}")
+
+
+def test_a_row_s_screen_follows_its_status(site: Site) -> None:
+    batch = finished_batch(site)
+    with site.client() as client:
+        assert client.get(f"{batch}/line/2/live").json()["phase"] == "Done"
+        assert client.get(f"{batch}/line/2222/live").status_code == 404
+
+
+def test_a_row_in_doubt_is_explained_in_plain_words(tmp_path: Path) -> None:
+    with running_site(tmp_path, faults=Faults(garbage=0.3)) as site:
+        batch = finished_batch(site)
+        doubts = site.workspace.status(batch.rpartition("/")[2], 0).in_doubt
+        assert doubts
+        table = shown(site, f"{batch}?show=doubt").partition("Line Account Name Status")[2]
+        assert "No clear answer came when it was sent. It may have been charged." in table
+        assert "HTTP" not in table
+        row = shown(site, f"{batch}/line/{doubts[0].row.line}")
+        assert "It may have been charged. What came back: " in row
+        assert "Decide about the rows in doubt" in row
