@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ import tempfile
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +37,22 @@ import psycopg
 import batchrun
 from batchrun.estimate import EstimateRates
 from batchrun.journal import Journal
+from batchrun.journal.slices import slice_size
 from batchrun.model import Execution, ExecutionStatus, Outcome, Role, Workflow
 from batchrun.plan import Parameters, make_plan
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.tables import from_frame
-from benchmarks.live import sandbox
+from benchmarks.service import fast_service
+from benchmarks.throughput import run as one_process
 from tests.postgres import running_server
+from tests.preloaded import import_everything
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.postgres import PostgresServer
 
+KEY = "sandbox"
 COMMAND = (sys.executable, "-m", "batchrun")
 MAX_IN_DOUBT = 64
 ROWS = 300
@@ -62,6 +68,17 @@ def write_list(path: Path, rows: int) -> None:
     path.write_text("\n".join(["Company ID", *(str(uuid.uuid4()) for _ in range(rows))]), "utf-8")
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Rows a second, and milliseconds of CPU that the workers spend on a row."""
+
+    rows: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return f"{self.rows:,.0f} rows/s, {self.cpu:.2f} ms of CPU a row"
+
+
 class Machines:
     """Processes on one journal, each on a machine (a home) of its own."""
 
@@ -69,7 +86,7 @@ class Machines:
         self._folder = folder
         self._env = {
             **{name: value for name, value in os.environ.items() if name[:8] != "BATCHRUN"},
-            "PGAI_API_KEY": "sandbox",
+            "PGAI_API_KEY": KEY,
             "BATCHRUN_BASE_URL": url,
             "BATCHRUN_SPEED": str(speed),
             "BATCHRUN_JOURNAL": journal,
@@ -202,17 +219,13 @@ def silence(journal: str) -> None:
             connection.execute(b"UPDATE " + table + b" SET beat_at = beat_at - 120")
 
 
-WORK = "import sys; from benchmarks.workers import settle; settle(*sys.argv[1:])"
-
-
-def settle(location: str, batch_id: str) -> None:
+def settle(location: str, batch_id: str, _: str) -> None:
     """Take jobs of a batch all the way through the journal, without a service."""
     now = pd.Timestamp.now("UTC").to_pydatetime()
 
-    async def work() -> int:
-        done = 0
+    async def work() -> None:
         with Journal(location) as journal:
-            jobs = journal.jobs(batch_id, "key", leads=False)
+            jobs = journal.jobs(batch_id, KEY, leads=False)
 
             async def one(job: Any) -> None:
                 name = f"exec-{job.number}"
@@ -222,32 +235,49 @@ def settle(location: str, batch_id: str) -> None:
                 ended = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result={"a": 1})
                 await jobs.finish(job, ended, now)
 
-            print("ready", flush=True)
-            sys.stdin.readline()
             while (claimed := await jobs.claim()) is not None:
                 pending = jobs.pending(limit=1_000, within=claimed)
                 for at in range(0, len(pending), 50):
                     await asyncio.gather(*map(one, pending[at : at + 50]))
-                done += len(pending)
-        return done
 
-    print(asyncio.run(work()), flush=True)
+    asyncio.run(work())
 
 
-def journal_alone(server: PostgresServer, processes: int, jobs: int) -> float:
-    """Jobs a second that processes take through one journal."""
-    location = server.new_database()
-    frame = pd.DataFrame({"Company ID": [str(uuid.uuid4()) for _ in range(jobs)]})
+def work(location: str, batch_id: str, url: str) -> None:
+    """Work on a batch until it is done, as `batchrun work BATCH --until-done` does."""
+    settings = batchrun.load_settings(
+        api_key=KEY, base_url=url, journal=location, rate="unlimited", drain_seconds=0
+    )
+    batchrun.work(batch_id, settings=settings, until_done=True)
+
+
+def worker(name: str, *arguments: str) -> None:
+    """What a worker process runs once it is told to; prints the seconds of CPU that this took."""
+    import_everything()  # what is measured is the work, not the start
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began = time.process_time()
+    {"settle": settle, "work": work}[name](*arguments)
+    print(time.process_time() - began, flush=True)
+
+
+def measured(
+    location: str, name: str, processes: int, rows: int, url: str = "https://api.example.com/v1"
+) -> Speed:
+    """Let processes work on one batch, and measure them from their first claim to the last row."""
+    frame = pd.DataFrame({"Company ID": [str(uuid.uuid4()) for _ in range(rows)]})
     table, rates = from_frame(frame, "list.csv"), EstimateRates(60, 45)
-    workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
+    workflow, roles = Workflow("wf_account_research", "Research"), {Role.COMPANY: 0}
     plan = make_plan(table, workflow, roles, Parameters(), rates)
     with Journal(location) as journal:
-        batch_id = journal.create(plan, "https://api.example.com/v1", key="key")
+        batch_id = journal.create(plan, url, key=KEY)
+        slices = journal.slices(batch_id)
         with journal.hold(batch_id):
-            journal.slices(batch_id).cut(200, alone=False)
+            slices.cut(slice_size(rows, math.inf), alone=False)
+            code = f"from benchmarks.workers import worker; worker({name!r}, *sys.argv[1:])"
             started = [
                 subprocess.Popen(
-                    [sys.executable, "-c", WORK, location, batch_id],
+                    [sys.executable, "-c", f"import sys; {code}", location, batch_id, url],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
@@ -262,10 +292,12 @@ def journal_alone(server: PostgresServer, processes: int, jobs: int) -> float:
                 assert each.stdin is not None
                 each.stdin.write("\n")
                 each.stdin.flush()
-            done = sum(int(each.communicate()[0]) for each in started)
+            while journal.summary(batch_id).counts[Outcome.COMPLETED] < rows:
+                time.sleep(0.05)
             seconds = time.perf_counter() - began
-    assert done == jobs
-    return jobs / seconds
+            slices.remove()  # so that the workers end
+            cpu = sum(float(each.communicate()[0]) for each in started)
+    return Speed(rows / seconds, 1_000 * cpu / rows)
 
 
 def quota_kept(server: PostgresServer, workers: int, rows: int) -> dict[str, float]:
@@ -287,23 +319,21 @@ def quota_kept(server: PostgresServer, workers: int, rows: int) -> dict[str, flo
     }
 
 
-def rows_a_second(server: PostgresServer, workers: int, rows: int) -> tuple[float, float]:
-    """Rows a second without a quota, and seconds of CPU for 1,000 rows."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        sandbox("--rate", "0", "--run-times", "none") as url,
-    ):
-        folder = Path(name)
-        write_list(folder / "list.csv", rows)
-        machines = Machines(folder, url, server.new_database(), 1.0)
-        run = ("run", str(folder / "list.csv"), "-w", "Account Research", "--yes")
-        before, began = os.times(), time.perf_counter()
-        more = ("--workers", str(workers), "--rate", "unlimited", "-o", str(folder / "out.csv"))
-        assert machines.start(*run, *more).wait() == 0
-        seconds, after = time.perf_counter() - began, os.times()
-    cpu = after.children_user + after.children_system
-    cpu -= before.children_user + before.children_system
-    return rows / seconds, 1_000 * cpu / rows
+def speeds(server: PostgresServer, rows: int) -> None:
+    """Print what one process, one worker and two workers take without a quota."""
+    with fast_service() as url:
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, cpu = one_process(url, rows, Path(folder))
+        alone = Speed(rows / seconds, 1_000 * cpu / rows)
+        print(f"no quota, one process, journal in a file: {alone}", flush=True)
+        one, two = (measured(server.new_database(), "work", each, rows, url) for each in (1, 2))
+    print(f"no quota, 1 worker, PostgreSQL:           {one}", flush=True)
+    print(f"no quota, 2 workers, PostgreSQL:          {two}")
+    print(
+        f"2 workers do {two.rows / one.rows:.2f} times as many rows a second as 1, "
+        f"for {one.cpu / alone.cpu:.2f} times the CPU of one process",
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -324,26 +354,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with running_server() as server:
         for number in range(options.kills or (20 if everything else 0)):
             seed = options.seed + number
-            found = local_kills(seed) if options.local else kills(server, seed)
-            print(json.dumps({"seed": seed, **found}), flush=True)
-            in_doubt = found["in doubt"] > MAX_IN_DOUBT * (found["kills"] + found["suspended"])
-            wrong += bool(found["doubled"] or found["lost"] or in_doubt)
+            ended = local_kills(seed) if options.local else kills(server, seed)
+            print(json.dumps({"seed": seed, **ended}), flush=True)
+            in_doubt = ended["in doubt"] > MAX_IN_DOUBT * (ended["kills"] + ended["suspended"])
+            wrong += bool(ended["doubled"] or ended["lost"] or in_doubt)
         if options.quota or everything:
             for workers in (1, 2, 4):
                 kept = quota_kept(server, workers, min(options.rows, 2_000))
                 print(json.dumps({"workers": workers, **kept}), flush=True)
         if options.journal or everything:
             for processes in (1, 2, 4):
-                speed = journal_alone(server, processes, options.rows)
-                print(f"journal alone, {processes} processes: {speed:,.0f} jobs/s", flush=True)
+                found = measured(server.new_database(), "settle", processes, options.rows)
+                print(f"journal alone, {processes} processes: {found}", flush=True)
         if options.speed or everything:
-            for workers in (1, 2):
-                speed, cpu = rows_a_second(server, workers, options.rows)
-                print(
-                    f"no quota, {workers} workers: {speed:,.0f} rows/s, "
-                    f"{cpu:.2f} s of CPU for 1,000 rows",
-                    flush=True,
-                )
+            speeds(server, options.rows)
     return min(wrong, 1)
 
 

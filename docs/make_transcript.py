@@ -82,6 +82,19 @@ class Step:
 
 RUN = 'batchrun run salesforce_accounts.csv -w "Account Research"'
 
+ENDING = """\
+## Leave practice
+
+Press Ctrl-C in the second terminal. In the first one, forget the service and its key,
+then save your own key:
+
+```console
+$ unset BATCHRUN_BASE_URL BATCHRUN_SPEED
+$ batchrun logout --profile sandbox
+$ batchrun login
+```
+"""
+
 STEPS = (
     Step(
         "Start",
@@ -102,6 +115,7 @@ STEPS = (
         "Leave this running in a second terminal. One row in twenty fails (`--fail 0.05`).",
         SECOND_TERMINAL,
         after="In the first terminal, set its address and speed. PG:AI itself doesn't need this.\n"
+        "They count in this terminal only.\n"
         f"\n```console\n$ export {EXPORTED}\n```",
     ),
     Step(
@@ -137,6 +151,7 @@ STEPS = (
         "Run the rest, and interrupt it",
         "`resume` picks up where the batch stopped. Here, somebody presses Ctrl-C during the run.",
         "batchrun resume",
+        answers=((r"Trigger 55 jobs now\? \[y/N\]: ", "y"),),
         interrupted_at=r"1\d running",
         triggers=25,  # with as many on the wire, not yet all
         exit_code=4,
@@ -146,6 +161,7 @@ STEPS = (
         "Continue",
         "Nothing that was sent is sent again.",
         "batchrun resume",
+        answers=((r"Trigger \d+ jobs now\? \[y/N\]: ", "y"),),
         exit_code=3,
         after="Three rows failed. The sheet **Needs attention** of the workbook says why.",
     ),
@@ -344,6 +360,7 @@ def _page(desk: Desk, sandbox_says: list[str]) -> Iterator[str]:
         yield "\n".join(["```console", f"$ {step.command}", *shown, "```", ""])
         if step.after:
             yield f"{step.after}\n"
+    yield ENDING
 
 
 DIFFERENT_EACH_TIME = (
@@ -356,6 +373,7 @@ DIFFERENT_EACH_TIME = (
     (r"^In all: .*", "IN ALL"),
     (r"^(Running: +)\d+ executions?", r"\1N executions"),
     (r"about \d+ requests", "about N requests"),
+    (r"Trigger \d+ jobs now", "Trigger N jobs now"),
     (r", done at \d\d:\d\d", ", done at CLOCK"),
     (r" +age +rows", " age rows"),
     (r"^(It cost: +)\d+ requests \([\d.]+ a job\)", r"\1REQUESTS"),

@@ -56,7 +56,7 @@ MAX_REQUEST_BYTES = 200_000
 
 
 class Popen(subprocess.Popen[str]):
-    """`subprocess.Popen` that lets a server fork `python -m batchrun`, Dask, or a reader.
+    """`subprocess.Popen` that lets a server fork batchrun, Dask, `python -c`, or a reader.
 
     In a new session, a terminal that is standard input is the controlling terminal.
     """
@@ -70,6 +70,8 @@ class Popen(subprocess.Popen[str]):
         same = _of_interpreter(env) == _of_interpreter(os.environ)
         match list(map(os.fspath, args)):
             case [sys.executable, "-m", module, *arguments] if module in MODULES and same:
+                server = "commands"
+            case [sys.executable, "-c" as module, *arguments] if same:
                 server = "commands"
             case [sys.executable, "-I", "-c", code, *arguments] if READER in code:
                 server, module = "readers", READER
@@ -179,7 +181,8 @@ def _run_a_batch() -> None:
 
 def import_readers() -> None:
     """Import what the process needs that reads a workbook."""
-    for name in (READER, "batchrun.tables.books", *READER_PRELOADED):
+    readers = ("batchrun.tables.calamine", "batchrun.tables.xlsx")
+    for name in (READER, *readers, *READER_PRELOADED):
         importlib.import_module(name)
 
 
@@ -190,7 +193,8 @@ def _next_command(requests: socket.socket) -> tuple[dict[str, Any], list[int]]:
         if not message:
             os._exit(0)  # the tests have ended
         request = json.loads(message)
-        importlib.import_module(request["module"].partition(".")[0])
+        if request["module"] != "-c":
+            importlib.import_module(request["module"].partition(".")[0])
         reading, writing = os.pipe()
         between = os.fork()
         if between == 0:
@@ -234,7 +238,7 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
-    sys.argv = ["-m", *request["arguments"]]
+    sys.argv = ["-c" if request["module"] == "-c" else "-m", *request["arguments"]]
     sys.orig_argv = [*COMMAND[:2], request["module"], *request["arguments"]]
     sys.path.insert(0, str(Path.cwd()))
     if request["module"] == "batchrun":
@@ -246,6 +250,9 @@ def _run(module: str) -> None:
     try:
         if module == READER:
             importlib.import_module(module).main()
+            sys.exit()
+        if module == "-c":
+            exec(sys.argv.pop(1), {"__name__": "__main__"})
             sys.exit()
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:

@@ -43,6 +43,11 @@ def stop(batch_id: str | None = None, *, settings: Settings | None = None) -> Ba
         summary = journal.resolve(batch_id)
         if summary.batch_id not in journal.open_batches():
             holder = journal.holder(summary.batch_id)
+            if not summary.unfinished:
+                raise UsageError(
+                    f"Batch {summary.batch_id} has ended, so there is nothing to stop.",
+                    f"To see its rows: batchrun status {summary.batch_id}",
+                )
             raise UsageError(
                 f"Batch {summary.batch_id} is not open to workers, so there is nothing to stop.",
                 f"Press Ctrl-C where it runs: {holder.words()}" if holder else "",

@@ -218,7 +218,8 @@ async def run(
                 Advice(
                     "",
                     f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                    "To trigger and pay for it all once more, add --again.",
+                    "To pay only for rows without a recent result, add --reuse 30d. "
+                    "To pay for all again, add --again.",
                     Action.RUN_AGAIN,
                 ),
             )
@@ -349,7 +350,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 effort, resume_at = engine.effort, None
                 if ending is Ending.QUOTA:
                     resume_at = whole_minute(session.seconds_to_quota())
-                note = note_of(ending, resume_at, engine.stopped_because)
+                note = ""
+                if journal.summary(batch_id).unfinished:
+                    note = note_of(ending, resume_at, engine.stopped_because)
                 await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.

@@ -15,7 +15,7 @@ import typer
 
 from batchrun.cli.commands_batches import add_batch_commands
 from batchrun.cli.commands_config import add_config_commands
-from batchrun.cli.commands_run import add_run_commands
+from batchrun.cli.commands_run import add_run_commands, add_worker_commands
 from batchrun.cli.errors import HiddenMessages, end
 from batchrun.cli.help import HelpGroup, add_command
 from batchrun.cli.output import (
@@ -103,6 +103,7 @@ def show_version() -> None:
 add_run_commands(app)
 add_batch_commands(app)
 add_config_commands(app)
+add_worker_commands(app)
 add_command(app, show_help, name="help", hidden=True)
 add_command(app, show_version, name="version", hidden=True)
 

@@ -154,7 +154,10 @@ def logout(
     refuse_together({"--all": every, "--profile": profile})
     settings = settings_from()
     usual = settings.profile or usual_profile(settings)
-    names = [*stored_profiles().all()] if every else [usual if profile is None else profile]
+    stored = stored_profiles().all()
+    if profile is None and not stored:  # no advice to create the default profile
+        every = True
+    names = [*stored] if every else [usual if profile is None else profile]
     left = []
     for name in names:
         try:

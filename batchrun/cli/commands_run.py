@@ -59,7 +59,7 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch, confirmed
+from batchrun.cli.prompts import beside_question, confirm, confirm_address, confirm_batch, confirmed
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -201,7 +201,7 @@ def add_run_commands(app: typer.Typer) -> None:
     add(
         with_option_groups(run),
         'batchrun run accounts.xlsx -w "Account Research" --limit 5  # try five rows first',
-        'batchrun run accounts.xlsx -w "Account Research" --param-column focus=Focus',
+        'batchrun run accounts.xlsx -w "Account Research" --param focus=AI',
         "batchrun run accounts.results.xlsx  # send rows marked under 'run again'",
     )
     add(
@@ -210,6 +210,11 @@ def add_run_commands(app: typer.Typer) -> None:
         "batchrun resume 1124-acc --limit 100 --wait",
         "batchrun resume --all --quiet  # a line for a scheduler",
     )
+
+
+def add_worker_commands(app: typer.Typer) -> None:
+    """Add the commands for batches on several machines."""
+    add = partial(add_command, app, panel="Several machines")
     add(
         work,
         "batchrun work  # every open batch of your key, until you stop it",
@@ -294,8 +299,8 @@ def _show_plan(
             print_text("To list every invalid row, add --details.")
         if refused is not None:
             print_text(
-                f"This list went through already, as batch {refused}: a run stops unless "
-                "you add --again, which pays for it all once more."
+                f"This list went through already, as batch {refused}. A run needs --reuse 30d, "
+                "which pays only for rows without a recent result, or --again, which pays for all."
             )
 
 
@@ -382,7 +387,8 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    It asks before it sends rows that nobody has confirmed, such as those after --limit.
+    It asks before it sends rows that nobody has confirmed, such as those after --limit; at a
+    terminal, also unless you name the batch.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
@@ -403,9 +409,13 @@ def resume(
             columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
+        unasked = yes or all_batches or (summary.confirmed and bool(batch or reporting.for_scripts))
         if not mode.quiet:
-            asks = beside_question(yes=yes or summary.confirmed)
-            print_lines(messages.batch_lines(summary), err=mode.as_json or asks)
+            print_lines(
+                messages.batch_lines(summary), err=mode.as_json or beside_question(yes=unasked)
+            )
+        if summary.confirmed and not unasked:  # otherwise, it is asked with the cost
+            _confirm_resume(summary, limit, settings)
         only_doubts = not (summary.confirmed or yes) and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
@@ -444,6 +454,16 @@ def resume(
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
+
+
+def _confirm_resume(summary: BatchSummary, limit: int | None, settings: Settings) -> None:
+    """Ask whether to continue a batch that was not named; the user may mean another."""
+    from batchrun import status
+
+    left = status(summary.batch_id, settings=settings).left.to_trigger
+    jobs = left if limit is None else min(limit, left)
+    if jobs and sys.stdin.isatty() and not confirm(f"Trigger {plural(jobs, 'job')} now?"):
+        raise NotConfirmedError("Nothing was triggered.")
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

@@ -60,7 +60,10 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
     if others:
         hint = f"It is an option of {', '.join(others)}. {hint}"
     if "extra argument" in what:
-        hint = f"Put a path with spaces, or a pattern for several files, in quotes. {hint}"
+        hint = (
+            "Put a name or path with spaces, and a pattern for several files, in quotes, such as "
+            f'-w "Account Research". {hint}'
+        )
     if shown != what:
         hint = "A key is never typed as an argument: batchrun login asks for it."
     return UsageError(f"{command}: {shown}{end}", hint)
@@ -171,7 +174,7 @@ def report_batch_error(
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     """Return an error as it is shown: one of ours, or what explains another."""
     if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.hint = f"{error.hint}\n{sandbox_hint()}".rstrip()
+        error.hint = f"{sandbox_hint()}\n{error.hint}".strip()
     if isinstance(error, BatchrunError):
         return error
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():

@@ -120,18 +120,19 @@ def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> lis
 def plan_lines(
     plan: Plan,
     now: int | None = None,
+    left: int | None = None,
     *,
-    limited: bool = False,
     costs: Sequence[str] = (),
     details: bool = False,
 ) -> list[str]:
     """Return a plan for `check` and `run`: how the list was read, then what a run costs.
 
     The facts for the decision come last, to be on the screen with the question. ``now`` is how many
-    jobs would be triggered now; ``None`` for all.
+    jobs would be triggered now, of those that are ``left``; ``None`` for all.
     """
     checking = now is None
-    now = plan.to_trigger if now is None else now
+    left = plan.to_trigger if left is None else left
+    now = left if now is None else now
     source = plan.table.source
     sheet = f", sheet {source.sheet}" if source.sheet else ""
     header = f", header in line {source.header_line}" if source.header_line else ""
@@ -152,10 +153,10 @@ def plan_lines(
     duplicates = ""
     if plan.duplicates:
         duplicates = f"; {plural(plan.duplicates, 'duplicate row')}, paid for once"
-    part = ""
-    if now < plan.to_trigger:
-        part = f", now {now:,} of them ({'--limit' if limited else 'the others were sent before'})"
-    lines.append(f"Jobs:      {plan.to_trigger:,} to trigger{part}{duplicates}")
+    part = f", now {now:,} of them (--limit)" if now < left else ""
+    if sent := plan.to_trigger - left:
+        part += f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
+    lines.append(f"Jobs:      {left:,} to trigger{part}{duplicates}")
     lines += [f"           {hint}" for hint in plan.hints()]
     lines += [f"           {line}" for line in known_lines(plan)]
     return [*lines, *costs]
@@ -214,17 +215,30 @@ def hides_invalid_rows(plan: Plan) -> bool:
     return len(plan.invalid) > len(invalid_lines(plan))
 
 
+def _paid_before(plan: Plan) -> list[datetime]:
+    """Return when the results came that earlier batches have for jobs of this plan."""
+    return [
+        job.finished_at
+        for number, job in plan.known.items()
+        if job.finished_at is not None and number not in plan.reused
+    ]
+
+
+def question(plan: Plan, now: int) -> str:
+    """Return the question before a run."""
+    words = f"Trigger {plural(now, 'job')} now?"
+    if paid := len(_paid_before(plan)):
+        known = f"{paid:,} of {plan.to_trigger:,}"
+        words = f"{known} have a result from an earlier batch (see --reuse). {words}"
+    return words
+
+
 def known_lines(plan: Plan) -> list[str]:
     """Return what earlier batches know about the same jobs; reuse may save money."""
     lines = []
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
-    ended = [
-        job.finished_at
-        for number, job in plan.known.items()
-        if job.finished_at is not None and number not in plan.reused
-    ]
-    if ended:
+    if ended := _paid_before(plan):
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "

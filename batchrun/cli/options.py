@@ -268,7 +268,7 @@ def age(text: str, option: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
     if found is None:
-        raise UsageError(f"{option} {text} is not an age.", "Write it as 90d, 12w or 48h.")
+        raise UsageError(f"{option} {text} is not an age.", "Write it as 30d, 12w or 48h.")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
     return timedelta(**{unit: int(found[1])})
 

@@ -291,7 +291,7 @@ def _confirmed(
     lines = messages.plan_lines(
         plan,
         now,
-        limited=now < to_trigger,
+        to_trigger,
         costs=messages.plan_costs(
             plan, _now(), now, running, wait=settings.wait, speed=settings.speed
         ),
@@ -305,7 +305,7 @@ def _confirmed(
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     hidden = messages.hides_invalid_rows(plan)
     details = messages.invalid_lines(plan, details=True) if hidden else ()
-    return confirmed(f"Trigger {plural(now, 'job')} now?", details, yes=unasked)
+    return confirmed(messages.question(plan, now), details, yes=unasked)
 
 
 def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode, *, yes: bool) -> bool:

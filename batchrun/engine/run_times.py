@@ -64,6 +64,7 @@ class RunTimes:
         self._longest_ended = 0.0
         self._longest_seen = 0.0
         self._excess = 0.0
+        self._mean = 0.0
 
     @property
     def known(self) -> int:
@@ -86,8 +87,7 @@ class RunTimes:
     def mean(self) -> float:
         """The mean run time, in seconds."""
         self._fit()
-        steps = zip(self._times, self._shares, [0.0, *self._shares], strict=False)
-        return sum(time * (share - before) for time, share, before in steps) / self._shares[-1]
+        return self._mean
 
     def ended(self, job: int, seconds: float) -> None:
         """Record that an execution ended after this time."""
@@ -188,6 +188,9 @@ class RunTimes:
             few = math.isqrt(len(ended))
             body, tail = known[: 1 - few or None], self._exponential_tail(ended, running, few)
         self._times, self._shares = _product_limit(sorted(body + tail), running)
+        steps = zip(self._times, self._shares, [0.0, *self._shares], strict=False)
+        total = sum(time * (share - before) for time, share, before in steps)
+        self._mean = total / self._shares[-1]
 
     def _exponential_tail(
         self, ended: Sequence[float], running: Sequence[float], few: int

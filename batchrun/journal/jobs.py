@@ -42,7 +42,7 @@ from batchrun.journal.schema import (
     slices,
 )
 from batchrun.journal.slices import slice_held
-from batchrun.journal.writer import Change
+from batchrun.journal.writer import Change, Count
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ _INTEND = (
 _COUNT = (
     update(slices)
     .where(slices.c.batch_id == bindparam(_BATCH), slices.c.first == bindparam(_SLICE))
-    .values(requests=slices.c.requests + 1)
+    .values(requests=slices.c.requests + bindparam("requests"))
 )
 
 
@@ -457,13 +457,13 @@ class BatchJobs:
         of_slice = self._counted_in if job is None else job.slice
         self._writer.note(*self._one_request(of_slice))
 
-    def _one_request(self, of_slice: int) -> tuple[Change, Change]:
-        """Return the changes that count one request, for a slice and for the key's day."""
+    def _one_request(self, of_slice: int) -> tuple[Count, Count]:
+        """Return what counts one request, for a slice and for the key's day."""
         today = datetime.now(UTC).date().isoformat()
-        spent = {"key_hash": self._key_hash, "day": today, "worker": self._holder, "requests": 1}
+        spent = (("key_hash", self._key_hash), ("day", today), ("worker", self._holder))
         return (
-            Change(_COUNT, {_BATCH: self.batch_id, _SLICE: of_slice}),
-            Change(self._counted, spent),
+            Count(_COUNT, ((_BATCH, self.batch_id), (_SLICE, of_slice))),
+            Count(self._counted, spent),
         )
 
     async def finish(self, job: Job, execution: Execution, now: datetime) -> None:

@@ -128,7 +128,7 @@ class QuotaLedger:
 
 
 def counted(engine: Engine) -> Executable:
-    """Return the statement that counts one request; its parameters are columns of `spending`."""
+    """Return the statement that counts requests; its parameters are columns of `spending`."""
     one = inserter(engine)(spending).values({each: bindparam(each.name) for each in spending.c})
     more: Executable = one.on_conflict_do_update(
         index_elements=["key_hash", "day", "worker"],

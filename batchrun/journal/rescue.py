@@ -39,13 +39,15 @@ from batchrun.journal.schema import (
     metadata,
     slices,
 )
-from batchrun.journal.writer import Change
+from batchrun.journal.writer import Change, Count
 from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Executable
+
+    from batchrun.journal.writer import Statement
 
 _BYTES = "base64"
 _NO_STEP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -268,7 +270,7 @@ class SafetyCopy:
             self._engine.dispose()
             self._raw.close()
 
-    def apply(self, statements: Iterable[Executable | Change]) -> None:
+    def apply(self, statements: Iterable[Statement]) -> None:
         """Apply statements that were committed to the journal, or steps that could not be."""
         with self._busy:
             if not self._usable:
@@ -279,7 +281,9 @@ class SafetyCopy:
             except (sqlite3.Error, SQLAlchemyError):
                 self._usable = False  # the disk is full; the journal itself matters more
 
-    def _apply(self, statement: Executable | Change) -> None:
+    def _apply(self, statement: Statement) -> None:
+        if isinstance(statement, Count):
+            statement = statement.times(1)
         if not isinstance(statement, Change):
             with self._engine.connect() as connection:
                 connection.execute(statement)

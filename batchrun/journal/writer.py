@@ -12,12 +12,13 @@ import math
 import queue
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import func, select
+from sqlalchemy import text
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import JournalError, JournalLostError, JournalWriteError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Executable
+
+    Statement: TypeAlias = "Executable | Change | Count"
 
 GROUP_SIZE = 256
 GATHER_SECONDS = 0.005
@@ -51,8 +54,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """One more request of a counter. Those of a group are added up, so each costs no statement.
+
+    Attributes:
+        statement: Adds the parameter ``requests`` to a counter.
+        of: Names and values of the other parameters, which say which counter.
+    """
+
+    statement: Executable
+    of: tuple[tuple[str, str | int], ...]
+
+    def times(self, requests: int) -> Change:
+        """Return the change that counts several requests."""
+        return Change(self.statement, {**dict(self.of), "requests": requests})
+
+
+@dataclass(frozen=True, slots=True)
 class _Write:
-    statements: Sequence[Executable | Change]
+    statements: Sequence[Statement]
     committed: Future[int] | asyncio.Future[int] | None
     of: Hashable = None
 
@@ -60,7 +80,7 @@ class _Write:
 _Awaited: TypeAlias = "list[tuple[asyncio.Future[int], int | JournalWriteError]]"
 
 
-def no_mirror(_: Iterable[Executable | Change]) -> None:
+def no_mirror(_: Iterable[Statement]) -> None:
     """Do nothing: the mirror if there is no safety copy."""
 
 
@@ -82,14 +102,14 @@ class JournalWriter:
         self._engine = engine
         self._location = location
         self._check = check
-        self.mirror: Callable[[Iterable[Executable | Change]], None] = no_mirror
+        self.mirror: Callable[[Iterable[Statement]], None] = no_mirror
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, *statements: Executable | Change) -> Future[int]:
+    def submit(self, *statements: Statement) -> Future[int]:
         """Submit statements that belong together.
 
         Returns:
@@ -100,19 +120,19 @@ class JournalWriter:
         self._hand_over(_Write(statements, committed))
         return committed
 
-    async def commit(self, *statements: Executable | Change, of: Hashable = None) -> int:
+    async def commit(self, *statements: Statement, of: Hashable = None) -> int:
         """Like `submit`, awaited. Cancelling it does not undo the commit.
 
         Args:
-            statements: Statements that belong together. If all are `Change`, they may be reordered
-                with other writes' changes, and equal statements are executed together.
+            statements: Statements that belong together. If all are `Change` or `Count`, they may be
+                reordered with those of other writes, and equal statements are executed together.
             of: Key within which changes must keep their order; ``None`` if any order is fine.
         """
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._hand_over(_Write(statements, committed, of))
         return await committed
 
-    def note(self, *changes: Change) -> None:
+    def note(self, *changes: Change | Count) -> None:
         """Submit changes that may be reordered, without waiting for them.
 
         If they can't be committed, no error is raised, because the next submitted ones fail too.
@@ -185,12 +205,18 @@ class JournalWriter:
             return [count for run in runs for count in _execute_run(connection, run)]
 
 
+_LOCK = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(lock, 0)) "
+    "FROM unnest(CAST(:locks AS text[])) AS lock"
+)
+
+
 def _lock(connection: Connection, runs: list[list[_Write]]) -> None:
     """Lock the changes' lock values against other processes until the transaction ends."""
     changes = (each for run in runs for write in run for each in write.statements)
     locks = {each.lock for each in changes if isinstance(each, Change) and each.lock is not None}
-    for lock in sorted(locks):  # always in the same order, to avoid deadlocks
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(lock, 0))))
+    if locks:  # always in the same order, to avoid deadlocks
+        connection.execute(_LOCK, {"locks": sorted(locks)})
 
 
 class _UnclearCountError(Exception):
@@ -202,7 +228,7 @@ def _runs(group: list[_Write]) -> Iterator[list[_Write]]:
     run: list[_Write] = []
     of: set[Hashable] = set()
     for write in group:
-        commutes = all(isinstance(each, Change) for each in write.statements)
+        commutes = all(isinstance(each, Change | Count) for each in write.statements)
         if run and (not commutes or write.of in of):
             yield run
             run, of = [], set()
@@ -223,8 +249,12 @@ def _execute_run(connection: Connection, run: list[_Write]) -> list[int]:
         return counts[:1]
     firsts: dict[Executable, list[Mapping[str, Any]]] = {}
     others: dict[Executable, list[Mapping[str, Any]]] = {}
+    counted: Counter[Count] = Counter()
     for write in run:
         for place, change in enumerate(write.statements):
+            if isinstance(change, Count):
+                counted[change] += 1
+                continue
             assert isinstance(change, Change)
             kind = others if place else firsts
             kind.setdefault(change.statement, []).append(change.values)
@@ -233,10 +263,14 @@ def _execute_run(connection: Connection, run: list[_Write]) -> list[int]:
             raise _UnclearCountError
     for statement, values in others.items():
         connection.execute(statement, values)
+    for count, requests in counted.items():
+        _execute_one(connection, count.times(requests))
     return [1] * len(run)
 
 
-def _execute_one(connection: Connection, statement: Executable | Change) -> int:
+def _execute_one(connection: Connection, statement: Statement) -> int:
+    if isinstance(statement, Count):
+        statement = statement.times(1)
     if isinstance(statement, Change):
         return connection.execute(statement.statement, statement.values).rowcount
     return connection.execute(statement).rowcount

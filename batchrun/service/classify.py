@@ -76,7 +76,7 @@ class Reply:
         body: The part of the body that arrived.
         quota: The quota from the headers.
         location: Target of a redirect, or ``""``.
-        flaw: Why the body is incomplete or unreadable, or ``""``.
+        body_error: Why the body is incomplete or unreadable, or ``""``.
         dated: The answer's ``Date``, in Unix seconds.
     """
 

@@ -192,8 +192,6 @@ def _next_page(document: dict[str, JSON], page: int) -> str:
 
 
 _MORE_KEYS = ("has_more", "hasMore", "hasNextPage", "has_next_page", "hasNext", "has_next")
-
-
 _SAFE_IN_QUERY = "%/?:@!$&'()*+,;="
 
 
@@ -497,9 +495,8 @@ def _body_words(excerpt: bytes) -> str:
 
 
 # Numbers from here on are points in time, not spans: 1e9 s is September 2001 as Unix time, and 31
-# years as a span. From 1e11 on they are milliseconds (1e11 s would be the year 5138).
+# years as a span.
 _FIRST_MOMENT = 1e9
-_FIRST_HEADER_MILLISECONDS = 1e11
 
 # "60", and the first window of "60, 10000" or "60;w=60".
 _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
@@ -561,7 +558,7 @@ def _span(text: str, reference: float) -> float | None:
         moment = _http_date(text)
         return None if moment is None else max(0.0, moment - reference)
     number = float(matched[1])
-    if number >= _FIRST_HEADER_MILLISECONDS:
+    if number >= _FIRST_MILLISECONDS:
         number /= 1000
     if number >= _FIRST_MOMENT:
         number -= reference

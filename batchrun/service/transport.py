@@ -197,7 +197,7 @@ class _Body:
                 )
 
     def add(self, chunk: bytes) -> None:
-        """Add the next bytes; the caller stops once there is a flaw."""
+        """Add the next bytes; the caller stops once there is an error."""
         self._received += len(chunk)
         if self._inflater is None:
             self.content += chunk

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import reduce
 from pathlib import Path, PureWindowsPath
-from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, get_args, get_type_hints
 
 from platformdirs import user_config_path
@@ -36,6 +35,7 @@ from batchrun.settings.model import (
     variable_of,
     wanted_value,
 )
+from batchrun.settings.private_file import write_whole
 from batchrun.text import did_you_mean, visible
 
 LIST_MARK = "{list}"
@@ -266,15 +266,9 @@ def save_options(source: Path, options: Mapping[str, Any]) -> Path:
     for name, table in tables.items():
         lines += ["", f"[{_key(name)}]", *(f"{_key(key)} = {_value(table[key])}" for key in table)]
     text = "\n".join(lines) + "\n"
-    temporary = None
     try:
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(text)
-        temporary.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise OutputError(
             f"{path} can't be written: {error.strerror}.", "Leave --save-options out."
         ) from error

@@ -49,24 +49,30 @@ class PrivateFile:
         try:
             make_private_folder(self.path.parent)
             with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
-                self._write(changed(self.read()))
+                write_whole(self.path, changed(self.read()))
         except (OSError, Timeout) as error:
             raise UsageError(
                 f"{self.path} can't be written: {error}.",
                 "Nothing was saved; PGAI_API_KEY or a .env file works without it.",
             ) from error
 
-    def _write(self, text: str) -> None:
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.stem}.", dir=self.path.parent)  # 0600
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file, or leave it as it is; only its owner can read it (mode 0600).
+
+    Raises:
+        OSError: It can't be written.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def make_private_folder(folder: Path) -> None:

@@ -14,11 +14,12 @@ from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import IO
 
 CHUNK_BYTES = 256 * 1024
 PROLOG_BYTES = 64 * 1024
+OVERLAP_BYTES = 1_000
 RAISE_LIMIT_HINT = "A limit can be raised by a setting if you trust the file; see docs/loading.md."
 
 _DECLARATION = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -76,7 +77,7 @@ class Archive:
         """
         left = self.size(part)
         try:
-            with self._opened(part) as stream:
+            with self.open(part) as stream:
                 while piece := stream.read(CHUNK_BYTES):
                     left -= len(piece)
                     if left < 0:
@@ -87,6 +88,24 @@ class Archive:
         if left:
             raise self.damaged()
 
+    def any_block(self, part: str, matches: Callable[[bytes], object]) -> bool:
+        """Whether a part has a block that matches; blocks overlap, so that no match is cut in two.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        before = b""
+        for chunk in self.chunks(part):
+            block = before + chunk
+            if matches(block):
+                return True
+            before = block[-OVERLAP_BYTES:]
+        return False
+
+    def holds(self, part: str, *texts: bytes) -> bool:
+        """Whether a part contains one of some texts in lowercase; the case does not matter."""
+        return self.any_block(part, lambda block: any(map(block.lower().__contains__, texts)))
+
     def beginning(self, part: str, size: int = PROLOG_BYTES) -> bytes:
         """Unpack the first bytes of a part.
 
@@ -94,12 +113,13 @@ class Archive:
             InputError: It is damaged.
         """
         try:
-            with self._opened(part) as stream:
+            with self.open(part) as stream:
                 return stream.read(size)
         except _UNREADABLE as error:
             raise self.damaged() from error
 
-    def _opened(self, part: str) -> IO[bytes]:
+    def open(self, part: str) -> IO[bytes]:
+        """Open a part; unlike the other methods, does not check its size."""
         member = copy.copy(self._members[canonical(part)])
         member.file_size = 2**62  # otherwise zipfile silently stops at the declared size
         return self._zip.open(member)

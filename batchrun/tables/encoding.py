@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.advice import Advice
 from batchrun.errors import InputError
-from batchrun.text import close_matches
+from batchrun.text import close_matches, plural
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
@@ -321,7 +321,7 @@ def _refuse_mixed(raw: bytes, name: str, guessed: str) -> None:
         return
     few, what = (others, "not UTF-8") if len(others) <= len(utf_8) else (utf_8, "UTF-8")
     most = "UTF-8" if few is others else "not"
-    count = "1 line is" if len(few) == 1 else f"{len(few):,} lines are"
+    count = plural(len(few), "line is", "lines are")
     raise InputError(
         f"{name}, line {few[0]}: {count} {what}, while most are {most}.",
         "Fix that text in an editor, or export the list again as CSV in UTF-8.",

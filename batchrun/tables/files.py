@@ -22,7 +22,7 @@ from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
-from batchrun.tables.text import read_rows, read_text
+from batchrun.tables.text import open_text
 from batchrun.tables.workbooks import read_workbook
 from batchrun.text import plural, visible
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
     from os import PathLike
 
-    from batchrun.tables.build import Block
     from batchrun.tables.options import LoadLimits
+    from batchrun.tables.sheets import Block
 
 DEFAULT = LoadOptions()
 MENTION_BYTES = 256 * 1024
@@ -109,8 +109,8 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
             head += stream.read(MENTION_BYTES)
             wide, lowered = mention.encode("utf-16-le"), head.lower()
             found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
-            blocks = read_rows(stream, file, options) if found else iter(())
-            yield RawFile({}, iter([(file.name, blocks)] if found else []))
+            texts = [file.name] if found else []
+            yield RawFile({}, ((name, open_text(stream, file, options).rows()) for name in texts))
             return
         raw = head + stream.read()
         if not is_container(head) and detect_format(head, file.name) is Format.HTML:
@@ -167,7 +167,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
                 "Leave the sheet out, or name the workbook.",
             )
         case Format.TEXT:
-            return read_text(stream, file, options)
+            return open_text(stream, file, options).read()
         case Format.PARQUET:
             return read_parquet(raw + stream.read(), file, options)
         case Format.HTML:

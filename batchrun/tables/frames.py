@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
+from batchrun.tables.cells import is_blank
 from batchrun.tables.roles import is_known_name
 from batchrun.tables.store import StoredCells
+from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -27,11 +29,6 @@ Lines: TypeAlias = "npt.NDArray[np.int64]"
 
 MAX_HELD_CELLS = 1_500_000
 """Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
-
-
-def row_of(cells: Cells, at: int) -> list[Cell]:
-    """Return the cells of a row."""
-    return [column[at] for column in cells]
 
 
 def without_rows(cells: Cells, dropped: Collection[int]) -> Cells:
@@ -50,10 +47,8 @@ class Ragged:
     def notice(self, what: str, besides: set[int]) -> list[str]:
         """Return a notice if there are any such rows; ``besides`` are lines to ignore."""
         left = [line for line in self.lines if line not in besides]
-        if not left:
-            return []
-        rows = "1 row has" if len(left) == 1 else f"{len(left):,} rows have"
-        return [f"{rows} {what} (first: line {left[0]})"]
+        rows = plural(len(left), "row has", "rows have")
+        return [f"{rows} {what} (first: line {left[0]})"] if left else []
 
 
 Corrector: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
@@ -193,20 +188,9 @@ class RowCollector:
         self.after_blank.add(position)
 
 
-def is_blank(row: Iterable[Cell]) -> bool:
-    """Whether all cells are empty; 0 and FALSE are values."""
-    return all(cell is None or cell == "" for cell in row)
-
-
 def blank_rows_notice(count: int) -> list[str]:
     """Return a notice about skipped blank rows, if there are any."""
-    match count:
-        case 0:
-            return []
-        case 1:
-            return ["1 blank row was skipped"]
-        case _:
-            return [f"{count:,} blank rows were skipped"]
+    return [f"{plural(count, 'blank row was', 'blank rows were')} skipped"] if count else []
 
 
 def check_header(source: TableSource, header: tuple[str, ...], line: int, rows: int) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import Layout, build_table, header_names
+from batchrun.tables.build import build_table
+from batchrun.tables.cells import holds_id
 from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
-from batchrun.tables.reports import HeaderPosition, Merged, find_header, holds_id
+from batchrun.tables.header import HeaderPosition, Layout, find_header, header_names
 from batchrun.tables.roles import normalise
 from batchrun.tables.sheets import HOLDS_ID, links_notice, shown_ranges
 from batchrun.text import plural
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import Cell, Table
-    from batchrun.tables.build import Block
     from batchrun.tables.options import LoadOptions
+    from batchrun.tables.sheets import Block, Merged
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
@@ -148,8 +149,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         said.append(f"{plural(titles, 'line')} above the headers of the later tables set aside")
     if hidden:
         fate = "left out" if options.visible_only else "read too"
-        are = "is hidden" if len(hidden) == 1 else "are hidden"
-        said.append(f"{plural(len(hidden), 'row')} {are} on the page and {fate}")
+        said.append(f"{plural(len(hidden), 'row is', 'rows are')} hidden on the page and {fate}")
         if options.visible_only:
             places = {line: at for at, line in enumerate(lines)}
             ranges = list(shown_ranges(merged, hidden))

@@ -93,23 +93,10 @@ _AROUND = f"{_BLANKS}{_QUOTES}{{}}()[]<>,;"
 _TEXT_FORMULA = re.compile(rf"=[{_BLANKS}]*[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 """A formula such as ``="…"``, which makes Excel keep a value as text; Word makes quotes curly."""
 
-_PLACEHOLDERS = frozenset(
-    {
-        ".",
-        "?",
-        "x",
-        "n/a",
-        "na",
-        "n.a.",
-        "n.a",
-        "none",
-        "null",
-        "nil",
-        "nan",
-        "\\n",
-    }
-    | {"undefined", "unknown", "tbd", "(blank)"}
-)
+_PLACEHOLDERS = frozenset({
+    ".", "?", "x", "n/a", "na", "n.a.", "n.a", "none", "null", "nil", "nan", "\\n", "undefined",
+    "unknown", "tbd", "(blank)",
+})  # fmt: skip
 
 _CAUSES = (
     (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a UUID"),

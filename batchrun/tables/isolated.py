@@ -3,16 +3,17 @@
 A malicious workbook can make a reader allocate more memory than there is, and no exception handler
 survives that. So the reader runs in a child process with limits on memory and time, in an empty
 temporary folder, without our environment variables, and without access to modules in the user's
-folder. If it dies, this process raises an ordinary error. Its answers are data (cells.py), never
-code.
+folder. If it dies, this process raises an ordinary error. Its answers are data, never code (unlike
+pickle): even if a malicious workbook takes over the child, this process receives only cells.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib.util
-import itertools
+import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,17 +24,27 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
-from batchrun.tables.cells import FrameError, pack_rows, read_frame, unpack_rows, write_frame
-from batchrun.tables.formats import SAVE_AS, Format
+from batchrun.tables.formats import (
+    OLE_MAGIC,
+    PARQUET_MAGIC,
+    SAVE_AS,
+    ZIP_MAGIC,
+    Format,
+    detect_ole,
+    detect_zip,
+)
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetBlocks, Traits, shown_ranges
+from batchrun.tables.sheets import Sheet, SheetRows, Traits, shown_ranges
+from batchrun.tables.store import PackingError, pack_column, unpack_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
-    from batchrun.tables.books import SheetRows
+    from batchrun.tables.sheets import Block, WorkbookReader
 
+_LENGTH = struct.Struct("<Q")
+MAX_FRAME_BYTES = 2 * 1024**3
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
 _START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
@@ -66,7 +77,7 @@ class Book:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
         return bool(self._child.ask(["may_contain", text])[0])
 
-    def read(self, sheet: Sheet, *, visible_only: bool = False) -> SheetBlocks:
+    def read(self, sheet: Sheet, *, visible_only: bool = False) -> SheetRows:
         """Read a sheet; its rows are streamed.
 
         Args:
@@ -79,22 +90,22 @@ class Book:
         head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
         self._child.sends_rows = True
         first_column, merged, traits, notices = head
-        return SheetBlocks(
-            tuple(map(str, notices)),
-            int(first_column),
+        return SheetRows(
             self._blocks(),
+            int(first_column),
             [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
             None if traits is None else Traits(**traits),
+            tuple(map(str, notices)),
         )
 
-    def _blocks(self) -> Iterator[tuple[list[int], list[list[Any]]]]:
+    def _blocks(self) -> Iterator[Block]:
         while True:
             if not self._child.sends_rows:
                 raise RuntimeError("the rest of these rows is gone: something else was asked for")
             (lines, kinds), columns = self._child.next_rows()
             if not lines:
                 return
-            yield lines, unpack_rows(kinds, columns, len(lines))
+            yield lines, _unpack_rows(kinds, columns, len(lines))
 
 
 @contextmanager
@@ -119,8 +130,8 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
                 {str(key): str(value) for key, value in properties.items()},
                 child,
             )
-        except (FrameError, ValueError, TypeError, KeyError, AttributeError) as error:
-            if child.ended or isinstance(error, FrameError):
+        except (PackingError, ValueError, TypeError, KeyError, AttributeError) as error:
+            if child.ended or isinstance(error, PackingError):
                 raise InputError(
                     f"{name} is a workbook that can't be read: it is damaged, or built to do harm.",
                     SAVE_AS,
@@ -151,7 +162,7 @@ class _Child:
         while self.sends_rows:  # discard the rest of the previous sheet
             self.next_rows()
         with suppress(BrokenPipeError):
-            write_frame(self.process.stdin, request, *parts)
+            _write_frame(self.process.stdin, request, *parts)
             self.process.stdin.flush()
         return self.answer()
 
@@ -167,17 +178,17 @@ class _Child:
 
         Raises:
             InputError: The process refused the workbook.
-            FrameError: The process has ended, or its answer is invalid.
+            PackingError: The process has ended, or its answer is invalid.
         """
         assert self.process.stdout is not None
-        head, parts = read_frame(self.process.stdout)
+        head, parts = _read_frame(self.process.stdout)
         match head:
             case ["refused", str(what), str(hint)]:
                 raise InputError(what, hint)
             case ["answer", content]:
                 return content, parts
             case _:
-                raise FrameError
+                raise PackingError
 
 
 @contextmanager
@@ -219,6 +230,60 @@ def _package_folders() -> list[str]:
     return list(dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places))
 
 
+def _write_frame(stream: IO[bytes], head: object, *parts: bytes) -> None:
+    """Write a frame: a JSON head and binary parts."""
+    packed = json.dumps([head, [len(part) for part in parts]]).encode()
+    stream.write(_LENGTH.pack(len(packed)))
+    stream.write(packed)
+    for part in parts:
+        stream.write(part)
+
+
+def _read_frame(stream: IO[bytes]) -> tuple[Any, list[bytes]]:
+    """Read a frame that `_write_frame` wrote.
+
+    Raises:
+        PackingError: The frame is incomplete or invalid.
+    """
+    try:
+        head, sizes = json.loads(
+            _read_bytes(stream, _LENGTH.unpack(_read_bytes(stream, _LENGTH.size))[0])
+        )
+        return head, [_read_bytes(stream, int(size)) for size in sizes]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise PackingError from error
+
+
+def _read_bytes(stream: IO[bytes], size: int) -> bytes:
+    if not 0 <= size <= MAX_FRAME_BYTES:
+        raise PackingError
+    found = stream.read(size)
+    if len(found) < size:
+        raise PackingError
+    return found
+
+
+def _pack_rows(rows: Sequence[Sequence[Cell]]) -> tuple[list[str], list[bytes]]:
+    """Pack rows of equal length by column; return the packing kind and the bytes of each column."""
+    packed = [pack_column(column) for column in zip(*rows, strict=True)]
+    return [kind for kind, _ in packed], [content for _, content in packed]
+
+
+def _unpack_rows(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> list[list[Cell]]:
+    """Unpack the result of `_pack_rows`.
+
+    Raises:
+        PackingError: A column is invalid or does not have ``count`` cells.
+    """
+    try:
+        cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise PackingError from error
+    if any(len(column) != count for column in cells):
+        raise PackingError
+    return list(map(list, zip(*cells, strict=True))) if cells else [[] for _ in range(count)]
+
+
 def main() -> None:
     """Run the child process: answer requests until the pipe is closed."""
     _bound_memory()
@@ -226,9 +291,9 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # keep anything that a library prints out of the answers
     try:
-        (name, limits), (raw,) = read_frame(requests)
+        (name, limits), (raw,) = _read_frame(requests)
         _answer_all(raw, name, LoadLimits(**limits), requests, answers)
-    except FrameError:  # the parent process has closed the pipe
+    except PackingError:  # the parent process has closed the pipe
         return
     except InputError as error:
         _refuse(answers, error)
@@ -237,13 +302,11 @@ def main() -> None:
 def _answer_all(
     raw: bytes, name: str, limits: LoadLimits, requests: IO[bytes], answers: IO[bytes]
 ) -> None:
-    from batchrun.tables.books import open_reader
-
-    reader = open_reader(raw, name, limits)
+    reader = _open_reader(raw, name, limits)
     sheets = [(each.name, each.visible) for each in reader.sheets]
     _answer(answers, [reader.format.value, sheets, reader.properties()])
     while True:
-        request, _ = read_frame(requests)
+        request, _ = _read_frame(requests)
         match request:
             case ["filled", int(at)]:
                 _answer(answers, reader.filled(reader.sheets[at]))
@@ -259,13 +322,40 @@ def _answer_all(
                 return
 
 
+def _open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
+    """Open a workbook in any supported format; each reader is imported only if it is needed.
+
+    Raises:
+        InputError: The file is not a workbook or can't be opened; the message says why.
+    """
+    if raw.startswith(PARQUET_MAGIC):
+        from batchrun.tables.parquet import ParquetReader
+
+        return ParquetReader(raw, name, limits)
+    if not raw.startswith((ZIP_MAGIC, OLE_MAGIC)):
+        from batchrun.tables.spreadsheetml import Xml2003Reader
+
+        return Xml2003Reader(raw, name, limits)
+    from batchrun.tables.archive import Archive
+    from batchrun.tables.calamine import CalamineReader
+    from batchrun.tables.xlsx import XlsxReader
+
+    if raw.startswith(OLE_MAGIC):
+        return CalamineReader(raw, name, detect_ole(raw, name), limits)
+    archive = Archive(raw, name, limits)
+    file_format = detect_zip(archive)
+    if file_format is Format.XLSX:
+        return XlsxReader(archive, limits)
+    return CalamineReader(raw, name, file_format, limits, archive)
+
+
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
-    write_frame(stream, ["answer", content], *parts)
+    _write_frame(stream, ["answer", content], *parts)
     stream.flush()
 
 
 def _refuse(stream: IO[bytes], error: InputError) -> None:
-    write_frame(stream, ["refused", error.what, error.hint])
+    _write_frame(stream, ["refused", error.what, error.hint])
     stream.flush()
 
 
@@ -284,25 +374,21 @@ def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -
             patches.setdefault(row, [])
     plain = None if content.traits is None else asdict(replace(traits, values=[]))
     _answer(stream, [content.first_column, [range_ for _, range_ in shown], plain, content.notices])
-    line = 1
-    block: list[list[Any]]
-    while block := list(itertools.islice(content.rows, BLOCK_ROWS)):
-        lines = list(range(line, line + len(block)))
-        line += len(block)
+    for lines, rows in content.blocks:
         for number in sorted((patches.keys() | copies.keys()) & set(lines)):
-            cells = block[number - lines[0]]
+            cells = rows[number - lines[0]]
             for at, value in patches.get(number, ()):
                 if 0 <= at < len(cells):
                     cells[at] = value
             for row, at in copies.get(number, ()):
                 if 0 <= at < len(cells):
                     patches[row].append((at, cells[at]))
-        if hidden and not hidden.isdisjoint(lines):
-            kept = [at for at, number in enumerate(lines) if number not in hidden]
-            lines, block = [lines[at] for at in kept], [block[at] for at in kept]
-        if lines:
-            kinds, columns = pack_rows(block)
-            _answer(stream, [lines, kinds], *columns)
+        kept = list(zip(lines, rows, strict=True))
+        if not hidden.isdisjoint(lines):
+            kept = [(number, cells) for number, cells in kept if number not in hidden]
+        if kept:
+            kinds, columns = _pack_rows([cells for _, cells in kept])
+            _answer(stream, [[number for number, _ in kept], kinds], *columns)
     _answer(stream, [[], []])
 
 

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 from batchrun.errors import InputError
 from batchrun.installation import install_hint
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.books import SheetRows
 from batchrun.tables.formats import Format
 from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header
 from batchrun.tables.isolated import open_book
-from batchrun.tables.sheets import BLOCK_ROWS, Sheet
-from batchrun.tables.xlsx import refuse_far
+from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetRows, numbered, refuse_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +104,7 @@ class ParquetReader:
     def read(self, sheet: Sheet) -> SheetRows:
         """Read the rows; the first one holds the column names."""
         del sheet
-        return SheetRows(self._rows(), 1, [])
+        return SheetRows(numbered(self._rows()))
 
     def _rows(self) -> Iterator[list[Cell]]:
         import pyarrow

@@ -27,7 +27,7 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
-from batchrun.text import close_matches, one_line, visible
+from batchrun.text import close_matches, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -167,19 +167,17 @@ class Contents:
     @property
     def words(self) -> str:
         """The counts in words, such as ``58 UUIDs, 2 Salesforce IDs, 1 empty``."""
-        parts = [f"{self.uuids:,} UUID{'' if self.uuids == 1 else 's'}"] if self.uuids else []
-        parts += [f"{number:,} {_plural(kind, number)}" for kind, number in self.damaged.items()]
+        parts = [plural(self.uuids, "UUID")] if self.uuids else []
+        parts += [plural(number, kind, _plural(kind)) for kind, number in self.damaged.items()]
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
 
 
-def _plural(kind: IdKind, number: int) -> str:
-    if number == 1:
-        return kind.value
-    first, *rest = kind.value.split(" ", 1)
+def _plural(kind: IdKind) -> str:
+    first, *rest = kind.split(" ", 1)
     if first in {"number", "cell"} and rest:
         return f"{first}s {rest[0]}"
-    return f"{kind.value}es" if kind.value.endswith("address") else f"{kind.value}s"
+    return f"{kind}es" if kind.endswith("address") else f"{kind}s"
 
 
 def column_name(table: Table, position: int) -> str:
@@ -256,7 +254,7 @@ def swap_notice(table: Table, roles: Mapping[Role, int]) -> str:
         return ""
     pairs = zip(table.lines, companies, contacts, strict=True)
     lines = [line for line, company, contact in pairs if company in both or contact in both]
-    rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
+    rows = plural(len(lines), "row has", "rows have")
     return (
         f"{rows} an ID that is in both {column_name(table, roles[Role.COMPANY])} and"
         f" {column_name(table, roles[Role.CONTACT])}: some may be swapped (first: line {lines[0]})"

@@ -1,18 +1,20 @@
-"""Sheets of a workbook: their rows, traits and number formats, and which sheet to read."""
+"""What every reader of workbooks returns: the rows of a sheet, its traits and number formats."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from batchrun.errors import InputError
-from batchrun.text import close_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
+    from batchrun.tables.formats import Format
+    from batchrun.tables.options import LoadLimits
 
 BLOCK_ROWS = 1_000
 """Rows to collect before they are transposed to columns; few, so they fit into the CPU cache."""
@@ -122,84 +124,84 @@ class Sheet:
     part: str = ""
 
 
+Merged = tuple[int, int, int, int]
+"""A merged range: first row, first column, last row, last column; numbers from 1."""
+
+Block = tuple["Sequence[int]", "list[list[Cell]]"]
+"""Line numbers and the rows."""
+
+
 @dataclass(frozen=True, slots=True)
-class SheetBlocks:
+class SheetRows:
     """The contents of a sheet.
 
     Attributes:
-        notices: Notices about the sheet.
-        first_column: Column number (A is 1) of the first cell of each row.
         blocks: The rows in blocks with their numbers, starting with row 1.
-        merged: Merged ranges as (first row, first column, last row, last column), from 1.
+        first_column: Column number (A is 1) of the first cell of each row.
+        merged: Merged ranges; the value is in the first cell of each.
         traits: Other details of the sheet; ``None`` if the format does not provide them.
+        notices: Notices about the sheet.
     """
 
-    notices: tuple[str, ...]
-    first_column: int
-    blocks: Iterator[tuple[list[int], list[list[Cell]]]]
-    merged: Sequence[tuple[int, int, int, int]] = field(default=())
+    blocks: Iterator[Block]
+    first_column: int = 1
+    merged: Sequence[Merged] = ()
     traits: Traits | None = None
+    notices: Sequence[str] = ()
 
 
-def choose_sheet(
-    sheets: Sequence[Sheet], wanted: str | None, filled: Callable[[Sheet], bool], name: str
-) -> tuple[Sheet, list[Sheet]]:
-    """Choose the sheet to read: the requested one, or the first visible sheet that is not empty.
+class WorkbookReader(Protocol):
+    """The interface of all workbook readers, which run in the process that isolated.py starts."""
 
-    Args:
-        sheets: The worksheets, in order.
-        wanted: Name of a sheet, or its number among the visible ones; ``None`` to choose one.
-        filled: Returns whether a sheet holds anything.
-        name: The workbook's name, for messages.
+    format: Format
+    sheets: list[Sheet]
 
-    Returns:
-        The sheet, and the other visible sheets that are not empty (none for a requested sheet).
+    def properties(self) -> dict[str, str]:
+        """Return the custom properties; ``{}`` for formats that batchrun does not write."""
+
+    def filled(self, sheet: Sheet) -> bool:
+        """Whether a sheet holds anything."""
+
+    def may_contain(self, text: str) -> bool:
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
+
+    def read(self, sheet: Sheet) -> SheetRows:
+        """Read a sheet."""
+
+
+def numbered(rows: Iterable[list[Cell]]) -> Iterator[Block]:
+    """Yield rows in blocks with their numbers, from 1."""
+    left, line = iter(rows), 1
+    while block := list(islice(left, BLOCK_ROWS)):
+        yield range(line, line + len(block)), block
+        line += len(block)
+
+
+def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: LoadLimits) -> None:
+    """Refuse a sheet whose cells span too large a rectangle.
 
     Raises:
-        InputError: There is no such sheet, or it is empty.
+        InputError: The rectangle is larger than the limits or than an Excel sheet.
     """
-    visible = [each for each in sheets if each.visible]
-    hidden = [each for each in sheets if not each.visible]
-    if wanted is not None:
-        chosen = _named_sheet(wanted, visible, hidden, name)
-        if not filled(chosen):
-            raise InputError(
-                f"{name}, sheet {chosen.name} is empty.",
-                f"Name another sheet: {_listed([*visible, *hidden])}.",
-            )
-        return chosen, []
-    with_cells = [each for each in visible if filled(each)]
-    if not with_cells:
-        hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
-        raise InputError(f"{name} has no visible sheet that holds anything.", hint)
-    return with_cells[0], with_cells[1:]
-
-
-def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:
-    sheets = [*visible, *hidden]
-    exact = {each.name: each for each in sheets}
-    if wanted in exact:
-        return exact[wanted]
-    # in Excel, two sheet names can't differ only in case
-    folded = {each.name.casefold(): each for each in sheets}
-    if wanted.casefold() in folded:
-        return folded[wanted.casefold()]
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
-        return visible[int(wanted) - 1]
-    close = close_matches(wanted, [each.name for each in sheets], 1)
-    suggestion = f" Did you mean {close[0]}?" if close else ""
+    too_far = last_row > LAST_ROW or last_column > LAST_COLUMN
+    if not too_far and last_row * last_column <= limits.cells:
+        return
+    corner = f"{column_letters(last_column)}{last_row}"
+    count = f"{last_row * last_column:,} cells, more than {limits.cells:,}"
+    how_far = "further than an Excel sheet does" if too_far else count
     raise InputError(
-        f"{name} has no sheet {wanted!r}.", f"Its sheets: {_listed(sheets)}.{suggestion}"
+        f"{name} was not opened: the cells of sheet {sheet} reach to {corner:.20}, {how_far}.",
+        "" if too_far else "Delete the cells far from the list.",
     )
 
 
-SHOWN_SHEETS = 12
-
-
-def _listed(sheets: Iterable[Sheet]) -> str:
-    names = [each.name for each in sheets]
-    more = f" and {len(names) - SHOWN_SHEETS:,} more" if len(names) > SHOWN_SHEETS else ""
-    return ", ".join(names[:SHOWN_SHEETS]) + more
+def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
+    """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
+    return InputError(
+        f"{name}, sheet {sheet}, line {row}: cell {column_letters(column)}{row} is there twice,"
+        " and only one of the two could be read.",
+        "Export the list again. If that doesn't help, export it as CSV.",
+    )
 
 
 def column_letters(number: int) -> str:
@@ -209,6 +211,17 @@ def column_letters(number: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+def local_name(element: Any) -> str:
+    """Return the name of an XML element without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def attribute(element: Any, name: str) -> str:
+    """Return an attribute of an XML element, in any namespace; ``""`` if it is not there."""
+    found = (text for key, text in element.attrib.items() if key.rpartition("}")[2] == name)
+    return next(found, "")
 
 
 HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
@@ -233,9 +246,7 @@ def links_notice(links: Sequence[str]) -> str:
     )
 
 
-def shown_ranges(
-    merged: Iterable[tuple[int, int, int, int]], hidden: Collection[int]
-) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
+def shown_ranges(merged: Iterable[Merged], hidden: Collection[int]) -> Iterator[tuple[int, Merged]]:
     """Yield each merged range without its hidden rows at the top.
 
     Args:

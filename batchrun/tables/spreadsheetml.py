@@ -12,18 +12,22 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from batchrun.errors import InputError
-from batchrun.tables.books import SheetRows
 from batchrun.tables.formats import SAVE_AS, Format
 from batchrun.tables.sheets import (
     LAST_COLUMN,
     LAST_ROW,
     NumberFormats,
     Sheet,
+    SheetRows,
     Traits,
     ZeroFormat,
+    attribute,
+    local_name,
+    numbered,
+    refuse_far,
+    repeated_cell,
     zero_format,
 )
-from batchrun.tables.xlsx import refuse_far, repeated_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +48,9 @@ class Xml2003Reader:
         self._tables: list[_Sheet] = []
         self._zeros: dict[str, ZeroFormat] = {}
         try:
-            for _, element in iterparse(
-                io.BytesIO(raw.removeprefix(codecs.BOM_UTF8).lstrip()),
-                ("start", "end"),
-                forbid_dtd=True,
-            ):
-                self._take(_, element)
+            stream = io.BytesIO(raw.removeprefix(codecs.BOM_UTF8).lstrip())
+            for event, element in iterparse(stream, ("start", "end"), forbid_dtd=True):
+                self._take(event, element)
         except DefusedXmlException as error:
             raise InputError(
                 f"{name} was not opened: it declares XML entities or a document type.", ""
@@ -95,21 +96,21 @@ class Xml2003Reader:
                 cells = table.rows.get(line, {})
                 yield [cells.get(column) for column in range(1, width + 1)]
 
-        return SheetRows(rows(), 1, table.merged, table.traits)
+        return SheetRows(numbered(rows()), merged=table.merged, traits=table.traits)
 
     def _table(self, sheet: Sheet) -> _Sheet:
         return self._tables[self.sheets.index(sheet)]
 
     def _take(self, event: str, element: Any) -> None:
-        name = _local(element.tag)
+        name = local_name(element)
         if event == "end" and name == "Style" and not self._tables:
-            formats = [each for each in element if _local(each.tag) == "NumberFormat"]
+            formats = [each for each in element if local_name(each) == "NumberFormat"]
             for each in formats:
-                if code := zero_format(_attribute(each, "Format")):
-                    self._zeros[_attribute(element, "ID")] = code
+                if code := zero_format(attribute(each, "Format")):
+                    self._zeros[attribute(element, "ID")] = code
         if event == "start":
             if name == "Worksheet":
-                self._tables.append(_Sheet(_attribute(element, "Name"), self._zeros))
+                self._tables.append(_Sheet(attribute(element, "Name"), self._zeros))
             return
         if not self._tables:
             return
@@ -139,29 +140,29 @@ class _Sheet:
     def add_column(self, element: Any) -> None:
         first = _number(element, "Index") or self._column + 1
         self._column = first + _number(element, "Span")
-        if _attribute(element, "Hidden") == "1":
+        if attribute(element, "Hidden") == "1":
             self.traits.hidden_columns.extend(range(first, min(self._column, LAST_COLUMN) + 1))
 
     def add_row(self, element: Any) -> None:
         self._line = line = _number(element, "Index") or self._line + 1
         last = line + _number(element, "Span")
-        if _attribute(element, "Hidden") == "1" or _attribute(element, "Height") in {"0", "0.0"}:
+        if attribute(element, "Hidden") == "1" or attribute(element, "Height") in {"0", "0.0"}:
             self.traits.hidden_rows.extend(range(line, min(last, LAST_ROW) + 1))
         column = 0
         for cell in element:
-            if _local(cell.tag) != "Cell":
+            if local_name(cell) != "Cell":
                 continue
             column = _number(cell, "Index") or column + 1
             across, down = _number(cell, "MergeAcross"), _number(cell, "MergeDown")
             if across or down:
                 self.merged.append((line, column, line + down, column + across))
-            data = next((each for each in cell if _local(each.tag) == "Data"), None)
+            data = next((each for each in cell if local_name(each) == "Data"), None)
             if data is not None:
-                kind = _attribute(data, "Type")
+                kind = attribute(data, "Type")
                 self._add_cell(line, column, kind, "".join(data.itertext()))
                 if kind == "Number":
-                    self.numbers.add(line, column, _attribute(cell, "StyleID"), 0.0)
-            elif _attribute(cell, "Formula"):
+                    self.numbers.add(line, column, attribute(cell, "StyleID"), 0.0)
+            elif attribute(cell, "Formula"):
                 self.traits.uncalculated.append((line, column))
             column += across
         self._line = last
@@ -196,14 +197,6 @@ def _cell(kind: str, text: str) -> Cell:
         return text
 
 
-def _local(tag: object) -> str:
-    return str(tag).rpartition("}")[2]
-
-
-def _attribute(element: Any, name: str) -> str:
-    return next((text for key, text in element.attrib.items() if _local(key) == name), "")
-
-
 def _number(element: Any, name: str) -> int:
-    digits = _attribute(element, name)
+    digits = attribute(element, name)
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 0

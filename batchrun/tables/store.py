@@ -1,25 +1,29 @@
 """Store the cells of a large list in a temporary file instead of in memory.
 
-The file is deleted when the process ends. It holds cells as packed by `cells.py`.
+The file is deleted when the process ends. Columns are packed as in the pipe from the process that
+reads a workbook. The packing holds only data, never code (unlike pickle).
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import weakref
+from array import array
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from itertools import chain
 from threading import Lock
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from batchrun.errors import InputError
-from batchrun.tables.cells import FrameError, pack_column, unpack_column
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from batchrun.model import Cell
 
+_MOMENTS = {each.__name__: each for each in (datetime, date, time)}
 CACHED_BLOCKS = 3
 """Unpacked blocks to keep in memory, for reading cell by cell."""
 
@@ -167,7 +171,7 @@ class StoredCells:
                     self._file.seek(block.at + sum(block.sizes[:column]))
                     content = self._file.read(block.sizes[column])
                 cells = unpack_column(block.kinds[column], content)
-            except (OSError, FrameError, ValueError) as error:
+            except (OSError, PackingError, ValueError) as error:
                 raise self._unusable(error) from error
         patches = [(at, value) for of, at, value in self._patches.get(number, ()) if of == column]
         if patches:
@@ -212,3 +216,63 @@ class StoredColumn:
     def tolist(self) -> list[Cell]:
         """Return all cells."""
         return list(self)
+
+
+class PackingError(Exception):
+    """The pipe is closed, or packed cells are damaged."""
+
+
+def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
+    """Pack a column; return the packing kind and the bytes."""
+    kinds = set(map(type, column))
+    if kinds == {str}:
+        joined = "\0".join(column)
+        if joined.count("\0") == len(column) - 1:
+            return "text", joined.encode("utf-8", "surrogatepass")
+    if kinds == {float}:
+        return "float", array("d", column).tobytes()
+    if kinds == {bool}:
+        return "bool", bytes(column)
+    if kinds <= {datetime, date}:
+        return "moment", "\0".join([cell.isoformat() for cell in column]).encode()
+    return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
+
+
+def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
+    """Unpack the result of `pack_column`."""
+    match kind:
+        case "text":
+            return content.decode("utf-8", "surrogatepass").split("\0")
+        case "float":
+            return array("d", content)
+        case "bool":
+            return list(map(bool, content))
+        case "moment":
+            return [
+                date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+                for text in content.decode().split("\0")
+            ]
+        case _:
+            return [_cell(each) for each in json.loads(content)]
+
+
+def _plain(cell: Cell) -> object:
+    match cell:
+        case timedelta():
+            return ["timedelta", cell.days, cell.seconds, cell.microseconds]
+        case datetime() | date() | time():
+            return [type(cell).__name__, cell.isoformat()]
+        case _:
+            return cell
+
+
+def _cell(plain: Any) -> Cell:
+    match plain:
+        case ["timedelta", int(days), int(seconds), int(microseconds)]:
+            return timedelta(days, seconds, microseconds)
+        case [str(kind), str(text)]:
+            return _MOMENTS[kind].fromisoformat(text)
+        case None | str() | bool() | int() | float():
+            return plain
+        case _:
+            raise PackingError

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import MORE, Block, Layout, build_table
+from batchrun.tables.build import MORE, build_table
 from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
@@ -26,6 +26,7 @@ from batchrun.tables.encoding import (
     named_encoding,
     survey,
 )
+from batchrun.tables.header import Layout
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import Table
     from batchrun.tables.options import LoadOptions
+    from batchrun.tables.sheets import Block
 
 
 DELIMITERS = ",;\t|"
@@ -262,8 +264,8 @@ def field_limit(characters: int) -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
-    """Read delimited text.
+def open_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> TextFile:
+    """Open delimited text: detect its encoding and its dialect.
 
     Args:
         stream: The file; must be seekable.
@@ -271,21 +273,8 @@ def read_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table
         options: Header, encoding and delimiter, if the user gave them.
 
     Raises:
-        InputError: The text can't be decoded, a quote is not closed, or there is no table.
+        InputError: The text can't be decoded.
     """
-    return _opened(stream, file, options).read()
-
-
-def read_rows(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Iterator[Block]:
-    """Yield the raw rows of delimited text.
-
-    Raises:
-        InputError: The text can't be decoded, or a quote is not closed.
-    """
-    yield from _opened(stream, file, options).rows()
-
-
-def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFile:
     found = survey(stream)
     stream.seek(0)
     if options.encoding is None and found.is_utf_8:
@@ -294,7 +283,7 @@ def _opened(stream: BufferedIOBase, file: Path, options: LoadOptions) -> _TextFi
     else:
         raw = stream.read()
         encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return _TextFile(stream, file, encoding, options, is_clean=found.is_clean)
+    return TextFile(stream, file, encoding, options, is_clean=found.is_clean)
 
 
 def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
@@ -315,7 +304,7 @@ class _BrokenQuoteError(Exception):
         self.line = line
 
 
-class _TextFile:
+class TextFile:
     """A text file. It is read again if the first attempt shows a problem with quotes."""
 
     def __init__(

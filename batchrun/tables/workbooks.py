@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, cast
 from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
-from batchrun.tables.build import Layout, build_table
+from batchrun.tables.build import build_table
+from batchrun.tables.cells import holds_id
 from batchrun.tables.formats import Format
+from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
-from batchrun.tables.reports import holds_id
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
-from batchrun.tables.sheets import choose_sheet, column_letters, links_notice
-from batchrun.text import plural, quoted_command
+from batchrun.tables.sheets import column_letters, links_notice
+from batchrun.text import close_matches, plural, quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from batchrun.tables.isolated import Book
@@ -48,7 +49,7 @@ def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
         wanted = options.sheet
         if wanted is None and OURS in book.properties:
             wanted = next((each.name for each in book.sheets if each.name == "Results"), None)
-        sheet, others = choose_sheet(book.sheets, wanted, book.filled, file.name)
+        sheet, others = _choose_sheet(book.sheets, wanted, book.filled, file.name)
         hidden = [each for each in book.sheets if not each.visible and wanted is None]
         if not others and not hidden:
             return _read_sheet(book, sheet, file, options)
@@ -157,6 +158,67 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     return replace(chosen.table, source=replace(source, notices=(said, *source.notices)))
 
 
+def _choose_sheet(
+    sheets: Sequence[Sheet], wanted: str | None, filled: Callable[[Sheet], bool], name: str
+) -> tuple[Sheet, list[Sheet]]:
+    """Choose the sheet to read: the requested one, or the first visible sheet that is not empty.
+
+    Args:
+        sheets: The worksheets, in order.
+        wanted: Name of a sheet, or its number among the visible ones; ``None`` to choose one.
+        filled: Returns whether a sheet holds anything.
+        name: The workbook's name, for messages.
+
+    Returns:
+        The sheet, and the other visible sheets that are not empty (none for a requested sheet).
+
+    Raises:
+        InputError: There is no such sheet, or it is empty.
+    """
+    visible = [each for each in sheets if each.visible]
+    hidden = [each for each in sheets if not each.visible]
+    if wanted is not None:
+        chosen = _named_sheet(wanted, visible, hidden, name)
+        if not filled(chosen):
+            raise InputError(
+                f"{name}, sheet {chosen.name} is empty.",
+                f"Name another sheet: {_listed([*visible, *hidden])}.",
+            )
+        return chosen, []
+    with_cells = [each for each in visible if filled(each)]
+    if not with_cells:
+        hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
+        raise InputError(f"{name} has no visible sheet that holds anything.", hint)
+    return with_cells[0], with_cells[1:]
+
+
+def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:
+    sheets = [*visible, *hidden]
+    exact = {each.name: each for each in sheets}
+    if wanted in exact:
+        return exact[wanted]
+    # in Excel, two sheet names can't differ only in case
+    folded = {each.name.casefold(): each for each in sheets}
+    if wanted.casefold() in folded:
+        return folded[wanted.casefold()]
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
+        return visible[int(wanted) - 1]
+    close = close_matches(wanted, [each.name for each in sheets], 1)
+    suggestion = f" Did you mean {close[0]}?" if close else ""
+    raise InputError(
+        f"{name} has no sheet {wanted!r}.", f"Its sheets: {_listed(sheets)}.{suggestion}"
+    )
+
+
+SHOWN_SHEETS = 12
+
+
+def _listed(sheets: Iterable[Sheet]) -> str:
+    names = [each.name for each in sheets]
+    more = f" and {len(names) - SHOWN_SHEETS:,} more" if len(names) > SHOWN_SHEETS else ""
+    return ", ".join(names[:SHOWN_SHEETS]) + more
+
+
 def _read_sheet(
     book: Book,
     sheet: Sheet,
@@ -204,7 +266,7 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     notices = []
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"
-        rows = _counted(len(traits.hidden_rows), "row is", "rows are")
+        rows = plural(len(traits.hidden_rows), "row is", "rows are")
         notices.append(
             f"{rows} {how} and left out"
             if visible_only
@@ -216,11 +278,11 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         )
     if traits.hidden_columns:
         letters = ", ".join(map(column_letters, traits.hidden_columns[:8]))
-        columns = _counted(len(traits.hidden_columns), "column is", "columns are")
+        columns = plural(len(traits.hidden_columns), "column is", "columns are")
         notices.append(f"{columns} hidden and read too ({letters})")
     if traits.errors:
         row, column, text = traits.errors[0]
-        cells = _counted(len(traits.errors), "cell holds", "cells hold")
+        cells = plural(len(traits.errors), "cell holds", "cells hold")
         place = f"{column_letters(column)}{row}"
         notices.append(f"{cells} an error instead of a value (first: {text} in {place})")
     if traits.uncalculated:
@@ -229,7 +291,7 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
             "formula has no stored value and counts",
             "formulas have no stored value and count",
         )
-        formulas = _counted(len(traits.uncalculated), one, many)
+        formulas = plural(len(traits.uncalculated), one, many)
         place = f"{column_letters(column)}{row}"
         notices.append(
             f"{formulas} as empty (first: {place});"
@@ -237,7 +299,7 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         )
     if traits.negative:
         row, column = traits.negative[0]
-        cells = _counted(len(traits.negative), "cell holds", "cells hold")
+        cells = plural(len(traits.negative), "cell holds", "cells hold")
         place = f"{column_letters(column)}{row}"
         notices.append(f"{cells} a negative date or time (first: {place}); the number was kept")
     notices += [
@@ -246,10 +308,6 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
         for column, code in traits.mixed
     ]
     return notices
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"1 {one}" if number == 1 else f"{number:,} {many}"
 
 
 def _exact_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:

@@ -1,4 +1,4 @@
-"""Prepare XLSX and XLSM for calamine, and find what calamine does not report.
+"""Read XLSX and XLSM with calamine, and find what calamine does not report.
 
 calamine reads values fast. But it does not report hidden rows, returns error cells and formulas
 without a stored value as empty, and rejects files that other programs open. So this module writes
@@ -17,22 +17,31 @@ import posixpath
 import re
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.parsers import expat
 
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import ParseError, fromstring
+
 from batchrun.errors import InputError
-from batchrun.tables.formats import SAVE_AS
+from batchrun.tables.calamine import UnreadableError, called, content_of, opened, unreadable
+from batchrun.tables.formats import Format
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
     LAST_ROW,
     NumberFormats,
     Sheet,
+    SheetRows,
     Traits,
     ZeroFormat,
+    attribute,
     column_letters,
+    local_name,
+    refuse_far,
+    repeated_cell,
     style_kinds,
 )
 
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
+    from batchrun.tables.sheets import Block
 
 KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
 """The error values that calamine accepts; it rejects the file for any other."""
@@ -90,7 +100,7 @@ class _UnusualError(Exception):
 
 
 @dataclass(slots=True)
-class Parts:
+class _Parts:
     """The sheets and other parts of a workbook.
 
     Attributes:
@@ -108,7 +118,110 @@ class Parts:
     dates: frozenset[int] = frozenset()
 
 
-def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
+class XlsxReader:
+    """Reads XLSX and XLSM: calamine reads a copy of one sheet."""
+
+    format = Format.XLSX
+
+    def __init__(self, archive: Archive, limits: LoadLimits) -> None:
+        archive.refuse_declarations()
+        self._archive, self._limits = archive, limits
+        self._parts = _find_parts(archive, limits)
+        self.sheets = self._parts.sheets
+
+    def properties(self) -> dict[str, str]:
+        """Return the custom properties."""
+        part = "docprops/custom.xml"
+        if part not in self._archive.parts or self._archive.size(part) > 1024**2:
+            return {}
+        try:
+            root = fromstring(self._archive.read(part), forbid_dtd=True)
+        except (ParseError, DefusedXmlException, ValueError, LookupError, InputError):
+            return {}
+        return {
+            attribute(each, "name"): "".join(each.itertext()).strip()
+            for each in root
+            if local_name(each) == "property"
+        }
+
+    def filled(self, sheet: Sheet) -> bool:
+        """Whether a sheet has any cell with a value or a formula."""
+        if sheet.part not in self._archive.parts:
+            raise self._archive.damaged()
+        return self._archive.any_block(sheet.part, _CONTENT.search)
+
+    def may_contain(self, text: str) -> bool:
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
+        parts = [part for part in self._archive.parts if part.endswith(".xml")]
+        return any(self._archive.holds(part, text.encode()) for part in parts)
+
+    def read(self, sheet: Sheet) -> SheetRows:
+        """Read a sheet."""
+        try:
+            content = self._read(sheet)
+        except UnreadableError:  # calamine rejects some files that other programs open
+            content = self._read(sheet, parsed=True)
+        if any(part.startswith("xl/externallinks/") for part in self._archive.parts):
+            links = "Links to other files were not followed; the values stored here were read"
+            return replace(content, notices=[links])
+        return content
+
+    def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
+        name = self._archive.name
+        try:
+            traits = self._copy_sheet(sheet, parsed=parsed)
+        except OSError as error:
+            raise InputError(
+                f"{name} can't be unpacked: {error.strerror or error}.",
+                "Make room on the disk that holds temporary files.",
+            ) from error
+        found = called(opened(COPY, name).get_sheet_by_index, 0, name)
+        content = content_of(found, name, sheet, self._limits)
+        return replace(content, traits=traits, blocks=self._complete(content.blocks, sheet, traits))
+
+    def _copy_sheet(self, sheet: Sheet, *, parsed: bool) -> Traits:
+        """Write a workbook with one sheet for calamine, and return what calamine won't report.
+
+        Args:
+            sheet: The sheet to copy.
+            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
+
+        Raises:
+            InputError: The sheet is damaged or malicious.
+        """
+        archive, parts = self._archive, self._parts
+        _refuse_made_up_count(archive, parts)
+        links = _links(archive, sheet)
+        if not parsed and not parts.zeros:
+            with suppress(_UnusualError):
+                traits = Traits(links=links)
+                blocks = _searched(archive, sheet, traits, has_dates=bool(parts.dates))
+                _write_copy(archive, parts, blocks)
+                return traits
+        rewriter = _Rewriter(archive, parts)
+        rewriter.traits.links = links
+        _write_copy(archive, parts, rewriter.blocks(sheet))
+        refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
+        return rewriter.traits
+
+    def _complete(self, blocks: Iterator[Block], sheet: Sheet, traits: Traits) -> Iterator[Block]:
+        """Yield the rows; calamine keeps only the last of several cells with the same reference.
+
+        Raises:
+            InputError: A cell is there twice.
+        """
+        filled = 0
+        for lines, rows in blocks:
+            filled += sum(len(row) - row.count("") for row in rows)
+            yield lines, rows
+        if filled < traits.filled - len(traits.errors):  # or some texts are empty
+            rewriter = _Rewriter(self._archive, self._parts)
+            rewriter.seen = {}
+            for _ in rewriter.blocks(sheet):
+                pass
+
+
+def _find_parts(archive: Archive, limits: LoadLimits) -> _Parts:
     """Find the sheets and other parts of a workbook.
 
     Args:
@@ -118,12 +231,12 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
     Raises:
         InputError: The workbook is damaged, or has too many sheets.
     """
-    workbook = workbook_part(archive)
+    workbook = _workbook_part(archive)
     folder, name = posixpath.split(workbook)
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     if workbook not in archive.parts or relations not in archive.parts:
         raise archive.damaged()
-    found, targets = Parts(), {}
+    found, targets = _Parts(), {}
     for _, relation in _elements(archive, relations, {"Relationship"}):
         kind = relation.get("Type", "").rpartition("/")[2]
         part = _part(folder, relation.get("Target", ""))
@@ -165,7 +278,7 @@ def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, ZeroFormat], fr
     return style_kinds(styles, codes)
 
 
-def workbook_part(archive: Archive) -> str:
+def _workbook_part(archive: Archive) -> str:
     """Return the part that lists the sheets; some programs use another name or folder for it."""
     usual = "xl/workbook.xml"
     if usual in archive.parts or "_rels/.rels" not in archive.parts:
@@ -205,51 +318,6 @@ def _elements(
         raise archive.damaged() from error
 
 
-def is_filled(archive: Archive, sheet: Sheet) -> bool:
-    """Whether a sheet has any cell with a value or a formula."""
-    if sheet.part not in archive.parts:
-        raise archive.damaged()
-    before, inside = b"", False
-    for chunk in archive.chunks(sheet.part):
-        block = before + chunk
-        start = 0 if inside else block.find(b"sheetData")
-        inside = inside or start >= 0
-        if inside and _CONTENT.search(block, max(start, 0)):
-            return True
-        before = block[-200:]
-    return False
-
-
-def copy_sheet(
-    archive: Archive, parts: Parts, sheet: Sheet, limits: LoadLimits, *, parsed: bool = False
-) -> Traits:
-    """Write a workbook with one sheet for calamine, and return the details calamine won't report.
-
-    Args:
-        archive: The workbook.
-        parts: Its parts.
-        sheet: The sheet to copy.
-        limits: The limits to enforce.
-        parsed: Whether to parse the sheet even if its XML could be copied unchanged.
-
-    Raises:
-        InputError: The sheet is damaged or malicious.
-    """
-    _refuse_made_up_count(archive, parts)
-    links = _links(archive, sheet)
-    if not parsed and not parts.zeros:
-        with suppress(_UnusualError):
-            traits = Traits(links=links)
-            blocks = _searched(archive, sheet, traits, has_dates=bool(parts.dates))
-            _write_copy(archive, parts, blocks)
-            return traits
-    rewriter = _Rewriter(archive, parts)
-    rewriter.traits.links = links
-    _write_copy(archive, parts, rewriter.blocks(sheet))
-    refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, limits)
-    return rewriter.traits
-
-
 def _links(archive: Archive, sheet: Sheet) -> list[str]:
     """Return the addresses with IDs that cells of a sheet lead to."""
     folder, name = posixpath.split(sheet.part)
@@ -261,7 +329,7 @@ def _links(archive: Archive, sheet: Sheet) -> list[str]:
     return list(filter(HOLDS_ID.search, targets))
 
 
-def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
+def _refuse_made_up_count(archive: Archive, parts: _Parts) -> None:
     """Refuse a string table that declares more strings than bytes."""
     strings = parts.others.get("sharedStrings")
     if strings is not None:
@@ -270,46 +338,7 @@ def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
             raise archive.refused("its table of strings announces more than it holds", hint="")
 
 
-def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: LoadLimits) -> None:
-    """Refuse a sheet whose cells span too large a rectangle.
-
-    Raises:
-        InputError: The rectangle is larger than the limits or than an Excel sheet.
-    """
-    too_far = last_row > LAST_ROW or last_column > LAST_COLUMN
-    if not too_far and last_row * last_column <= limits.cells:
-        return
-    corner = f"{column_letters(last_column)}{last_row}"
-    count = f"{last_row * last_column:,} cells, more than {limits.cells:,}"
-    how_far = "further than an Excel sheet does" if too_far else count
-    raise InputError(
-        f"{name} was not opened: the cells of sheet {sheet} reach to {corner:.20}, {how_far}.",
-        "" if too_far else "Delete the cells far from the list.",
-    )
-
-
-def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
-    """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
-    return InputError(
-        f"{name}, sheet {sheet}, line {row}: cell {column_letters(column)}{row} is there twice,"
-        " and only one of the two could be read.",
-        "Export the list again. If that doesn't help, export it as CSV.",
-    )
-
-
-def refuse_repeated(archive: Archive, parts: Parts, sheet: Sheet) -> None:
-    """Refuse a sheet that holds a filled cell twice.
-
-    Raises:
-        InputError: It does.
-    """
-    rewriter = _Rewriter(archive, parts)
-    rewriter.seen = {}
-    for _ in rewriter.blocks(sheet):
-        pass
-
-
-def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
+def _write_copy(archive: Archive, parts: _Parts, blocks: Iterator[bytes]) -> None:
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     workbook = (
@@ -460,7 +489,7 @@ class _Rewriter:
         seen: Row → its filled columns, as bits, if cells that are there twice are to be refused.
     """
 
-    def __init__(self, archive: Archive, parts: Parts) -> None:
+    def __init__(self, archive: Archive, parts: _Parts) -> None:
         self.traits = Traits()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
         self.last_row = self.last_column = 1
@@ -608,44 +637,3 @@ def _quoted(text: str) -> str:
 
 def _whole_number(digits: str) -> int:
     return int(digits[:18]) if digits.isascii() and digits.isdigit() else 0
-
-
-class UnreadableError(InputError):
-    """The workbook has parts that are not valid XML or contradict each other."""
-
-
-def unreadable(name: str) -> UnreadableError:
-    """Return the error for a workbook that can't be read."""
-    return UnreadableError(
-        f"{name} is a workbook that can't be read: it is damaged.",
-        SAVE_AS,
-    )
-
-
-def properties_of(archive: Archive) -> dict[str, str]:
-    """Return the custom properties of a workbook: name → text."""
-    part = "docprops/custom.xml"
-    found: dict[str, str] = {}
-    name = ""
-    if part not in archive.parts or archive.size(part) > 1024**2:
-        return found
-    texts: list[str] = []
-
-    def start(element: str, attributes: dict[str, str]) -> None:
-        nonlocal name
-        if element.rpartition(":")[2] == "property":
-            name = attributes.get("name", "")
-            texts.clear()
-
-    def end(element: str) -> None:
-        if element.rpartition(":")[2] == "property":
-            found[name] = "".join(texts).strip()
-
-    parser: Any = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = texts.append
-    try:
-        parser.Parse(archive.read(part), True)
-    except (expat.ExpatError, ValueError, InputError):
-        return {}
-    return found

@@ -8,7 +8,7 @@ import io
 import logging
 import secrets
 import tempfile
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
-from batchrun.web.uploads import read_form, receive_upload
+from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
@@ -268,8 +268,8 @@ class _Pages:
         """
 
         async def endpoint(request: Request) -> Response:
-            request.state.form = form = await read_form(request)
-            self._check_secret(request.url.path, form)
+            request.state.form, _ = await read_form(request)
+            self._check_secret(request.url.path, request.state.form)
             return await run_in_threadpool(handler, request)
 
         return endpoint
@@ -368,17 +368,15 @@ class _Pages:
 
     async def upload(self, request: Request) -> Response:
         """Receive an uploaded list."""
-        lists = self._workspace.lists
-
-        def place(fields: dict[str, str], name: str) -> Path:
-            self._check_secret(request.url.path, fields)
-            return lists.new_path(name)
-
         most = self._workspace.settings.largest_file_mb * 1024**2
-        upload = await receive_upload(request, place, most)
-        if upload.path is None:
-            raise UsageError("No list came.", "Choose a file, then send it again.")
-        return await run_in_threadpool(self._added, upload.path)
+        fields, file = await read_form(request, most)
+        with nullcontext() if file is None else closing(file.file):
+            self._check_secret(request.url.path, fields)
+            if file is None or not file.filename:
+                raise UsageError("No list came.", "Choose a file, then send it again.")
+            receive, name = self._workspace.lists.receive, file_name(file.filename)
+            path = await run_in_threadpool(receive, name, file.file)
+        return await run_in_threadpool(self._added, path)
 
     def sample(self, request: Request) -> Response:
         """Add a list of made-up data to try the page with."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
@@ -62,9 +62,17 @@ class Lists:
         self._save(saved)
         return saved
 
-    def discard(self, path: Path) -> None:
-        """Delete the folder of a list that was rejected."""
-        shutil.rmtree(path.parent, ignore_errors=True)
+    def receive(self, name: str, file: IO[bytes]) -> Path:
+        """Move an uploaded file to a `new_path`, readable only by the user; return the path."""
+        path = self.new_path(name)
+        path.touch(mode=0o600)
+        try:
+            with path.open("wb") as target:
+                shutil.copyfileobj(file, target)
+        except OSError:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            raise
+        return path
 
     def get(self, list_id: str) -> SavedList | None:
         """Return the list with this ID, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -568,28 +569,13 @@ def row_message(row: ResultRow) -> str:
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
     """Find the row on a line by binary search: line numbers ascend with the rows."""
-    settings = workspace.settings
 
-    def at(offset: int) -> tuple[RowPage, ResultRow] | None:
-        page = batchrun.rows(batch_id, offset=offset, limit=1, settings=settings)
-        return (page, page.rows[0]) if page.rows else None
+    def at(offset: int) -> RowPage:
+        return batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
 
-    first = at(0)
-    if first is None or line < first[1].row.line:
-        return None
-    near = at(line - first[1].row.line)  # a guess: lists may skip lines
-    if near is not None and near[1].row.line == line:
-        return near
-    low, high = 0, workspace.status(batch_id).summary.rows
-    while low < high:
-        middle = (low + high) // 2
-        found = at(middle)
-        if found is None:
-            return None
-        if found[1].row.line == line:
-            return found
-        low, high = (middle + 1, high) if found[1].row.line < line else (low, middle)
-    return None
+    rows = range(workspace.status(batch_id).summary.rows)
+    found = at(bisect_left(rows, line, key=lambda offset: at(offset).rows[0].row.line))
+    return next(((found, row) for row in found.rows if row.row.line == line), None)
 
 
 # attention

@@ -147,7 +147,8 @@ def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path:
     piped = batchrun("resume", "--yes", "--limit", "2", env=env, cwd=tmp_path)
     assert (piped.returncode, "Pilot:" in piped.stdout) == (ExitCode.PAUSED, False)
     with terminal("resume", "--limit", "4", env=env, cwd=tmp_path) as screen:
-        screen.answer("Trigger 4 jobs now?", "y")
+        screen.wait_for("Trigger 4 jobs now")
+        screen.typed.sendline("y")
         screen.wait_for(REST)
         assert "Pilot:     4 jobs; rows: 4 completed" in screen.text
         assert sandbox.report()["triggers_accepted"] == 3 + 2 + 4

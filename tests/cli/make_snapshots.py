@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from batchrun.cli import app
+from batchrun.cli.output import name_commands
 
 FOLDER = Path(__file__).parent / "snapshots"
 COLUMNS = 80
@@ -19,6 +20,9 @@ COLUMNS = 80
 
 def helps() -> dict[str, str]:
     """What the whole and each command print on a terminal of 80 columns, by file name."""
+    name_commands(
+        "batchrun", []
+    )  # a command before this one may have had another name in the shell
     group: Any = typer.main.get_command(app)
     each = {f"{name}.txt": _help_of(name) for name in group.commands}
     return {"batchrun.txt": _help_of()} | each

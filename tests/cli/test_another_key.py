@@ -66,7 +66,7 @@ def test_the_limit_of_resume_counts_what_the_first_key_triggered(
     batchrun(*RUN, "--limit", "1")
     batchrun.monkeypatch.setattr("batchrun.cli.runner.ask", lambda *_, **__: "sandbox")
     sandbox.meet(None, KEY_REFUSED)
-    batchrun("resume", "--yes", "--limit", "2")
+    batchrun("resume", "--limit", "2", "--yes")
     assert len(sandbox.bodies()) == 2
 
 
@@ -122,7 +122,7 @@ def test_rows_in_doubt_of_the_first_key_are_not_sent_again(
     sandbox.meet(LOST_ANSWER)
     batchrun(*RUN, "--limit", "1")
     sandbox.meet(LOST_ANSWER, KEY_REFUSED)
-    batchrun("resume", "--yes", "--in-doubt", "retry")
+    batchrun("resume", "--in-doubt", "retry", "--yes")
     assert outcomes(batchrun) == {"completed": 2, "in doubt": 1}
     assert len(sandbox.bodies()) == 4
 

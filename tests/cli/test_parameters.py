@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.options import parse_parameter, read_parameters
+from batchrun.cli.options import ListOptions, parse_parameter, read_parameters
 from batchrun.errors import UsageError
+from batchrun.options import ReadingOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,13 @@ def test_a_parameter_is_json_where_it_can_be(text: str, parameter: tuple[str, JS
 def test_a_parameter_without_a_name_or_value_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--param depth=comprehensive"):
         parse_parameter(text)
+
+
+def test_every_option_for_a_list_can_be_typed() -> None:
+    typed = {each.name for each in fields(ListOptions)}
+    known = {each.name for each in fields(ReadingOptions)}
+    assert known - typed == {"parameters", "parameter_columns"}
+    assert typed - known == {"param", "param_column", "params"}
 
 
 def test_parameters_are_read_from_a_json_object(tmp_path: Path) -> None:

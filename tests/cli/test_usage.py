@@ -95,8 +95,14 @@ def test_an_error_with_json_is_one_document(batchrun: CommandLine, typed: str) -
     [
         ("status --limit 5", "It is an option of run, resume. See: batchrun status --help"),
         ("resume --dry-run", "It is an option of run. See: batchrun resume --help"),
-        ("check my list.csv", "Put a path with spaces, or a pattern for several files, in quotes."),
-        ("run a.csv b.csv", "Put a path with spaces, or a pattern for several files, in quotes."),
+        (
+            "check my list.csv",
+            "and a pattern for several files, in quotes",
+        ),
+        (
+            "run a.csv b.csv",
+            "and a pattern for several files, in quotes",
+        ),
     ],
 )
 def test_a_usage_error_says_what_may_have_been_meant(

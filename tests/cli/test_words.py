@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,8 +69,43 @@ def test_the_question_after_a_pilot_is_about_the_rest(
     answer(batchrun, "y\n")
     ended = batchrun(*RUN)
     assert "Trigger 1 job now?" in ended.stderr
-    assert "now 1 of them (the others were sent before)" in ended.stderr
+    assert "1 to trigger; 1 of the batch's 2 were sent before" in ended.stderr
     assert triggers_accepted(sandbox) == 2
+
+
+def test_resume_asks_at_a_terminal_unless_the_batch_is_named(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    """The newest batch may not be the one the user means."""
+    write_list(accounts, 4)
+    batchrun(*RUN, "--limit", "1", "--yes")
+    before = triggers_accepted(sandbox)
+    batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
+    answer(batchrun, "n\n")
+    ended = batchrun("resume")
+    assert f"Resumes:   batch {batch_id} of accounts.csv, Account Research" in ended.stderr
+    assert "Trigger 3 jobs now?" in ended.stderr
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert triggers_accepted(sandbox) == before
+    for command, answered in (((batch_id,), 1), (("--yes",), 2)):
+        answer(batchrun, "n\n")
+        assert "Trigger" not in batchrun("resume", *command, "--limit", "1").stderr
+        assert triggers_accepted(sandbox) == before + answered
+    answer(batchrun, "y\n")
+    batchrun("resume")
+    assert triggers_accepted(sandbox) == before + 3
+
+
+def test_the_question_names_jobs_that_were_paid_for_before(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    write_list(accounts, 2)
+    batchrun(*RUN, "--yes")
+    with accounts.open("a", encoding="utf-8") as file:
+        file.write(f"\n{uuid.uuid4()}\n")
+    answer(batchrun, "n\n")
+    said = " ".join(batchrun(*RUN).stderr.split())
+    assert "2 of 3 have a result from an earlier batch (see --reuse). Trigger 3 jobs now?" in said
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from batchrun.journal.database import writing
 from batchrun.journal.schema import batches, counts, encode_cells, jobs, rows
 from batchrun.model import Outcome
 from batchrun.plan import Plan
+from tests.preloaded import Popen
 
 from .batches import IDS, URL, plan_of
 
@@ -53,8 +53,8 @@ def number_of(journal: Journal, table: object) -> int:
 def test_half_a_batch_of_a_dead_process_is_seen_by_nobody_and_deleted(
     location: str, point: str
 ) -> None:
-    dead = subprocess.run([sys.executable, "-c", DIES, location, point], check=False)
-    assert dead.returncode == -signal.SIGKILL
+    with Popen([sys.executable, "-c", DIES, location, point]) as dead:
+        assert dead.wait() == -signal.SIGKILL
     with Journal(location) as journal:
         assert number_of(journal, batches) == 1
         assert journal.batches() == []

@@ -25,6 +25,7 @@ from batchrun.journal.lease import SILENCE_SECONDS
 from batchrun.journal.schema import JobState, attempts, batches, jobs, leases, slices
 from batchrun.model import Execution, ExecutionStatus, Outcome
 from batchrun.settings.location import is_server
+from tests.preloaded import Popen
 from tests.waiting import wait_until
 
 from .batches import IDS, NOW, URL, accepted, claim_all, completed, outcomes, plan_of, working_on
@@ -47,7 +48,7 @@ with Journal(sys.argv[1]) as journal, journal.hold(sys.argv[2]):
 @contextmanager
 def another_process(location: str, batch_id: str) -> Iterator[subprocess.Popen[str]]:
     """A process that holds a batch until the block ends or it is killed."""
-    with subprocess.Popen(
+    with Popen(
         [sys.executable, "-c", HOLD, location, batch_id],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

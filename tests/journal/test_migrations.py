@@ -19,6 +19,7 @@ from batchrun.journal import Journal, schema
 from batchrun.journal.schema import _TRIGGERS, SCHEMA_VERSION, metadata
 from batchrun.model import Outcome
 from batchrun.settings.location import is_server, server_url
+from tests.preloaded import Popen
 
 from .batches import IDS, URL, outcomes, plan_of
 
@@ -129,6 +130,6 @@ def test_a_database_of_something_else_is_left_alone(location: str) -> None:
 def test_many_processes_may_open_a_new_journal_at_once(location: str) -> None:
     script = "import sys; from batchrun.journal import Journal; Journal(sys.argv[1]).batches()"
     command = [sys.executable, "-c", script, location]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    processes = [Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, errors

@@ -18,6 +18,7 @@ from batchrun.journal.errors import unusable, unwritable
 from batchrun.journal.schema import batches
 from batchrun.model import JSON, Outcome
 from tests.postgres import PASSWORD, USER
+from tests.preloaded import Popen
 
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
@@ -77,9 +78,7 @@ with Journal(sys.argv[1]) as journal:
 
 def test_two_processes_never_get_the_same_turn(location: str) -> None:
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TAKE_TURNS, location], stdout=subprocess.PIPE, text=True
-        )
+        Popen([sys.executable, "-c", TAKE_TURNS, location], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     turns = sorted(float(line) for each in processes for line in each.communicate()[0].split())

@@ -21,6 +21,7 @@ from batchrun.journal.lease import SILENCE_SECONDS
 from batchrun.journal.schema import leases, meta, slices
 from batchrun.journal.slices import slice_size
 from batchrun.model import Outcome
+from tests.preloaded import Popen
 from tests.waiting import wait_until
 
 from .batches import NOW, URL, accepted, claim_all, outcomes, plan_of, working_on
@@ -47,7 +48,7 @@ with Journal(sys.argv[1]) as journal:
 @contextmanager
 def another_worker(location: str, batch_id: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that has claimed a slice, the first job of it, and is sending its first job."""
-    with subprocess.Popen(
+    with Popen(
         [sys.executable, "-c", WORK, location, batch_id],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from sqlalchemy import Executable, bindparam, select, text, update
 from batchrun.errors import ExitCode, JournalWriteError
 from batchrun.journal import Journal
 from batchrun.journal.schema import batches, jobs
-from batchrun.journal.writer import Change
+from batchrun.journal.writer import Change, Count
 
 from .batches import IDS, URL, plan_of
 
@@ -22,6 +22,11 @@ ONE_MORE = (
     update(batches)
     .where(batches.c.id == bindparam("of_batch"))
     .values(requests=batches.c.requests + 1)
+)
+MORE = (
+    update(batches)
+    .where(batches.c.id == bindparam("of_batch"))
+    .values(requests=batches.c.requests + bindparam("requests"))
 )
 MESSAGE = (
     update(jobs)
@@ -133,6 +138,17 @@ def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(location: 
         assert told == [1, 1, 0, 1, 0]
         assert messages(journal, batch_id) == ["no 0", "no 1", "no 2"]
         assert journal.summary(batch_id).requests == 5
+
+
+def test_counts_of_many_writes_are_added_up(location: str) -> None:
+    with Journal(location) as journal:
+        batch_id, other = (journal.create(plan_of(each), URL) for each in IDS[:2])
+        for number in range(600):  # more than one group
+            counted = Count(MORE, (("of_batch", other if number % 3 else batch_id),))
+            journal._writer.note(counted, one_more(batch_id))
+        assert all_at_once(journal._writer.commit(message(batch_id, 0, "last"), counted)) == [1]
+        assert journal.summary(batch_id).requests == 600 + 200
+        assert journal.summary(other).requests == 400 + 1
 
 
 def test_changes_of_the_same_keep_their_order(location: str) -> None:

@@ -17,7 +17,6 @@ from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.login import LoggedIn, log_in, log_out
 from batchrun.sandbox import SandboxSettings, Scope, running
 from batchrun.settings import Profiles, find_credentials, load_settings, stored_profiles
-from batchrun.settings.private_file import PrivateFile
 from batchrun.settings.profiles import FILE_NAME
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, SilentKeyring, system_keyring
 
@@ -223,10 +222,10 @@ def test_a_new_key_is_kept_although_the_keyring_with_the_old_one_is_locked(
 def test_what_can_not_be_noted_is_not_left_in_the_keyring(
     service: str, memory: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_file: PrivateFile, _text: str) -> None:
+    def full(_path: Path, _text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(PrivateFile, "_write", full)
+    monkeypatch.setattr("batchrun.settings.private_file.write_whole", full)
     with pytest.raises(UsageError, match="can't be written"):
         keep(KEY, service)
     assert memory.kept == {}

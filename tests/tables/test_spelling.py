@@ -16,7 +16,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 from batchrun.errors import InputError
 from batchrun.tables import LoadLimits, load
 from batchrun.tables.archive import Archive
-from batchrun.tables.books import XlsxReader
+from batchrun.tables.xlsx import XlsxReader
 from tests.corpus.cases import FILES
 from tests.corpus.parts import pack, xlsx_parts
 from tests.corpus.spelling import SPELLINGS, respelled
@@ -25,7 +25,7 @@ from tests.tables.files import cells, load_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.tables.books import SheetRows
+    from batchrun.tables.sheets import SheetRows
 
 
 def is_read_without_options(path: Path) -> bool:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+import struct
 import tempfile
+import zipfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,8 @@ from openpyxl.cell.text import InlineFont
 
 from batchrun.errors import InputError
 from batchrun.tables import load
-from tests.corpus.parts import pack, rows, xlsx_parts
+from tests.corpus.cases import FILES
+from tests.corpus.parts import pack, record, rows, xlsb, xlsx_parts
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes, write_workbook
 
 
@@ -205,3 +209,24 @@ def test_a_cut_off_workbook_is_refused_with_words(tmp_path: Path) -> None:
     whole = write_workbook(tmp_path / "whole.xlsx", {"S": ROWS}).read_bytes()
     with pytest.raises(InputError, match="damaged or cut off"):
         load_bytes(tmp_path, whole[: len(whole) // 2], "half.xlsx")
+
+
+def test_a_cell_that_an_xls_holds_twice_is_refused(tmp_path: Path) -> None:
+    content = (FILES / "libreoffice-texts-xls.xls").read_bytes()
+    label = bytes.fromhex("fd000a00")  # the record LABELSST; then follow the row and the column
+    one, other = (label + struct.pack("<HH", 1, column) for column in (1, 0))
+    assert content.count(one) == 1
+    with pytest.raises(InputError, match="line 2: cell A2 is there twice"):
+        load_bytes(tmp_path, content.replace(one, other), "list.xls")
+
+
+def test_a_cell_that_an_xlsb_holds_twice_is_refused(tmp_path: Path) -> None:
+    content = xlsb([["Company ID", "Name"], [UUID, "x"], [OTHER_UUID, "y"]])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts: dict[str, bytes | str] = {name: archive.read(name) for name in archive.namelist()}
+    third, second = (record(0, struct.pack("<IIHBBBI", row, 0, 300, 0, 0, 0, 0)) for row in (2, 1))
+    sheet = parts["xl/worksheets/sheet1.bin"]
+    assert isinstance(sheet, bytes)
+    parts["xl/worksheets/sheet1.bin"] = sheet.replace(third, second)
+    with pytest.raises(InputError, match="line 2: cell A2 is there twice"):
+        load_bytes(tmp_path, pack(parts), "list.xlsb")

@@ -1,6 +1,7 @@
-"""Read what calamine doesn't from XLS, XLSB and ODS: hidden rows, merged cells, formats and more.
+"""Read XLS, XLSB and ODS with calamine, and what calamine leaves out.
 
-If a detail can't be read, calamine's result is used as it is.
+It does not report hidden rows, error cells, most merged cells and number formats. If such a detail
+can't be read from the file here, calamine's result is used as it is.
 """
 
 from __future__ import annotations
@@ -11,50 +12,183 @@ import re
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
+import olefile
+import python_calamine as calamine
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
-from batchrun.tables.archive import canonical
-from batchrun.tables.formats import Format
-from batchrun.tables.sheets import HOLDS_ID, MAX_PATCHES, NumberFormats, Traits, style_kinds
+from batchrun.errors import InputError
+from batchrun.tables.formats import SAVE_AS, Format, protected
+from batchrun.tables.sheets import (
+    HOLDS_ID,
+    LAST_COLUMN,
+    MAX_PATCHES,
+    NumberFormats,
+    Sheet,
+    SheetRows,
+    Traits,
+    attribute,
+    local_name,
+    numbered,
+    refuse_far,
+    repeated_cell,
+    style_kinds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchrun.tables.reports import Merged
+    from batchrun.tables.archive import Archive
+    from batchrun.tables.options import LoadLimits
+    from batchrun.tables.sheets import Merged
+
+
+class CalamineReader:
+    """Reads XLS, XLSB and ODS with calamine."""
+
+    def __init__(
+        self,
+        raw: bytes,
+        name: str,
+        file_format: Format,
+        limits: LoadLimits,
+        archive: Archive | None = None,
+    ) -> None:
+        if archive is None:
+            _refuse_protected(raw, name)
+        self.format = file_format
+        self._raw, self._name, self._limits, self._archive = raw, name, limits, archive
+        self._book = opened(io.BytesIO(raw), name)
+        self.sheets = [
+            Sheet(each.name, each.visible == calamine.SheetVisibleEnum.Visible)
+            for each in self._book.sheets_metadata
+            if each.typ == calamine.SheetTypeEnum.WorkSheet
+        ]
+        if len(self.sheets) > limits.sheets:
+            raise InputError(
+                f"{name} has {len(self.sheets):,} sheets, more than {limits.sheets:,}.", SAVE_AS
+            )
+        self._last: tuple[str, Any] = ("", None)
+
+    def properties(self) -> dict[str, str]:
+        """Return nothing: batchrun does not write these formats."""
+        return {}
+
+    def filled(self, sheet: Sheet) -> bool:
+        """Whether a sheet holds anything."""
+        return self._sheet(sheet).end is not None
+
+    def may_contain(self, text: str) -> bool:
+        """Whether the workbook may contain a text; a quick search that does not parse cells."""
+        spellings = (text.encode(), text.encode("utf-16-le"))
+        if self._archive is None:
+            return any(map(self._raw.lower().__contains__, spellings))
+        return any(self._archive.holds(part, *spellings) for part in self._archive.parts)
+
+    def read(self, sheet: Sheet) -> SheetRows:
+        """Read a sheet."""
+        content = content_of(self._sheet(sheet), self._name, sheet, self._limits)
+        try:
+            details = self._details(sheet.name)
+        except _UNREADABLE:
+            return content
+        if details.repeated is not None:
+            raise repeated_cell(self._name, sheet.name, *details.repeated)
+        return replace(content, traits=details.traits, merged=content.merged or details.merged)
+
+    def _details(self, sheet: str) -> _Details:
+        if self._archive is None:
+            return _read_xls(self._raw, sheet)
+        return (_read_xlsb if self.format is Format.XLSB else _read_ods)(self._archive, sheet)
+
+    def _sheet(self, sheet: Sheet) -> Any:
+        if self._last[1] is None or self._last[0] != sheet.name:
+            found = called(self._book.get_sheet_by_name, sheet.name, self._name)
+            self._last = sheet.name, found
+        return self._last[1]
+
+
+class _Details(Protocol):
+    """What calamine leaves out of a sheet."""
+
+    traits: Traits
+    merged: list[Merged]
+    repeated: tuple[int, int] | None
+    """The row and column of a cell that is there twice."""
+
+
+def opened(source: Any, name: str) -> Any:
+    """Open a workbook with calamine, from a path or from bytes."""
+    opener = calamine.CalamineWorkbook
+    return called(
+        opener.from_filelike if isinstance(source, io.BytesIO) else opener.from_path, source, name
+    )
+
+
+def called(read: Any, argument: Any, name: str) -> Any:
+    """Call calamine and replace its errors, which users would not understand."""
+    try:
+        return read(argument)
+    except calamine.PasswordError as error:
+        raise protected(name) from error
+    except (calamine.CalamineError, OSError) as error:
+        raise unreadable(name) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # calamine's own bug; no Exception
+            raise
+        raise unreadable(name) from error
+
+
+def content_of(found: Any, name: str, sheet: Sheet, limits: LoadLimits) -> SheetRows:
+    """Return the contents of a sheet that calamine has read.
+
+    Raises:
+        InputError: It is empty, or too large.
+    """
+    if found.start is None:
+        raise InputError(f"{name}, sheet {sheet.name}: every cell is empty.", "Name another sheet.")
+    refuse_far(name, sheet.name, found.total_height, found.width, limits)
+    merged = [
+        (top + 1, left + 1, bottom + 1, right + 1)
+        for (top, left), (bottom, right) in found.merged_cell_ranges or ()
+    ]
+    return SheetRows(numbered(found.iter_rows()), found.start[1] + 1, merged)
+
+
+class UnreadableError(InputError):
+    """The workbook has parts that are not valid XML or contradict each other."""
+
+
+def unreadable(name: str) -> UnreadableError:
+    """Return the error for a workbook that can't be read."""
+    return UnreadableError(
+        f"{name} is a workbook that can't be read: it is damaged.",
+        SAVE_AS,
+    )
+
 
 _UNREADABLE = (
     *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError, MemoryError),
     *(IndexError, StopIteration, struct.error),
-    *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
+    *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException, InputError),
 )
-_CHUNK_BYTES = 2**20
 MAX_HIDDEN = 65_536
 """Maximum number of hidden rows to record for one repeated ODS row; longer repeats are blank."""
 _MAX_BYTES = 2**28
 """Maximum unpacked size of an ODS file's content in bytes; details of larger ones are not read."""
 
 
-def read_details(raw: bytes, file_format: Format, sheet: str) -> tuple[Traits | None, list[Merged]]:
-    """Read the traits and merged ranges of a sheet; ``(None, [])`` if they can't be read.
-
-    Args:
-        raw: The whole file.
-        file_format: Its format.
-        sheet: The sheet's name.
-    """
-    try:
-        if file_format is Format.XLS:
-            return _read_xls(raw, sheet)
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            archive.NameToInfo = {canonical(each.filename): each for each in archive.filelist}
-            if file_format is Format.XLSB:
-                return _read_xlsb(archive, sheet)
-            return _read_ods(archive, sheet)
-    except _UNREADABLE:
-        return None, []
+def _refuse_protected(raw: bytes, name: str) -> None:
+    """Refuse an encrypted XLS, because calamine only reports an unknown format."""
+    records: list[int] = []
+    with suppress(*_UNREADABLE):
+        records = [kind for kind, _ in _xls_records(_xls_stream(raw), 0)]
+    if FILE_PASS in records:
+        raise protected(name)
 
 
 _ODS_MARKS = (
@@ -69,41 +203,46 @@ _ODS_MARKS = (
 _CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
 _NEGATIVE = re.compile(r"-PT(\d{1,9})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 _SHOWN_ZERO = re.compile(rb"office:value=\"[^\"]*\"[^<>]*><text:p>0\d")
-_OVERLAP = 1_000
 
 
-def _read_ods(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits | None, list[Merged]]:
-    if archive.getinfo("content.xml").file_size > _MAX_BYTES:
-        return None, []
-    reader = _OdsReader()
+def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
+    if archive.size("content.xml") > _MAX_BYTES:
+        raise ValueError(sheet)
+    found = _OdsSheet()
+    if not archive.any_block("content.xml", _has_details):
+        return found
     inside = False
-    if not _has_details(archive):
-        return reader.traits, []
     with archive.open("content.xml") as stream:
         for event, element in iterparse(stream, ("start", "end")):
-            name = _local(element.tag)
+            name = local_name(element)
             if event == "start":
-                inside = _attribute(element, "name") == sheet if name == "table" else inside
+                inside = attribute(element, "name") == sheet if name == "table" else inside
                 continue
             if name == "table" and inside:
                 break
             if inside and name in {"table-cell", "covered-table-cell"}:
-                reader.add_cell(element, covered=name != "table-cell")
+                found.add_cell(element, covered=name != "table-cell")
             elif name == "table-row":
                 if inside:
-                    repeated = _count(element, "number-rows-repeated")
-                    reader.end_row(repeated, _attribute(element, "visibility") or "")
+                    found.end_row(
+                        _count(element, "number-rows-repeated"), attribute(element, "visibility")
+                    )
                 element.clear()
-    reader.finish()
-    return reader.traits, reader.merged
+    found.finish()
+    return found
 
 
-class _OdsReader:
+def _has_details(block: bytes) -> bool:
+    return any(mark in block for mark in _ODS_MARKS) or _SHOWN_ZERO.search(block) is not None
+
+
+class _OdsSheet:
     """Collects the details of a sheet, cell by cell."""
 
     def __init__(self) -> None:
         self.traits = Traits()
         self.merged: list[Merged] = []
+        self.repeated: tuple[int, int] | None = None  # the format can't express it
         self._shown: dict[int, set[str]] = {}
         """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
         self._row = self._column = 1
@@ -145,56 +284,36 @@ class _OdsReader:
         rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
         if rows > 1 or columns > 1:
             self.merged.append((row, column, row + rows - 1, column + columns - 1))
-        addresses = (_attribute(each, "href") or "" for each in element.iterfind(".//{*}a"))
+        addresses = (attribute(each, "href") for each in element.iterfind(".//{*}a"))
         self.traits.links += filter(HOLDS_ID.search, addresses)
-        kind = _attribute(element, "value-type")
+        kind = attribute(element, "value-type")
         here = range(column, column + min(repeated, 1_000))
         if element.get(_CALC_TYPE) == "error":
             error = "".join(element.itertext()).strip()
             self._values += [(number, error) for number in here]
         elif kind == "boolean":
-            value = _attribute(element, "boolean-value") == "true"
+            value = attribute(element, "boolean-value") == "true"
             self._values += [(number, value) for number in here]
-        elif kind == "time" and (
-            found := _NEGATIVE.fullmatch(_attribute(element, "time-value") or "")
-        ):
+        elif kind == "time" and (found := _NEGATIVE.fullmatch(attribute(element, "time-value"))):
             hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
             days = -(hours + minutes / 60 + seconds / 3600) / 24
             self._values += [(number, days) for number in here]
         elif kind == "float":
             shown = "".join(element.itertext())
-            value_text = _attribute(element, "value") or ""
+            value_text = attribute(element, "value")
             whole = shown.isdecimal() and value_text.isdecimal()
             exact = whole and shown.lstrip("0") == value_text.lstrip("0")
             self._shown.setdefault(column, set()).add(shown if exact else "")
 
 
-def _has_details(archive: zipfile.ZipFile) -> bool:
-    before = b""
-    with archive.open("content.xml") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            block = before + chunk
-            if any(mark in block for mark in _ODS_MARKS) or _SHOWN_ZERO.search(block):
-                return True
-            before = block[-_OVERLAP:]
-    return False
-
-
-def _local(tag: Any) -> str:
-    return str(tag).rpartition("}")[2]
-
-
-def _attribute(element: Any, name: str) -> str | None:
-    return next((value for key, value in element.attrib.items() if _local(key) == name), None)
-
-
 def _count(element: Any, name: str) -> int:
-    text = _attribute(element, name) or "1"
+    text = attribute(element, name) or "1"
     return int(text) if text.isdecimal() and len(text) < 8 else 1
 
 
 # XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.
 
+FILE_PASS = 0x2F
 ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
           0x24: "#NUM!", 0x2A: "#N/A"}  # fmt: skip
 MAX_STYLES = 100_000
@@ -202,13 +321,24 @@ MAX_STYLES = 100_000
 _Record = tuple[int, bytes]
 
 
-class _Sheet:
+class _RecordSheet:
     """Collects the details of a sheet from its records, which count rows and columns from 0."""
 
     def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
         self.traits = Traits()
         self.merged: list[Merged] = []
+        self.repeated: tuple[int, int] | None = None
         self.numbers = NumberFormats(self.traits, *style_kinds(styles, formats))
+        self._seen: dict[int, int] = {}
+        """Row → its filled columns, as bits."""
+
+    def add_cell(self, row: int, column: int) -> None:
+        """Record a filled cell."""
+        columns = self._seen.get(row, 0)
+        if column < LAST_COLUMN:
+            if columns >> column & 1:
+                self.repeated = self.repeated or (row + 1, column + 1)
+            self._seen[row] = columns | 1 << column
 
     def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
         """Record a number; ``value`` is a double (8 bytes) or an RkNumber (4 bytes)."""
@@ -221,25 +351,28 @@ class _Sheet:
 
     def hide_columns(self, first: int, last: int) -> None:
         """Record hidden columns."""
-        self.traits.hidden_columns.extend(range(first + 1, min(last, 16_383) + 2))
-
-    def details(self) -> tuple[Traits, list[Merged]]:
-        """Return everything collected: traits and merged ranges."""
-        self.numbers.finish()
-        return self.traits, self.merged
+        self.traits.hidden_columns.extend(range(first + 1, min(last + 1, LAST_COLUMN) + 1))
 
 
-def _read_xls(raw: bytes, sheet: str) -> tuple[Traits, list[Merged]]:
+def _xls_stream(raw: bytes) -> bytes:
+    """Return the records of an XLS file.
+
+    Raises:
+        StopIteration: The compound file holds no workbook.
+        OSError, ValueError, IndexError: It is damaged.
+    """
+    with olefile.OleFileIO(io.BytesIO(raw)) as compound:
+        name = next(each for each in ("Workbook", "Book") if compound.exists(each))
+        return bytes(compound.openstream(name).read())
+
+
+def _read_xls(raw: bytes, sheet: str) -> _RecordSheet:
     """Read the records of a sheet of an XLS file.
 
     Raises:
         ValueError: There is no such sheet, or a record is damaged.
     """
-    import olefile
-
-    with olefile.OleFileIO(io.BytesIO(raw)) as compound:
-        name = next(each for each in ("Workbook", "Book") if compound.exists(each))
-        stream = compound.openstream(name).read()
+    stream = _xls_stream(raw)
     formats: dict[int, str] = {}
     styles: list[int] = []
     start = None
@@ -255,13 +388,20 @@ def _read_xls(raw: bytes, sheet: str) -> tuple[Traits, list[Merged]]:
                 pass
     if start is None:
         raise ValueError(sheet)
-    found = _Sheet(styles, formats)
+    found = _RecordSheet(styles, formats)
     for kind, content in _xls_records(stream, start):
         _take_xls(found, kind, content)
-    return found.details()
+    found.numbers.finish()
+    return found
 
 
-def _take_xls(found: _Sheet, kind: int, content: bytes) -> None:
+_XLS_CELLS = {0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E}
+"""Records of a filled cell: FORMULA, RSTRING, LABELSST, NUMBER, LABEL, BOOLERR and RK."""
+
+
+def _take_xls(found: _RecordSheet, kind: int, content: bytes) -> None:
+    if kind in _XLS_CELLS:
+        found.add_cell(_u16(content, 0), _u16(content, 2))
     match kind:
         case 0x0208 if content[12] & 0x20:
             found.traits.hidden_rows.append(_u16(content, 0) + 1)
@@ -274,6 +414,7 @@ def _take_xls(found: _Sheet, kind: int, content: bytes) -> None:
         case 0x00BD:
             row, first = struct.unpack_from("<HH", content)
             for column, at in enumerate(range(4, len(content) - 6, 6), start=first):
+                found.add_cell(row, column)
                 found.add_number(row, column, _u16(content, at), content[at + 2 : at + 6])
         case 0x0006:
             if content[12:14] != b"\xff\xff":
@@ -286,7 +427,7 @@ def _take_xls(found: _Sheet, kind: int, content: bytes) -> None:
             pass
 
 
-def _add_xls_number(found: _Sheet, content: bytes) -> None:
+def _add_xls_number(found: _RecordSheet, content: bytes) -> None:
     row, column, style = struct.unpack_from("<HHH", content)
     found.add_number(row, column, style, content[6:14])
 
@@ -308,7 +449,7 @@ def _xls_text(content: bytes, *, wide_length: bool) -> str:
     return content[size + 1 : size + 1 + length * width].decode(encoding, "replace")
 
 
-def _read_xlsb(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits, list[Merged]]:
+def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
     """Read the records of a sheet of an XLSB file.
 
     Raises:
@@ -329,19 +470,26 @@ def _read_xlsb(archive: zipfile.ZipFile, sheet: str) -> tuple[Traits, list[Merge
     if relation not in targets:
         raise ValueError(sheet)
     part = posixpath.normpath(posixpath.join("/xl", targets[relation])).removeprefix("/").lower()
-    found = _Sheet(*_xlsb_styles(archive))
+    found = _RecordSheet(*_xlsb_styles(archive))
     row = 0
     for kind, content in _xlsb_records(archive.read(part)):
         if kind == 0:
             row = struct.unpack_from("<I", content)[0]
         _take_xlsb(found, row, kind, content)
-    return found.details()
+    found.numbers.finish()
+    return found
 
 
 _RELATION = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
 
 
-def _take_xlsb(found: _Sheet, row: int, kind: int, content: bytes) -> None:
+_XLSB_CELLS = {*range(2, 12), 62}
+"""Records of a filled cell: BrtCellRk to BrtFmlaError, and BrtCellRString."""
+
+
+def _take_xlsb(found: _RecordSheet, row: int, kind: int, content: bytes) -> None:
+    if kind in _XLSB_CELLS:
+        found.add_cell(row, struct.unpack_from("<I", content)[0])
     match kind:
         case 0 if content[11] & 0x10:
             found.traits.hidden_rows.append(row + 1)
@@ -351,9 +499,8 @@ def _take_xlsb(found: _Sheet, row: int, kind: int, content: bytes) -> None:
             found.traits.filtered = True
         case 2 | 5 | 9:
             column, style = struct.unpack_from("<II", content)
-            found.add_number(
-                row, column, style & 0xFFFFFF, content[8:12] if kind == 2 else content[8:16]
-            )
+            value = content[8:12] if kind == 2 else content[8:16]
+            found.add_number(row, column, style & 0xFFFFFF, value)
         case 3 | 11:
             found.add_error(row, struct.unpack_from("<I", content)[0], content[8])
         case 176:
@@ -363,8 +510,8 @@ def _take_xlsb(found: _Sheet, row: int, kind: int, content: bytes) -> None:
             pass
 
 
-def _xlsb_styles(archive: zipfile.ZipFile) -> tuple[list[int], dict[int, str]]:
-    if "xl/styles.bin" not in archive.NameToInfo:
+def _xlsb_styles(archive: Archive) -> tuple[list[int], dict[int, str]]:
+    if "xl/styles.bin" not in archive.parts:
         return [], {}
     formats: dict[int, str] = {}
     styles: list[int] = []

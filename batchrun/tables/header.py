@@ -1,0 +1,385 @@
+"""Find the header: which of the first rows holds the column names, and what they are."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.advice import Advice
+from batchrun.errors import InputError
+from batchrun.tables.cells import (
+    holds_id,
+    is_blank,
+    is_filled,
+    is_id,
+    is_label,
+    is_label_row,
+    is_like_id,
+    is_like_value,
+    shown_text,
+)
+from batchrun.tables.reports import set_aside_notice
+from batchrun.tables.roles import is_known_name
+from batchrun.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from batchrun.model import Cell, TableSource
+    from batchrun.tables.frames import Corrector
+    from batchrun.tables.sheets import Merged
+
+SAMPLE_ROWS = 60
+"""Number of non-blank rows, from the top, to search for the header."""
+
+DEEPEST_HEADER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a reader knows about its rows.
+
+    Attributes:
+        fill_value: Value for the missing cells of a short row.
+        header_row: Line of the header if the user gave it, else ``None``.
+        no_header: Whether the user said that there is no header.
+        merged: Merged ranges; the value is in the first cell of each.
+        first_column: Column number (from 1) of each row's first cell.
+        correct: Corrects the values of a column, block by block; ``None`` if they are correct.
+        formats: Column number → the number format of the column, such as ``00000``.
+    """
+
+    fill_value: Cell
+    header_row: int | None = None
+    no_header: bool = False
+    merged: Sequence[Merged] = ()
+    first_column: int = 1
+    correct: Corrector | None = None
+    formats: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderPosition:
+    """The position of the header.
+
+    Attributes:
+        index: Position of the header's last row among the given rows.
+        depth: Number of header rows; 1 unless merged cells join several.
+        preamble: Positions of the report's rows above the header.
+        doubt: Notice if another row might be the header, else ``""``.
+    """
+
+    index: int
+    depth: int = 1
+    preamble: tuple[int, ...] = ()
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header found among the first rows.
+
+    Attributes:
+        names: The column names.
+        line: Line of the header's last row; ``None`` if the list has no header.
+        end: Position of the first row below the header.
+        report: Whether there are lines above the header.
+        notices: Notices about the header.
+        doubt: The notice that another line may be the header, else ``""``.
+    """
+
+    names: list[str]
+    line: int | None
+    end: int
+    report: bool
+    notices: list[str]
+    doubt: str = ""
+
+
+def read_header(
+    lines: list[int], rows: list[list[Cell]], source: TableSource, layout: Layout
+) -> Header:
+    """Find the header among the first rows of a file, or take the line that the user gave.
+
+    Raises:
+        InputError: All rows are blank, or the header holds an ID or another value of a row.
+    """
+    filled = [at for at, row in enumerate(rows) if not is_blank(row)]
+    if not filled:
+        raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
+    if layout.no_header:
+        if layout.header_row is not None:
+            raise InputError(
+                "A list without a header has no line for it.",
+                Advice("", "Give --no-header or --header-row, not both.", no_header=""),
+            )
+        names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
+        said = "Read without a header: the columns are named by their numbers"
+        return Header(names, None, 0, report=False, notices=[said])
+    header = _place_header(lines, rows, filled, source, layout)
+    spots = filled[header.index - header.depth + 1 : header.index + 1]
+    line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
+    _refuse_ids_in_header(header_rows, source.place(line), line, layout.header_row is None)
+    names = header_names(
+        [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
+    )
+    above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
+    notices = _header_notices(header, line, above, guessed=layout.header_row is None)
+    return Header(names, line, spots[-1] + 1, bool(above), notices, header.doubt)
+
+
+def _place_header(
+    lines: list[int],
+    rows: list[list[Cell]],
+    filled: list[int],
+    source: TableSource,
+    layout: Layout,
+) -> HeaderPosition:
+    """Find the header among the filled rows, or take the line that the user gave."""
+    if layout.header_row is None:
+        sample = filled[:SAMPLE_ROWS]
+        sample_lines, sample_rows = [lines[at] for at in sample], [rows[at] for at in sample]
+        return find_header(sample_lines, sample_rows, layout.merged)
+    index = next((index for index, at in enumerate(filled) if lines[at] == layout.header_row), None)
+    if index is None:
+        raise InputError(
+            f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
+            " begins there.",
+            Advice(
+                "", "Give --header-row the number of the line with the column names.", header_row=""
+            ),
+        )
+    return HeaderPosition(index, preamble=tuple(range(index)))
+
+
+def _refuse_ids_in_header(
+    rows: Sequence[Sequence[Cell]], place: str, line: int, guessed: bool
+) -> None:
+    """Refuse a header that holds an ID or another value: it may be the first row of the list."""
+    for row in rows:
+        for number, cell in enumerate(row, start=1):
+            what = f"(column {number}: {str(cell).strip():.60})"
+            if guessed and is_like_value(cell):
+                raise InputError(
+                    f"{place} holds a value {what}, so it may not be a header.",
+                    Advice(
+                        "",
+                        "If the list has no column names, add --no-header. If they are in another"
+                        f" line, give its number to --header-row; --header-row {line} takes this"
+                        " one.",
+                        no_header="",
+                        header_row=str(line),
+                    ),
+                )
+            if is_like_id(cell):
+                raise InputError(
+                    f"{place} holds an ID {what}, so it is not a header.",
+                    Advice(
+                        "",
+                        "If the list has no column names, add --no-header and name the column:"
+                        f" --company-column {number} or --contact-column {number}. If they are in"
+                        " another line, give its number to --header-row.",
+                        no_header="",
+                        company_column=str(number),
+                        contact_column=str(number),
+                        header_row="",
+                    ),
+                )
+
+
+def header_names(
+    lines: Sequence[int],
+    rows: Sequence[Sequence[Cell]],
+    merged: Sequence[Merged] = (),
+    first_column: int = 1,
+) -> list[str]:
+    """Return the column names of a header of one or more rows."""
+    cells = _join_names(lines, rows, merged, first_column) if len(rows) > 1 else rows[0]
+    return [shown_text(cell) for cell in cells]
+
+
+def _header_notices(
+    header: HeaderPosition,
+    line: int,
+    above: Sequence[tuple[int, Sequence[Cell]]],
+    *,
+    guessed: bool,
+) -> list[str]:
+    """Return notices about the header and the lines above it."""
+    notices = [header.doubt] if header.doubt else []
+    if header.depth > 1:
+        notices.append(
+            Advice(
+                f"The header has {header.depth} lines ({line - header.depth + 1}-{line}); the names"
+                " in them were joined",
+                "; --header-row chooses one line",
+                header_row="",
+            )
+        )
+    if above:
+        texts = [(number, shown_text(next(filter(is_filled, row), None))) for number, row in above]
+        said = set_aside_notice("line above the header", texts)
+        if with_ids := sum(holds_id(row) for _, row in above):
+            hold = plural(with_ids, "holds an ID", "hold IDs")
+            said += f"; of them {hold} and are not read"
+        if guessed:
+            said = Advice(
+                f"{said}; line {line} was taken as the header",
+                ", --header-row chooses another",
+                header_row="",
+            )
+        notices.append(said)
+    return notices
+
+
+def fill_merged_names(names: list[str], head: Header, layout: Layout) -> None:
+    """Copy a name that is merged across columns to each of those columns."""
+    for top, left, bottom, right in layout.merged:
+        start = left - layout.first_column
+        if top == bottom == head.line and 0 <= start < len(names):
+            for column in range(start + 1, min(right - layout.first_column + 1, len(names))):
+                if not names[column].strip():
+                    names[column] = names[start]
+
+
+def find_header(
+    lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged] = ()
+) -> HeaderPosition:
+    """Find the header among the first non-blank rows.
+
+    The header is the first row, unless a later row looks more like one: it names an ID column
+    above IDs; or it is wider than all rows above it and holds only labels, and the rows above are
+    so narrow that they can only be a report's title and filters.
+
+    Args:
+        lines: Line number of each row.
+        rows: The first non-blank rows of the file.
+        merged: Merged ranges of the sheet.
+    """
+    fills = [sum(map(is_filled, row)) for row in rows]
+    index, doubt = 0, ""
+    later, is_certain = _later_header(rows, fills)
+    if later and (is_certain or max(fills[:later]) <= max(2, fills[later] // 2)):
+        index = later
+    elif later:
+        doubt = header_doubt(lines[0], lines[later])
+    first, last = _header_extent(lines, rows, index, merged)
+    if first <= later <= last:
+        doubt = ""
+    return HeaderPosition(last, last - first + 1, tuple(range(first)), doubt)
+
+
+def header_doubt(taken: int | None, other: int) -> str:
+    """Return the notice that another line may be the header."""
+    return Advice(
+        f"Line {taken} was taken as the header, though line {other} may be it",
+        f": --header-row {other} says so",
+        header_row=str(other),
+    )
+
+
+def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple[int, bool]:
+    """Find the first row, apart from the very first, that looks like a header.
+
+    Returns:
+        Its position (0 if there is none), and whether it is certain. It is certain if it names a
+        column of IDs and no row above it holds an ID. Otherwise it is wider than all rows above.
+    """
+    if any(is_known_name(cell) for cell in rows[0]):
+        return 0, False
+    narrow_first = fills[0] < 0.6 * statistics.median(fills[1:31] or [0])
+    first_ids = next((at for at, row in enumerate(rows) if holds_id(row)), len(rows))
+    for index in range(1, first_ids):
+        below_it = rows[index + 1 : index + 31]
+        if any(
+            is_known_name(name) and _mostly(is_id, column, below_it)
+            for column, name in enumerate(rows[index])
+        ):
+            return index, True
+    for index in range(1, first_ids):
+        below = fills[index + 1 : index + 31]
+        if fills[index] < 2 or fills[index] <= max(fills[:index]) or not below:
+            continue
+        if fills[index] < 0.6 * statistics.median(below):
+            continue
+        if not is_label_row(rows[index]):
+            continue
+        known = any(is_known_name(cell) for cell in rows[index])
+        if known or (narrow_first and _contrasts(rows[index], rows[index + 1 : index + 31])):
+            return index, False
+    return 0, False
+
+
+def _mostly(is_such: Callable[[Cell], bool], column: int, rows: Sequence[Sequence[Cell]]) -> bool:
+    """Whether most filled cells of a column, at least one, match a condition."""
+    cells = [row[column] for row in rows if column < len(row) and is_filled(row[column])]
+    return sum(map(is_such, cells)) * 2 > len(cells)
+
+
+def _contrasts(header: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> bool:
+    """Whether some column has a label in the header and mostly numbers, dates or IDs below it.
+
+    A row with two filled cells may be a label and its value above the real header. It counts only
+    if there are mostly IDs below one of them, and no name of an ID column anywhere below.
+    """
+    pair = sum(map(is_filled, header)) == 2
+    if pair and any(is_known_name(cell) for row in below for cell in row):
+        return False
+    of_a_list = is_id if pair else (lambda cell: not is_label(cell))
+    return any(
+        is_filled(name) and _mostly(of_a_list, column, below) for column, name in enumerate(header)
+    )
+
+
+def _header_extent(
+    lines: Sequence[int], rows: Sequence[Sequence[Cell]], index: int, merged: Sequence[Merged]
+) -> tuple[int, int]:
+    """Return the positions of the first and last row of a header that merged cells may extend.
+
+    A name merged vertically joins the rows it covers. Names merged horizontally join their row to
+    the row below. Rows with anything but labels are not part of a header; then the merged cells
+    are a note or a picture beside the list.
+    """
+    first = last = index
+    line = lines[index]
+    ties = [
+        (top, bottom)
+        for top, left, bottom, right in merged
+        if left == right and top <= line <= bottom and bottom > top
+    ]
+    if ties:
+        top, bottom = min(top for top, _ in ties), max(bottom for _, bottom in ties)
+        tied = [at for at, each in enumerate(lines) if top <= each <= bottom]
+        if len(tied) <= DEEPEST_HEADER and all(is_label_row(rows[at]) for at in tied):
+            first, last = tied[0], tied[-1]
+    above = first - 1
+    if above >= 0 and lines[above] == lines[first] - 1:
+        sideways = any(
+            top == bottom == lines[above] and right > left for top, left, bottom, right in merged
+        )
+        names = sum(map(is_filled, rows[above]))
+        if sideways and names > 1 and is_label_row(rows[above]):
+            first = above
+    return first, last
+
+
+def _join_names(
+    lines: Sequence[int],
+    rows: Sequence[Sequence[Cell]],
+    merged: Sequence[Merged],
+    first_column: int,
+) -> list[Cell]:
+    """Join the names above each column with ``/``, for a header of several rows."""
+    width = max(map(len, rows))
+    spread = [[*row, *([None] * (width - len(row)))] for row in rows]
+    for top, left, _, right in merged:
+        start, end = left - first_column, min(right - first_column + 1, width)
+        if top in lines and right > left and 0 <= start < end:
+            row = spread[lines.index(top)]
+            row[start:end] = [row[start]] * (end - start)
+    names: list[Cell] = []
+    for column in zip(*spread, strict=True):
+        parts = dict.fromkeys(str(cell).strip() for cell in column if is_filled(cell))
+        names.append(" / ".join(parts))
+    return names
