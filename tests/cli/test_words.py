@@ -78,22 +78,23 @@ def test_resume_asks_at_a_terminal_unless_the_batch_is_named(
 ) -> None:
     """The newest batch may not be the one the user means."""
     write_list(accounts, 4)
-    batchrun(*RUN, "--limit", "1", "--yes")
+    batchrun(*RUN, "--daily", "3", "--yes")
     before = triggers_accepted(sandbox)
     batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
     answer(batchrun, "n\n")
     ended = batchrun("resume")
-    assert f"Resumes:   batch {batch_id} of accounts.csv, Account Research" in ended.stderr
+    for line in ("List:      accounts.csv", "Workflow:  Account Research", "Rows:      4 ("):
+        assert line in ended.stderr
     assert "Trigger 3 jobs now?" in ended.stderr
     assert ended.exit_code == ExitCode.COMPLETED
     assert triggers_accepted(sandbox) == before
-    for command, answered in (((batch_id,), 1), (("--yes",), 2)):
-        answer(batchrun, "n\n")
-        assert "Trigger" not in batchrun("resume", *command, "--limit", "1").stderr
+    answer(batchrun, "n\n")
+    assert "Trigger" not in batchrun("resume", batch_id, "--limit", "1").stderr
+    assert triggers_accepted(sandbox) == before + 1
+    for typed, answered in (("n\n", 1), ("y\n", 3)):  # the limit confirmed one job only
+        answer(batchrun, typed)
+        assert "Trigger 2 jobs now?" in batchrun("resume", batch_id).stderr
         assert triggers_accepted(sandbox) == before + answered
-    answer(batchrun, "y\n")
-    batchrun("resume")
-    assert triggers_accepted(sandbox) == before + 3
 
 
 def test_the_question_names_jobs_that_were_paid_for_before(
