@@ -60,6 +60,9 @@ COMPARED_ROWS = 5_000
 """The most rows to compare with an earlier batch; for longer lists, only the workbook does."""
 
 
+_TRIED = note_of(Ending.LIMIT, None, "")
+
+
 class Phase(StrEnum):
     """The state that a batch's screen shows."""
 
@@ -188,7 +191,9 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
     if not running and status.working and run is not None:
         status = workspace.status(batch_id, 0)  # it has just ended
     figures = _figures(status, run if running else None)
-    phase = _phase(status, run, stopping=running and run is not None and run.control.stopped)
+    phase = _phase(
+        status, run, figures, stopping=running and run is not None and run.control.stopped
+    )
     seconds_left = quota_until = None
     speed = workspace.settings.speed
     if running and run is not None and run.progress is not None:
@@ -214,15 +219,14 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
     )
 
 
-def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
+def _phase(status: BatchStatus, run: BatchRun | None, figures: Figures, *, stopping: bool) -> Phase:
     if run is not None and not run.ended:
         return Phase.STOPPING if stopping else Phase.RUNNING
     if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
-        report = None if run is None else run.report
-        pilot = report is not None and report.ending is Ending.LIMIT and report.sent
-        return Phase.PILOT if pilot else Phase.PAUSED
+        tried = status.summary.note == _TRIED and figures.ended
+        return Phase.PILOT if tried else Phase.PAUSED
     return Phase.DONE
 
 
@@ -303,7 +307,7 @@ def home_of(workspace: Workspace) -> Home:
         figures = view.figures
         if view.phase.live:
             words = f"{figures.ended:,} of {figures.to_send:,} rows finished"
-            words += f", done at about {view.done_at}" if view.done_at else ""
+            words += f", ends at about {view.done_at}" if view.done_at else ""
             where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
         elif view.status.in_doubt:
@@ -473,7 +477,8 @@ def table_of(
             batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
         )
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
-    names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
+    names = Names(found.header, found.roles, found.rows)
+    rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
     columns = fields.main_fields()
     return RowTable(
@@ -578,6 +583,14 @@ def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage
     return next(((found, row) for row in found.rows if row.row.line == line), None)
 
 
+def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
+    """Return the first rows that were tried; after a restart, all rows that have ended."""
+    if view.run is not None and view.run.report is not None:
+        return view.run.report.pilot(most).rows
+    ended = set(Outcome) - {Outcome.PENDING, Outcome.INVALID}
+    return batchrun.rows(view.summary.batch_id, ended, limit=most, settings=workspace.settings).rows
+
+
 # attention
 
 
@@ -662,10 +675,10 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
     return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
-def pilot_credits(run: BatchRun) -> tuple[str, str]:
+def pilot_credits(run: BatchRun | None) -> tuple[str, str]:
     """Return the credits that a pilot used and that the rest needs, in words; ``""`` if unknown."""
-    report = run.report
-    if report is None:
+    report = None if run is None else run.report
+    if run is None or report is None:
         return "", ""
     gone, sent = credits_spent(run.credits, report.credits), len(report.sent)
     return spent_words(gone, sent), rest_words(gone, sent, report.to_trigger, report.credits)
@@ -679,9 +692,12 @@ def ended_words(view: BatchView) -> str:
     if view.phase is Phase.PAUSED:
         stopped = view.run is not None and view.run.control.stopped
         why = "You stopped it." if stopped else note or "It was interrupted."
-        if view.status.opens_at is not None:
-            why = f"The quota is spent until {moment_words(view.status.opens_at)}."
-        if note == note_of(Ending.LIMIT, None, ""):
+        opens_at = view.status.opens_at
+        if opens_at is not None and opens_at > datetime.now(UTC):
+            why = f"The quota is spent until {moment_words(opens_at)}."
+        elif opens_at is not None:
+            why = "The quota was spent, and is open again."
+        if note == _TRIED:
             why = "The first rows are done."
         return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
     return note
