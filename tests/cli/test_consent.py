@@ -96,7 +96,7 @@ def test_a_journal_cannot_choose_an_output_in_another_folder(
 ) -> None:
     elsewhere = tmp_path / "documents" / "budget.xlsx"
     elsewhere.parent.mkdir()
-    assert batchrun(*RUN, "--limit", "1", "-o", str(elsewhere)).exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3", "-o", str(elsewhere)).exit_code == ExitCode.PAUSED
     known = (tmp_path / "home" / "batchrun" / "agreed.json").read_text(encoding="utf-8")
     assert str(elsewhere) in known
     (tmp_path / "home" / "batchrun" / "agreed.json").unlink()
@@ -133,7 +133,7 @@ def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, existing: bool
 ) -> None:
     """`output` is empty until the first workbook is written; `target` is where it will go."""
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     elsewhere = tmp_path / "documents" / "budget.xlsx"
     elsewhere.parent.mkdir()
     if existing:
@@ -152,7 +152,7 @@ def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
 def test_a_journal_replaces_no_file_in_the_current_folder_unasked(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     mine = batchrun.folder / "budget.xlsx"
     mine.write_bytes(b"mine")
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
@@ -245,7 +245,7 @@ def test_an_empty_id_is_no_batch(batchrun: CommandLine, sandbox: str, accounts: 
 def test_forget_needs_more_than_one_letter_of_an_id(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     for given in ("1", "0", "%", "*", "_"):
         assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE, given
         with pytest.raises(BatchrunError):
@@ -276,7 +276,7 @@ def test_an_empty_value_is_an_error_and_not_the_default(
 def test_a_strangers_batch_id_never_appears_in_a_printed_command(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("UPDATE batches SET id = 'x; touch owned'")
@@ -292,7 +292,7 @@ def test_columns_stored_in_a_journal_create_no_file_elsewhere(
 ) -> None:
     """Such as ~/.bash_login: a shell would run what stands in a column's name."""
     theirs = tmp_path / "theirs.json"
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
         kept = {"columns": ["$(touch owned)"], "layout": str(theirs)}
         database.execute("UPDATE batches SET form = ?", [json.dumps(kept)])
