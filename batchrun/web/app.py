@@ -546,8 +546,8 @@ class _Pages:
         first = batchrun.rows(
             view.summary.batch_id, limit=CRM_ROWS, settings=self._workspace.settings
         )
-        if view.phase is screens.Phase.PILOT and report is not None:
-            rows = report.pilot(MAX_PILOT_ROWS).rows
+        if view.phase is screens.Phase.PILOT:
+            rows = screens.tried_rows(self._workspace, view, MAX_PILOT_ROWS)
             pilot = pilot_results(rows, first.header, first.roles)
         return {
             "view": view,
@@ -668,7 +668,7 @@ class _Pages:
                 "Sending rows in doubt again may charge them twice.",
                 "Tick that you accept this. Nothing was sent.",
             )
-        run = self._workspace.resume(batch_id, in_doubt=decision)
+        run = self._workspace.settle(batch_id, decision)
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
     def stop(self, request: Request) -> Response:

@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import batchrun
-from batchrun import Ending, Outcome
-from batchrun.batch.pipeline import note_of
+from batchrun import Outcome
 from batchrun.estimate import (
     REQUESTS_PER_JOB,
     credit_amounts,
@@ -23,7 +22,7 @@ from batchrun.estimate import (
 )
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
-from batchrun.text import plural, visible
+from batchrun.text import duration, plural, visible
 from batchrun.web.words import (
     moment_words,
     sentence,
@@ -220,9 +219,7 @@ def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phas
     if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
-        report = None if run is None else run.report
-        pilot = report is not None and report.ending is Ending.LIMIT and report.sent
-        return Phase.PILOT if pilot else Phase.PAUSED
+        return Phase.PILOT if status.to_confirm else Phase.PAUSED
     return Phase.DONE
 
 
@@ -662,13 +659,42 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
     return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
-def pilot_credits(run: BatchRun) -> tuple[str, str]:
-    """Return the credits that a pilot used and that the rest needs, in words; ``""`` if unknown."""
-    report = run.report
-    if report is None:
-        return "", ""
-    gone, sent = credits_spent(run.credits, report.credits), len(report.sent)
-    return spent_words(gone, sent), rest_words(gone, sent, report.to_trigger, report.credits)
+def tried_rows(workspace: Workspace, view: BatchView, most: int) -> tuple[ResultRow, ...]:
+    """Return the first rows of a batch whose rest waits for the user."""
+    report = None if view.run is None else view.run.report
+    if report is not None and report.sent:
+        return report.pilot(most).rows
+    ended = set(Outcome) - {Outcome.PENDING, Outcome.INVALID}
+    return batchrun.rows(view.summary.batch_id, ended, limit=most, settings=workspace.settings).rows
+
+
+def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, str]:
+    """Return what the first rows cost, and what the rest is expected to cost, in words.
+
+    ``rows`` is how many were tried. After a restart, a row's last known price counts.
+    """
+    summary, left = view.summary, view.status.to_confirm
+    report = None if view.run is None else view.run.report
+    if view.run is not None and report is not None and report.rest is not None:
+        gone, sent = credits_spent(view.run.credits, report.credits), len(report.sent)
+        spent, rest = spent_words(gone, sent), rest_words(gone, sent, left, report.credits)
+        requests, seconds = report.rest.requests, report.rest.seconds
+    else:
+        price = workspace.lists.price(summary.workflow.id) or {}
+        spent, rest = (
+            f"about {credit_amounts({name: each * number for name, each in price.items()})}"
+            if price and number
+            else ""
+            for number in (rows, left)
+        )
+        requests = math.ceil(left * REQUESTS_PER_JOB)
+        seconds = summary.estimated_seconds * left / summary.jobs
+    took = duration(seconds / workspace.settings.speed)
+    now = plural(summary.requests, "request")
+    return (
+        f"{now} and {spent}" if spent else now,
+        ", ".join(filter(None, [f"about {plural(requests, 'request')} and {took}", rest])),
+    )
 
 
 def ended_words(view: BatchView) -> str:
@@ -681,7 +707,5 @@ def ended_words(view: BatchView) -> str:
         why = "You stopped it." if stopped else note or "It was interrupted."
         if view.status.opens_at is not None:
             why = f"The quota is spent until {moment_words(view.status.opens_at)}."
-        if note == note_of(Ending.LIMIT, None, ""):
-            why = "The first rows are done."
         return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
     return note
