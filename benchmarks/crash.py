@@ -3,7 +3,7 @@
     python -m benchmarks.crash                     200 random moments and each named point, thrice
     python -m benchmarks.crash --runs 10 --times 1 fewer of both
     python -m benchmarks.crash --postgres          the journals on a PostgreSQL server
-    python -m benchmarks.crash --rows 10000 --runs 5 --times 0    larger lists
+    python -m benchmarks.crash --rows 10000 --runs 5 --times 0    larger lists, up to a million
 
 Each run is a batch of its own against one sandbox: it is killed at a random moment, resumed,
 perhaps killed again, and resumed until it is done. Then its journal is compared with what was
@@ -19,6 +19,7 @@ import functools
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import sys
 import tempfile
@@ -96,6 +97,7 @@ class Verdict:
     kills: int
     outcomes: Counter[str]
     wrong: int
+    peak_megabytes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,15 +272,16 @@ class Workshop:
     def _judge(self, folder: Path, ids: list[str], kills: int) -> Verdict:
         from batchrun.journal import Journal
 
+        outcomes, wrong = Counter[str](), 0
         with Journal(self._journal(folder)) as journal:
             [summary] = journal.batches()
             with journal.results(summary.batch_id) as found:
-                rows = list(found.rows)
-        wrong = sum(
-            row.outcome == "completed" and row.result.get("company_id") != sent  # type: ignore[union-attr]
-            for row, sent in zip(rows, ids, strict=True)
-        )
-        return Verdict(kills, Counter(row.outcome.value for row in rows), wrong)
+                for row, sent in zip(found.rows, ids, strict=True):
+                    outcomes[row.outcome.value] += 1
+                    done = row.outcome == "completed"
+                    wrong += done and row.result.get("company_id") != sent  # type: ignore[union-attr]
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        return Verdict(kills, outcomes, wrong, peak)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -328,6 +331,7 @@ def conclude(
     completed, lost = tried.count("completed"), tried.count("pending")
     wrong = sum(verdict.wrong for verdict in at_random + at_points)
     unknown = max(0, accepted - completed - tried.count("in doubt"), completed - accepted)
+    peak = max(verdict.peak_megabytes for verdict in [*at_random, *at_points, *tried.unkilled])
     doubts, rows = [verdict.outcomes["in doubt"] for verdict in at_random], options.rows
     print(
         f"{sum(verdict.kills for verdict in at_random)} kills at random moments of "
@@ -338,7 +342,8 @@ def conclude(
         f"results on a wrong row   {wrong}\n"
         f"triggers nobody knows of {unknown} of {accepted} accepted\n"
         f"rows in doubt            {sum(doubts)} of {len(doubts) * rows} after random kills, "
-        f"at most {max(doubts, default=0)} in a batch"
+        f"at most {max(doubts, default=0)} in a batch\n"
+        f"peak memory of a process {peak:,.0f} MB"
     )
     return int(bool(twice or lost or wrong or unknown))
 

@@ -38,6 +38,10 @@ COLUMNS = 12
 URL = "https://api.example.com/v1"
 HEADER = ["Company ID", *(f"Column {number}" for number in range(1, COLUMNS))]
 LOOKS = 20
+LOOK_SECONDS = 0.05
+"""Goal of what status, `--watch` and the page ask."""
+PEAK_MEGABYTES = 500
+"""Goal, whatever the number of rows."""
 
 
 def list_rows(number: int) -> Iterator[list[str]]:
@@ -122,9 +126,20 @@ def measured(path: Path, location: str, *, create: bool) -> None:
         size = Path(location).stat().st_size / 1024**2
         print(f"journal {size:,.0f} MB")
     print(f"{len(plan.table):,} rows of {COLUMNS} columns, {path.suffix[1:]}")
-    print(f"{'stage':30}{'CPU s':>9}{'wall s':>9}{'peak MB':>9}")
+    check = stages.lines[:3]
+    total = (
+        "check: the three together",
+        sum(line[1] for line in check),
+        sum(line[2] for line in check),
+    )
+    stages.lines.insert(3, (*total, check[-1][3]))
+    million = len(plan.table) / 1_000_000
+    goals = {total[0]: 20 * million, "create": 30 * million}
+    print(f"{'stage':30}{'CPU s':>9}{'goal':>9}{'wall s':>9}{'peak MB':>9}{'goal':>9}")
     for name, cpu, wall, peak in stages.lines:
-        print(f"{name:30}{cpu:9.3f}{wall:9.3f}{peak:9.0f}")
+        goal = goals.get(name, LOOK_SECONDS if name.startswith(("status", "summary")) else None)
+        shown = "" if goal is None else f"{goal:g}"
+        print(f"{name:30}{cpu:9.3f}{shown:>9}{wall:9.3f}{peak:9.0f}{PEAK_MEGABYTES:9}")
 
 
 def create_once(path: Path, location: str) -> None:

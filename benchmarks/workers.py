@@ -6,6 +6,7 @@
     python -m benchmarks.workers --journal        what the journal alone takes, by processes
     python -m benchmarks.workers --quota          whether 1, 2 and 4 keep and use 600 a minute
     python -m benchmarks.workers --speed          rows a second with one worker and with two
+    python -m benchmarks.workers --dask           what a Dask cluster adds
 
 Real processes of the command line, the sandbox, and a PostgreSQL server on loopback. Prints a
 table; exits 1 if a row was triggered twice or lost, or more than 64 rows per kill are in doubt.
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,14 @@ from tests.postgres import running_server
 from tests.preloaded import import_everything
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from distributed import Client
 
     from tests.postgres import PostgresServer
 
 KEY = "sandbox"
+NO_SERVICE = "https://api.example.com/v1"
 COMMAND = (sys.executable, "-m", "batchrun")
 MAX_IN_DOUBT = 64
 ROWS = 300
@@ -261,10 +265,9 @@ def worker(name: str, *arguments: str) -> None:
     print(time.process_time() - began, flush=True)
 
 
-def measured(
-    location: str, name: str, processes: int, rows: int, url: str = "https://api.example.com/v1"
-) -> Speed:
-    """Let processes work on one batch, and measure them from their first claim to the last row."""
+@contextmanager
+def open_batch(location: str, rows: int, url: str) -> Iterator[tuple[Journal, str]]:
+    """A batch that any worker of its key may work on, until the block ends; its journal and ID."""
     frame = pd.DataFrame({"Company ID": [str(uuid.uuid4()) for _ in range(rows)]})
     table, rates = from_frame(frame, "list.csv"), EstimateRates(60, 45)
     workflow, roles = Workflow("wf_account_research", "Research"), {Role.COMPANY: 0}
@@ -274,30 +277,103 @@ def measured(
         slices = journal.slices(batch_id)
         with journal.hold(batch_id):
             slices.cut(slice_size(rows, math.inf), alone=False)
-            code = f"from benchmarks.workers import worker; worker({name!r}, *sys.argv[1:])"
-            started = [
-                subprocess.Popen(
-                    [sys.executable, "-c", f"import sys; {code}", location, batch_id, url],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-                for _ in range(processes)
-            ]
-            for each in started:
-                assert each.stdout is not None
-                each.stdout.readline()
-            began = time.perf_counter()
-            for each in started:
-                assert each.stdin is not None
-                each.stdin.write("\n")
-                each.stdin.flush()
-            while journal.summary(batch_id).counts[Outcome.COMPLETED] < rows:
-                time.sleep(0.05)
-            seconds = time.perf_counter() - began
-            slices.remove()  # so that the workers end
-            cpu = sum(float(each.communicate()[0]) for each in started)
+            yield journal, batch_id
+            slices.remove()
+
+
+def seconds_until_done(journal: Journal, batch_id: str, rows: int) -> float:
+    """Wait until workers have completed all rows; how long that took."""
+    began = time.perf_counter()
+    while journal.summary(batch_id).counts[Outcome.COMPLETED] < rows:
+        time.sleep(0.05)
+    return time.perf_counter() - began
+
+
+def measured(location: str, name: str, processes: int, rows: int, url: str = NO_SERVICE) -> Speed:
+    """Let processes work on one batch, and measure them from their first claim to the last row."""
+    code = f"import sys; from benchmarks.workers import worker; worker({name!r}, *sys.argv[1:])"
+    with open_batch(location, rows, url) as (journal, batch_id):
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, location, batch_id, url],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(processes)
+        ]
+        for each in started:
+            assert each.stdout is not None
+            each.stdout.readline()
+        for each in started:
+            assert each.stdin is not None
+            each.stdin.write("\n")
+            each.stdin.flush()
+        seconds = seconds_until_done(journal, batch_id, rows)
+    cpu = sum(float(each.communicate()[0]) for each in started)
     return Speed(rows / seconds, 1_000 * cpu / rows)
+
+
+@contextmanager
+def dask_cluster(url: str) -> Iterator[Client]:
+    """A scheduler and a worker of Dask, as processes; a client of them."""
+    from distributed import Client
+
+    env = os.environ | {"PGAI_API_KEY": KEY, "BATCHRUN_BASE_URL": url}
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/scheduler.json"
+        dask = (sys.executable, "-m")
+        commands = (
+            (*dask, "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"),
+            (*dask, "distributed.cli.dask_worker", "--no-nanny", "--no-dashboard"),
+        )
+        nothing = subprocess.DEVNULL
+        started = [
+            subprocess.Popen(
+                [*command, "--scheduler-file", file],
+                env=env,
+                cwd=folder,
+                stdout=nothing,
+                stderr=nothing,
+            )
+            for command in commands
+        ]
+        try:
+            while not Path(file).exists():
+                time.sleep(0.1)
+            with Client(scheduler_file=file, timeout=60) as client:
+                client.wait_for_workers(1)
+                yield client
+        finally:
+            for each in started:
+                each.terminate()
+                each.wait()
+
+
+def with_dask(location: str, rows: int) -> tuple[Speed, float]:
+    """One worker in a Dask cluster, and milliseconds of CPU of the scheduler a row."""
+    from batchrun.batch.cluster import work_on
+
+    def spent(client: Client) -> tuple[float, float]:
+        [of_worker] = client.run(time.process_time).values()
+        return of_worker, client.run_on_scheduler(time.process_time)
+
+    shared = {"journal": location, "rate": math.inf}
+    with (
+        fast_service() as url,
+        dask_cluster(url) as client,
+        open_batch(location, rows, url) as (journal, batch_id),
+    ):
+        client.run(import_everything)
+        before = spent(client)
+        task = client.submit(work_on, batch_id, shared)
+        seconds = seconds_until_done(journal, batch_id, rows)
+        worker_cpu, scheduler_cpu = (
+            1_000 * (now - then) / rows for now, then in zip(spent(client), before, strict=True)
+        )
+        journal.slices(batch_id).remove()  # so that the task ends
+        task.result()
+    return Speed(rows / seconds, worker_cpu), scheduler_cpu
 
 
 def quota_kept(server: PostgresServer, workers: int, rows: int) -> dict[str, float]:
@@ -347,9 +423,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--journal", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--quota", action="store_true")
+    parser.add_argument("--dask", action="store_true")
     parser.add_argument("--rows", type=int, default=4_000)
     options = parser.parse_args(arguments)
-    everything = not (options.kills or options.journal or options.speed or options.quota)
+    kinds = (options.kills, options.journal, options.speed, options.quota, options.dask)
+    everything = not any(kinds)
     wrong = 0
     with running_server() as server:
         for number in range(options.kills or (20 if everything else 0)):
@@ -368,6 +446,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"journal alone, {processes} processes: {found}", flush=True)
         if options.speed or everything:
             speeds(server, options.rows)
+        if options.dask or everything:
+            found, scheduler = with_dask(server.new_database(), options.rows)
+            print(f"1 worker on a Dask cluster: {found}; the scheduler: {scheduler:.3f} ms a row")
     return min(wrong, 1)
 
 

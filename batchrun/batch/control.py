@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch.history import existing_journal
 from batchrun.errors import JournalError, UsageError
@@ -46,7 +47,9 @@ def stop(batch_id: str | None = None, *, settings: Settings | None = None) -> Ba
             if not summary.unfinished:
                 raise UsageError(
                     f"Batch {summary.batch_id} has ended, so there is nothing to stop.",
-                    f"To see its rows: batchrun status {summary.batch_id}",
+                    Advice(
+                        "", f"To see its rows: batchrun status {summary.batch_id}", Action.WATCH
+                    ),
                 )
             raise UsageError(
                 f"Batch {summary.batch_id} is not open to workers, so there is nothing to stop.",

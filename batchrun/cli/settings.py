@@ -178,7 +178,7 @@ def sandbox_hint() -> str:
     with suppress(BatchrunError):  # a broken sandbox journal is not worth an error here
         settings = settings_from(sandbox=True)
         if Path(settings.journal).exists() and batches(settings=settings):
-            return "To list the batches of demo and run --sandbox: batchrun batches --sandbox"
+            return "For practice batches, add --sandbox: batchrun batches --sandbox"
     return ""
 
 

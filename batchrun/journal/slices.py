@@ -45,6 +45,7 @@ SLICE_MINUTES = 10
 SLICES_PER_BATCH = 16
 """A batch has at least this many slices if each has `MIN_JOBS`, so workers can share it."""
 _INSERTED_AT_ONCE = 1_000
+_CANDIDATE = slices.alias("candidate")
 _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
 LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may have been accepted"
@@ -229,7 +230,7 @@ class Slices:
             closed: Whether to claim closed slices too, which only the batch's holder may.
         """
         self._lock.acquire()
-        other = slices.alias("candidate")
+        other = _CANDIDATE
         free = or_(other.c.holder.is_(None), other.c.holder.in_(self._dead()))
         candidate = (
             select(other.c.first)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Statement: TypeAlias = "Executable | Change | Count"
 
 GROUP_SIZE = 256
-GATHER_SECONDS = 0.005
+GATHER_SECONDS = 0.01
 """Minimum seconds between the starts of two groups. The cost of a group hardly grows with its size,
 so on a fast disk many small ones would take time away from requests. After a lull nobody waits."""
 

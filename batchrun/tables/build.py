@@ -15,7 +15,13 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
 from batchrun.tables.cells import holds_id, is_blank, is_filled, is_like_id, shown_text
-from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header, without_rows
+from batchrun.tables.frames import (
+    RowCollector,
+    blank_rows_notice,
+    check_header,
+    ragged_notice,
+    without_rows,
+)
 from batchrun.tables.header import (
     SAMPLE_ROWS,
     Header,
@@ -83,8 +89,8 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
             cells = without_rows(cells, body.aside)
             kept_lines = np.delete(kept_lines, sorted(body.aside))
             check_header(source, tuple(names), head.line or 1, len(kept_lines))
-        notices += collector.short.notice(FEWER, lines_aside)
-        notices += collector.long.notice(MORE, lines_aside)
+        notices += ragged_notice(collector.short, FEWER, lines_aside)
+        notices += ragged_notice(collector.long, MORE, lines_aside)
         notices += blank_rows_notice(collector.blank_rows)
         names += [""] * (len(cells) - len(names))
         source = replace(
@@ -133,7 +139,7 @@ def _settle_second_header(
 
 def _misaligned(table: Table, collector: RowCollector, merged: Sequence[Merged]) -> frozenset[int]:
     """Return the lines of rows whose IDs may not stand under their names."""
-    short, long = collector.short.lines, collector.long.lines
+    short, long = collector.short, collector.long
     found = _among_others(table, {*short, *long})
     found |= _beside_their_names(table, collector.trimmed, short)
     found |= _shifted_by_merge(table, merged, set(long))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +14,7 @@ from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -38,17 +37,11 @@ def without_rows(cells: Cells, dropped: Collection[int]) -> Cells:
     return cells[:, [at for at in range(cells.shape[1]) if at not in dropped]]
 
 
-@dataclass(slots=True)
-class Ragged:
-    """The lines of rows whose width differs from the header's."""
-
-    lines: list[int] = field(default_factory=list)
-
-    def notice(self, what: str, besides: set[int]) -> list[str]:
-        """Return a notice if there are any such rows; ``besides`` are lines to ignore."""
-        left = [line for line in self.lines if line not in besides]
-        rows = plural(len(left), "row has", "rows have")
-        return [f"{rows} {what} (first: line {left[0]})"] if left else []
+def ragged_notice(lines: Iterable[int], what: str, besides: Collection[int]) -> list[str]:
+    """Return a notice about the lines of rows that are not as wide as the header, if any."""
+    left = [line for line in lines if line not in besides]
+    rows = plural(len(left), "row has", "rows have")
+    return [f"{rows} {what} (first: line {left[0]})"] if left else []
 
 
 Corrector: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
@@ -70,8 +63,8 @@ class RowCollector:
     Attributes:
         after_blank: Positions of rows that follow a blank row.
         blank_rows: Number of blank rows between other rows; those at the end don't count.
-        short: Rows with fewer fields than the header.
-        long: Rows with more fields than the header.
+        short: Lines of the rows with fewer fields than the header.
+        long: Lines of the rows with more fields than the header.
         trimmed: Lines of the rows with only blank fields beyond the header, which are dropped.
     """
 
@@ -85,7 +78,8 @@ class RowCollector:
         self._name = name
         self.after_blank: set[int] = set()
         self.blank_rows = 0
-        self.short, self.long = Ragged(), Ragged()
+        self.short: list[int] = []
+        self.long: list[int] = []
         self.trimmed = array("q")
         self._count = 0
         self._trailing_blank_rows = 0
@@ -166,13 +160,13 @@ class RowCollector:
             if self._trailing_blank_rows:
                 self._end_blank(self._count + len(kept))
             if len(row) < self._width:
-                self.short.lines.append(line)
+                self.short.append(line)
             elif len(row) > self._width:
                 if is_blank(row[self._width :]):
                     del row[self._width :]  # only trailing delimiters
                     self.trimmed.append(line)
                 else:
-                    self.long.lines.append(line)
+                    self.long.append(line)
             kept_lines.append(line)
             kept.append(row)
         width = max(map(len, kept), default=self._width)

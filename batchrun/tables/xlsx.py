@@ -100,13 +100,15 @@ class _UnusualError(Exception):
 
 
 @dataclass(slots=True)
-class _Parts:
+class Parts:
     """The sheets and other parts of a workbook.
 
     Attributes:
         sheets: The worksheets, without chart and macro sheets.
         others: Relation type (``styles`` or ``sharedStrings``) → part.
         from_1904: Whether dates count from 1904.
+        styles: The number of each style's format.
+        codes: Number → format, for formats that are not built in.
         zeros: Style → its format, for styles with leading zeros.
         dates: Styles for dates and times.
     """
@@ -114,6 +116,8 @@ class _Parts:
     sheets: list[Sheet] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     from_1904: bool = False
+    styles: list[int] = field(default_factory=list)
+    codes: dict[int, str] = field(default_factory=dict)
     zeros: Mapping[int, ZeroFormat] = field(default_factory=dict)
     dates: frozenset[int] = frozenset()
 
@@ -126,7 +130,7 @@ class XlsxReader:
     def __init__(self, archive: Archive, limits: LoadLimits) -> None:
         archive.refuse_declarations()
         self._archive, self._limits = archive, limits
-        self._parts = _find_parts(archive, limits)
+        self._parts = find_parts(archive)
         self.sheets = self._parts.sheets
 
     def properties(self) -> dict[str, str]:
@@ -221,61 +225,54 @@ class XlsxReader:
                 pass
 
 
-def _find_parts(archive: Archive, limits: LoadLimits) -> _Parts:
+def find_parts(archive: Archive) -> Parts:
     """Find the sheets and other parts of a workbook.
 
     Args:
         archive: A workbook; its parts must not declare entities.
-        limits: The maximum number of sheets.
 
     Raises:
-        InputError: The workbook is damaged, or has too many sheets.
+        InputError: The workbook is damaged.
     """
     workbook = _workbook_part(archive)
     folder, name = posixpath.split(workbook)
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     if workbook not in archive.parts or relations not in archive.parts:
         raise archive.damaged()
-    found, targets = _Parts(), {}
-    for _, relation in _elements(archive, relations, {"Relationship"}):
+    found, targets = Parts(), {}
+    for _, relation in elements(archive, relations, {"Relationship"}):
         kind = relation.get("Type", "").rpartition("/")[2]
         part = _part(folder, relation.get("Target", ""))
         if kind == "worksheet":
             targets[relation.get("Id", "")] = part
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
             found.others[kind] = part
-    listed = 0
-    for element, attributes in _elements(archive, workbook, {"sheet", "workbookPr"}):
+    for element, attributes in elements(archive, workbook, {"sheet", "workbookPr"}):
         if element == "workbookPr":
             found.from_1904 = attributes.get("date1904") in _TRUE
             continue
-        listed += 1
         part = targets.get(attributes.get("id", ""), "")
         if part:
             visible = attributes.get("state", "visible") == "visible"
             found.sheets.append(Sheet(attributes.get("name", ""), visible, part))
-    if listed > limits.sheets:
-        raise archive.refused(f"it has {listed:,} sheets, more than {limits.sheets:,}")
     if "styles" in found.others:
         with suppress(InputError):  # calamine will report what is wrong with the styles
-            found.zeros, found.dates = _style_kinds(archive, found.others["styles"])
+            _read_styles(archive, found.others["styles"], found)
+            found.zeros, found.dates = style_kinds(found.styles, found.codes)
     return found
 
 
-def _style_kinds(archive: Archive, part: str) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
-    codes: dict[int, str] = {}
-    styles: list[int] = []
+def _read_styles(archive: Archive, part: str, found: Parts) -> None:
     inside = False
     wanted = {"numFmt", "cellStyleXfs", "cellXfs", "cellStyles", "xf"}
-    for element, attributes in _elements(archive, part, wanted):
+    for element, attributes in elements(archive, part, wanted):
         number = _whole_number(attributes.get("numFmtId", ""))
         if element == "numFmt":
-            codes[number] = attributes.get("formatCode", "")
-        elif element == "xf" and inside and len(styles) < MAX_STYLES:
-            styles.append(number)
+            found.codes[number] = attributes.get("formatCode", "")
+        elif element == "xf" and inside and len(found.styles) < MAX_STYLES:
+            found.styles.append(number)
         elif element != "xf":
             inside = element == "cellXfs"
-    return style_kinds(styles, codes)
 
 
 def _workbook_part(archive: Archive) -> str:
@@ -283,7 +280,7 @@ def _workbook_part(archive: Archive) -> str:
     usual = "xl/workbook.xml"
     if usual in archive.parts or "_rels/.rels" not in archive.parts:
         return usual
-    for _, relation in _elements(archive, "_rels/.rels", {"Relationship"}):
+    for _, relation in elements(archive, "_rels/.rels", {"Relationship"}):
         if relation.get("Type", "").endswith("/officeDocument"):
             return _part("", relation.get("Target", ""))
     return usual
@@ -295,9 +292,7 @@ def _part(folder: str, target: str) -> str:
     return posixpath.normpath(path).lstrip("/").lower()
 
 
-def _elements(
-    archive: Archive, part: str, wanted: set[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
+def elements(archive: Archive, part: str, wanted: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the wanted elements with their attributes, ignoring prefixes as calamine does."""
     found: list[tuple[str, dict[str, str]]] = []
 
@@ -325,11 +320,11 @@ def _links(archive: Archive, sheet: Sheet) -> list[str]:
     if relations not in archive.parts:
         return []
     targets = (each.get("Target", "") for _, each in
-               _elements(archive, relations, {"Relationship"}))  # fmt: skip
+               elements(archive, relations, {"Relationship"}))  # fmt: skip
     return list(filter(HOLDS_ID.search, targets))
 
 
-def _refuse_made_up_count(archive: Archive, parts: _Parts) -> None:
+def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
     """Refuse a string table that declares more strings than bytes."""
     strings = parts.others.get("sharedStrings")
     if strings is not None:
@@ -338,7 +333,7 @@ def _refuse_made_up_count(archive: Archive, parts: _Parts) -> None:
             raise archive.refused("its table of strings announces more than it holds", hint="")
 
 
-def _write_copy(archive: Archive, parts: _Parts, blocks: Iterator[bytes]) -> None:
+def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     workbook = (
@@ -489,7 +484,7 @@ class _Rewriter:
         seen: Row → its filled columns, as bits, if cells that are there twice are to be refused.
     """
 
-    def __init__(self, archive: Archive, parts: _Parts) -> None:
+    def __init__(self, archive: Archive, parts: Parts) -> None:
         self.traits = Traits()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
         self.last_row = self.last_column = 1

@@ -29,7 +29,7 @@ import batchrun
 from batchrun import Crm, Form, Outcome
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.estimate import credit_amounts
-from batchrun.model import RETRIED_BY_ITSELF, Role
+from batchrun.model import Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
@@ -609,7 +609,7 @@ class _Pages:
             "row.html",
             view=view,
             row=row,
-            name=Names.of(page).of_row(row),
+            name=Names(page.header, page.roles, page.rows).of_row(row),
             why=screens.row_message(row),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],
@@ -631,7 +631,6 @@ class _Pages:
             "attention.html",
             view=view,
             retried=retried,
-            usual=RETRIED_BY_ITSELF,
             failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
             invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
@@ -804,8 +803,14 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
     for at in range(MAX_PARAMETERS):
         name = form.get(f"parameter-{at}-name", "").strip()
         value, column = form.get(f"parameter-{at}-value", ""), form.get(f"parameter-{at}-from", "")
-        if not name:
+        if not name and not column and not value.strip():
             continue
+        if not name:
+            raise UsageError("A parameter has no name.", "Name it, or clear its value and column.")
+        if column and value.strip():
+            raise UsageError(
+                f"The parameter {name} has a value and a column.", "Choose one of the two."
+            )
         if column:
             columns[name] = column
         elif value.strip():

@@ -300,7 +300,7 @@ def home_of(workspace: Workspace) -> Home:
         figures = view.figures
         if view.phase.live:
             words = f"{figures.ended:,} of {figures.to_send:,} rows finished"
-            words += f", done at about {view.done_at}" if view.done_at else ""
+            words += f", ends at about {view.done_at}" if view.done_at else ""
             where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
         elif view.status.in_doubt:
@@ -470,7 +470,8 @@ def table_of(
             batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
         )
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
-    names, rows = Names.of(found), found.rows[:ROWS_A_PAGE]
+    names = Names(found.header, found.roles, found.rows)
+    rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
     columns = fields.main_fields()
     return RowTable(
@@ -575,6 +576,14 @@ def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage
     return next(((found, row) for row in found.rows if row.row.line == line), None)
 
 
+def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
+    """Return the first rows that were tried; after a restart, all rows that have ended."""
+    if view.run is not None and view.run.report is not None and view.run.report.sent:
+        return view.run.report.pilot(most).rows
+    ended = set(Outcome) - {Outcome.PENDING, Outcome.INVALID}
+    return batchrun.rows(view.summary.batch_id, ended, limit=most, settings=workspace.settings).rows
+
+
 # attention
 
 
@@ -659,15 +668,6 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
     return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
-def tried_rows(workspace: Workspace, view: BatchView, most: int) -> tuple[ResultRow, ...]:
-    """Return the first rows of a batch whose rest waits for the user."""
-    report = None if view.run is None else view.run.report
-    if report is not None and report.sent:
-        return report.pilot(most).rows
-    ended = set(Outcome) - {Outcome.PENDING, Outcome.INVALID}
-    return batchrun.rows(view.summary.batch_id, ended, limit=most, settings=workspace.settings).rows
-
-
 def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, str]:
     """Return what the first rows cost, and what the rest is expected to cost, in words.
 
@@ -705,7 +705,10 @@ def ended_words(view: BatchView) -> str:
     if view.phase is Phase.PAUSED:
         stopped = view.run is not None and view.run.control.stopped
         why = "You stopped it." if stopped else note or "It was interrupted."
-        if view.status.opens_at is not None:
-            why = f"The quota is spent until {moment_words(view.status.opens_at)}."
+        opens_at = view.status.opens_at
+        if opens_at is not None and opens_at > datetime.now(UTC):
+            why = f"The quota is spent until {moment_words(opens_at)}."
+        elif opens_at is not None:
+            why = "The quota was spent, and is open again."
         return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
     return note

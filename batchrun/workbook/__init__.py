@@ -1,9 +1,24 @@
-"""Write a batch's results as an Excel workbook, CSV, JSON Lines, or a DataFrame."""
+"""Write a batch's results as an Excel workbook, CSV, JSON Lines, or a DataFrame.
+
+::
+
+    flatten.py          a result → paths with one value each
+    columns.py          what all values of a column have in common; titles.py names the column
+    layout.py           which columns the output has, and the values of a row
+    ├── text.py, frame.py    → CSV, JSON Lines; DataFrame, Parquet
+    └── excel.py             → a workbook:
+        content.py          what the sheets show: analysis.py, changes.py, reasons.py
+        overview.py         sheets of facts, drawn with page.py
+        table_sheets.py     sheets of rows, drawn with sheets.py; markdown.py formats texts
+        rows.py             cells → XML → file; styles.py, cells.py (what Excel can store)
+    target.py           whole files or none; marks.py reads them back; form.py has the options
+"""
 
 from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from batchrun.errors import UsageError
@@ -30,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, Table
-    from batchrun.workbook.excel import Part, Split
+    from batchrun.workbook.excel import Split
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,33 +107,33 @@ def write(
         OutputError: The results could not be written; no partial file is left.
     """
     form = form or Form()
-    parts: tuple[Part, ...] = ()
+    splits: list[Split] = []
     if target.suffix.lower() == ".xlsx" and form.only is None:
-        from batchrun.workbook.excel import Split, parts_of, results_of  # openpyxl: slow to import
+        from batchrun.workbook.excel import split_of  # openpyxl: slow to import
 
-        parts = parts_of(results, target, form.rows_per_file)
-    if len(parts) <= 1:
-        with atomic_file(target, beside=beside) as place:
-            shortened = _write(results, place.temporary, target, form, commands)
-    else:
-        with ExitStack() as stack:
-            places = [stack.enter_context(atomic_file(each.path, beside=beside)) for each in parts]
-            place = places[0]
-            shortened = 0
-            for part, each in zip(parts, places, strict=True):
-                some = results_of(results, part)
-                shortened += _write_workbook(
-                    some, each.temporary, target, form, commands, Split(parts, part)
-                )
-        log_event(_LOG, Event.WORKBOOK_SPLIT, batch=results.summary.batch_id, files=len(parts))
+        splits = split_of(results, target, form.rows_per_file)
+    paths = [part.path for part in splits[0].parts] if splits else [target]
+    with ExitStack() as stack:
+        places = [stack.enter_context(atomic_file(path, beside=beside)) for path in paths]
+        shortened = sum(
+            _write(results, place.temporary, target, form, commands, split)
+            for place, split in zip_longest(places, splits)
+        )
+    if splits:
+        log_event(_LOG, Event.WORKBOOK_SPLIT, batch=results.summary.batch_id, files=len(paths))
     if shortened:
         with atomic_file(whole_path(target)) as whole:
             write_json_lines(results, whole.temporary)
-    return place.final
+    return places[0].final
 
 
-def _write(
-    results: BatchResults, path: Path, target: Path, form: Form, commands: Commands | None
+def _write(  # noqa: PLR0917
+    results: BatchResults,
+    path: Path,
+    target: Path,
+    form: Form,
+    commands: Commands | None,
+    split: Split | None,
 ) -> int:
     """Write to ``path`` in the target's format; return how many values were shortened."""
     match target.suffix.lower():
@@ -134,7 +149,7 @@ def _write(
                 "End the output in .xlsx or .csv.",
             )
         case ".xlsx":
-            return _write_workbook(results, path, target, form, commands)
+            return _write_workbook(results, path, target, form, commands, split)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form)
         case ".csv":
@@ -154,12 +169,14 @@ def _write_workbook(  # noqa: PLR0917
     target: Path,
     form: Form,
     commands: Commands | None,
-    split: Split | None = None,
+    split: Split | None,
 ) -> int:
     """Write a workbook; if that fails, write a plain-text one that still has every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
 
     whole = whole_path(target).name
+    if split is not None:
+        results = split.results(results)
     try:
         return write_excel(results, path, form, whole_name=whole, commands=commands, split=split)
     except OSError:

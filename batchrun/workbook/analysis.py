@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.cells import LARGEST_NUMBER
+from batchrun.workbook.cells import LARGEST_NUMBER, is_number
 from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
@@ -125,9 +125,6 @@ class Best:
 class Analysis:
     """A summary of the results: call `see` for every row, then read the attributes.
 
-    Args:
-        layout: The columns.
-
     Attributes:
         score: The column that ranks the rows; ``None`` if there is none.
         ascending: Whether the lowest score is the best, as for a rank.
@@ -158,17 +155,10 @@ class Analysis:
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
-        """Count a row.
-
-        Args:
-            number: The row's number, counted from 0.
-            row: The row.
-            flat: The row's flattened result.
-            name: The row's name.
-        """
+        """Count a row."""
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if is_number(value):
                 self._see_number(counted, value)
                 if counted is self.numbers[0] and counted.column is self.score:
                     self._rank(value, number, row, name, flat)

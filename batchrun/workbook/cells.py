@@ -12,6 +12,8 @@ from batchrun.text import visible
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
+    from typing_extensions import TypeIs
+
     from batchrun.model import Cell
     from batchrun.workbook.markdown import RichText, Run
 
@@ -194,6 +196,11 @@ def free_name(wanted: str, taken: Container[str]) -> str:
     while name in taken:
         name, number = f"{wanted} ({number})", number + 1
     return name
+
+
+def is_number(value: Cell) -> TypeIs[int | float]:
+    """Whether a value is a number; Python's booleans are numbers, too."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_address(text: str) -> bool:

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchrun.workbook.cells import LARGEST_NUMBER, as_text
-from batchrun.workbook.columns import name_of
+from batchrun.workbook.cells import LARGEST_NUMBER, as_text, is_number
 from batchrun.workbook.flatten import as_json, name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
 
@@ -93,11 +92,7 @@ class Change:
     def difference(self) -> float | None:
         """How much a number rose; ``None`` for other values."""
         before, now = (
-            each
-            if isinstance(each, (int, float))
-            and not isinstance(each, bool)
-            and abs(each) < LARGEST_NUMBER
-            else None
+            each if is_number(each) and abs(each) < LARGEST_NUMBER else None
             for each in (self.before, self.now)
         )
         return None if before is None or now is None else now - before
@@ -106,10 +101,7 @@ class Change:
 class Comparison:
     """The results of a batch compared with those of an earlier one.
 
-    Args:
-        results: The batch, including the earlier results.
-        layout: Its columns.
-        main: The column of the main number; ``None`` if there is none.
+    Rows are in the order of ``main``, the column of the main number, if there is one.
 
     Attributes:
         volatile: Fields left out because they differ in every row.
@@ -196,9 +188,8 @@ class Comparison:
             if row.result is None:
                 yield None, []
                 continue
-            now, name = self._layout.flat(row.result), name_of(row.row.cells, self._layout.names)
-            owner = None if self._layout.owner is None else row.row.cells[self._layout.owner]
-            place = number, row.row.line, name, owner
+            now, name = self._layout.flat(row.result), self._layout.name_of(row)
+            place = number, row.row.line, name, self._layout.owner_of(row)
             if earlier is None:
                 value = self._value(path, now) if path else None
                 yield NEW, [Change(*place, path, title, NO_EARLIER, value, None)]

@@ -147,7 +147,7 @@ class ColumnSurvey:
         """Return the value types in plain words; ``turned`` if texts are converted to moments."""
         if turned and self.moments is not None:
             return self.moments.value
-        names = {_TYPE_NAMES.get(kind, "text") for kind in self.kinds}
+        names = set(map(type_name, self.kinds))
         return ", ".join(sorted(names)) or "nothing"
 
 
@@ -160,6 +160,11 @@ _TYPE_NAMES = {
     time: "time",
     timedelta: "duration",
 }
+
+
+def type_name(kind: type) -> str:
+    """Return the name of a type in plain words."""
+    return _TYPE_NAMES.get(kind, "text")
 
 
 class TableSurvey:

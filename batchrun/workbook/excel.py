@@ -16,14 +16,13 @@ from batchrun.model import Outcome
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
-from batchrun.workbook.columns import name_of
+from batchrun.workbook.content import Content
 from batchrun.workbook.flatten import Flat, as_json
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
-from batchrun.workbook.overview import OverviewSheet
+from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
 from batchrun.workbook.reasons import SHEET, Commands
-from batchrun.workbook.run_details import RunDetailsSheet
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults
-    from batchrun.workbook.layout import Layout
-    from batchrun.workbook.source import RowFormats
-
 
 _Item = TypeVar("_Item")
 
@@ -57,56 +53,19 @@ class Part:
     """One of the files that a workbook is split into.
 
     Attributes:
-        number: The part's number, counted from 1.
         path: The file.
         first: Its first row, counted from 0.
-        rows: Number of rows.
         counts: Number of rows by outcome.
     """
 
-    number: int
     path: Path
     first: int
-    rows: int
     counts: Counter[Outcome]
 
-
-def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
-    """Return the paths of a workbook's parts: the target, then files beside it."""
-    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
-    number = max(1, -(-rows // most))
-    return target, *(part_path(target, at) for at in range(2, number + 1))
-
-
-def parts_of(results: BatchResults, target: Path, rows_per_file: int | None) -> tuple[Part, ...]:
-    """Return the parts of a workbook, in list order; a single one if all rows fit."""
-    rows = results.summary.rows
-    paths = part_paths(target, rows, rows_per_file)
-    if len(paths) == 1:
-        return (Part(1, target, 0, rows, Counter(results.summary.counts)),)
-    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
-    counts = [Counter[Outcome]() for _ in paths]
-    for number, row in enumerate(results.rows):
-        counts[number // most][row.outcome] += 1
-    return tuple(
-        Part(at + 1, path, at * most, counts[at].total(), counts[at])
-        for at, path in enumerate(paths)
-    )
-
-
-def results_of(results: BatchResults, part: Part) -> BatchResults:
-    """Return the results of one part's rows."""
-    earlier, first, end = results.earlier, part.first, part.first + part.rows
-    if earlier is not None:
-        earlier = replace(earlier, rows=_Slice(earlier.rows, first, end))
-    counts = {outcome: part.counts[outcome] for outcome in results.summary.counts}
-    return replace(
-        results,
-        summary=replace(results.summary, counts=counts),
-        rows=_Slice(results.rows, first, end),
-        earlier=earlier,
-        list_formats=ListFormats.decoded(results.list_formats).part(first, part.rows).encoded(),
-    )
+    @property
+    def end(self) -> int:
+        """The row after its last one."""
+        return self.first + self.counts.total()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +73,58 @@ class Split:
     """How a workbook is split, and which part is being written.
 
     Attributes:
-        parts: All parts.
-        part: The part being written.
+        parts: All parts, in list order.
+        number: The part being written, counted from 1.
     """
 
     parts: Sequence[Part]
-    part: Part
+    number: int
 
     @property
     def words(self) -> str:
         """A sentence that says which rows the part has."""
-        part, rows = self.part, sum(each.rows for each in self.parts)
+        part = self.parts[self.number - 1]
         return (
-            f"Part {part.number} of {len(self.parts)}: rows {part.first + 1:,} to "
-            f"{part.first + part.rows:,} of {rows:,}. The figures are of these rows."
+            f"Part {self.number} of {len(self.parts)}: rows {part.first + 1:,} to {part.end:,} "
+            f"of {self.parts[-1].end:,}. The figures are of these rows."
         )
+
+    def results(self, results: BatchResults) -> BatchResults:
+        """Return the results of the part's rows."""
+        part = self.parts[self.number - 1]
+        earlier, formats = results.earlier, ListFormats.decoded(results.list_formats)
+        if earlier is not None:
+            earlier = replace(earlier, rows=_Slice(earlier.rows, part.first, part.end))
+        counts = {outcome: part.counts[outcome] for outcome in results.summary.counts}
+        return replace(
+            results,
+            summary=replace(results.summary, counts=counts),
+            rows=_Slice(results.rows, part.first, part.end),
+            earlier=earlier,
+            list_formats=formats.part(part.first, part.end).encoded(),
+        )
+
+
+def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
+    """Return the paths of a workbook's parts: the target, then files beside it."""
+    number = max(1, -(-rows // _most_rows(rows_per_file)))
+    return target, *(part_path(target, at) for at in range(2, number + 1))
+
+
+def split_of(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Split]:
+    """Return how to split a workbook, once for each part; nothing if all rows fit into one."""
+    paths, most = part_paths(target, results.summary.rows, rows_per_file), _most_rows(rows_per_file)
+    if len(paths) == 1:
+        return []
+    counts = [Counter[Outcome]() for _ in paths]
+    for number, row in enumerate(results.rows):
+        counts[number // most][row.outcome] += 1
+    parts = [Part(path, at * most, counts[at]) for at, path in enumerate(paths)]
+    return [Split(parts, number) for number in range(1, len(parts) + 1)]
+
+
+def _most_rows(rows_per_file: int | None) -> int:
+    return min(rows_per_file or MAX_ROWS, MAX_ROWS)
 
 
 class _Slice(Generic[_Item]):
@@ -141,7 +137,7 @@ class _Slice(Generic[_Item]):
         return islice(iter(self._items), self._first, self._end)
 
 
-def write_excel(  # one sheet after the other
+def write_excel(
     results: BatchResults,
     path: Path,
     form: Form | None = None,
@@ -165,80 +161,66 @@ def write_excel(  # one sheet after the other
     Returns:
         The number of values that were shortened.
     """
-    form, commands = form or Form(), commands or Commands()
+    form = form or Form()
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
-    summary = results.summary
-    with Book(limits, fitter, footer=summary.source.name) as book:
-        formats = ListFormats()
+    content = Content(results, form, layout, commands or Commands(), Analysis(layout))
+    with Book(limits, fitter, footer=results.summary.source.name) as book:
         with book.optional("the list's own formats"):
-            formats = ListFormats.decoded(results.list_formats)
+            content.formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
-        if split is not None and split.part.number == 1:
-            with book.optional("the sheet Parts"):
-                write_parts(book, split)
-        analysis, comparison = Analysis(layout), None
+        if split is not None:
+            content.part = split.words
+            if split.number == 1:
+                with book.optional("the sheet Parts"):
+                    write_parts(book, split)
         if results.earlier is not None:
             with book.optional("the sheet Changes"):
-                comparison = Comparison(results, layout, analysis.score)
-        sheet = ResultsSheet(book, results, layout, form, formats, comparison=comparison)
-        attention = None
-        if summary.counts[Outcome.COMPLETED] < summary.rows:
-            told = None if form.for_people else commands
-            attention = AttentionSheet(book, results, layout, told)
-        changes = None
-        if comparison is not None and results.earlier is not None:
-            several = len(results.earlier.batch_ids) > 1
-            changes = ChangesSheet(book, layout, comparison, several=several)
-        details = DetailSheets(book, layout, raw_text=form.raw_text)
-        columns = ColumnsSheet(
-            book, layout, sheet.columns, comparison, with_paths=not form.for_people
-        )
-        run_details = None if form.for_people else RunDetailsSheet(book)
-        marks = repeat(None) if comparison is None else comparison.marks()
-        beside = zip(formats.of_rows(), marks, strict=False)
-        _write_rows(book, results, layout, sheet, details, analysis, beside)
-        if changes is not None:
-            with book.optional("the sheet Changes"):
-                changes.write(sheet.sheets)
-        if attention is not None:
-            with book.optional("the sheet Needs attention"):
-                attention.write(sheet.sheets)
-        with book.optional("the sheet Columns"):
-            columns.write(summary.rows)
-        with book.optional("the sheet Overview"):
-            overview.write(
-                results,
-                layout,
-                analysis,
-                sheet.sheets,
-                comparison=comparison,
-                attention=attention,
-                changes=changes,
-                part="" if split is None else split.words,
-                for_people=form.for_people,
-            )
-        overview.close()
-        if run_details is not None:
-            with book.optional("the sheet Run details"):
-                run_details.write(summary, layout, commands)
-            run_details.close()
+                content.comparison = Comparison(results, layout, content.analysis.score)
+        _write_sheets(book, content, overview)
         book.save(path)
     return fitter.shortened + layout.incomplete
 
 
-def _write_rows(  # noqa: PLR0917  # one of each kind
-    book: Book,
-    results: BatchResults,
-    layout: Layout,
-    sheet: ResultsSheet,
-    details: DetailSheets,
-    analysis: Analysis,
-    beside: Iterable[tuple[RowFormats, str | None]],
-) -> None:
-    for number, (row, (codes, mark)) in enumerate(zip(results.rows, beside, strict=False)):
+def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
+    """Create the sheets in their order, then write them: some tell where rows are on others."""
+    summary, comparison, earlier = content.summary, content.comparison, content.results.earlier
+    shown = ResultsSheet(book, content)
+    attention = changes = run_details = None
+    if summary.counts[Outcome.COMPLETED] < summary.rows:
+        attention = AttentionSheet(book, content)
+    if comparison is not None and earlier is not None:
+        changes = ChangesSheet(book, content, comparison, earlier)
+    details = DetailSheets(book, content)
+    columns = ColumnsSheet(book, content, shown)
+    if not content.for_people:
+        run_details = RunDetailsSheet(book)
+    _write_rows(book, content, shown, details)
+    if changes is not None:
+        with book.optional("the sheet Changes"):
+            changes.write(shown.sheets)
+    if attention is not None:
+        with book.optional("the sheet Needs attention"):
+            attention.write(shown.sheets)
+    with book.optional("the sheet Columns"):
+        columns.write(summary.rows)
+    with book.optional("the sheet Overview"):
+        overview.write(content, shown.sheets, attention, changes)
+    overview.close()
+    if run_details is not None:
+        with book.optional("the sheet Run details"):
+            run_details.write(content)
+        run_details.close()
+
+
+def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: DetailSheets) -> None:
+    """Write Results and the details, row by row, and count what the results say."""
+    layout, comparison = content.layout, content.comparison
+    marks = repeat(None) if comparison is None else comparison.marks()
+    rows = zip(content.results.rows, content.formats.of_rows(), marks, strict=False)
+    for number, (row, codes, mark) in enumerate(rows):
         flat, lists = Flat(), {}
         try:
             flat = layout.flat(row.result)
@@ -248,15 +230,11 @@ def _write_rows(  # noqa: PLR0917  # one of each kind
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
-        try:
+        with book.optional(f"the details of line {row.row.line}"):
             if flat.items:
-                lists = details.add(row, flat, sheet.sheets.place(number))
-            analysis.see(number, row, flat, name_of(row.row.cells, layout.names))
-        except OSError:
-            raise
-        except Exception as error:
-            book.leave_out(f"the details of line {row.row.line}", error)
-        sheet.append(values, lists, codes, mark)
+                lists = details.add(row, flat, shown.sheets.place(number))
+            content.analysis.see(number, row, flat, layout.name_of(row))
+        shown.append(values, lists, codes, mark)
 
 
 def write_parts(book: Book, split: Split) -> None:
@@ -269,9 +247,8 @@ def write_parts(book: Book, split: Split) -> None:
     ]
     sheets = TableSheets(book, "Parts", columns, len(split.parts))
     for part in split.parts:
-        completed = part.counts[Outcome.COMPLETED]
-        rows = (part.first + 1, part.first + part.rows, part.rows)
-        sheets.append([part.path.name, *rows, completed, part.rows - completed])
+        rows, completed = part.counts.total(), part.counts[Outcome.COMPLETED]
+        sheets.append([part.path.name, part.first + 1, part.end, rows, completed, rows - completed])
 
 
 def _describe(book: Book, results: BatchResults) -> None:
@@ -286,13 +263,7 @@ def _describe(book: Book, results: BatchResults) -> None:
 
 
 def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
-    """Write the list's own columns for rows with these outcomes, unchanged, plus the reason.
-
-    Args:
-        results: The batch.
-        path: The file to write.
-        outcomes: The outcomes of the rows to write.
-    """
+    """Write the list's own columns for rows with these outcomes, unchanged, plus the reason."""
     layout = layout_of(results, Form(columns=()), EXCEL)
     fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
@@ -314,10 +285,7 @@ def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome])
 def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
     """Write a workbook of plain text, for results that `write_excel` can't write.
 
-    Args:
-        results: The results to write.
-        path: The file to write.
-        why: The explanation on the last sheet.
+    Its last sheet says ``why``.
     """
     fitter = Fitter(EXCEL, "")
     room = EXCEL.columns - len(STATUS_COLUMNS)

@@ -15,7 +15,7 @@ from batchrun.tables import from_frame
 from batchrun.text import did_you_mean
 from batchrun.workbook.cells import UNLIMITED, as_text, unique_titles
 from batchrun.workbook.columns import TemporalKind
-from batchrun.workbook.layout import STATUS_COLUMNS, layout_of
+from batchrun.workbook.layout import STATUS, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell
     from batchrun.workbook.columns import ColumnSurvey
+    from batchrun.workbook.flatten import Flat
     from batchrun.workbook.form import Form
     from batchrun.workbook.layout import DetailTable, Layout
 
@@ -90,37 +91,50 @@ def details_frame(
 
     layout = layout_of(results, None, UNLIMITED)
     paths = dict(_paths(layout.tables))
-    found = next((path for known, path in paths.items() if known == name), None)
-    found = found or next((path for path in paths.values() if name == path[-1].title), None)
-    found = found or next((path for path in paths.values() if name == path[-1].path[-1]), None)
-    if found is None:
-        lists = f"They have: {', '.join(paths)}." if paths else "They have no list of objects."
+    lists = paths.values()
+    tables = (
+        paths.get(name)
+        or next((each for each in lists if each[-1].title == name), None)
+        or next((each for each in lists if each[-1].path[-1] == name), None)
+    )
+    if tables is None:
+        known = f"They have: {', '.join(paths)}." if paths else "They have no list of objects."
         raise UsageError(
-            f"The results have no list {name}.", f"{did_you_mean(name, list(paths))}{lists}"
+            f"The results have no list {name}.", f"{did_you_mean(name, list(paths))}{known}"
         )
     labels = range(results.summary.rows) if source is None else source.index
-    lines: list[tuple[str, list[Cell]]] = []
-    where: list[Any] = []
-    for label, row in zip(labels, results.rows, strict=True):
-        items = layout.flat(row.result).items.get(found[0].path, [])
-        numbered = [(str(at), dict(item)) for at, item in enumerate(items, 1)]
-        for table in found[1:]:
-            numbered = [
-                (f"{number}.{at}", dict(inner))
-                for number, item in numbered
-                for at, inner in enumerate(layout.flat(item).items.get(table.path, []), 1)
-            ]
-        for number, item in numbered:
-            flat = layout.flat(item)
-            lines.append((number, [column.value(flat) for column in found[-1].columns]))
-            where.append(label)
-    index = pd.Index(where, name="row" if source is None else source.index.name)
-    numbers: list[Cell] = [int(number) if len(found) == 1 else number for number, _ in lines]
-    values = list(zip(*(cells for _, cells in lines), strict=True))
-    series = [_series(numbers, index), *(_series(column, index) for column in values)]
-    frame = pd.concat(series, axis=1)
-    frame.columns = pd.Index(["item", *(column.name for column in found[-1].columns)])
+    found = [
+        (label, number, flat)
+        for label, row in zip(labels, results.rows, strict=True)
+        for number, flat in _items(layout, layout.flat(row.result), tables)
+    ]
+    index = pd.Index(
+        [label for label, _, _ in found], name="row" if source is None else source.index.name
+    )
+    numbers: list[Cell] = [int(each) if len(tables) == 1 else each for _, each, _ in found]
+    columns = tables[-1].columns
+    frame = pd.concat(
+        [
+            _series(numbers, index),
+            *(_series([column.value(flat) for _, _, flat in found], index) for column in columns),
+        ],
+        axis=1,
+    )
+    frame.columns = pd.Index(["item", *(column.name for column in columns)])
     return frame
+
+
+def _items(
+    layout: Layout, flat: Flat, tables: Sequence[DetailTable], above: str = ""
+) -> Iterator[tuple[str, Flat]]:
+    """Yield the number of each item of a list nested in others, and the item."""
+    table, *inner = tables
+    for at, item in enumerate(flat.items.get(table.path, ()), 1):
+        number, below = f"{above}{at}", layout.flat(dict(item))
+        if inner:
+            yield from _items(layout, below, inner, f"{number}.")
+        else:
+            yield number, below
 
 
 def _paths(
@@ -238,9 +252,7 @@ def _write(
 
 
 def _kinds(layout: Layout) -> list[type]:
-    status: list[type] = [str, str, str, datetime, datetime, datetime, float]
-    assert len(status) == len(STATUS_COLUMNS)
-    kinds = [*map(_kind, layout.original_surveys), *status]
+    kinds = [*map(_kind, layout.original_surveys), *(column.kind for column in STATUS)]
     for column in layout.results:
         moments = {
             TemporalKind.DATE: date,

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from batchrun.model import Outcome
 from batchrun.text import close_matches
@@ -17,6 +18,7 @@ from batchrun.workbook.columns import (
     TemporalKind,
     moment_of,
     name_columns,
+    name_of,
     owner_column,
 )
 from batchrun.workbook.flatten import as_json, dotted, flatten
@@ -26,20 +28,11 @@ from batchrun.workbook.reasons import Reasons
 from batchrun.workbook.titles import full_title, titles_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow, Role
     from batchrun.workbook.flatten import Flat, Path
 
-STATUS_COLUMNS = (
-    "batchrun status",
-    "batchrun message",
-    "execution id",
-    "triggered (UTC)",
-    "started (UTC)",
-    "finished (UTC)",
-    "seconds",
-)
 AGAIN = "run again"
 """The header of the column where any entry asks to send the row again."""
 REASON = "why it had no result"
@@ -47,6 +40,45 @@ REASON = "why it had no result"
 it beside their own status, so it must not look like that."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
+
+
+class StatusColumn(NamedTuple):
+    """A column about the row's run.
+
+    Attributes:
+        title: Its title and its name.
+        kind: The type of its values; times are in UTC.
+        width: Its width on a sheet, in characters.
+        meaning: What it says.
+        get: Returns its value in a row.
+    """
+
+    title: str
+    kind: type
+    width: float
+    meaning: str
+    get: Callable[[ResultRow], Any]
+
+    def value(self, row: ResultRow) -> Cell:
+        """Return the column's value in a row."""
+        value: Cell = self.get(row)
+        return utc_without_zone(value) if isinstance(value, datetime) else value
+
+
+_WHY = "why, for a row that is not completed; where a result was reused, from where"
+STATUS = (
+    StatusColumn("batchrun status", str, 13, "what became of the row",
+                 lambda row: row.outcome.value),
+    StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
+    StatusColumn("execution id", str, 39, "the execution in PG:AI", attrgetter("execution_id")),
+    StatusColumn("triggered (UTC)", datetime, 20, "when PG:AI accepted it",
+                 attrgetter("triggered_at")),
+    StatusColumn("started (UTC)", datetime, 20, "when it began to run", attrgetter("started_at")),
+    StatusColumn("finished (UTC)", datetime, 20, "when it ended", attrgetter("finished_at")),
+    StatusColumn("seconds", float, 11, "how long it ran", attrgetter("seconds")),
+)  # fmt: skip
+"""The columns between the list's and the results', in their order."""
+STATUS_COLUMNS = tuple(column.title for column in STATUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +222,14 @@ class Layout:
         """How many of input, results, and lists have values without a column of their own."""
         return self.overflow + self.lists_overflow + (self.own < len(self.original))
 
+    def name_of(self, row: ResultRow) -> str | None:
+        """Return a row's name; ``None`` if it has none."""
+        return name_of(row.row.cells, self.names)
+
+    def owner_of(self, row: ResultRow) -> Cell:
+        """Return who looks after a row; ``None`` if the list doesn't say."""
+        return None if self.owner is None else row.row.cells[self.owner]
+
     def flat(self, result: JSON) -> Flat:
         """Flatten a result, or an item of a list in it, to this layout's depth."""
         return flatten(result, self.flat_depth)
@@ -209,13 +249,7 @@ class Layout:
         flat = self.flat(row.result) if flat is None else flat
         values = [
             *self.own_cells(row.row.cells),
-            row.outcome.value,
-            row.message or None,
-            row.execution_id,
-            utc_without_zone(row.triggered_at),
-            utc_without_zone(row.started_at),
-            utc_without_zone(row.finished_at),
-            row.seconds,
+            *[column.value(row) for column in STATUS],
         ]
         get, lists = flat.values.get, bool(flat.items)
         values += [
@@ -295,7 +329,7 @@ def layout_of(
             reasons.see(row)
     names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
-    columns = _chosen(survey, form, [*header, *STATUS_COLUMNS, AGAIN, MORE], asides, beside)
+    columns = _chosen(survey, form, taken_titles(header), asides, beside)
     return Layout(
         original=header,
         own=own,
@@ -371,6 +405,11 @@ def _chosen(
         if name not in by_name and name.casefold() in by_title:
             rename[dotted(by_title[name.casefold()])] = title
     return _titled(survey, paths, rename, beside or taken, asides)
+
+
+def taken_titles(header: Sequence[str]) -> list[str]:
+    """Return the titles that a result column can't have beside a list's columns."""
+    return [*header, *STATUS_COLUMNS, AGAIN, MORE]
 
 
 def titles_by_name(paths: Iterable[Path], taken: Iterable[str]) -> dict[str, Path]:
@@ -496,7 +535,7 @@ def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, .
             asked = {name: None for name in asked if not _met(name, fresh)}
     if not known:
         return ()
-    titles = titles_by_name(paths, [*results.header, *STATUS_COLUMNS, AGAIN, MORE])
+    titles = titles_by_name(paths, taken_titles(results.header))
     asked = {name: None for name in asked if name.casefold() not in titles}
     return tuple(UnknownColumn(each, _close(each, known), each in results.header) for each in asked)
 

@@ -1,34 +1,40 @@
-"""The sheet Overview: what was asked, the outcomes, and what the results say. One page."""
+"""The sheets that are not tables: Overview, the first, and Run details, the last."""
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from openpyxl.utils import get_column_letter
+
+from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.text import plural
+from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
-from batchrun.workbook.page import Page, shorter
-from batchrun.workbook.reasons import message_for_people
+from batchrun.workbook.layout import AGAIN, utc_without_zone
+from batchrun.workbook.page import Block, Page, shorter
+from batchrun.workbook.reasons import RERUN_HINT, message_for_people
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from batchrun.model import BatchResults, BatchSummary, EarlierResults
+    from batchrun.model import BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
     from batchrun.workbook.changes import Comparison
+    from batchrun.workbook.content import Content
     from batchrun.workbook.layout import Layout
+    from batchrun.workbook.reasons import Commands
     from batchrun.workbook.sheets import Book, TableSheets
     from batchrun.workbook.table_sheets import AttentionSheet, ChangesSheet
 
-TITLE = "Overview"
 _WIDTHS = (36, 12.5, 12.5, 12.5, 2, 33, 9, 9, 2, 33, 9, 9)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
-_CHART_COLUMN = "J"
 _CHART_CM = 9.2
 _BARS_CM, _BAR_CM = 1.5, 0.52
 _LARGE = 1e9
@@ -40,161 +46,125 @@ MAX_INCOMPLETE, MAX_REASONS = 10, 10
 
 
 class OverviewSheet:
-    """The first sheet. It is created before the others and written after them.
-
-    Args:
-        book: The workbook.
-    """
+    """The first sheet. It is created before the others and written after them."""
 
     def __init__(self, book: Book) -> None:
-        self._page = Page(book, TITLE, _WIDTHS)
+        self._page = Page(book, "Overview", _WIDTHS)
 
     def write(
         self,
-        results: BatchResults,
-        layout: Layout,
-        analysis: Analysis,
+        content: Content,
         rows: TableSheets,
-        *,
-        comparison: Comparison | None = None,
         attention: AttentionSheet | None = None,
         changes: ChangesSheet | None = None,
-        part: str = "",
-        for_people: bool = False,
     ) -> None:
-        """Write the whole sheet.
-
-        Args:
-            results: The batch.
-            layout: Its columns.
-            analysis: What the results say.
-            rows: The sheet Results, which the best rows link to.
-            comparison: The changes since an earlier batch.
-            attention: The sheet of rows without a result.
-            changes: The sheet with the changes.
-            part: The sentence that says which part of the results this is; ``""`` for all of them.
-            for_people: Whether reasons are said without technical terms.
-        """
-        page, summary = self._page, results.summary
-        notes = filter(None, (*_notes(summary, whole=not part), part))
+        """Write the whole sheet."""
+        page, summary, analysis = self._page, content.summary, content.analysis
+        notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
-        top = self._best(analysis, layout, rows, top)
-        left, right = self._outcomes(summary, top)
+        best = Block(page, _LEFT, top)
+        self._best(best, content, rows)
+        left, middle, right = (Block(page, each, best.row) for each in (_LEFT, _MIDDLE, _RIGHT))
+        self._outcomes(left, right, summary)
         if attention is not None:
-            left = self._attention(layout, attention, left, for_people=for_people)
-        if comparison is not None and results.earlier is not None and changes is not None:
-            left = self._changes(results.earlier, comparison, changes, left)
-        self._numbers(analysis, left)
+            self._attention(left, content, attention)
+        if content.comparison is not None and changes is not None:
+            self._changes(left, content, content.comparison, changes)
+        self._numbers(left, analysis)
         categories = [each for each in analysis.categories if each.is_category]
+        self._categories(middle, right, categories[:MAX_CATEGORIES])
+        self._completeness(right, content.layout)
+        if content.comparison is not None:
+            self._largest(middle, analysis, content.comparison, rows)
         lists = [each for each in analysis.lists if each.values and not each.full]
-        middle, right = self._categories(categories[:MAX_CATEGORIES], top, right)
-        right = self._completeness(layout, right)
-        if comparison is not None:
-            middle = self._largest(analysis, comparison, rows, middle)
         for each in lists[:MAX_LISTS]:
-            if right < middle:
-                right = self._top(each, right, _RIGHT)
-            else:
-                middle = self._top(each, middle)
+            self._top(right if right.row < middle.row else middle, each)
 
     def close(self) -> None:
         """Write the cells, and list the parts of the workbook that could not be made."""
         left_out = self._page.book.left_out
         if left_out:
-            row = self._page.section(60, _LEFT, "Could not be shown", wide=4)
+            block = Block(self._page, _LEFT, 60)
+            block.section("Could not be shown", wide=4)
             for part in list(left_out)[:10]:
-                row = self._page.fact(row, _LEFT, part)
+                block.fact(part)
         self._page.write()
 
-    def _outcomes(self, summary: BatchSummary, row: int) -> tuple[int, int]:
-        """Write the rows by outcome; return the next row below them, and below their chart."""
-        page, top = self._page, row
-        heads = "Status", "Rows", f"of {summary.rows:,}"
-        row = first = page.section(row, _LEFT, *heads, wide=4)
+    def _outcomes(self, block: Block, charts: Block, summary: BatchSummary) -> None:
+        """Write the rows by outcome, with a chart."""
+        block.section("Status", "Rows", f"of {summary.rows:,}", wide=4)
+        first = block.row
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
-            row = self._share(row, _LEFT, outcome.value, number, of=summary.rows)
-        if not found:
-            return page.fact(row, _LEFT, "The list has no rows.") + 1, top
-        colors = {at: CHART_COLORS[outcome] for at, (outcome, _) in enumerate(found)}
-        chart = 0
-        with page.book.optional("the chart of outcomes"):
-            color_outcomes(page.sheet, f"A{first}:A{row - 1}")
-            if len(found) > 1:
-                chart = self._chart("Rows by status", (first, row - 1), _LEFT, top, colors)
-        return row + 1, top + chart
+            _share(block, outcome.value, number, of=summary.rows)
+        if found:
+            colors = {at: CHART_COLORS[outcome] for at, (outcome, _) in enumerate(found)}
+            with self._page.book.optional("the chart of outcomes"):
+                color_outcomes(self._page.sheet, f"A{first}:A{block.row - 1}")
+                if len(found) > 1:
+                    self._chart("Rows by status", _LEFT, (first, block.row - 1), charts, colors)
+        else:
+            block.fact("The list has no rows.")
+        block.row += 1
 
     def _chart(
         self,
         title: str,
-        lines: tuple[int, int],
         column: int,
-        top: int,
+        lines: tuple[int, int],
+        charts: Block,
         colors: Mapping[int, str] | None = None,
-    ) -> int:
-        """Add a chart on the right; return how many rows it covers."""
+    ) -> None:
+        """Add a chart of the numbers in these lines."""
         size = _CHART_CM, _BARS_CM + _BAR_CM * (lines[1] - lines[0] + 1)
-        place = f"{_CHART_COLUMN}{top}"
-        return self._page.bars(title, lines, column, place, colors=colors, size=size) + 1
-
-    def _share(
-        self, row: int, column: int, name: str, number: int, *, of: int, location: str = ""
-    ) -> int:
-        """Write a number of rows and their share of all; return the next row."""
-        share = number / of
-        code = "0.0%" if 0 < share < 0.01 or 0.99 < share < 1 else "0%"
-        formats = ("#,##0", code)
-        return self._page.fact(row, column, name, number, share, formats=formats, location=location)
+        place = f"{get_column_letter(charts.column)}{charts.row}"
+        charts.row += 1 + self._page.bars(title, lines, column, place, colors=colors, size=size)
 
     def _changes(
-        self, earlier: EarlierResults, comparison: Comparison, changes: ChangesSheet, row: int
-    ) -> int:
+        self, block: Block, content: Content, comparison: Comparison, changes: ChangesSheet
+    ) -> None:
         """Write how many rows are new, changed, and the same, with links to the first of them."""
-        page, marks, fields = self._page, comparison.marks_counted, comparison.fields
-        if not marks:
-            return row
+        marks, fields, earlier = (
+            comparison.marks_counted,
+            comparison.fields,
+            content.results.earlier,
+        )
+        if not marks or earlier is None:
+            return
         several = len(earlier.batch_ids) > 1
         title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
-        row = page.section(row, _LEFT, title, "Rows", f"of {marks.total():,}", wide=4)
+        block.section(title, "Rows", f"of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
             where = changes.place(mark) if mark is not SAME and marks[mark] else ""
-            row = self._share(row, _LEFT, mark, marks[mark], of=marks.total(), location=where)
+            _share(block, mark, marks[mark], of=marks.total(), location=where)
             if mark is CHANGED:
                 for name, number in fields.most_common(MAX_CHANGED_FIELDS):
-                    row = page.fact(row, _LEFT, name, number, formats=("#,##0",), indent=2)
+                    block.fact(name, number, formats=("#,##0",), indent=2)
                 if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
                     name = f"and {plural(more, 'other field')}"
-                    row = page.fact(row, _LEFT, name, None, location=where, indent=2)
-        return row + 1
+                    block.fact(name, None, location=where, indent=2)
+        block.row += 1
 
     def _largest(
-        self, analysis: Analysis, comparison: Comparison, rows: TableSheets, row: int
-    ) -> int:
+        self, block: Block, analysis: Analysis, comparison: Comparison, rows: TableSheets
+    ) -> None:
         """Write the largest rises and falls of the main number."""
         if not comparison.largest or analysis.score is None:
-            return row
-        title = f"{analysis.score.title}: rose or fell most"
-        row = self._page.section(row, _MIDDLE, title, "Before", "Now")
+            return
+        block.section(f"{analysis.score.title}: rose or fell most", "Before", "Now")
         code = number_format(analysis.score.path, analysis.score.survey)
         for change in comparison.largest:
             name, where = change.name or f"row {change.line}", rows.place(change.number)
-            values = change.before, change.now
-            row = self._page.fact(row, _MIDDLE, name, *values, formats=(code,) * 2, location=where)
-        more = comparison.fields[analysis.score.title] - len(comparison.largest)
-        return self._more(row, _MIDDLE, more, "row") + 1
+            block.fact(name, change.before, change.now, formats=(code,) * 2, location=where)
+        _more(block, comparison.fields[analysis.score.title] - len(comparison.largest), "row")
 
-    def _more(self, row: int, column: int, number: int, what: str) -> int:
-        """Write how many more there are than a block shows, if any; return the next row."""
-        if number <= 0:
-            return row
-        return self._page.fact(row, column, f"and {plural(number, f'other {what}')}")
-
-    def _best(self, analysis: Analysis, layout: Layout, rows: TableSheets, row: int) -> int:
+    def _best(self, block: Block, content: Content, rows: TableSheets) -> None:
         """Write the best rows over the whole width, each with its owner and the reason."""
+        analysis, layout, page = content.analysis, content.layout, self._page
         best, column = analysis.best(), analysis.score
         if not best or column is None:
-            return row
-        page, code = self._page, number_format(column.path, column.survey)
+            return
+        code = number_format(column.path, column.survey)
         which = "Lowest" if analysis.ascending else "Highest"
         why = "" if analysis.why is None else analysis.why.title
         why_at = _OWNER if layout.owner is None else _MIDDLE
@@ -202,98 +172,101 @@ class OverviewSheet:
         if layout.owner is not None:
             heads[_OWNER - 1] = layout.owner_title
         wide = len(_WIDTHS)
-        row = page.section(row, _LEFT, *heads, wide=wide, left=range(2, wide))
+        block.section(*heads, wide=wide, left=range(2, wide))
         style = page.book.styles.fact(indent=1)
         for each in best:
             if layout.owner is not None:
-                page.put(row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
-            page.put(row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
+                page.put(block.row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
+            page.put(block.row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
             copies = analysis.copies[each.execution]
             name = f"{each.name} (in {copies} rows)" if copies > 1 else each.name
-            where = rows.place(each.number)
-            row = page.fact(row, _LEFT, name, each.value, formats=(code,), location=where)
+            block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
-            name = f"and {plural(more, 'other row')} with"
-            row = page.fact(row, _LEFT, name, best[-1].value, formats=(code,))
-        return row + 1
+            block.fact(f"and {plural(more, 'other row')} with", best[-1].value, formats=(code,))
+        block.row += 1
 
-    def _numbers(self, analysis: Analysis, row: int) -> None:
+    def _numbers(self, block: Block, analysis: Analysis) -> None:
         numbers = [
             each for each in analysis.numbers if each.rows and each.quantile(0.5) is not None
         ]
         if not numbers:
             return
-        page = self._page
-        row = page.section(row, _LEFT, "Numbers", "Lowest", "Median", "Highest")
+        block.section("Numbers", "Lowest", "Median", "Highest")
         for each in numbers[:MAX_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
             values = (each.lowest, each.quantile(0.5), each.highest)
             formats = [_in_millions(code) if _is_large(value) else code for value in values]
-            row = page.fact(row, _LEFT, each.column.title, *values, formats=formats)
-        self._more(row, _LEFT, len(numbers) - MAX_NUMBERS, "number")
+            block.fact(each.column.title, *values, formats=formats)
+        _more(block, len(numbers) - MAX_NUMBERS, "number")
 
-    def _attention(
-        self, layout: Layout, attention: AttentionSheet, row: int, *, for_people: bool
-    ) -> int:
-        page, reasons, rows = self._page, layout.reasons.ranked(), ("", "", "#,##0")
-        row = page.section(row, _LEFT, "Needs attention", "", "", "Rows")
-        for reason in reasons[:MAX_REASONS]:
-            there = attention.place(reason)
-            text = message_for_people(reason.text) if for_people else reason.text
-            values = (None, None, reason.rows)
-            row = page.fact(row, _LEFT, text, *values, formats=rows, location=there)
+    def _attention(self, block: Block, content: Content, attention: AttentionSheet) -> None:
+        reasons = content.layout.reasons.ranked()
+        shown = [(each.text, each.rows, attention.place(each)) for each in reasons[:MAX_REASONS]]
         rest = reasons[MAX_REASONS:]
-        others = sum(reason.rows for reason in rest) + layout.reasons.others
+        others = sum(reason.rows for reason in rest) + content.layout.reasons.others
         if others:
-            there = attention.place(rest[0]) if rest else ""
-            values = (None, None, others)
-            row = page.fact(row, _LEFT, "other reasons", *values, formats=rows, location=there)
-        return row + 1
+            shown.append(("other reasons", others, attention.place(rest[0]) if rest else ""))
+        block.section("Needs attention", "", "", "Rows")
+        for text, number, there in shown:
+            name = message_for_people(text) if content.for_people else text
+            block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
+        block.row += 1
 
-    def _categories(self, categories: Sequence[Counted], row: int, right: int) -> tuple[int, int]:
-        """Write the columns of few values, the first with a chart; return the next rows."""
-        page = self._page
+    def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
+        """Write the columns of few values, the first with a chart."""
         for position, each in enumerate(categories):
-            first = row + 1
-            row = self._top(each, row)
+            first = block.row + 1
+            self._top(block, each)
             if not position:
-                with page.book.optional("the chart of values"):
-                    title = f"Rows by {each.column.title}"
-                    last = first + min(TOP_VALUES, len(each.values)) - 1
-                    right += self._chart(title, (first, last), _MIDDLE, right)
-        return row, right
+                with self._page.book.optional("the chart of values"):
+                    lines = first, first + min(TOP_VALUES, len(each.values)) - 1
+                    self._chart(f"Rows by {each.column.title}", _MIDDLE, lines, charts)
 
-    def _top(self, counted: Counted, row: int, column: int = _MIDDLE) -> int:
+    def _top(self, block: Block, counted: Counted) -> None:
+        """Write the most frequent values of a column."""
         found, title, of = counted.top(TOP_VALUES), counted.column.title, f"of {counted.rows:,}"
         is_list = counted.column.counts or counted.column.survey.items
-        if is_list and any(shorter(name, _WIDTHS[column - 1]) != name for name, _ in found):
-            row = self._page.section(row, column, title, "", of)  # a name takes two columns
+        width = _WIDTHS[block.column - 1]
+        if is_list and any(shorter(name, width) != name for name, _ in found):
+            block.section(title, "", of)  # a name takes two columns
             for name, number in found:
-                row = self._page.fact(row, column, name, None, number, formats=("", "#,##0"))
+                block.fact(name, None, number, formats=("", "#,##0"))
         else:
-            row = self._page.section(row, column, title, "Rows", of)
+            block.section(title, "Rows", of)
             for name, number in found:
-                row = self._share(row, column, name, number, of=counted.rows)
-        return self._more(row, column, len(counted.values) - TOP_VALUES, "value") + 1
+                _share(block, name, number, of=counted.rows)
+        _more(block, len(counted.values) - TOP_VALUES, "value")
 
-    def _completeness(self, layout: Layout, row: int) -> int:
+    def _completeness(self, block: Block, layout: Layout) -> None:
         columns = [column for column in layout.results if not column.aside]
         if not columns or not layout.filled:
-            return row
-        page = self._page
-        row = page.section(row, _RIGHT, "Rows with a value", "Rows", f"of {layout.filled:,}")
+            return
+        block.section("Rows with a value", "Rows", f"of {layout.filled:,}")
         gaps = [column for column in columns if column.survey.filled < layout.filled]
         gaps.sort(key=lambda column: column.survey.filled)
-        for column in gaps[:MAX_INCOMPLETE]:
-            row = self._share(row, _RIGHT, column.title, column.survey.filled, of=layout.filled)
+        shown = [(column.title, column.survey.filled) for column in gaps[:MAX_INCOMPLETE]]
         if more := gaps[MAX_INCOMPLETE:]:
-            least = more[0].survey.filled
-            name = f"{plural(len(more), 'other column')}, at least"
-            row = self._share(row, _RIGHT, name, least, of=layout.filled)
+            shown.append((f"{plural(len(more), 'other column')}, at least", more[0].survey.filled))
         if whole := len(columns) - len(gaps):
             name = plural(whole, "other column") if gaps else "every column"
-            row = self._share(row, _RIGHT, name, layout.filled, of=layout.filled)
-        return row + 1
+            shown.append((name, layout.filled))
+        for name, number in shown:
+            _share(block, name, number, of=layout.filled)
+        block.row += 1
+
+
+def _share(block: Block, name: str, number: int, *, of: int, location: str = "") -> None:
+    """Write a number of rows and their share of all."""
+    share = number / of
+    code = "0.0%" if 0 < share < 0.01 or 0.99 < share < 1 else "0%"
+    block.fact(name, number, share, formats=("#,##0", code), location=location)
+
+
+def _more(block: Block, number: int, what: str) -> None:
+    """End a section with how many more there are than it shows, if any."""
+    if number > 0:
+        block.fact(f"and {plural(number, f'other {what}')}")
+    block.row += 1
 
 
 def _is_large(value: float | None) -> bool:
@@ -327,3 +300,90 @@ def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
         for name, value in summary.parameters.items()
     )
     return asked, f"With {parameters}"
+
+
+class RunDetailsSheet:
+    """The last sheet, for operators: how the batch ran, what it used, and how to continue."""
+
+    def __init__(self, book: Book) -> None:
+        self._page = Page(book, "Run details", (48, 44))
+        self._block = Block(self._page, 1, 1)
+
+    def write(self, content: Content) -> None:
+        """Write the whole sheet."""
+        summary, layout = content.summary, content.layout
+        self._block.row = self._page.title("Run details")
+        self._facts("Next steps", _next_steps(summary, layout.undecided, content.commands))
+        self._facts("What ran", _settings(summary))
+        self._facts("Time", _times(summary, layout))
+        self._facts("Requests", _requests(summary))
+
+    def close(self) -> None:
+        """Write the cells, and list the parts of the workbook that could not be made."""
+        left_out = [(part, "could not be shown") for part in self._page.book.left_out]
+        self._facts("Left out", left_out[:100])
+        self._page.write()
+
+    def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:
+        filled = [(name, value) for name, value in facts if value is not None]
+        if not filled:
+            return
+        self._block.section(title, wide=2)
+        for name, value in filled:
+            code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
+            self._block.fact(name, value, formats=(code,))
+        self._block.row += 1
+
+
+def _next_steps(
+    summary: BatchSummary, undecided: int, call: Commands
+) -> Iterable[tuple[str, Cell]]:
+    counts, batch_id = summary.counts, summary.batch_id
+    yield "note", summary.note or None
+    if summary.unfinished:
+        yield "continue with", call(f"resume {batch_id}")
+    if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
+        yield "send failed and rejected rows again with", call(f"retry {batch_id}")
+    if undecided:
+        yield "settle rows in doubt with", call(f"resume {batch_id}")
+    if counts[Outcome.INVALID]:
+        yield "correct invalid rows in the list, then", f"{RERUN_HINT} {call.options}".strip()
+    if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
+        yield f'send the rows you mark under "{AGAIN}" with', call("run THIS_FILE")
+    yield "write this file again with", call(f"export {batch_id} -o OUT.xlsx")
+
+
+def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
+    yield "created (UTC)", utc_without_zone(summary.created_at)
+    yield "last change (UTC)", utc_without_zone(summary.updated_at)
+    yield "estimated", _rounded(summary.estimated_seconds)
+    yield "took", _rounded(summary.worked_seconds)
+    if summary.worked_seconds:
+        yield (
+            "part of it spent waiting for the quota",
+            timedelta(seconds=round(summary.quota_seconds)),
+        )
+    yield "seconds per execution, median", quantile(layout.seconds, 0.5)
+    yield "seconds per execution, 90th percentile", quantile(layout.seconds, 0.9)
+
+
+def _rounded(seconds: float) -> timedelta | None:
+    return timedelta(seconds=round(seconds)) if seconds else None
+
+
+def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+    yield "estimated", summary.estimated_requests or None
+    yield "spent", summary.requests
+    yield "spent per row", summary.requests / summary.rows if summary.rows else None
+    yield "rows with the result of an earlier batch", summary.reused or None
+    yield "jobs (rows without their duplicates)", summary.jobs
+
+
+def _settings(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+    yield "batch", summary.batch_id
+    yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"
+    yield "list", summary.source.name
+    yield "sheet of the list", summary.source.sheet
+    if summary.parameters:
+        yield "parameters", json.dumps(dict(summary.parameters), ensure_ascii=False)
+    yield "written by", f"batchrun {__version__}"

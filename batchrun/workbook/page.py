@@ -42,18 +42,12 @@ def shorter(text: str, width: float) -> str:
 
 
 class Page:
-    """A sheet whose cells are set in any order and written at the end.
-
-    Args:
-        book: The workbook.
-        name: The sheet's name.
-        widths: The column widths, in characters.
-    """
+    """A sheet whose cells are set in any order and written at the end."""
 
     def __init__(self, book: Book, name: str, widths: Sequence[float]) -> None:
         self.book = book
         self.sheet, self._rows = book.sheet(name)
-        self._widths = widths
+        self.widths = widths
         self._cells: dict[int, dict[int, tuple[Cell, int, str]]] = {}
         self._heights: dict[int, float] = {}
         for position, width in enumerate(widths, 1):
@@ -66,59 +60,12 @@ class Page:
         self._cells.setdefault(row, {})[column] = (value, style, location)
 
     def title(self, text: str, *notes: str) -> int:
-        """Write the page's title and notes; return the next row."""
+        """Write the page's title and notes; return the row where the blocks begin."""
         self.put(1, 1, text, self.book.styles.title())
         self._heights[1] = _TITLE_POINTS
         for row, note in enumerate(notes, 2):
             self.put(row, 1, note, self.book.styles.note())
         return 3 + len(notes)
-
-    def section(
-        self, row: int, column: int, *titles: str, wide: int = 0, left: Collection[int] = ()
-    ) -> int:
-        """Write the headers of a block; return the next row.
-
-        Args:
-            row: The row.
-            column: The column of the first header.
-            titles: The headers.
-            wide: The fewest columns that the block spans.
-            left: Positions of headers over texts, which are left-aligned; the first always is.
-        """
-        styles = self.book.styles
-        for position in range(max(len(titles), wide)):
-            text = titles[position] or None if position < len(titles) else None
-            right = position > 0 and position not in left
-            style = styles.section(right=right, indent=int(position in left))
-            self.put(row, column + position, text, style)
-        return row + 1
-
-    def fact(
-        self,
-        row: int,
-        column: int,
-        name: Cell,
-        *values: Cell,
-        formats: Sequence[str] = (),
-        location: str = "",
-        indent: int = 0,
-    ) -> int:
-        """Write a line of a block, with its name on one line; return the next row.
-
-        The name extends over the leading values that are ``None``.
-        """
-        styles = self.book.styles
-        style = styles.fact(left=True, indent=indent, link=bool(location))
-        free = next((at for at, value in enumerate(values) if value is not None), 0)
-        width = sum(self._widths[column - 1 : column + free])
-        text = shorter(name, width) if isinstance(name, str) else name
-        self.put(row, column, text, style, location)
-        for position, value in enumerate(values):
-            if value is not None:
-                code = formats[position] if position < len(formats) else ""
-                usual = NUMBER_FORMATS.get(type(value).__name__, "General")
-                self.put(row, column + 1 + position, value, styles.fact(code or usual))
-        return row + 1
 
     def bars(
         self,
@@ -183,6 +130,63 @@ class Page:
                     self._rows.link(place, location=location)
             self._rows.add(cells, self._heights.get(row, ROW_POINTS))
         self._cells = {}
+
+
+class Block:
+    """A column of sections on a page, one below the other.
+
+    Args:
+        page: The page.
+        column: The column of its names, counted from 1.
+        row: Its first row.
+
+    Attributes:
+        row: The next row.
+    """
+
+    def __init__(self, page: Page, column: int, row: int) -> None:
+        self.page, self.column, self.row = page, column, row
+
+    def section(self, *titles: str, wide: int = 0, left: Collection[int] = ()) -> None:
+        """Write the header of a section.
+
+        Args:
+            titles: The headers of its columns.
+            wide: The fewest columns that it spans.
+            left: Positions of headers over texts, which are left-aligned; the first always is.
+        """
+        styles = self.page.book.styles
+        for position in range(max(len(titles), wide)):
+            text = titles[position] or None if position < len(titles) else None
+            right = position > 0 and position not in left
+            style = styles.section(right=right, indent=int(position in left))
+            self.page.put(self.row, self.column + position, text, style)
+        self.row += 1
+
+    def fact(
+        self,
+        name: Cell,
+        *values: Cell,
+        formats: Sequence[str] = (),
+        location: str = "",
+        indent: int = 0,
+    ) -> None:
+        """Write a line of a section, with its name on one line.
+
+        The name extends over the leading values that are ``None``.
+        """
+        page, styles = self.page, self.page.book.styles
+        style = styles.fact(left=True, indent=indent, link=bool(location))
+        free = next((at for at, value in enumerate(values) if value is not None), 0)
+        width = sum(page.widths[self.column - 1 : self.column + free])
+        text = shorter(name, width) if isinstance(name, str) else name
+        page.put(self.row, self.column, text, style, location)
+        for position, value in enumerate(values):
+            if value is not None:
+                code = formats[position] if position < len(formats) else ""
+                usual = NUMBER_FORMATS.get(type(value).__name__, "General")
+                page.put(self.row, self.column + 1 + position, value, styles.fact(code or usual))
+        self.row += 1
 
 
 def _chart_title(text: str) -> Any:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from batchrun.model import Outcome
 from batchrun.text import visible
-from batchrun.workbook.cells import EXCEL
+from batchrun.workbook.cells import EXCEL, is_number
 from batchrun.workbook.columns import TableSurvey, TemporalKind, moment_of, name_columns, name_of
 from batchrun.workbook.flatten import flatten
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
+from batchrun.workbook.layout import taken_titles
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from batchrun.batch.history import RowPage
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.workbook.flatten import FlatValue, Path
 
@@ -45,8 +44,7 @@ class Fields:
         for row in rows:
             if row.result is not None:
                 self._survey.see(flatten(row.result))
-        taken = [*header, *STATUS_COLUMNS, AGAIN, MORE]
-        titles = titles_of(self._survey.order(), taken)
+        titles = titles_of(self._survey.order(), taken_titles(header))
         self._titles = {path: visible(title, kept="") for path, title in titles.items()}
 
     def texts(self, row: ResultRow, paths: Iterable[Path] | None = None) -> dict[Path, str]:
@@ -117,7 +115,7 @@ class Fields:
         return "\n".join(lines)
 
     def _text_of_item(self, path: Path, value: FlatValue) -> str:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if is_number(value):
             return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
         return " ".join(self._text(path, value).split())
 
@@ -155,11 +153,6 @@ class Names:
             self._columns = tuple(islice(texts, 1))
         self.title = " ".join(cell_words(header[at]) for at in self._columns) or "Row"
 
-    @classmethod
-    def of(cls, page: RowPage) -> Names:
-        """Create the names for a page of rows."""
-        return cls(page.header, page.roles, page.rows)
-
     def of_row(self, row: ResultRow) -> str:
         """Return a row's name; ``""`` if it has none."""
         return cell_words(name_of(row.row.cells, self._columns))
@@ -174,11 +167,7 @@ def pilot_results(
 ) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
     """Return the results of a pilot, one per execution: the row's name, the row, its fields.
 
-    Args:
-        rows: The rows of the pilot.
-        header: The list's column names.
-        roles: The column of each kind of ID.
-        briefly: Whether to return only the few fields that differ between rows.
+    With ``briefly``, those are only the few fields that differ between rows.
     """
     seen: dict[object, ResultRow] = {}
     for row in rows:

@@ -11,7 +11,7 @@ from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, IdKind, parse_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from batchrun.model import BatchSummary, ResultRow
 
@@ -181,12 +181,20 @@ _ABOUT_THE_KEY = {
     402: "The credits are used up. Ask your PG:AI administrator for more.",
     403: _NO_ACCESS,
 }
+_NO_RECORD = (
+    "PG:AI does not know this record. Check that the ID is right and of this workspace, and "
+    "correct it."
+)
+_NOT_REACHED = (
+    "The request did not get through to PG:AI. Ask your IT about the address or the proxy."
+)
 
 
 _PLAIN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
-        (r", but --[a-z-]+ would send it\b| from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
+        (r" from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
         (r" \(\d+ characters\)", ""),
         (r"\ba UUID\b", "an ID of PG:AI"),
         (r"\bUUID", "ID"),
@@ -203,79 +211,88 @@ def message_for_people(message: str) -> str:
     return message
 
 
+_ASKING = {
+    "retry": "Ask the person who ran this list to retry these rows.",
+    "resume": "Ask the person who ran this list for a newer file.",
+    "look up": "Ask the person who ran this list to look it up.",
+    "correct": "Then give the corrected list to the person who ran it.",
+}
+"""The next step for people who don't run batchrun."""
+
+
 def advice(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> str:
     """Return what to do about a row and all others with the same kind of reason.
 
-    Args:
-        row: The row.
-        roles: The list's ID columns.
-        summary: The batch.
-        commands: The commands to mention; ``None`` for readers who don't run batchrun.
+    Readers who don't run batchrun get no ``commands``.
     """
-    what, how = _what_and_how(row, roles, summary, commands)
-    return (" " if commands is None else "\n").join(filter(None, (what, *how)))
+    what, step = _what_and_step(row, roles, summary, exact=commands is not None)
+    if commands is None:
+        return " ".join(filter(None, (what, _ASKING.get(step))))
+    return "\n".join(filter(None, (what, *_by_command(step, row, summary.batch_id, commands))))
 
 
 def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
     """Return what to do about a row, without commands."""
-    return _what_and_how(row, roles, summary, None)[0]
+    return _what_and_step(row, roles, summary, exact=False)[0]
 
 
-def _what_and_how(
-    row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
-) -> tuple[str, Iterable[str]]:
-    """Return what to do in plain words; and the commands for it, or who does it."""
-    batch, call = summary.batch_id, commands or Commands()
+def _by_command(step: str, row: ResultRow, batch: str, call: Commands) -> Iterator[str]:
+    """Yield the commands for a step, each with what it is for."""
     marking = f'type x under "run again" on {SHEET}, save, then: {call("run THIS_FILE")}'
-    retry: Iterable[str] = (
-        f"Retry all {row.outcome} rows: {call(f'retry {batch} --outcome {row.outcome}')}",
-        f"Retry single rows: {marking}",
-    )
-    resume: Iterable[str] = (f"Resume with: {call(f'resume {batch}')}",)
-    look_up: Iterable[str] = (f"Look for it in PG:AI, then decide: {call(f'resume {batch}')}",)
-    correct = _correction_commands(row.outcome, batch, call)
-    if commands is None:
-        retry = ("Ask the person who ran this list to retry these rows.",)
-        resume = ("Ask the person who ran this list for a newer file.",)
-        look_up = ("Ask the person who ran this list to look it up.",)
-        correct = ("Then give the corrected list to the person who ran it.",)
-    how: Iterable[str]
+    match step:
+        case "retry":
+            retry = call(f"retry {batch} --outcome {row.outcome}")
+            yield f"Retry all {row.outcome} rows: {retry}"
+            yield f"Retry single rows: {marking}"
+        case "resume":
+            yield f"Resume with: {call(f'resume {batch}')}"
+        case "look up":
+            yield f"Look for it in PG:AI, then decide: {call(f'resume {batch}')}"
+        case "correct":
+            again = " ".join(filter(None, (RERUN_HINT, call.options)))
+            export = call(f"export {batch} --only {row.outcome} -o fix.xlsx")
+            yield f"Get a list of these rows: {export}"
+            yield f"Correct it, then {again}: results of the last 30 days are not paid for again."
+        case "send anyway":
+            yield f"To send it after all, and perhaps pay twice: {marking}"
+
+
+def _what_and_step(  # noqa: PLR0911  # one for each outcome
+    row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, *, exact: bool
+) -> tuple[str, str]:
+    """Return what to do in plain words, and the next step.
+
+    Args:
+        row: The row.
+        roles: The list's ID columns.
+        summary: The batch.
+        exact: Whether to say the hour, not only the day.
+    """
     match row.outcome:
         case Outcome.COMPLETED:
-            what, how = "", ()
+            return "", ""
         case Outcome.IN_DOUBT if row.dropped:
-            what = "Nothing to do: you decided to leave it."
-            how = (f"To send it after all, and perhaps pay twice: {marking}",) if commands else ()
+            return "Nothing to do: you decided to leave it.", "send anyway"
         case Outcome.IN_DOUBT:
-            what = (
+            return (
                 "It may have been researched and paid for, so batchrun never sends it again "
                 "automatically."
-            )
-            how = look_up
+            ), "look up"
         case Outcome.FAILED:
-            what, how = _about_failure(row.message), retry
+            return _about_failure(row.message), "retry"
         case Outcome.REJECTED:
             what, in_list = _about_rejection(row.message)
-            how = correct if in_list else retry
+            return what, "correct" if in_list else "retry"
         case Outcome.TIMED_OUT:
-            what, how = "Its result may still come, and costs nothing more.", resume
+            return "Its result may still come, and costs nothing more.", "resume"
         case Outcome.PENDING:
-            what, how = _about_waiting(row, summary, people=commands is None), resume
+            return _about_waiting(row, summary, exact=exact), "resume"
         case Outcome.INVALID:
-            what, how = _about_ids(row, roles), correct
+            return _about_ids(row, roles), "correct"
         case _:
             assert_never(row.outcome)
-    return what, how
-
-
-def _correction_commands(outcome: Outcome, batch: str, call: Commands) -> Iterable[str]:
-    again = " ".join(filter(None, (RERUN_HINT, call.options)))
-    return (
-        f"Get a list of these rows: {call(f'export {batch} --only {outcome} -o fix.xlsx')}",
-        (f"Correct it, then {again}: results of the last 30 days are not paid for again."),
-    )
 
 
 def _about_failure(message: str) -> str:
@@ -298,36 +315,26 @@ def _about_rejection(message: str) -> tuple[str, bool]:
         case 401 | 402 | 403 as status:
             return _ABOUT_THE_KEY[status], False
         case 404 | 410:
-            return (
-                (
-                    "PG:AI does not know this record. Check that the ID is right and of this "
-                    "workspace, and correct it."
-                ),
-                True,
-            )
+            return _NO_RECORD, True
         case 301 | 302 | 307 | 308 | 405 | 407 | 421 | 426:
-            return (
-                (
-                    "The request did not get through to PG:AI. Ask your IT about the address "
-                    "or the proxy."
-                ),
-                False,
-            )
+            return _NOT_REACHED, False
         case 400 | 409 | 412 | 413 | 414 | 415 | 417 | 422 | 428 | 431:
             return "PG:AI does not accept the values of this row. Read the reason.", True
         case _:
             return "Read the reason and remove the cause.", False
 
 
-def _about_waiting(row: ResultRow, summary: BatchSummary, *, people: bool) -> str:
+def _about_waiting(row: ResultRow, summary: BatchSummary, *, exact: bool) -> str:
     if row.execution_id is not None:
         return "It is being researched; its result is not here yet."
     found = _STATUS.search(row.message)
     if found and int(found[1]) in _ABOUT_THE_KEY:
         return _ABOUT_THE_KEY[int(found[1])]
     if summary.resume_at is not None:
-        when = f"{summary.resume_at:%Y-%m-%d}" if people else f"{summary.resume_at:%Y-%m-%d %H:%M}"
-        return f"Wait until the quota opens again: {when}{'' if people else ' UTC'}."
+        when = (
+            f"{summary.resume_at:%Y-%m-%d %H:%M UTC}" if exact else f"{summary.resume_at:%Y-%m-%d}"
+        )
+        return f"Wait until the quota opens again: {when}."
     return "It has not been sent yet."
 
 

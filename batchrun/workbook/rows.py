@@ -116,14 +116,10 @@ _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs
 
 
 class SheetRows:
-    """The rows of one sheet, in temporary files until they go into the workbook.
+    """The rows of one sheet, in temporary files until they go into the workbook."""
 
-    Args:
-        stack: Closes the temporary files.
-    """
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
+    def __init__(self, name: str, stack: ExitStack) -> None:
+        self.name, self._stack = name, stack
         self._rows = self._file()
         self._links: IO[str] | None = None
         self._relations: IO[str] | None = None

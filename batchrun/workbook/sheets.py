@@ -149,7 +149,7 @@ class Book:
     def sheet(self, wanted: str) -> tuple[Worksheet, SheetRows]:
         """Add a sheet at the end, under a valid name; return it and its rows."""
         name = sheet_name(wanted, {title.casefold() for title in self._rows})
-        self._rows[name] = SheetRows(self._files)
+        self._rows[name] = SheetRows(name, self._files)
         sheet = self.workbook.create_sheet(name)
         sheet.oddFooter.left.text = self._footer
         sheet.oddFooter.center.text = "&A"  # the sheet's name
@@ -161,9 +161,6 @@ class Book:
         """Leave a part out if it fails: paid results must not depend on it.
 
         Disk errors (``OSError``) are raised all the same.
-
-        Args:
-            part: The part, in plain words.
         """
         try:
             yield
@@ -269,13 +266,11 @@ class TableSheets:
             )
             for position, column in enumerate(columns, 1)
         ]
-        self._names: list[str] = []
         self._sheets: list[SheetRows] = []
         for first in range(0, max(rows, 1), self._room):
             sheet, sheet_rows = book.sheet(name)
             with book.optional(f"the layout of the sheet {sheet.title}"):
                 _format_sheet(sheet, columns, min(self._room, rows - first), frozen, outcome)
-            self._names.append(sheet.title)
             self._sheets.append(sheet_rows)
             self._add_head(sheet_rows, columns, book.styles)
         self._appended = 0
@@ -283,7 +278,7 @@ class TableSheets:
     def place(self, number: int) -> str:
         """Return the place of a row, by its number in appended order, counted from 0."""
         sheet, row = divmod(number, self._room)
-        return reference(self._names[sheet], row + 2)
+        return reference(self._sheets[sheet].name, row + 2)
 
     def row_of(self, number: int) -> int:
         """Return the row's number on its sheet."""

@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import json
 import logging
-import posixpath
 import re
-import zipfile
 import zlib
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser, ParseError, fromstring
 from openpyxl.styles.numbers import BUILTIN_FORMATS
-from openpyxl.utils import column_index_from_string
 
+from batchrun.errors import InputError
 from batchrun.events import Event, log_event
+from batchrun.tables.archive import Archive
+from batchrun.tables.options import LoadLimits
+from batchrun.tables.xlsx import column_number, elements, find_parts
+from batchrun.workbook.cells import EXCEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from batchrun.model import Table
+    from batchrun.tables.xlsx import Parts
 
 _LOG = logging.getLogger(__name__)
-
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
 
 MAX_FORMATS = 200
 """Number formats to keep: Excel allows between 200 and 250 in a workbook."""
@@ -42,11 +40,6 @@ MAX_FORMAT_CHARACTERS = 255
 """Excel's limit for a number format."""
 
 WIDEST = 255.0
-_LAST_COLUMN = 16_384
-_MAX_PART_BYTES = 2**26
-"""The largest sheet list or style part to read, in bytes."""
-_MAX_SHEET_BYTES = 2**33
-_CHUNK_BYTES = 2**18
 
 RowFormats: TypeAlias = "tuple[str, ...]"
 """The number format of each of a row's cells, as far as known; ``""`` for the default."""
@@ -69,15 +62,14 @@ class ListFormats:
         runs = chain.from_iterable(repeat(formats, count) for formats, count in self.rows)
         return chain(runs, repeat(()))
 
-    def part(self, first: int, count: int) -> ListFormats:
-        """Return the formats of ``count`` rows from ``first`` on."""
+    def part(self, first: int, end: int) -> ListFormats:
+        """Return the formats of the rows from ``first`` up to ``end``."""
         rows: list[tuple[RowFormats, int]] = []
-        at, end = 0, first + count
-        for formats, several in self.rows:
-            found = min(at + several, end) - max(at, first)
-            if found > 0:
+        at = 0
+        for formats, count in self.rows:
+            if (found := min(at + count, end) - max(at, first)) > 0:
                 rows.append((formats, found))
-            at += several
+            at += count
         return ListFormats(self.widths, rows)
 
     def encoded(self) -> bytes | None:
@@ -112,70 +104,32 @@ def list_formats(table: Table) -> bytes | None:
     if source.path is None or source.sheet is None:
         return None
     try:
-        with zipfile.ZipFile(Path(source.path)) as archive:
-            codes = _style_formats(archive)
-            with archive.open(_sheet_part(archive, source.sheet)) as sheet:
-                found = _read_sheet(sheet, codes, table)
-        return found.encoded()
-    except (
-        *(OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError),
-        *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException),
-    ) as error:  # moved, changed, or damaged since it was loaded
+        archive = Archive(Path(source.path).read_bytes(), source.name, LoadLimits())
+        archive.refuse_declarations()
+        parts = find_parts(archive)
+        part = next(each.part for each in parts.sheets if each.name == source.sheet)
+        reader = _SheetReader(_style_formats(parts), table)
+        for tag, attributes in elements(archive, part, {"row", "c", "v", "is", "col"}):
+            reader.see(tag, attributes)
+            if reader.done:
+                break
+        return reader.formats().encoded()
+    except (InputError, OSError, KeyError, StopIteration) as error:
+        # moved, changed, or damaged since it was loaded
         log_event(_LOG, Event.WORKBOOK_SIMPLIFIED, part="list formats", error=type(error).__name__)
         return None
 
 
-def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """Return the path of the part that holds a sheet; raise ``KeyError`` if there is none."""
-    book = fromstring(_part(archive, "xl/workbook.xml"))
-    ids = {
-        each.get("name"): each.get(f"{_RELATION}id") or each.get(f"{_STRICT_RELATION}id")
-        for each in book.iter()
-        if _local(each.tag) == "sheet"
-    }
-    relations = fromstring(_part(archive, "xl/_rels/workbook.xml.rels"))
-    targets = {each.get("Id"): each.get("Target", "") for each in relations}
-    return posixpath.normpath(posixpath.join("/xl", targets[ids[sheet]])).removeprefix("/")
-
-
-def _style_formats(archive: zipfile.ZipFile) -> list[str]:
+def _style_formats(parts: Parts) -> list[str]:
     """Return the number format of each cell style; ``""`` if it is unknown or can't be kept."""
-    styles = fromstring(_part(archive, "xl/styles.xml"))
     known = dict(BUILTIN_FORMATS) | {0: ""}
-    numbers: list[int] = []
-    for each in styles.iter():
-        match _local(each.tag):
-            case "numFmt":
-                code = each.get("formatCode", "")
-                fits = 0 < len(code) <= MAX_FORMAT_CHARACTERS and code.isprintable()
-                known[_number(each.get("numFmtId"))] = code if fits else ""
-            case "cellXfs":
-                numbers = [_number(style.get("numFmtId")) for style in each]
-            case _:
-                pass
-    kept: dict[str, None] = {}
-    for number in numbers:
-        if len(kept) < MAX_FORMATS:
-            kept[known.get(number, "")] = None
-    return [code if (code := known.get(number, "")) in kept else "" for number in numbers]
-
-
-def _part(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as part:
-        content = part.read(_MAX_PART_BYTES + 1)
-    if len(content) > _MAX_PART_BYTES:
-        raise ValueError(f"{name} is too large")
-    return content
-
-
-def _read_sheet(sheet: IO[bytes], codes: list[str], table: Table) -> ListFormats:
-    reader = _SheetReader(codes, [int(line) for line in table.lines], len(table.header))
-    parser = DefusedXMLParser(target=reader, forbid_dtd=True)
-    left = _MAX_SHEET_BYTES
-    while (chunk := sheet.read(_CHUNK_BYTES)) and left > 0 and not reader.done:
-        parser.feed(chunk)
-        left -= len(chunk)
-    return reader.formats()
+    known |= {
+        number: code if len(code) <= MAX_FORMAT_CHARACTERS and code.isprintable() else ""
+        for number, code in parts.codes.items()
+    }
+    codes = [known.get(number, "") for number in parts.styles]
+    kept = set(islice(dict.fromkeys(codes), MAX_FORMATS))
+    return [code if code in kept else "" for code in codes]
 
 
 class _SheetReader:
@@ -183,58 +137,49 @@ class _SheetReader:
 
     Args:
         codes: The number format of each cell style.
-        lines: The line numbers of the list's rows, ascending.
-        columns: Number of columns in the list.
+        table: The list: its rows' line numbers are ascending.
     """
 
-    def __init__(self, codes: list[str], lines: list[int], columns: int) -> None:
-        self.done = not lines
+    def __init__(self, codes: Sequence[str], table: Table) -> None:
         self._codes = codes
-        self._lines = lines
-        self._columns = columns
+        self._lines: list[int] = table.lines.tolist()
+        self._columns = len(table.header)
         self._widths: dict[int, float] = {}
         self._first_column: int | None = None
-        self._row = 0
-        self._column = 0
+        self._row = self._column = 0
         self._code = ""
         self._cells: dict[int, str] = {}
+        self._rows: list[tuple[dict[int, str], int]] = []
         self._next = 0
-        self._runs: list[list[object]] = []
 
-    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """Handle the start of an element."""
-        match _local(tag):
+    @property
+    def done(self) -> bool:
+        """Whether all rows of the list were seen."""
+        return self._next >= len(self._lines)
+
+    def see(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Take an element."""
+        match tag:
             case "c":
-                self._start_cell(attributes)
+                letters = re.match(r"[A-Za-z]{1,3}(?=\d)", attributes.get("r", ""))
+                self._column = column_number(letters[0]) if letters else self._column + 1
+                style = _number(attributes.get("s"))
+                self._code = self._codes[style] if style < len(self._codes) else ""
             case "v" | "is":  # the cell has a value
                 if self._first_column is None or self._column < self._first_column:
                     self._first_column = self._column
                 if self._code:
                     self._cells[self._column] = self._code
             case "row":
+                self._end_row()
                 self._row = _number(attributes.get("r")) or self._row + 1
                 self._column = 0
-                self._cells = {}
-            case "col":
-                self._see_width(attributes)
             case _:
-                pass
-
-    def end(self, tag: str) -> None:
-        """Handle the end of an element."""
-        if self._cells and _local(tag) == "row":
-            lines, at = self._lines, self._next
-            while at < len(lines) and lines[at] < self._row:
-                self._add({})
-                at += 1
-            if at < len(lines) and lines[at] == self._row:
-                self._add(self._cells)
-                at += 1
-            self._next = at
-            self.done = at >= len(lines)
+                self._see_width(attributes)
 
     def formats(self) -> ListFormats:
         """Return the formats found, by positions in the list."""
+        self._end_row()
         first = self._first_column or 1
         widths = {
             column - first: width
@@ -242,19 +187,26 @@ class _SheetReader:
             if first <= column < first + self._columns
         }
         rows: list[tuple[RowFormats, int]] = []
-        for cells, count in self._runs:
-            assert isinstance(cells, dict)
-            assert isinstance(count, int)
+        for cells, count in self._rows:
             last = max(cells, default=0)
             codes = tuple(cells.get(column, "") for column in range(first, last + 1))
             rows.append((codes[: self._columns], count))
         return ListFormats(widths, rows)
 
-    def _start_cell(self, attributes: Mapping[str, str]) -> None:
-        letters = re.match(r"[A-Za-z]{1,3}(?=\d)", attributes.get("r", ""))
-        self._column = column_index_from_string(letters[0]) if letters else self._column + 1
-        style = _number(attributes.get("s"))
-        self._code = self._codes[style] if style < len(self._codes) else ""
+    def _end_row(self) -> None:
+        if not self._cells:
+            return
+        while not self.done and self._lines[self._next] <= self._row:
+            self._add(self._cells if self._lines[self._next] == self._row else {})
+        self._cells = {}
+
+    def _add(self, cells: dict[int, str]) -> None:
+        """Add the formats of the list's next row."""
+        self._next += 1
+        if self._rows and self._rows[-1][0] == cells:
+            self._rows[-1] = (cells, self._rows[-1][1] + 1)
+        else:
+            self._rows.append((cells, 1))
 
     def _see_width(self, attributes: Mapping[str, str]) -> None:
         try:
@@ -263,23 +215,10 @@ class _SheetReader:
             return
         if 0 < width <= WIDEST:
             first, last = _number(attributes.get("min")), _number(attributes.get("max"))
-            for column in range(max(first, 1), min(last, _LAST_COLUMN) + 1):
+            for column in range(max(first, 1), min(last, EXCEL.columns) + 1):
                 if column in self._widths:  # set before: keeps a file cheap that repeats ranges
                     break
                 self._widths[column] = width
-
-    def _add(self, cells: dict[int, str]) -> None:
-        if self._runs and self._runs[-1][0] == cells:
-            count = self._runs[-1][1]
-            assert isinstance(count, int)
-            self._runs[-1][1] = count + 1
-        else:
-            self._runs.append([cells, 1])
-
-
-def _local(tag: str) -> str:
-    """Return an element's name without its namespace, which differs in strict workbooks."""
-    return tag.rpartition("}")[2]
 
 
 def _number(text: str | None) -> int:

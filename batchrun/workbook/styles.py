@@ -86,22 +86,15 @@ class _Parent:
 
 
 class Styles:
-    """Registers each style once and returns its number in openpyxl.
-
-    Args:
-        workbook: The workbook.
-    """
+    """Returns the numbers of cell styles; openpyxl keeps each style of a workbook once."""
 
     def __init__(self, workbook: Workbook) -> None:
         self._sheet: Any = _Parent(workbook)
-        self._known: dict[tuple[Any, ...], int] = {}
 
     def text(self, number_format: str = "General", *, wrap: bool = True, link: bool = False) -> int:
         """Return the style of text in a table, indented from the number to its left."""
         align = _WRAPPED if wrap else _ON_ONE_LINE
-        key = ("text", number_format, wrap, link)
-        font = _LINK if link else _PLAIN
-        return self._number(key, font, align, number_format=number_format)
+        return self._number(_LINK if link else _PLAIN, align, number_format)
 
     def number(self, number_format: str, *, own: bool = False, link: bool = False) -> int:
         """Return the style of a number, date, or boolean in a table.
@@ -109,29 +102,27 @@ class Styles:
         It is indented from the next column, except in the list's own columns: their widths are the
         list's, and it might no longer fit.
         """
-        key = ("number", number_format, own, link)
-        font, align = _LINK if link else _PLAIN, _RIGHT if own else _RIGHT_INDENTED
-        return self._number(key, font, align, number_format=number_format)
+        align = _RIGHT if own else _RIGHT_INDENTED
+        return self._number(_LINK if link else _PLAIN, align, number_format)
 
     def head(self, kind: ColumnKind) -> int:
         """Return the style of a column's header."""
-        fill = PatternFill("solid", fgColor=kind.value)
-        return self._number((kind,), _HEAD, _HEADING, fill=fill)
+        return self._number(_HEAD, _HEADING, fill=PatternFill("solid", fgColor=kind.value))
 
     def title(self) -> int:
         """Return the style of the title of a sheet that is not a table."""
-        return self._number(("title",), _font(16, bold=True, color="1F3864"), Alignment())
+        return self._number(_font(16, bold=True, color="1F3864"), Alignment())
 
     def section(self, *, right: bool = False, indent: int = 0) -> int:
         """Return the style of the header over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
         font = _font(12, bold=True, color="1F5C8B")
         align = Alignment(horizontal="right" if right else "left", vertical="center", indent=indent)
-        return self._number(("section", right, indent), font, align, border=line)
+        return self._number(font, align, border=line)
 
     def note(self) -> int:
         """Return the style of a note."""
-        return self._number(("note",), _font(italic=True, color="595959"), Alignment())
+        return self._number(_font(italic=True, color="595959"), Alignment())
 
     def fact(
         self,
@@ -142,32 +133,18 @@ class Styles:
         link: bool = False,
     ) -> int:
         """Return the style of a fact's name, on the left, or of its value, right if a number."""
-        align = Alignment(
-            horizontal="left" if left or indent else None, vertical="center", indent=indent
-        )
-        key = ("fact", number_format, left, indent, link)
-        font = _LINK if link else _PLAIN
-        return self._number(key, font, align, number_format=number_format)
+        side = "left" if left or indent else None
+        align = Alignment(horizontal=side, vertical="center", indent=indent)
+        return self._number(_LINK if link else _PLAIN, align, number_format)
 
     def _number(
-        self,
-        key: tuple[Any, ...],
-        font: Font,
-        align: Alignment,
-        *,
-        fill: PatternFill | None = None,
-        border: Border | None = None,
-        number_format: str = "General",
+        self, font: Font, align: Alignment, number_format: str = "General", **more: Any
     ) -> int:
-        if key not in self._known:
-            cell: Any = WriteOnlyCell(self._sheet)
-            cell.font, cell.alignment, cell.number_format = font, align, number_format
-            if fill is not None:
-                cell.fill = fill
-            if border is not None:
-                cell.border = border
-            self._known[key] = cell.style_id
-        return self._known[key]
+        cell: Any = WriteOnlyCell(self._sheet)
+        cell.font, cell.alignment, cell.number_format = font, align, number_format
+        for name, value in more.items():
+            setattr(cell, name, value)
+        return int(cell.style_id)
 
 
 def color_bands(sheet: Worksheet, cells: str) -> None:

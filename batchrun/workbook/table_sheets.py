@@ -8,21 +8,22 @@ that don't say who the row is are collapsed, and one click on [+] shows them.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from openpyxl.utils import get_column_letter
 
 from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.text import plural
+from batchrun.workbook.cells import is_number
 from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
-from batchrun.workbook.columns import name_of, shown
+from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
-from batchrun.workbook.layout import AGAIN, MORE, STATUS_COLUMNS
+from batchrun.workbook.layout import AGAIN, MORE, STATUS, ResultColumn
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import ORDER, SHEET, Commands, Reason, advice, message_for_people
+from batchrun.workbook.reasons import ORDER, SHEET, Reason, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format
@@ -30,69 +31,61 @@ from batchrun.workbook.titles import number_format
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.model import JSON, BatchResults, Cell, ResultRow
+    from batchrun.model import JSON, BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
+    from batchrun.workbook.content import Content
     from batchrun.workbook.flatten import Flat
-    from batchrun.workbook.form import Form
-    from batchrun.workbook.layout import DetailTable, Layout, ResultColumn
+    from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book
     from batchrun.workbook.source import ListFormats, RowFormats
+
+_Each = TypeVar("_Each")
 
 SCREEN_PIXELS = 1_840
 """Pixels left for columns on a screen 1920 pixels wide, at 100 % zoom."""
 MAX_FROZEN_PIXELS = 800
 UUID_WIDTH = 39.0
-_STATUS_WIDTHS = (13, 34, UUID_WIDTH, 20, 20, 20, 11)
 _TEXT_WIDTH = 52.0
 
 
 class ResultsSheet:
-    """The sheet Results.
+    """The sheet Results: the list, the status of each row, and the results."""
 
-    Args:
-        book: The workbook.
-        results: The batch.
-        layout: Its columns.
-        form: The audience, and whether texts in Markdown keep their markup.
-        formats: The formatting of the list's cells.
-        comparison: The changes since an earlier batch: a column says which rows have changed.
-    """
-
-    def __init__(
-        self,
-        book: Book,
-        results: BatchResults,
-        layout: Layout,
-        form: Form,
-        formats: ListFormats,
-        *,
-        comparison: Comparison | None = None,
-    ) -> None:
-        self._layout, self._compared = layout, comparison is not None
-        self._for_people = form.for_people
-        own = list_columns(results, layout, formats)
-        status = _status_columns(layout, for_people=form.for_people)
+    def __init__(self, book: Book, content: Content) -> None:
+        results, layout, form = content.results, content.layout, content.form
+        comparison = content.comparison
+        self._layout, self._for_people = layout, form.for_people
+        own = list_columns(results, layout, content.formats)
         found = [result_column(each, raw=form.raw_text) for each in layout.results]
-        if layout.overflow:
-            found.append(TableColumn(MORE, _TEXT_WIDTH))
-        again = TableColumn(AGAIN, 11, ColumnKind.INPUT)
-        if self._for_people:
-            shown, hidden = status[:2], [status[2], replace(again, folded=True)]
+        found += [TableColumn(MORE, _TEXT_WIDTH)] * layout.overflow
+        alike = comparison is None or len(comparison.marks_counted) < 2
+        columns = [  # in the order of a row's values
+            *own,
+            *_status_columns(layout, for_people=form.for_people),
+            *found,
+            TableColumn(COLUMN, 12, ColumnKind.STATUS, folded=alike),
+            TableColumn(AGAIN, 11, ColumnKind.INPUT, folded=form.for_people),
+        ]
+        first = len(own)
+        status = range(first, first + len(STATUS))
+        self._found = range(status.stop, status.stop + len(found))
+        changed, again = range(len(columns))[-2:]
+        main = [*status[:2], *[changed] * (comparison is not None)]
+        if form.for_people:  # the last two recognize the rows when the file comes back
+            self._order = [*range(first), *main, *self._found, status[2], again]
         else:
-            shown, hidden = [*status[:2], again, *status[2:]], []
-        if comparison is not None:
-            alike = len(comparison.marks_counted) < 2
-            shown.insert(2, TableColumn(COLUMN, 12, ColumnKind.STATUS, folded=alike))
-        own = _folded(own, layout, [*shown, *found[:1]])
-        self._first_result = len(own) + len(shown)
-        self.columns = [*own, *shown, *found, *hidden]
+            self._order = [*range(first), *main, again, *status[2:], *self._found]
+        self._first_result = first + len(main) + (0 if form.for_people else 1 + len(status[2:]))
+        beside = [columns[at] for at in self._order[first : self._first_result + 1]]
+        columns[:first] = _folded(own, layout, beside)
+        self.columns = [columns[at] for at in self._order]
         self.sheets = TableSheets(
             book,
             SHEET,
             self.columns,
             results.summary.rows,
             frozen=max(_who(layout), default=-1) + 1,
-            outcome=len(own),
+            outcome=first,
         )
 
     def append(
@@ -110,20 +103,23 @@ class ResultsSheet:
             formats: Number formats of the list's cells.
             mark: Whether the row is new, changed, or the same.
         """
-        own = len(self._layout.original)
-        beside = [mark] if self._compared else []
-        ordered = list(values)
+        every = [*values, mark, None]
         if self._for_people:
-            ordered[own + 1] = message_for_people(str(ordered[own + 1] or ""))
-            technical = ordered[own + 2 : own + len(STATUS_COLUMNS)]
-            ordered[own + 2 : own + len(STATUS_COLUMNS)] = beside
-            ordered.append(technical[0])  # the execution ID
-        else:
-            ordered[own + 2 : own + 2] = [*beside, None]
-        inside = None
-        if lists:
-            inside = {self._first_result + position: place for position, place in lists.items()}
-        self.sheets.append(ordered, inside, formats[: self._layout.own] if formats else ())
+            message = len(self._layout.original) + 1
+            every[message] = message_for_people(str(every[message] or ""))
+        inside = {self._first_result + position: place for position, place in lists.items()}
+        ordered = [every[at] for at in self._order]
+        self.sheets.append(ordered, inside, formats[: self._layout.own])
+
+    def origins(self) -> Iterator[tuple[TableColumn, ColumnSurvey | ResultColumn | None]]:
+        """Yield each column with the list's or the results' column it shows, if it shows one."""
+        own, results = self._layout.original_surveys, self._layout.results
+        for at, column in zip(self._order, self.columns, strict=True):
+            if at < len(own):
+                yield column, own[at]
+            else:
+                place = at - self._found.start
+                yield column, results[place] if 0 <= place < len(results) else None
 
 
 def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
@@ -158,17 +154,17 @@ def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) ->
 
 def _status_columns(layout: Layout, *, for_people: bool) -> list[TableColumn]:
     """Return batchrun's columns; people find the messages on the sheet Needs attention."""
-    message = layout.messages and not for_people
+    shown = 2 if layout.messages and not for_people else 1
     return [
         TableColumn(
-            title,
-            width,
+            column.title,
+            column.width,
             ColumnKind.STATUS,
-            wrap=title == STATUS_COLUMNS[1],
-            folded=position > 1 or (position == 1 and not message),
+            wrap=position == 1,
+            folded=position >= shown,
             formats={"float": "0.0"},
         )
-        for position, (title, width) in enumerate(zip(STATUS_COLUMNS, _STATUS_WIDTHS, strict=True))
+        for position, column in enumerate(STATUS)
     ]
 
 
@@ -201,49 +197,32 @@ MAX_LINES_OF_ADVICE = 8
 
 
 class AttentionSheet:
-    """The sheet Needs attention.
+    """The sheet Needs attention: the rows without a result, and what to do about each reason."""
 
-    Args:
-        book: The workbook.
-        results: The batch.
-        layout: Its columns.
-        commands: The commands that continue the batch; ``None`` for readers who don't run batchrun.
-    """
-
-    def __init__(
-        self, book: Book, results: BatchResults, layout: Layout, commands: Commands | None
-    ) -> None:
-        self._results, self._layout, self._commands = results, layout, commands
+    def __init__(self, book: Book, content: Content) -> None:
+        results, layout = content.results, content.layout
+        self._results, self._layout = results, layout
+        self._commands = commands = None if content.for_people else content.commands
         self._with_values = any(
             reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
         )
         self._places: dict[int, str] = {}
         summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
         value = TableColumn("Value", UUID_WIDTH, why, wrap=False, folded=commands is None)
+        wide = 66 if commands is None else 92
         columns = [
             TableColumn("Row", 9, who),
-            *([TableColumn(SHEET_ROW, 9, who)] if layout.lines_differ else []),
-            *([TableColumn(layout.name_title, 28, who)] if layout.names else []),
-            *([TableColumn(layout.owner_title, 18, who)] if layout.owner is not None else []),
-            *(
-                TableColumn(
-                    f"{role.name.capitalize()} ID",
-                    UUID_WIDTH,
-                    who,
-                    wrap=False,
-                    folded=bool(layout.names),
-                )
-                for role in results.roles
-            ),
+            *[TableColumn(SHEET_ROW, 9, who)] * layout.lines_differ,
+            *_name_and_owner_columns(layout, 28),
+            *_id_columns((f"{role.name.capitalize()} ID" for role in results.roles), layout),
             TableColumn("Status", 12, why),
             TableColumn("Reason", 46, why),
-            *([value] if self._with_values else []),
-            TableColumn(
-                "What to do", 66 if commands is None else 92, why, lines=MAX_LINES_OF_ADVICE
-            ),
+            *[value] * self._with_values,
+            TableColumn("What to do", wide, why, lines=MAX_LINES_OF_ADVICE),
         ]
         outcome = [column.title for column in columns].index("Status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
+        self._sorted = rows <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
             book, "Needs attention", columns, rows, frozen=frozen, outcome=outcome
@@ -254,32 +233,35 @@ class AttentionSheet:
         return self._places.get(id(reason), self._sheets.place(0))
 
     def write(self, rows: TableSheets) -> None:
-        """Write the rows, those in doubt first; the row number links to the row in ``rows``."""
-        explained: set[int] = set()
+        """Write the rows, those in doubt first; the row number links to the row in ``rows``.
+
+        The first row with a reason says what to do; for people, each owner's first row does: they
+        filter by their names.
+        """
+        by_owner = self._sorted and self._commands is None
+        explained: set[tuple[int, Cell]] = set()
         layout, roles = self._layout, self._results.roles
         for number, row in self._rows():
             reason = layout.reasons.of(row)
-            what = ""
-            if id(reason) not in explained:
-                explained.add(id(reason))
-                self._places[id(reason)] = self._sheets.next_place
+            self._places.setdefault(id(reason), self._sheets.next_place)
+            group, what = (id(reason), layout.owner_of(row) if by_owner else None), ""
+            if group not in explained:
+                explained.add(group)
                 what = advice(row, roles, self._results.summary, self._commands)
-            cells = row.row.cells
             text = row.message or row.outcome.value if reason is None else reason.text
             if self._commands is None:
                 text = message_for_people(text)
             value = _damaged(row, roles)
             if reason is not None and not value:
                 value = reason.value_in(row.message)
-            values: list[Cell] = [
+            values = [
                 row.row.line,
-                *([rows.row_of(number)] if layout.lines_differ else []),
-                *([name_of(cells, layout.names)] if layout.names else []),
-                *([cells[layout.owner]] if layout.owner is not None else []),
+                *[rows.row_of(number)] * layout.lines_differ,
+                *_name_and_owner(layout, layout.name_of(row), layout.owner_of(row)),
                 *_ids(row, roles),
                 row.outcome.value,
                 text,
-                *([value] if self._with_values else []),
+                *[value] * self._with_values,
                 what,
             ]
             self._sheets.append(values, {0: rows.place(number)})
@@ -290,13 +272,13 @@ class AttentionSheet:
         Too many rows to sort in memory are in the order of the list within each outcome.
         """
         counts = self._results.summary.counts
-        if sum(counts[outcome] for outcome in ORDER) > MAX_SORTED:
+        if not self._sorted:
             for outcome in ORDER:
                 if counts[outcome]:
                     found = enumerate(self._results.rows)
                     yield from ((number, row) for number, row in found if row.outcome is outcome)
             return
-        reasons, owner = self._layout.reasons, self._layout.owner
+        reasons = self._layout.reasons
         rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
         place = {outcome: at for at, outcome in enumerate(ORDER)}
         open_rows = [
@@ -308,7 +290,7 @@ class AttentionSheet:
             key=lambda each: (
                 place[each[1].outcome],
                 rank.get(id(reasons.of(each[1])), len(rank)),
-                "" if owner is None else str(each[1].row.cells[owner] or ""),
+                str(self._layout.owner_of(each[1]) or ""),
                 each[0],
             )
         )
@@ -324,32 +306,21 @@ def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
 
 
 class DetailSheets:
-    """The detail sheets of a workbook.
+    """The sheets with the items of the lists of objects, one sheet per list."""
 
-    Args:
-        book: The workbook.
-        layout: The layout, with the lists.
-        raw_text: Whether texts in Markdown keep their markup.
-    """
-
-    def __init__(self, book: Book, layout: Layout, *, raw_text: bool = False) -> None:
-        self._layout = layout
+    def __init__(self, book: Book, content: Content) -> None:
+        self._layout = layout = content.layout
         self._positions = {column.path: at for at, column in enumerate(layout.results)}
         self._sheets: dict[int, TableSheets] = {}
         for table in layout.tables:
             for each in table.with_all_below():
-                columns = _detail_columns(each, raw_text=raw_text)
+                columns = _detail_columns(each, layout, raw=content.form.raw_text)
                 frozen = 3 if each.named else 2
                 sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
                 self._sheets[id(each)] = sheets
 
     def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
         """Write the items of a row's lists.
-
-        Args:
-            row: The row.
-            flat: Its result, flattened.
-            place: The row's place, for links back.
 
         Returns:
             Position of a result column that counts a list → place of that list's first item.
@@ -370,7 +341,7 @@ class DetailSheets:
         above: str,
     ) -> None:
         row, place = home
-        name = [name_of(row.row.cells, self._layout.names)] if self._layout.names else []
+        name = [self._layout.name_of(row)] * table.named
         sheets = self._sheets[id(table)]
         for number, item in enumerate(items, 1):
             flat = self._layout.flat(dict(item))
@@ -387,36 +358,28 @@ class DetailSheets:
                 self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
 
 
-def _detail_columns(table: DetailTable, *, raw_text: bool) -> list[TableColumn]:
-    columns = [TableColumn(title, 9, ColumnKind.LIST) for title in table.leading[:2]]
-    names = table.leading[2 : 2 + table.named]
-    columns += [TableColumn(title, 34, ColumnKind.LIST) for title in names]
-    columns += [
-        TableColumn(title, UUID_WIDTH, ColumnKind.LIST, wrap=False, folded=table.named)
-        for title in table.leading[2 + table.named :]
+def _detail_columns(table: DetailTable, layout: Layout, *, raw: bool) -> list[TableColumn]:
+    numbers, others = table.leading[:2], table.leading[2:]
+    names, ids = others[: table.named], others[table.named :]
+    return [
+        *(TableColumn(title, 9, ColumnKind.LIST) for title in numbers),
+        *(TableColumn(title, 34, ColumnKind.LIST) for title in names),
+        *_id_columns(ids, layout),
+        *(result_column(each, raw=raw) for each in table.columns),
     ]
-    return [*columns, *(result_column(each, raw=raw_text) for each in table.columns)]
 
 
 class ChangesSheet:
-    """The sheet Changes.
-
-    Args:
-        book: The workbook.
-        layout: The columns of Results.
-        comparison: The changes.
-        several: Whether the earlier results are of several batches.
-    """
+    """The sheet Changes: what is new or different since an earlier batch."""
 
     def __init__(
-        self, book: Book, layout: Layout, comparison: Comparison, *, several: bool
+        self, book: Book, content: Content, comparison: Comparison, earlier: EarlierResults
     ) -> None:
-        self._comparison, self._layout = comparison, layout
-        who = ColumnKind.LIST
+        self._comparison, self._layout = comparison, content.layout
+        layout, several = content.layout, len(earlier.batch_ids) > 1
         columns = [
-            TableColumn("Row", 9, who),
-            *([TableColumn(layout.name_title, 30, who)] if layout.names else []),
-            *([TableColumn(layout.owner_title, 18, who)] if layout.owner is not None else []),
+            TableColumn("Row", 9, ColumnKind.LIST),
+            *_name_and_owner_columns(layout, 30),
             TableColumn("Field", 24),
             TableColumn("Before", 40, result=True),
             TableColumn("Now", 40, result=True),
@@ -436,120 +399,87 @@ class ChangesSheet:
 
     def write(self, rows: TableSheets) -> None:
         """Write new rows, then changes; the row number links to the row in ``rows``."""
-        named, owned = bool(self._layout.names), self._layout.owner is not None
+        layout = self._layout
         for change in chain(self._comparison.new(), self._comparison.changes()):
-            who = [*([change.name] if named else []), *([change.owner] if owned else [])]
+            who = _name_and_owner(layout, change.name, change.owner)
             day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
             values = [change.before, change.now, change.difference]
             code = self._formats.get(change.path, "")
             signed = f"+{code};-{code}" if code else ""
-            formats = (*[""] * (2 + len(who)), *map(_code, values, (code, code, signed)))
+            codes = [
+                each if is_number(value) else ""
+                for value, each in zip(values, (code, code, signed), strict=True)
+            ]
             line = [change.line, *who, change.field, *values, day]
+            formats = (*[""] * (2 + len(who)), *codes)
             self._sheets.append(line, {0: rows.place(change.number)}, formats)
         if not self._comparison.marks_counted.keys() & {NEW, CHANGED}:
-            self._sheets.append([*[None] * (1 + named + owned), "nothing has changed"])
+            self._sheets.append([None, *_name_and_owner(layout, None, None), "nothing has changed"])
 
 
-def _code(value: Cell, code: str) -> str:
-    """Return the number format for a value in a column of mixed types."""
-    return code if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
-
-
-_STATUS = {
-    STATUS_COLUMNS[0]: ("text", "what became of the row"),
-    STATUS_COLUMNS[1]: (
-        "text",
-        "why, for a row that is not completed; where a result was reused, from where",
-    ),
+_MEANINGS = {
     COLUMN: ("text", "whether the result is new, changed or the same since the earlier batch"),
     AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
-    "execution id": ("text", "the execution in PG:AI"),
-    "triggered (UTC)": ("date and time (UTC)", "when PG:AI accepted it"),
-    "started (UTC)": ("date and time (UTC)", "when it began to run"),
-    "finished (UTC)": ("date and time (UTC)", "when it ended"),
-    "seconds": ("number", "how long it ran"),
+} | {
+    each.title: (f"{type_name(each.kind)}{' (UTC)' * (each.kind is datetime)}", each.meaning)
+    for each in STATUS
 }
+"""The type and the meaning of batchrun's own columns."""
 
-_TECHNICAL = {AGAIN, "execution id"}
+_HIDDEN_FROM_PEOPLE = {AGAIN, "execution id"}
 """Columns hidden in a workbook for people; needed to recognize its rows when it comes back."""
 
 
 class ColumnsSheet:
-    """The sheet Columns.
+    """The sheet Columns: what each column of Results is; with key paths for operators."""
 
-    Args:
-        book: The workbook.
-        layout: The columns.
-        shown: The columns of Results, in their order.
-        comparison: The changes since an earlier batch, if there is one.
-        with_paths: Whether to include the key paths, for operators.
-    """
-
-    def __init__(
-        self,
-        book: Book,
-        layout: Layout,
-        shown: Sequence[TableColumn],
-        comparison: Comparison | None,
-        *,
-        with_paths: bool,
-    ) -> None:
-        self._layout, self._shown, self._with_paths = layout, shown, with_paths
-        self._volatile = () if comparison is None else comparison.volatile
+    def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
+        self._layout, self._shown = content.layout, shown
+        self._with_paths = not content.for_people
+        self._volatile = content.comparison.volatile if content.comparison else ()
         result = ColumnKind.RESULT
         columns = [
             TableColumn("Column", 9, ColumnKind.LIST),
             TableColumn("Name", 25, ColumnKind.LIST),
             TableColumn("Comes from", 13, ColumnKind.STATUS),
             TableColumn("What it is", 28, ColumnKind.STATUS),
-            *([TableColumn("Key path", 32, ColumnKind.STATUS)] if self._with_paths else []),
+            *[TableColumn("Key path", 32, ColumnKind.STATUS)] * self._with_paths,
             TableColumn("Type", 15, result),
             TableColumn("Filled cells", 9, result),
             TableColumn("Of rows", 9, result),
             TableColumn("Filled share", 9, result, formats={"float": "0%"}),
             TableColumn("Example", 30, result, wrap=False, result=True, left=True),
         ]
-        self._sheets = TableSheets(book, "Columns", columns, len(shown), frozen=2)
+        self._sheets = TableSheets(book, "Columns", columns, len(shown.columns), frozen=2)
 
     def write(self, rows: int) -> None:
-        """Write one line per column.
-
-        Args:
-            rows: Number of rows.
-        """
-        layout = self._layout
-        own = list(zip(layout.original, layout.original_surveys, strict=True))
-        by_title = {column.head: column for column in layout.results}
-        for position, column in enumerate(self._shown, 1):
-            if not self._with_paths and column.title in _TECHNICAL and position > len(own):
-                continue
-            letter, survey, kind, path, code = get_column_letter(position), None, "", None, ""
-            found = None
-            if position <= len(own):
-                survey, source, what = own[position - 1][1], "your list", "unchanged"
+        """Write one line per column of a list of so many rows."""
+        for position, (column, origin) in enumerate(self._shown.origins(), 1):
+            survey, of, path, code = None, rows, None, ""
+            if isinstance(origin, ColumnSurvey):
+                survey, source, what = origin, "your list", "unchanged"
                 kind = survey.type_name(turned=False)
-            elif column.title in _STATUS and column.kind is not ColumnKind.RESULT:
-                kind, what = _STATUS[column.title]
-                source = "batchrun"
-            elif (found := by_title.get(column.title)) is not None:
-                survey, source, what = found.survey, "the results", self._meaning(found)
-                kind, path = survey.type_name(turned=True), dotted(found.path)
-                code = number_format(found.path, survey)
-            else:
+            elif origin is not None:
+                survey, of = origin.survey, self._layout.filled
+                source, what, path = "the results", self._meaning(origin), dotted(origin.path)
+                kind, code = survey.type_name(turned=True), number_format(origin.path, survey)
+            elif column.title == MORE:
                 source, kind = "the results", "text"
                 what = "results that have no column, because Excel has no more"
-                assert column.title == MORE
-            line: list[Cell] = [letter, column.title or "(blank)", source, what]
-            line += [*([path] if self._with_paths else []), kind]
-            example = None if survey is None else survey.example
-            if found is not None and isinstance(example, str):
-                example = without_markup(example)
-            example = shown(example)
+            elif column.title in _HIDDEN_FROM_PEOPLE and not self._with_paths:
+                continue
+            else:
+                source, (kind, what) = "batchrun", _MEANINGS[column.title]
+            line: list[Cell] = [get_column_letter(position), column.title or "(blank)"]
+            line += [source, what, *[path] * self._with_paths, kind]
             if survey is not None:
-                of = rows if found is None else layout.filled
-                line += [survey.filled, of, survey.filled / of if of else None, example]
-            is_number = isinstance(example, (int, float)) and not isinstance(example, bool)
-            self._sheets.append(line, None, ("",) * (len(line) - 1) + (code,) if is_number else ())
+                example = survey.example
+                if isinstance(origin, ResultColumn) and isinstance(example, str):
+                    example = without_markup(example)
+                share = survey.filled / of if of else None
+                line += [survey.filled, of, share, shown(example)]
+            formats = (*[""] * (len(line) - 1), code) if is_number(line[-1]) else ()
+            self._sheets.append(line, None, formats)
 
     def _meaning(self, column: ResultColumn) -> str:
         notes, layout = [], self._layout
@@ -563,6 +493,24 @@ class ColumnsSheet:
         if column.path in self._volatile:
             notes.append("differs in every row, so Changes leaves it out")
         return "; ".join(notes) or "a value of the result"
+
+
+def _name_and_owner_columns(layout: Layout, width: float) -> list[TableColumn]:
+    """Return the columns that say who a row is and who looks after it, if the list says so."""
+    name = TableColumn(layout.name_title, width, ColumnKind.LIST)
+    owner = TableColumn(layout.owner_title, 18, ColumnKind.LIST)
+    return _name_and_owner(layout, name, owner)
+
+
+def _name_and_owner(layout: Layout, name: _Each, owner: _Each) -> list[_Each]:
+    """Return those of the two that the list has."""
+    return [*[name] * bool(layout.names), *[owner] * (layout.owner is not None)]
+
+
+def _id_columns(titles: Iterable[str], layout: Layout) -> list[TableColumn]:
+    """Return columns of IDs, collapsed if rows have names."""
+    who, folded = ColumnKind.LIST, bool(layout.names)
+    return [TableColumn(title, UUID_WIDTH, who, wrap=False, folded=folded) for title in titles]
 
 
 def _ids(row: ResultRow, roles: Iterable[Role]) -> Iterator[str | None]:

@@ -160,12 +160,7 @@ def usual_target(source: Path | None, before: str | None, usual: Path | None) ->
 
 
 def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
-    """Return the path, or the first numbered one beside it that replaces no foreign file.
-
-    Args:
-        wanted: The preferred path.
-        replaceable: Whether a file that exists may be replaced.
-    """
+    """Return the path, or the first numbered one beside it that replaces no foreign file."""
     exists = os.path.exists  # a name that is too long is rejected later
 
     def is_free(place: Path) -> bool:
@@ -174,11 +169,14 @@ def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
         others = companions(place) if place.suffix.lower() == ".xlsx" else ()
         return all(replaceable(each) for each in others if exists(each))
 
-    for number in count(1):
-        target = wanted if number == 1 else wanted.with_stem(f"{wanted.stem} ({number})")
-        if is_free(target):
-            return target
-    raise AssertionError("count() does not end")
+    return next(filter(is_free, _numbered(wanted)))
+
+
+def _numbered(target: Path) -> Iterator[Path]:
+    """Yield a path, then others beside it, with a number in their names; without end."""
+    yield target
+    for number in count(2):
+        yield target.with_stem(f"{target.stem} ({number})")
 
 
 def companions(target: Path) -> tuple[Path, ...]:
@@ -277,16 +275,12 @@ def _open_to_others(written: Path, target: Path) -> None:
 
 
 def _put(temporary: Path, target: Path, most: int) -> Path:
-    for number in count(1):
-        suffix = "" if number == 1 else f" ({number})"
-        place = target.with_name(f"{target.stem}{suffix}{target.suffix}")
-        if number > 1 and place.exists():
-            continue
-        try:
-            temporary.replace(place)
-        except PermissionError:
-            if number >= most:
-                raise
-            continue
-        return place
-    raise AssertionError("count() does not end")
+    """Move a file to its target, or to a free name beside it if the target is open elsewhere."""
+    for number, place in enumerate(_numbered(target), 1):
+        if number == 1 or not place.exists():
+            try:
+                return temporary.replace(place)
+            except PermissionError:
+                if number >= most:
+                    raise
+    raise AssertionError("the numbers do not end")

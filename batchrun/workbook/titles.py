@@ -127,12 +127,7 @@ def _split(part: str) -> list[str]:
 
 
 def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
-    """Return a title for each path: its last key, plus as many keys above it as make it unique.
-
-    Args:
-        paths: The paths, in the order of their columns.
-        taken: Titles already in use.
-    """
+    """Return a title for each path: its last key, plus as many keys above it as make it unique."""
     wanted = {path: _shortest(path) for path in paths}
     titles = {path: _title(path, keys) for path, keys in wanted.items()}
     foreign = {title.casefold() for title in taken}

@@ -322,7 +322,7 @@ def test_batches_points_to_the_batches_of_the_sandbox(
     batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
     place = tmp_path / "home" / "journal.db"
     batchrun.monkeypatch.setattr("batchrun.settings.model.default_journal", lambda: place)
-    there = "demo and run --sandbox: batchrun batches --sandbox"
+    there = "add --sandbox: batchrun batches --sandbox"
     assert there not in batchrun("batches").stdout
     with Journal(str(place.with_name("sandbox.db"))) as journal:
         journal.create(plan_of(*IDS), URL)

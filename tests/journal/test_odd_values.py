@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
 
 
-@pytest.mark.parametrize("ended", [LAST, datetime(1, 1, 1, tzinfo=UTC), NOW - timedelta(days=1)])
-@pytest.mark.parametrize("message", ["", "half \ud83d", "a NUL \x00", "\ufffe"])
+@pytest.mark.parametrize(
+    ("ended", "message"),
+    [
+        *((LAST, ""), (LAST, "half \ud83d")),
+        *((datetime(1, 1, 1, tzinfo=UTC), "a NUL \x00"), (NOW - timedelta(days=1), "\ufffe")),
+    ],
+)
 def test_an_execution_with_odd_times_and_words_ends(
     journal: Journal, ended: datetime, message: str
 ) -> None:

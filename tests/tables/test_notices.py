@@ -9,7 +9,7 @@ import pytest
 
 from batchrun.tables import LoadOptions, load
 from batchrun.tables.build import FEWER, MORE
-from batchrun.tables.frames import Ragged, blank_rows_notice
+from batchrun.tables.frames import blank_rows_notice, ragged_notice
 from batchrun.tables.ids import IdKind
 from batchrun.tables.reports import set_aside_notice
 from batchrun.tables.roles import Contents
@@ -80,7 +80,7 @@ def test_rows_of_a_report_are_counted_in_words(times: int) -> None:
     said = [
         *(set_aside_notice(kind, [(line, "text") for line in lines]) for kind in KINDS),
         *blank_rows_notice(times),
-        *Ragged(lines).notice(FEWER, set()), *Ragged(lines).notice(MORE, set()),
+        *ragged_notice(lines, FEWER, ()), *ragged_notice(lines, MORE, ()),
     ]  # fmt: skip
     for notice in said:
         assert notice.startswith(f"{times:,} ")

@@ -253,7 +253,7 @@ def test_the_user_may_say_how_fields_are_told_apart(
 def test_what_can_not_tell_fields_apart_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
     file = tmp_path / "list.csv"
     file.write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"--delimiter|--quoting"):
+    with pytest.raises(InputError, match=r"The (delimiter|quoting)"):
         load(file, **given)
 
 

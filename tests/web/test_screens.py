@@ -5,9 +5,16 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
+from batchrun import Request
+from batchrun.errors import UsageError
 from batchrun.sandbox import SandboxSettings
+from batchrun.web.app import choices_from
+from batchrun.web.screens import Phase, ended_words, view_batch
 from tests.sandbox.faults import Faults
 from tests.web.conftest import running_site
 from tests.web.test_page import SAMPLES
@@ -89,6 +96,50 @@ def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Si
     assert batch != f"/batches/{run.batch_id}"
     assert "depth = deep" in shown(site, batch)
     assert [one for one in site.triggers if '"deep"' in one] == site.triggers[5:]
+
+
+def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    batch = f"/batches/{run.batch_id}"
+    before = shown(site, batch)
+    workspace._switch(workspace._settings)  # as after a start
+    said = shown(site, batch)
+    assert "5 results to look at" in before
+    assert "5 results to look at" in said
+    assert "The other 55 rows: about 113 requests" in said
+    assert "Nothing more is sent until you decide. Run the rest" in said
+    assert "Tried 5 rows tried; 55 wait for you." in shown(site, "/")
+
+
+def test_a_quota_that_is_open_again_is_not_said_to_be_spent(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=1, again=False)
+    assert workspace.wait(60)
+    assert run.batch_id is not None
+    view = view_batch(workspace, run.batch_id)
+    for hours, said in ((1, "The quota is spent until "), (-1, "The quota was spent, and is open")):
+        resume_at = datetime.now(UTC) + timedelta(hours=hours)
+        summary = replace(view.summary, note="", resume_at=resume_at)
+        status = replace(view.status, summary=summary)
+        paused = replace(view, phase=Phase.PAUSED, summary=summary, status=status)
+        assert ended_words(paused).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"value": "deep"}, "A parameter has no name."),
+        ({"from": "Industry"}, "A parameter has no name."),
+        ({"name": "depth"}, "The parameter depth has no value."),
+        ({"name": "depth", "from": "Industry", "value": "x"}, "has a value and a column."),
+    ],
+)
+def test_half_a_parameter_is_refused(fields: dict[str, str], said: str) -> None:
+    form = {f"parameter-0-{name}": value for name, value in fields.items()}
+    with pytest.raises(UsageError, match=said):
+        choices_from(Request("list.csv", ""), form)
 
 
 def test_a_workflow_that_fits_the_ids_badly_is_noted_before_the_run(

@@ -63,6 +63,6 @@ def test_rows_corrected_before_can_be_corrected_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 def test_a_list_is_a_workbook_or_a_csv(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(UsageError, match="writes the list again"):
+    with pytest.raises(UsageError, match="written as a list again"):
         workbook.write(batch(ROWS, HEADER), tmp_path / f"fix.{suffix}", TO_CORRECT)
     assert list(tmp_path.iterdir()) == []

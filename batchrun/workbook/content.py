@@ -1,0 +1,51 @@
+"""What a workbook says, before it is laid out on sheets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchrun.workbook.source import ListFormats
+
+if TYPE_CHECKING:
+    from batchrun.model import BatchResults, BatchSummary
+    from batchrun.workbook.analysis import Analysis
+    from batchrun.workbook.changes import Comparison
+    from batchrun.workbook.form import Form
+    from batchrun.workbook.layout import Layout
+    from batchrun.workbook.reasons import Commands
+
+
+@dataclass(slots=True)
+class Content:
+    """What all sheets of a workbook are made from.
+
+    Attributes:
+        results: The batch.
+        form: The audience, and whether texts in Markdown keep their markup.
+        layout: The columns, and why rows have no result.
+        commands: The commands that continue the batch.
+        analysis: What the results say; complete when all rows of Results are written.
+        formats: The formatting of the list's cells.
+        comparison: The changes since an earlier batch; ``None`` if there is none.
+        part: The sentence that says which part of the results this is; ``""`` for all of them.
+    """
+
+    results: BatchResults
+    form: Form
+    layout: Layout
+    commands: Commands
+    analysis: Analysis
+    formats: ListFormats = field(default_factory=ListFormats)
+    comparison: Comparison | None = None
+    part: str = ""
+
+    @property
+    def summary(self) -> BatchSummary:
+        """The batch as a whole."""
+        return self.results.summary
+
+    @property
+    def for_people(self) -> bool:
+        """Whether the readers don't run batchrun."""
+        return self.form.for_people
