@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import olefile
 import python_calamine as calamine
@@ -68,10 +68,6 @@ class CalamineReader:
             for each in self._book.sheets_metadata
             if each.typ == calamine.SheetTypeEnum.WorkSheet
         ]
-        if len(self.sheets) > limits.sheets:
-            raise InputError(
-                f"{name} has {len(self.sheets):,} sheets, more than {limits.sheets:,}.", SAVE_AS
-            )
         self._last: tuple[str, Any] = ("", None)
 
     def properties(self) -> dict[str, str]:
@@ -112,13 +108,19 @@ class CalamineReader:
         return self._last[1]
 
 
-class _Details(Protocol):
-    """What calamine leaves out of a sheet."""
+class _Details:
+    """What calamine leaves out of a sheet.
 
-    traits: Traits
-    merged: list[Merged]
-    repeated: tuple[int, int] | None
-    """The row and column of a cell that is there twice."""
+    Attributes:
+        traits: Its traits.
+        merged: Its merged ranges.
+        repeated: Row and column of a cell that is there twice.
+    """
+
+    def __init__(self) -> None:
+        self.traits = Traits()
+        self.merged: list[Merged] = []
+        self.repeated: tuple[int, int] | None = None
 
 
 def opened(source: Any, name: str) -> Any:
@@ -236,13 +238,11 @@ def _has_details(block: bytes) -> bool:
     return any(mark in block for mark in _ODS_MARKS) or _SHOWN_ZERO.search(block) is not None
 
 
-class _OdsSheet:
+class _OdsSheet(_Details):
     """Collects the details of a sheet, cell by cell."""
 
     def __init__(self) -> None:
-        self.traits = Traits()
-        self.merged: list[Merged] = []
-        self.repeated: tuple[int, int] | None = None  # the format can't express it
+        super().__init__()
         self._shown: dict[int, set[str]] = {}
         """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
         self._row = self._column = 1
@@ -321,13 +321,11 @@ MAX_STYLES = 100_000
 _Record = tuple[int, bytes]
 
 
-class _RecordSheet:
+class _RecordSheet(_Details):
     """Collects the details of a sheet from its records, which count rows and columns from 0."""
 
     def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
-        self.traits = Traits()
-        self.merged: list[Merged] = []
-        self.repeated: tuple[int, int] | None = None
+        super().__init__()
         self.numbers = NumberFormats(self.traits, *style_kinds(styles, formats))
         self._seen: dict[int, int] = {}
         """Row → its filled columns, as bits."""

@@ -303,6 +303,10 @@ def _answer_all(
     raw: bytes, name: str, limits: LoadLimits, requests: IO[bytes], answers: IO[bytes]
 ) -> None:
     reader = _open_reader(raw, name, limits)
+    if len(reader.sheets) > limits.sheets:
+        raise InputError(
+            f"{name} has {len(reader.sheets):,} sheets, more than {limits.sheets:,}.", SAVE_AS
+        )
     sheets = [(each.name, each.visible) for each in reader.sheets]
     _answer(answers, [reader.format.value, sheets, reader.properties()])
     while True:

@@ -61,11 +61,6 @@ class Xml2003Reader:
             ) from error
         if not self._tables:
             raise InputError(f"{name} is an Excel 2003 XML file without a sheet.", SAVE_AS)
-        if len(self._tables) > limits.sheets:
-            raise InputError(
-                f"{name} has {len(self._tables):,} sheets, more than {limits.sheets:,}.",
-                "Open it in Excel and save the sheet you want as .xlsx.",
-            )
         self.sheets = [Sheet(each.name, each.visible) for each in self._tables]
 
     def properties(self) -> dict[str, str]:

@@ -130,7 +130,7 @@ class XlsxReader:
     def __init__(self, archive: Archive, limits: LoadLimits) -> None:
         archive.refuse_declarations()
         self._archive, self._limits = archive, limits
-        self._parts = find_parts(archive, limits)
+        self._parts = find_parts(archive)
         self.sheets = self._parts.sheets
 
     def properties(self) -> dict[str, str]:
@@ -225,15 +225,14 @@ class XlsxReader:
                 pass
 
 
-def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
+def find_parts(archive: Archive) -> Parts:
     """Find the sheets and other parts of a workbook.
 
     Args:
         archive: A workbook; its parts must not declare entities.
-        limits: The maximum number of sheets.
 
     Raises:
-        InputError: The workbook is damaged, or has too many sheets.
+        InputError: The workbook is damaged.
     """
     workbook = _workbook_part(archive)
     folder, name = posixpath.split(workbook)
@@ -248,18 +247,14 @@ def find_parts(archive: Archive, limits: LoadLimits) -> Parts:
             targets[relation.get("Id", "")] = part
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
             found.others[kind] = part
-    listed = 0
     for element, attributes in elements(archive, workbook, {"sheet", "workbookPr"}):
         if element == "workbookPr":
             found.from_1904 = attributes.get("date1904") in _TRUE
             continue
-        listed += 1
         part = targets.get(attributes.get("id", ""), "")
         if part:
             visible = attributes.get("state", "visible") == "visible"
             found.sheets.append(Sheet(attributes.get("name", ""), visible, part))
-    if listed > limits.sheets:
-        raise archive.refused(f"it has {listed:,} sheets, more than {limits.sheets:,}")
     if "styles" in found.others:
         with suppress(InputError):  # calamine will report what is wrong with the styles
             _read_styles(archive, found.others["styles"], found)

@@ -106,7 +106,7 @@ def list_formats(table: Table) -> bytes | None:
     try:
         archive = Archive(Path(source.path).read_bytes(), source.name, LoadLimits())
         archive.refuse_declarations()
-        parts = find_parts(archive, LoadLimits())
+        parts = find_parts(archive)
         part = next(each.part for each in parts.sheets if each.name == source.sheet)
         reader = _SheetReader(_style_formats(parts), table)
         for tag, attributes in elements(archive, part, {"row", "c", "v", "is", "col"}):
