@@ -251,7 +251,7 @@ def check(
     with _from_stdin(file) as path:
         files = find_configuration(path)
         entries = reading.entries(workflow)
-        request = request_from(path, files.defaults.merged_with(entries), reuse)
+        request = request_from(path, files.defaults.merged_with(entries, saved=save_options), reuse)
         with settings_or_sandbox(**given, configuration=files) as settings:
             print_configuration(files, settings)
             if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
@@ -353,7 +353,7 @@ def run(
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     entries = reading.entries(workflow)
-    request = request_from(file, files.defaults.merged_with(entries), reuse)
+    request = request_from(file, files.defaults.merged_with(entries, saved=save_options), reuse)
     if not reporting.for_scripts and not dry_run:
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:

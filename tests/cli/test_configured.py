@@ -131,6 +131,22 @@ def test_options_are_saved_beside_the_list_and_used_by_the_next_run(
     assert json.loads(again.stdout)["first_body"] == json.loads(first.stdout)["first_body"]
 
 
+def test_parameters_of_one_workflow_are_neither_sent_to_another_nor_kept_with_it(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    path = batchrun.folder / "batchrun.toml"
+    path.write_text('workflow = "Account Plan"\n[parameters]\ndepth = 2\n', encoding="utf-8")
+    other = ("-w", "Account Research", "--param", "tone=plain", "--save-options")
+    checked = batchrun("check", "accounts.csv", *other, "--json")
+    assert "depth" not in json.loads(checked.stdout)["first_body"]
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == {
+        "workflow": "Account Research",
+        "parameters": {"tone": "plain"},
+    }
+    batchrun("check", "accounts.csv", "-w", "account research", "--save-options")
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["parameters"] == {"tone": "plain"}
+
+
 def test_options_that_toml_has_no_form_for_are_not_saved(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
