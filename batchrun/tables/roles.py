@@ -759,7 +759,8 @@ def find_column(table: Table, name: str, option: str) -> int:
     names = [column_name(table, column) for column in range(len(table.header))]
     close = close_matches(name, names)
     hint = f"Did you mean {' or '.join(close)}?" if close else _columns_hint(table)
-    raise InputError(f"{table.source.name} has no column {name!r}.", hint)
+    at = Advice("", f" See {option}.")  # the page shows the message at the column's control
+    raise InputError(f"{table.source.name} has no column {name!r}.", hint + at)
 
 
 def _columns_hint(table: Table) -> str:

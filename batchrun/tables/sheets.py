@@ -290,12 +290,13 @@ def style_kinds(
 
 
 def _is_date(code: str) -> bool:
-    bare = re.sub(r"\\.|\"[^\"]*\"|\[(?!h|m|s)[^\]]*\]", "", code.split(";", maxsplit=1)[0].lower())
+    first = code.split(";", maxsplit=1)[0].lower()
+    bare = re.sub(r"\\.|\"[^\"]*\"|\[(?!h|m|s)[^\[\]]*\]", "", first)
     return "general" not in bare and bool(re.search("[dmyhs]", bare))
 
 
 _LITERAL = re.compile(r"\\(.)|\"([^\"]*)\"|[_*].")
-_SPECIAL = re.compile(r"\[[^\]]*\]")
+_SPECIAL = re.compile(r"\[[^\[\]]*\]")
 _CONDITION = re.compile(r"\[<=?\d{1,15}\]")
 _UNCLEAR_ZEROS = re.compile(r"[#,?]*0,*0[^%E]*")
 """Zeros in front that `leading_zeros` can't reduce, such as ``0000.00`` and ``000,000``."""

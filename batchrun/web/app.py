@@ -38,7 +38,7 @@ from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
-from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 from batchrun.workbook.text import crms_of, escaped
@@ -640,6 +640,7 @@ class _Pages:
             "attention.html",
             view=view,
             retried=retried,
+            shown=shown_version(view.summary),
             failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
             invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
@@ -659,8 +660,7 @@ class _Pages:
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
         if not outcomes:
             raise UsageError("No kind of row was chosen.", "Tick what to send again.")
-        self._check_shown(batch_id, form)
-        run = self._workspace.retry(batch_id, outcomes)
+        run = self._workspace.retry(batch_id, outcomes, form.get("shown", ""))
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
     def decide(self, request: Request) -> Response:
@@ -677,25 +677,8 @@ class _Pages:
                 "Sending rows in doubt again may charge them twice.",
                 "Tick that you accept this. Nothing was sent.",
             )
-        self._check_shown(batch_id, form)
-        run = self._workspace.resume(batch_id, in_doubt=decision)
+        run = self._workspace.settle(batch_id, decision, form.get("shown", ""))
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
-
-    def _check_shown(self, batch_id: str, form: Mapping[str, str]) -> None:
-        """Refuse a decision about other rows than the form showed, such as one of a stale tab.
-
-        Raises:
-            UsageError: The batch has changed since, and is not running.
-        """
-        run = self._workspace.run_of(batch_id)
-        if run is not None and not run.ended:
-            return  # nothing starts: the running one is shown
-        summary = self._workspace.status(batch_id, 0).summary
-        if form.get("shown") != str(summary.updated_at.timestamp()):
-            raise UsageError(
-                "This run has changed since this page was shown. Nothing was sent.",
-                "Look at the rows below, then decide.",
-            )
 
     def stop(self, request: Request) -> Response:
         """Stop a batch gracefully."""

@@ -469,6 +469,7 @@ class Workspace:
             request, settings = saved.request, self.settings
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
+                run.credits = plan.credits or run.credits
                 return checked.confirms(plan, earlier, again=again)
 
             self._start_run(
@@ -486,18 +487,28 @@ class Workspace:
             )
         return run
 
-    def resume(self, batch_id: str, *, in_doubt: str = "hold") -> BatchRun:
+    def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
+        return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
+
+    def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
+        """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""
         return self._continue_batch(
             batch_id,
-            lambda common: aio.resume(batch_id, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
+            lambda common: aio.resume(batch_id, in_doubt=decision, only=(), **common),  # type: ignore[arg-type]
+            shown=shown,
         )
 
-    def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
-        """Send a batch's rows with these outcomes again; like `resume` otherwise."""
+    def retry(self, batch_id: str, outcomes: Sequence[Outcome], shown: str) -> BatchRun:
+        """Send a batch's rows with these outcomes again; like `resume` otherwise.
+
+        Raises:
+            UsageError: The batch is not as it was ``shown``, such as in a stale tab.
+        """
         return self._continue_batch(
             batch_id,
             lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
+            shown=shown,
         )
 
     def _continue_batch(
@@ -505,11 +516,17 @@ class Workspace:
         batch_id: str,
         begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
         check_id: str = "",
+        shown: str | None = None,
     ) -> BatchRun:
         with self._lock:
             running = self.run_of(batch_id)
             if running is not None and not running.ended:
                 return running
+            if shown not in {None, shown_version(self.status(batch_id, 0).summary)}:
+                raise UsageError(
+                    "This run has changed since this page was shown. Nothing was sent.",
+                    "Look at the rows below, then decide.",
+                )
             self._refuse_while_closing()
             self._require_trusted_batch(batch_id)
             run = self.runs[batch_id] = BatchRun(check_id)
@@ -755,6 +772,11 @@ class _Cached(Generic[T]):
     def expire(self) -> None:
         """Discard the cached value."""
         self._until = 0.0
+
+
+def shown_version(summary: BatchSummary) -> str:
+    """Return what tells whether a batch is as it was shown."""
+    return str(summary.updated_at.timestamp())
 
 
 def changed_error() -> UsageError:

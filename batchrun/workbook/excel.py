@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.model import BatchResults
+    from batchrun.model import BatchResults, BatchSummary
 
 _Item = TypeVar("_Item")
 
@@ -230,10 +230,14 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
-        with book.optional(f"the details of line {row.row.line}"):
+        try:  # not `optional`, which would take its time in every row
             if flat.items:
                 lists = details.add(row, flat, shown.sheets.place(number))
             content.analysis.see(number, row, flat, layout.name_of(row))
+        except OSError:
+            raise
+        except Exception as error:
+            book.leave_out(f"the details of line {row.row.line}", error)
         shown.append(values, lists, codes, mark)
 
 
@@ -254,12 +258,18 @@ def write_parts(book: Book, split: Split) -> None:
 def _describe(book: Book, results: BatchResults) -> None:
     summary, plain = results.summary, book.fitter.plain
     properties = book.workbook.properties
-    properties.creator = "batchrun"
     properties.title = plain(f"{summary.workflow.name}: {summary.source.name}")
     properties.subject = plain(f"Results of {summary.workflow.name} for {summary.rows:,} rows")
+    _date(book, summary)
+    sign(book.workbook, Signature(summary.batch_id, summary.updated_at))
+
+
+def _date(book: Book, summary: BatchSummary) -> None:
+    """Date a workbook as its batch: the same results give the same file at any time."""
+    properties = book.workbook.properties
+    properties.creator = "batchrun"
     properties.created = summary.created_at.replace(tzinfo=None)
     properties.modified = summary.updated_at.replace(tzinfo=None)
-    sign(book.workbook, Signature(summary.batch_id, summary.updated_at))
 
 
 def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
@@ -273,6 +283,7 @@ def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome])
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
     with Book(EXCEL, fitter, footer=results.summary.source.name) as book:
+        _date(book, results.summary)
         sheets = TableSheets(book, results.summary.source.sheet or "List", columns, rows)
         for row, codes in zip(results.rows, formats.of_rows(), strict=False):
             if row.outcome in outcomes:

@@ -76,7 +76,7 @@ def test_resume_and_retry_and_export_keep_to_the_file(
     batchrun: CommandLine, configured: str
 ) -> None:
     batchrun("run", "accounts.csv", "--yes", "--limit", "1")
-    batchrun("resume")
+    batchrun("resume", "--yes")
     batchrun("export", "-o", "out.csv")
     for name in ("accounts.results.csv", "out.csv"):
         assert "Report" in header(batchrun.folder / name)
@@ -129,6 +129,22 @@ def test_options_are_saved_beside_the_list_and_used_by_the_next_run(
     }
     again = batchrun("check", "accounts.csv", "--json")
     assert json.loads(again.stdout)["first_body"] == json.loads(first.stdout)["first_body"]
+
+
+def test_parameters_of_one_workflow_are_neither_sent_to_another_nor_kept_with_it(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    path = batchrun.folder / "batchrun.toml"
+    path.write_text('workflow = "Account Plan"\n[parameters]\ndepth = 2\n', encoding="utf-8")
+    other = ("-w", "Account Research", "--param", "tone=plain", "--save-options")
+    checked = batchrun("check", "accounts.csv", *other, "--json")
+    assert "depth" not in json.loads(checked.stdout)["first_body"]
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == {
+        "workflow": "Account Research",
+        "parameters": {"tone": "plain"},
+    }
+    batchrun("check", "accounts.csv", "-w", "account research", "--save-options")
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["parameters"] == {"tone": "plain"}
 
 
 def test_options_that_toml_has_no_form_for_are_not_saved(
@@ -195,7 +211,7 @@ def test_without_a_command_it_names_the_next_steps(batchrun: CommandLine, config
     assert "resume" not in ended.stdout
     batchrun("run", "accounts.csv", "--yes", "--limit", "1")
     assert "batchrun resume 1" in batchrun().stdout
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert "resume" not in batchrun().stdout
 
 

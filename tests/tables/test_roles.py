@@ -301,7 +301,7 @@ def test_a_repeated_name_is_told_apart_by_number() -> None:
 def test_an_unknown_column_offers_close_names() -> None:
     with pytest.raises(InputError, match="no column 'Compny Ref'") as caught:
         find_roles(table(("Company Ref", UUID), ("Name", "x")), company_column="Compny Ref")
-    assert caught.value.hint == "Did you mean Company Ref?"
+    assert caught.value.hint == "Did you mean Company Ref? See --company-column."
 
 
 def test_one_column_can_not_have_both_roles() -> None:

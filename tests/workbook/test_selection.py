@@ -6,13 +6,14 @@ import csv
 from datetime import date
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pytest
 
 from batchrun import tables, workbook
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
 from batchrun.workbook import Form
-from tests.workbook.batches import batch, company, row
+from tests.workbook.batches import BEGAN, batch, company, row
 from tests.workbook.ooxml import check_workbook
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def test_the_rows_to_correct_are_the_lists_own_and_say_why(tmp_path: Path) -> No
     assert [each.cells for each in again.rows()] == [
         (*ROWS[1].row.cells, "no UUID"), (*ROWS[2].row.cells, "**no**"),
     ]  # fmt: skip
+
+
+def test_the_rows_to_correct_are_dated_as_their_batch_and_not_by_the_clock(tmp_path: Path) -> None:
+    path = workbook.write(batch(ROWS, HEADER), tmp_path / "fix.xlsx", TO_CORRECT)
+
+    properties = openpyxl.load_workbook(path).properties
+    assert properties.creator == "batchrun"
+    assert properties.created == BEGAN.replace(tzinfo=None)
 
 
 def test_a_csv_of_the_rows_to_correct(tmp_path: Path) -> None:
