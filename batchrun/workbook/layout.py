@@ -37,6 +37,8 @@ AGAIN = "run again"
 REASON = "why it had no result"
 """The header of the column with the reason, in a list of the rows to correct: the next results have
 it beside their own status, so it must not look like that."""
+EMPTY, REPEATS = "empty in every row", "repeats an ID of the list"
+"""Why people rarely want a column."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
@@ -358,9 +360,9 @@ def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Pa
     found = {}
     for path, seen in survey.columns.items():
         if not seen.filled:
-            found[path] = "empty in every row"
+            found[path] = EMPTY
         elif repeats.get(path) == seen.filled and seen.filled > 1:
-            found[path] = "repeats an ID of the list"
+            found[path] = REPEATS
         elif seen.filled < FEW:
             continue
         elif not seen.varied and seen.filled == survey.lines:
