@@ -259,6 +259,7 @@ def check(
                 return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
+            entries |= {"reuse": reuse} if reuse else {}
             save_typed_options(path, {"workflow": request.workflow, **entries})
 
 
@@ -353,7 +354,8 @@ def run(
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     entries = reading.entries(workflow)
-    request = request_from(file, files.defaults.merged_with(entries, saved=save_options), reuse)
+    defaults = files.defaults.merged_with(entries, saved=save_options)
+    request = request_from(file, defaults, reuse, again=again)
     if not reporting.for_scripts and not dry_run:
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
@@ -361,7 +363,8 @@ def run(
         if output is None and form.usual is None:
             output = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
-            others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
+            others: dict[str, object] = {"write_every": write_every, "reuse": reuse}
+            others |= {"wait": pace.wait, "daily": pace.daily}
             entries |= columns.entries() | {name: each for name, each in others.items() if each}
             save_typed_options(file, {"workflow": request.workflow, **entries})
         if dry_run:

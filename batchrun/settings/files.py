@@ -74,6 +74,7 @@ class ListDefaults(ReadingOptions):
         flat_depth: The most keys in a column's name.
         csv_plain: Write CSV for programs.
         write_every: How often a running batch writes its results so far, such as ``5m``.
+        reuse: Reuse results up to this age, such as ``30d``, instead of paying again.
     """
 
     workflow: str | None = None
@@ -83,6 +84,7 @@ class ListDefaults(ReadingOptions):
     flat_depth: int | None = None
     csv_plain: bool = False
     write_every: str | None = None
+    reuse: str | None = None
 
     def merged_with(self, given: Mapping[str, Any], *, saved: bool = False) -> ListDefaults:
         """Return these defaults with options by name on top; ``saved`` as in `save_options`."""

@@ -250,7 +250,7 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert ended.exit_code == ExitCode.PAUSED
     command = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert command is not None
-    resumed = batchrun(*command[1].split())
+    resumed = batchrun(*command[1].split(), "--yes")
     assert "3 completed, 1 invalid" in resumed.stdout
     assert batchrun("resume", "--yes", "--sandbox").stdout.startswith("Nothing left to do.")
     retried = batchrun("retry", "--sandbox", "--yes")
@@ -421,7 +421,7 @@ def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(
     ended = batchrun(*RUN, "--limit", "1", "--journal", "my own.db")
     shown = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert shown is not None
-    assert batchrun(*shlex.split(shown[1])).exit_code == ExitCode.INCOMPLETE
+    assert batchrun(*shlex.split(shown[1]), "--yes").exit_code == ExitCode.INCOMPLETE
     quiet = batchrun(*RUN, "--again")  # the usual journal goes without saying
     assert "--journal" not in quiet.stdout
 

@@ -131,6 +131,25 @@ def test_options_are_saved_beside_the_list_and_used_by_the_next_run(
     assert json.loads(again.stdout)["first_body"] == json.loads(first.stdout)["first_body"]
 
 
+def test_reuse_in_the_file_pays_only_for_new_rows_and_again_pays_for_all(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    run = ("run", "accounts.csv", "-w", "Account Research", "--yes")
+    batchrun(*run, "--reuse", "30d", "--save-options")
+    path = batchrun.folder / "batchrun.toml"
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["reuse"] == "30d"
+    before = triggers_accepted(sandbox)
+    with accounts.open("a", encoding="utf-8") as file:
+        file.write("d1b2c3d4-e5f6-7890-abcd-ef1234567890,Delta,\n")
+    batchrun("run", "accounts.csv", "--yes")
+    assert triggers_accepted(sandbox) == before + 1
+    batchrun("run", "accounts.csv", "--yes", "--again")
+    assert triggers_accepted(sandbox) == before + 1 + 3
+    path.write_text('workflow = "Account Research"\nreuse = "soon"\n', encoding="utf-8")
+    ended = batchrun("check", "accounts.csv")
+    assert_refused(ended, ExitCode.UNUSABLE, "reuse in batchrun.toml soon is not an age")
+
+
 def test_parameters_of_one_workflow_are_neither_sent_to_another_nor_kept_with_it(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
