@@ -117,6 +117,7 @@ class RunOptions:
         retry: Send all jobs with one of these outcomes again.
         again: Send jobs with these numbers again, unless sent more often than the value says.
         frame: The list, if it is a DataFrame.
+        agreed: Whether the user has agreed to send also what is left after ``limit``.
         joined: Whether other workers are or may be working on the batch.
         cluster: Provides additional workers.
     """
@@ -131,6 +132,7 @@ class RunOptions:
     retry: Collection[Outcome] = ()
     again: Mapping[int, int] = field(default_factory=dict)
     trusted: bool = False
+    agreed: bool = False
     frame: pd.DataFrame | None = None
     joined: bool = False
     cluster: Cluster | None = None
@@ -237,7 +239,9 @@ async def run(
         batch_id = earlier.batch_id if earlier else _create_batch(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
         work = _leave_to_workers if options.detach else _work
-        report = await work(session, batch_id, replace(options, output=target, frame=frame))
+        agreed = not with_credits and (earlier is None or earlier.confirmed)
+        options = replace(options, output=target, frame=frame, agreed=agreed)
+        report = await work(session, batch_id, options)
         if with_credits and report.ending is Ending.LIMIT:
             report = replace(report, credits=await session.credits())
         return report
@@ -269,8 +273,10 @@ async def resume(
         _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
         if confirm is not None and options.only is None and not summary.confirmed:
             await _confirm_rest(session, summary, options.limit, confirm)
+        agreed = confirm is None and summary.confirmed
         work = _leave_to_workers if options.detach else _work
-        return await work(session, summary.batch_id, replace(options, output=target))
+        options = replace(options, output=target, agreed=agreed)
+        return await work(session, summary.batch_id, options)
 
 
 async def _confirm_rest(
@@ -452,7 +458,8 @@ def _keep_confirmed(
     journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
 ) -> None:
     """Record whether the user has agreed to send all that is left, or only part of it."""
-    confirmed = options.limit is None or options.limit >= jobs.count_pending()
+    limit = options.limit
+    confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
     if confirmed != before.confirmed and not options.joined:
         journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
 

@@ -59,7 +59,7 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirm, confirm_address, confirm_batch, confirmed
+from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch, confirmed
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -390,8 +390,8 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    It asks before it sends rows that nobody has confirmed, such as those after --limit; at a
-    terminal, also unless you name the batch.
+    At a terminal, it asks before it sends rows that nobody has confirmed, such as those after the
+    first five of --limit 5. With --all, such rows wait.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
@@ -412,14 +412,12 @@ def resume(
             columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
-        unasked = yes or all_batches or (summary.confirmed and bool(batch or reporting.for_scripts))
+        asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
+        asked = asks and not summary.confirmed
         if not mode.quiet:
-            print_lines(
-                messages.batch_lines(summary), err=mode.as_json or beside_question(yes=unasked)
-            )
-        if summary.confirmed and not unasked:  # otherwise, it is asked with the cost
-            _confirm_resume(summary, limit, settings)
-        only_doubts = not (summary.confirmed or yes) and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
+            lines = messages.batch_lines(summary)
+            print_lines(lines, err=mode.as_json or beside_question(yes=not asked))
+        only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             continue_batch(
@@ -435,8 +433,8 @@ def resume(
                 limit=limit,
                 decide=in_doubt_decision(in_doubt),
                 form=form,
-                asks=True,
-                yes=yes,
+                asks=asks,
+                asks_first=asks,
             )
 
     to_stderr = reporting.for_scripts
@@ -457,16 +455,6 @@ def resume(
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
-
-
-def _confirm_resume(summary: BatchSummary, limit: int | None, settings: Settings) -> None:
-    """Ask whether to continue a batch that was not named; the user may mean another."""
-    from batchrun import status
-
-    left = status(summary.batch_id, settings=settings).left.to_trigger
-    jobs = left if limit is None else min(limit, left)
-    if jobs and sys.stdin.isatty() and not confirm(f"Trigger {plural(jobs, 'job')} now?"):
-        raise NotConfirmedError("Nothing was triggered.")
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

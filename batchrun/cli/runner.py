@@ -111,11 +111,11 @@ def continue_batch(
     form: Form | None,
     limit: int | None = None,
     asks: bool = False,
-    yes: bool | None = None,
+    asks_first: bool = False,
 ) -> None:
     """Continue a batch in the terminal, and end the command with the batch's exit code.
 
-    Unless ``yes`` is ``None``, it asks before jobs are sent that nobody has confirmed.
+    It may ask after a pilot, and first, before jobs are sent that nobody has confirmed.
     """
     from batchrun import aio
 
@@ -128,7 +128,7 @@ def continue_batch(
 
         def confirm(rest: Rest) -> bool:
             with display.stopper.asking():
-                if not _confirmed_rest(rest, settings, mode, yes=bool(yes)):
+                if not _confirmed_rest(rest, settings, mode):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
 
@@ -137,7 +137,7 @@ def continue_batch(
             control = display.control
             if control.batch_id is None:
                 shown |= {} if limit is None else {"limit": limit}
-                shown |= {} if yes is None else {"confirm": confirm}
+                shown |= {"confirm": confirm} if asks_first else {}
                 return begin(in_doubt=decided, **shown)
             # After a new key: the rows to send again are already pending or sent.
             left = _allowed(limit, control)
@@ -308,17 +308,16 @@ def _confirmed(
     return confirmed(messages.question(plan, now), details, yes=unasked)
 
 
-def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode, *, yes: bool) -> bool:
+def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
     """Show what is left of a batch that nobody has confirmed, and ask whether to send it."""
-    if not (yes and mode.quiet):
-        costs = messages.cost_lines(
-            rest.estimate,
-            rest.credits,
-            rest.to_trigger,
-            _now(),
-            wait=settings.wait,
-            speed=settings.speed,
-        )
-        lines = [f"Jobs:      {rest.to_trigger:,} to trigger", *costs]
-        print_lines(lines, err=mode.as_json or beside_question(yes=yes))
-    return confirmed(f"Trigger {plural(rest.to_trigger, 'job')} now?", yes=yes)
+    costs = messages.cost_lines(
+        rest.estimate,
+        rest.credits,
+        rest.to_trigger,
+        _now(),
+        wait=settings.wait,
+        speed=settings.speed,
+    )
+    lines = [f"Jobs:      {rest.to_trigger:,} to trigger", *costs]
+    print_lines(lines, err=mode.as_json or beside_question(yes=False))
+    return confirm(f"Trigger {plural(rest.to_trigger, 'job')} now?")

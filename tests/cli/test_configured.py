@@ -76,7 +76,7 @@ def test_resume_and_retry_and_export_keep_to_the_file(
     batchrun: CommandLine, configured: str
 ) -> None:
     batchrun("run", "accounts.csv", "--yes", "--limit", "1")
-    batchrun("resume", "--yes")
+    batchrun("resume")
     batchrun("export", "-o", "out.csv")
     for name in ("accounts.results.csv", "out.csv"):
         assert "Report" in header(batchrun.folder / name)
@@ -230,7 +230,7 @@ def test_without_a_command_it_names_the_next_steps(batchrun: CommandLine, config
     assert "resume" not in ended.stdout
     batchrun("run", "accounts.csv", "--yes", "--limit", "1")
     assert "batchrun resume 1" in batchrun().stdout
-    batchrun("resume", "--yes")
+    batchrun("resume")
     assert "resume" not in batchrun().stdout
 
 

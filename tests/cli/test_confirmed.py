@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.batch.report import Rest
-    from tests.cli.commands import CommandLine
+    from tests.cli.commands import CommandLine, Ended
 
-RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+ASKED = ("run", "accounts.csv", "-w", "account research")
+RUN = (*ASKED, "--yes")
+
+
+def at_a_terminal(batchrun: CommandLine, typed: str, *command: str) -> Ended:
+    """Run a command at a terminal where somebody has typed this."""
+    with batchrun.monkeypatch.context() as patched:
+        patched.setattr(sys, "stdin", Terminal(typed))
+        return batchrun(*command)
 
 
 @pytest.fixture
@@ -30,18 +38,15 @@ def pilot(batchrun: CommandLine, accounts: Path) -> Iterator[FaultySandbox]:
     """The first of two jobs was sent, and nobody has confirmed the other."""
     with faulty_sandbox() as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
-        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        ended = at_a_terminal(batchrun, "y\n", *ASKED, "--limit", "1")
+        assert ended.exit_code == ExitCode.PAUSED
         yield sandbox
 
 
-def test_without_a_terminal_the_rest_of_a_pilot_needs_yes(
+def test_without_a_terminal_resume_is_a_confirmation(
     batchrun: CommandLine, pilot: FaultySandbox
 ) -> None:
-    refused = batchrun("resume")
-    assert refused.exit_code == ExitCode.UNUSABLE
-    assert "--yes" in refused.stderr
-    assert len(pilot.bodies()) == 1
-    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE  # a damaged ID
+    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE  # a damaged ID
     assert len(pilot.bodies()) == 2
 
 
@@ -49,8 +54,7 @@ def test_without_a_terminal_the_rest_of_a_pilot_needs_yes(
 def test_resume_asks_before_it_sends_the_rest_of_a_pilot(
     batchrun: CommandLine, pilot: FaultySandbox, typed: str, sent: int
 ) -> None:
-    batchrun.monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    ended = batchrun("resume")
+    ended = at_a_terminal(batchrun, typed, "resume")
     said = ended.stdout + ended.stderr
     for line in ("List:      accounts.csv", "Workflow:  Account Research", "Cost:      about"):
         assert line in said
@@ -73,14 +77,15 @@ def test_resume_all_leaves_the_rest_of_a_pilot_alone(
     assert refused.exit_code == ExitCode.UNUSABLE
 
 
+@pytest.mark.parametrize("pause", [("--daily", "3"), ("--limit", "1")])
 def test_a_batch_confirmed_as_a_whole_continues_without_a_question(
-    batchrun: CommandLine, accounts: Path
+    batchrun: CommandLine, accounts: Path, pause: tuple[str, str]
 ) -> None:
     with faulty_sandbox() as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
-        assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
-        ended = batchrun("resume")
-        assert "\nList:      accounts.csv\nWorkflow:  Account Research (" in ended.stdout
+        assert batchrun(*RUN, *pause).exit_code == ExitCode.PAUSED
+        ended = at_a_terminal(batchrun, "", "resume")
+        assert "List:      accounts.csv\nWorkflow:  Account Research (" in ended.stdout
         assert "\nRows:      4 (" in ended.stdout
         assert len(sandbox.bodies()) == 2
 
@@ -90,8 +95,9 @@ def test_a_decision_about_rows_in_doubt_does_not_send_the_rest_of_a_pilot(
 ) -> None:
     with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
-        batchrun(*RUN, "--limit", "1")
-        assert batchrun("resume", "--in-doubt", "retry").exit_code == ExitCode.PAUSED
+        at_a_terminal(batchrun, "y\n", *ASKED, "--limit", "1")
+        settled = at_a_terminal(batchrun, "", "resume", "--in-doubt", "retry")
+        assert settled.exit_code == ExitCode.PAUSED
         first, again = sandbox.bodies()
         assert first == again
         assert outcomes(batchrun)["pending"]
@@ -104,10 +110,11 @@ def test_a_limit_of_resume_confirms_no_more_than_it_says(
         batchrun.connect(url, speed=SPEED)
         accounts.write_text("Company ID\n" + "\n".join(str(uuid4()) for _ in range(5)))
         batchrun(*RUN, "--daily", "3")
-        batchrun("resume", "--limit", "1")
+        at_a_terminal(batchrun, "", "resume", "--limit", "1")
         sent = len(sandbox.bodies())
         assert sent < 5
-        assert batchrun("resume").exit_code == ExitCode.UNUSABLE
+        at_a_terminal(batchrun, "n\n", "resume")
+        assert "Not resumed" in batchrun("resume", "--all").stdout
         assert len(sandbox.bodies()) == sent
 
 
