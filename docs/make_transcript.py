@@ -161,7 +161,6 @@ STEPS = (
         "Continue",
         "Nothing that was sent is sent again.",
         "batchrun resume",
-        answers=((r"Trigger \d+ jobs now\? \[y/N\]: ", "y"),),
         exit_code=3,
         after="Three rows failed. The sheet **Needs attention** of the workbook says why.",
     ),
