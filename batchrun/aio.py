@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client as Dask
 
-    from batchrun.batch.report import Report
+    from batchrun.batch.report import Report, Rest
     from batchrun.engine import Progress
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
@@ -163,6 +163,7 @@ async def resume(
     only: Collection[int] | None = None,
     in_doubt: Literal["hold", "retry", "drop"] | Decide = "hold",
     form: Form | None = None,
+    confirm: Callable[[Rest], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     control: Control | None = None,
     workers: int | Dask | None = None,
@@ -171,6 +172,9 @@ async def resume(
     settings: Settings | None = None,
 ) -> Report:
     """Continue a batch where it stopped.
+
+    It does not ask before it sends rows that nobody has confirmed, such as those after ``limit``,
+    unless you give ``confirm``.
 
     Args:
         batch_id: Which batch (the beginning of its ID is enough); ``None`` for the newest.
@@ -181,6 +185,7 @@ async def resume(
             send them again (and perhaps pay twice), or never send them; or a function that gets
             their rows and decides.
         form: How the results are written; what it leaves open stays as it was.
+        confirm: Called with what is left, if nobody has confirmed it. Return whether to go ahead.
         on_progress: Called after each step, in the thread that runs the batch.
         control: Stops the batch early, from another thread or a callback.
         workers: As in `run`; with ``only``, too, this process works alone.
@@ -191,6 +196,7 @@ async def resume(
 
     Raises:
         BatchrunError: As in `run`.
+        NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
     settings = _for_workers(settings, workers, limit, detach=detach)
     options = _options(
@@ -205,7 +211,8 @@ async def resume(
         detach=detach,
     )
     async with connected(settings) as cluster:
-        return await pipeline.resume(batch_id, settings, replace(options, cluster=cluster))
+        options = replace(options, cluster=cluster)
+        return await pipeline.resume(batch_id, settings, options, confirm)
 
 
 @checked_arguments()

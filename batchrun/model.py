@@ -334,6 +334,8 @@ class BatchSummary:
         profile: The profile whose key it was started with; ``None`` for a key that is not stored.
         target: Path where its workbook belongs, even before it is written.
         resume_at: When the quota is available again, aware, UTC; ``None`` if it is not spent.
+        confirmed: Whether somebody has agreed to send all of it. Not so after a pilot.
+        parameter_columns: Parameter → the column its value came from.
     """
 
     batch_id: str
@@ -356,6 +358,8 @@ class BatchSummary:
     profile: str | None = None
     target: str | None = None
     resume_at: datetime | None = None
+    confirmed: bool = True
+    parameter_columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

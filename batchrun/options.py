@@ -96,6 +96,15 @@ _REPLACED = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
 """Option → the usual option that it replaces, besides the one of its own name."""
 
 
+def without_other_parameters(usual: Mapping[str, Any], workflow: str | None) -> dict[str, Any]:
+    """Return the usual options; for another workflow than theirs, without its parameters."""
+    own = usual.get("workflow")
+    if not own or not workflow or own.casefold() == workflow.casefold():
+        return dict(usual)
+    dropped = {"parameters", "parameter_columns"}
+    return {name: value for name, value in usual.items() if name not in dropped}
+
+
 def merged(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return options by name: those given, over the usual ones. Tables are merged by entry."""
     replaced = {_REPLACED.get(name) for name, value in given.items() if value}

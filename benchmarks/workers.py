@@ -74,13 +74,15 @@ def write_list(path: Path, rows: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Rows a second, and milliseconds of CPU that the workers spend on a row."""
+    """Rows a second, and milliseconds of CPU that the workers and the server spend on a row."""
 
     rows: float
     cpu: float
+    server: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.rows:,.0f} rows/s, {self.cpu:.2f} ms of CPU a row"
+        server = f", {self.server:.2f} ms in PostgreSQL" if self.server else ""
+        return f"{self.rows:,.0f} rows/s, {self.cpu:.2f} ms of CPU a row{server}"
 
 
 class Machines:
@@ -196,6 +198,18 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in listed.stdout.split()]
 
 
+def server_seconds(server: PostgresServer) -> float:
+    """Seconds of CPU of all processes of a PostgreSQL server, including those that have ended."""
+    first = int((server.folder / "data" / "postmaster.pid").read_text("ascii").split()[0])
+    ticks = 0
+    for pid in (first, *children(first)):
+        with suppress(FileNotFoundError):  # it has just ended
+            stat = Path(f"/proc/{pid}/stat").read_text("ascii")
+            # utime, stime, cutime, and cstime of proc(5)
+            ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def verdict(url: str, journal: str) -> dict[str, int]:
     """What the journal says, against what the sandbox has counted."""
     [batch] = batchrun.batches(settings=batchrun.load_settings(journal=journal))
@@ -289,8 +303,11 @@ def seconds_until_done(journal: Journal, batch_id: str, rows: int) -> float:
     return time.perf_counter() - began
 
 
-def measured(location: str, name: str, processes: int, rows: int, url: str = NO_SERVICE) -> Speed:
+def measured(
+    server: PostgresServer, name: str, processes: int, rows: int, url: str = NO_SERVICE
+) -> Speed:
     """Let processes work on one batch, and measure them from their first claim to the last row."""
+    location = server.new_database()
     code = f"import sys; from benchmarks.workers import worker; worker({name!r}, *sys.argv[1:])"
     with open_batch(location, rows, url) as (journal, batch_id):
         started = [
@@ -305,13 +322,15 @@ def measured(location: str, name: str, processes: int, rows: int, url: str = NO_
         for each in started:
             assert each.stdout is not None
             each.stdout.readline()
+        before = server_seconds(server)
         for each in started:
             assert each.stdin is not None
             each.stdin.write("\n")
             each.stdin.flush()
         seconds = seconds_until_done(journal, batch_id, rows)
     cpu = sum(float(each.communicate()[0]) for each in started)
-    return Speed(rows / seconds, 1_000 * cpu / rows)
+    of_server = server_seconds(server) - before
+    return Speed(rows / seconds, 1_000 * cpu / rows, 1_000 * of_server / rows)
 
 
 @contextmanager
@@ -402,7 +421,7 @@ def speeds(server: PostgresServer, rows: int) -> None:
             seconds, cpu = one_process(url, rows, Path(folder))
         alone = Speed(rows / seconds, 1_000 * cpu / rows)
         print(f"no quota, one process, journal in a file: {alone}", flush=True)
-        one, two = (measured(server.new_database(), "work", each, rows, url) for each in (1, 2))
+        one, two = (measured(server, "work", each, rows, url) for each in (1, 2))
     print(f"no quota, 1 worker, PostgreSQL:           {one}", flush=True)
     print(f"no quota, 2 workers, PostgreSQL:          {two}")
     print(
@@ -442,7 +461,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(json.dumps({"workers": workers, **kept}), flush=True)
         if options.journal or everything:
             for processes in (1, 2, 4):
-                found = measured(server.new_database(), "settle", processes, options.rows)
+                found = measured(server, "settle", processes, options.rows)
                 print(f"journal alone, {processes} processes: {found}", flush=True)
         if options.speed or everything:
             speeds(server, options.rows)

@@ -79,6 +79,11 @@ class BatchStatus:
         return bool(self.summary.unfinished or self.in_doubt or self.rescued)
 
     @property
+    def to_confirm(self) -> int:
+        """How many jobs wait until somebody agrees to send them, such as those after a pilot."""
+        return 0 if self.summary.confirmed else self.left.to_trigger
+
+    @property
     def opens_at(self) -> datetime | None:
         """When the quota opens again; ``None`` if the quota isn't spent or a process is working."""
         return None if self.working else self.summary.resume_at

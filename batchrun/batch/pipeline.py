@@ -33,7 +33,7 @@ from batchrun.batch.recover import (
     same_key,
     same_service,
 )
-from batchrun.batch.report import Report
+from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.batch.worker import (
@@ -54,6 +54,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, log_event
+from batchrun.journal import remaining
 from batchrun.journal.slices import slice_size
 from batchrun.model import Outcome, retriable
 from batchrun.notebook import TableList
@@ -242,7 +243,12 @@ async def run(
         return report
 
 
-async def resume(batch_id: str | None, settings: Settings | None, options: RunOptions) -> Report:
+async def resume(
+    batch_id: str | None,
+    settings: Settings | None,
+    options: RunOptions,
+    confirm: Callable[[Rest], bool] | None = None,
+) -> Report:
     """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
 
     Raises:
@@ -261,8 +267,26 @@ async def resume(batch_id: str | None, settings: Settings | None, options: RunOp
             session.journal, summary, session.key, options.output, trusted=options.trusted
         )
         _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
+        if confirm is not None and options.only is None and not summary.confirmed:
+            await _confirm_rest(session, summary, options.limit, confirm)
         work = _leave_to_workers if options.detach else _work
         return await work(session, summary.batch_id, replace(options, output=target))
+
+
+async def _confirm_rest(
+    session: Session, batch: BatchSummary, limit: int | None, confirm: Callable[[Rest], bool]
+) -> None:
+    """Ask before jobs are triggered that nobody has confirmed.
+
+    Raises:
+        NotConfirmedError: The answer was no.
+    """
+    left = remaining(session.journal, batch.batch_id).to_trigger
+    left = left if limit is None else min(limit, left)
+    if left and not confirm(
+        Rest(batch, left, session.estimate(batch, left), await session.credits())
+    ):
+        raise NotConfirmedError("The rest was not confirmed.", "Nothing was triggered.")
 
 
 async def take_over(session: Session, batch_id: str, options: RunOptions) -> Report:
@@ -424,6 +448,15 @@ async def _keep_beginning(
         await jobs.record_ending("", 0.0, 0.0)
 
 
+def _keep_confirmed(
+    journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
+) -> None:
+    """Record whether the user has agreed to send all that is left, or only part of it."""
+    confirmed = options.limit is None or options.limit >= jobs.count_pending()
+    if confirmed != before.confirmed and not options.joined:
+        journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
+
+
 def _works_alone(session: Session, options: RunOptions, only: Collection[int] | None) -> bool:
     """Return whether no other worker may join.
 
@@ -457,6 +490,8 @@ async def _prepared(
     )
     before = journal.summary(batch_id)
     await _keep_beginning(journal, jobs, before, options)
+    if only is None or options.limit is not None:  # else the others wait as they did before
+        _keep_confirmed(journal, jobs, before, options)
     alone = _works_alone(session, options, only)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)

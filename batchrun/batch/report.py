@@ -61,6 +61,23 @@ def _short_cell(at: int, row: tuple[ResultRow, tuple[Cell, ...]]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a batch that nobody has confirmed, such as the jobs after a pilot.
+
+    Attributes:
+        summary: The batch.
+        to_trigger: How many jobs would be triggered now.
+        estimate: What they are expected to cost.
+        credits: The credits left; ``None`` if not known.
+    """
+
+    summary: BatchSummary
+    to_trigger: int
+    estimate: Estimate
+    credits: Credits | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of a run or resume.
 

@@ -59,7 +59,7 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch, confirmed
+from batchrun.cli.prompts import beside_question, confirm, confirm_address, confirm_batch, confirmed
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -79,7 +79,7 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from batchrun import BatchStatus, Request
+    from batchrun import Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
@@ -251,7 +251,7 @@ def check(
     with _from_stdin(file) as path:
         files = find_configuration(path)
         entries = reading.entries(workflow)
-        request = request_from(path, files.defaults.merged_with(entries), reuse)
+        request = request_from(path, files.defaults.merged_with(entries, saved=save_options), reuse)
         with settings_or_sandbox(**given, configuration=files) as settings:
             print_configuration(files, settings)
             if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
@@ -259,6 +259,7 @@ def check(
                 return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
+            entries |= {"reuse": reuse} if reuse else {}
             save_typed_options(path, {"workflow": request.workflow, **entries})
 
 
@@ -353,7 +354,8 @@ def run(
             run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
         return
     entries = reading.entries(workflow)
-    request = request_from(file, files.defaults.merged_with(entries), reuse)
+    defaults = files.defaults.merged_with(entries, saved=save_options)
+    request = request_from(file, defaults, reuse, again=again)
     if not reporting.for_scripts and not dry_run:
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
@@ -361,7 +363,8 @@ def run(
         if output is None and form.usual is None:
             output = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
-            others = {"write_every": write_every, "wait": pace.wait, "daily": pace.daily}
+            others: dict[str, object] = {"write_every": write_every, "reuse": reuse}
+            others |= {"wait": pace.wait, "daily": pace.daily}
             entries |= columns.entries() | {name: each for name, each in others.items() if each}
             save_typed_options(file, {"workflow": request.workflow, **entries})
         if dry_run:
@@ -387,12 +390,14 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    At a terminal, it asks before it triggers anything, unless you name the batch.
+    It asks before it sends rows that nobody has confirmed, such as those after --limit; at a
+    terminal, also unless you name the batch.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
-    for_one = {"BATCH": batch, "--output": output, "--limit": limit, "--detach": pace.detach}
+    for_one = {"BATCH": batch, "--output": output, "--limit": limit, "--yes": yes}
+    for_one |= {"--detach": pace.detach}
     refuse_together({"--all": all_batches, **for_one}, "With --all, every batch continues.")
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
@@ -407,10 +412,23 @@ def resume(
             columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
+        unasked = yes or all_batches or (summary.confirmed and bool(batch or reporting.for_scripts))
+        if not mode.quiet:
+            print_lines(
+                messages.batch_lines(summary), err=mode.as_json or beside_question(yes=unasked)
+            )
+        if summary.confirmed and not unasked:  # otherwise, it is asked with the cost
+            _confirm_resume(summary, limit, settings)
+        only_doubts = not (summary.confirmed or yes) and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             continue_batch(
-                partial(aio.resume, summary.batch_id, detach=pace.detach),
+                partial(
+                    aio.resume,
+                    summary.batch_id,
+                    only=() if only_doubts else None,
+                    detach=pace.detach,
+                ),
                 settings,
                 mode,
                 output=output,
@@ -418,6 +436,7 @@ def resume(
                 decide=in_doubt_decision(in_doubt),
                 form=form,
                 asks=True,
+                yes=yes,
             )
 
     to_stderr = reporting.for_scripts
@@ -435,22 +454,18 @@ def resume(
         _end_unchanged(found.summary, mode, [done, *messages.retry_lines(found.summary, settings)])
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
-    if not (batch or yes or to_stderr):
-        _confirm_resume(found, limit)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
 
 
-def _confirm_resume(found: BatchStatus, limit: int | None) -> None:
-    """Show a batch that was not named, and ask before the rest of it is paid for."""
-    jobs = found.left.to_trigger if limit is None else min(limit, found.left.to_trigger)
-    if not jobs or not sys.stdin.isatty():
-        return
-    batch, rows = found.summary, messages.counts(found.summary, found.left.running_rows)
-    words = f"Resumes:   batch {batch.batch_id} of {batch.source.name}, {batch.workflow.name}"
-    print_text(f"{words}; rows: {rows}", err=beside_question(yes=False), whole=[batch.source.name])
-    if not confirmed(f"Trigger {plural(jobs, 'job')} now?", yes=False):
+def _confirm_resume(summary: BatchSummary, limit: int | None, settings: Settings) -> None:
+    """Ask whether to continue a batch that was not named; the user may mean another."""
+    from batchrun import status
+
+    left = status(summary.batch_id, settings=settings).left.to_trigger
+    jobs = left if limit is None else min(limit, left)
+    if jobs and sys.stdin.isatty() and not confirm(f"Trigger {plural(jobs, 'job')} now?"):
         raise NotConfirmedError("Nothing was triggered.")
 
 

@@ -74,6 +74,15 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
 
 
+def batch_lines(summary: BatchSummary) -> list[str]:
+    """Return what continues: the list, the workflow and the rows of a batch."""
+    return [
+        UnbrokenLine(f"List:      {summary.source.name}"),
+        f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
+        f"Rows:      {counts(summary)}",
+    ]
+
+
 def counts_in_short(summary: BatchSummary) -> str:
     """Return a batch's outcomes for a table: completed rows of all rows, then the others."""
     others = [
@@ -353,10 +362,23 @@ def plan_costs(
     """
     jobs = plan.to_trigger if jobs is None else jobs
     estimate = plan.rates.of(jobs, running)
+    return cost_lines(estimate, plan.credits, jobs, now, wait=wait, speed=speed)
+
+
+def cost_lines(
+    estimate: Estimate,
+    credits_left: Credits | None,
+    jobs: int,
+    now: datetime,
+    *,
+    wait: bool = False,
+    speed: float = 1.0,
+) -> list[str]:
+    """Return what some jobs cost, in lines."""
     lines = [f"Cost:      {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):
         lines.append(f"           {words}")
-    if words := credits_words(plan.credits, jobs):
+    if words := credits_words(credits_left, jobs):
         lines.append(f"Credits:   {words}")
     return lines
 

@@ -648,8 +648,10 @@ def save_typed_options(file: Path, entries: Mapping[str, Any]) -> None:
     print_text(f"Saved:     {path}", err=True, whole=[str(path)])
 
 
-def request_from(file: Path, options: ListDefaults, reuse: str | None) -> Request:
-    """Return the request for a list.
+def request_from(
+    file: Path, options: ListDefaults, reuse: str | None, *, again: bool = False
+) -> Request:
+    """Return the request for a list. With ``again``, only a typed ``reuse`` counts.
 
     Raises:
         UsageError: An option can't be used, or no workflow is given.
@@ -664,12 +666,14 @@ def request_from(file: Path, options: ListDefaults, reuse: str | None) -> Reques
             "No workflow given.",
             'Add -w "Account Research". To list the workflows: batchrun workflows',
         )
+    said_by = "--reuse" if reuse else "reuse in batchrun.toml"
+    reuse = reuse or (None if again else options.reuse)
     return Request(
         file,
         options.workflow,
         **options.values(ReadingOptions),
         ask=column_prompt(),
-        reuse=None if reuse is None else age(reuse, "--reuse"),
+        reuse=None if reuse is None else age(reuse, said_by),
     )
 
 

@@ -22,6 +22,7 @@ from batchrun.errors import (
     StoppedError,
     TakenOverError,
 )
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +61,10 @@ def resume_all(
     """Continue each unfinished batch, and end with the most serious exit code.
 
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
-    service those at the same service, and Ctrl-C all. A batch held by another process is skipped.
+    service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
+    and so is one with jobs that nobody has confirmed.
     """
-    from batchrun import batches
+    from batchrun import batches, status
     from batchrun.settings import account_of, for_batch
     from batchrun.settings.location import shown
 
@@ -75,6 +77,13 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
+        if not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
+            print_text(
+                f"Not resumed: batch {batch_id} ({summary.source.name}): nobody has confirmed its "
+                f"other {plural(jobs, 'job')}. To run the rest: batchrun resume {batch_id}",
+                err=to_stderr,
+            )
+            continue
         try:
             found = configured(summary)
             account = account_of(for_batch(found[1], summary))

@@ -34,6 +34,7 @@ from batchrun.errors import (
     NotConfirmedError,
     StoppedError,
 )
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.control import Control
     from batchrun.batch.history import BatchStatus
-    from batchrun.batch.report import Report
+    from batchrun.batch.report import Report, Rest
     from batchrun.batch.request import Request
     from batchrun.model import BatchSummary, Decide, InDoubt, ResultRow
     from batchrun.plan import Plan
@@ -110,8 +111,12 @@ def continue_batch(
     form: Form | None,
     limit: int | None = None,
     asks: bool = False,
+    yes: bool | None = None,
 ) -> None:
-    """Continue a batch in the terminal, and end the command with the batch's exit code."""
+    """Continue a batch in the terminal, and end the command with the batch's exit code.
+
+    Unless ``yes`` is ``None``, it asks before jobs are sent that nobody has confirmed.
+    """
     from batchrun import aio
 
     pilot = asks and limit is not None and mode.shows_a_pilot
@@ -121,12 +126,19 @@ def continue_batch(
             with display.stopper.asking():
                 return decide(rows)
 
+        def confirm(rest: Rest) -> bool:
+            with display.stopper.asking():
+                if not _confirmed_rest(rest, settings, mode, yes=bool(yes)):
+                    raise NotConfirmedError("Nothing was triggered.")
+                return True
+
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
             shown = display.shown | {"output": output, "form": form, "settings": settings}
             control = display.control
             if control.batch_id is None:
-                limited = {} if limit is None else {"limit": limit}
-                return begin(in_doubt=decided, **limited, **shown)
+                shown |= {} if limit is None else {"limit": limit}
+                shown |= {} if yes is None else {"confirm": confirm}
+                return begin(in_doubt=decided, **shown)
             # After a new key: the rows to send again are already pending or sent.
             left = _allowed(limit, control)
             return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
@@ -294,3 +306,19 @@ def _confirmed(
     hidden = messages.hides_invalid_rows(plan)
     details = messages.invalid_lines(plan, details=True) if hidden else ()
     return confirmed(messages.question(plan, now), details, yes=unasked)
+
+
+def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode, *, yes: bool) -> bool:
+    """Show what is left of a batch that nobody has confirmed, and ask whether to send it."""
+    if not (yes and mode.quiet):
+        costs = messages.cost_lines(
+            rest.estimate,
+            rest.credits,
+            rest.to_trigger,
+            _now(),
+            wait=settings.wait,
+            speed=settings.speed,
+        )
+        lines = [f"Jobs:      {rest.to_trigger:,} to trigger", *costs]
+        print_lines(lines, err=mode.as_json or beside_question(yes=yes))
+    return confirmed(f"Trigger {plural(rest.to_trigger, 'job')} now?", yes=yes)

@@ -146,7 +146,7 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
     with suppress(BatchrunError):  # a broken practice journal must not stop other runs
         known = [] if path is not None and not path.exists() else batches(settings=settings)
     last = next((batch for batch in known if batch.source.path == wanted), None)
-    if last is None or last.unfinished or last.output is None:
+    if last is None or last.output is None or (sandbox and last.unfinished):
         return None
     if not sandbox and Path(last.output) != results_path(source.absolute()):
         return None  # the next run writes to the default path, which practice did not use
@@ -155,6 +155,9 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
     try:
         Rerun.read(last.output, settings=settings)
     except InputError:  # no row is marked
+        if not sandbox:
+            name = Path(last.output).name
+            print_text(f"Note:      {name} holds practice results and is replaced.", err=True)
         return Path(last.output)
     return None
 

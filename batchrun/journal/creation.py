@@ -187,10 +187,14 @@ def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object)
         "header": json.dumps(plan.table.header),
         "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
         "parameters": json.dumps(dict(plan.parameters.constant)),
+        "parameter_columns": json.dumps(
+            {name: plan.table.header[at] for name, at in plan.parameters.columns.items()}
+        ),
         "base_url": service_of(base_url),
         "estimated_seconds": plan.estimate.seconds,
         "estimated_requests": plan.estimate.requests,
         "incomplete": 1,
+        "unconfirmed": 1,
     } | begun_with
 
 

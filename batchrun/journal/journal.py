@@ -430,14 +430,20 @@ class Journal:
                 )
         return found[::-1]
 
-    def keep(self, batch_id: str, what: Literal["form", "output", "target"], value: str) -> None:
+    def keep(
+        self,
+        batch_id: str,
+        what: Literal["form", "output", "target", "unconfirmed"],
+        value: str | int,
+    ) -> None:
         """Store a property of a batch; only its holder may.
 
         Args:
             batch_id: ID of the batch.
             what: The property: how its results are written (``form``), where they were last
-                written (``output``), or where they belong (``target``).
-            value: The form as JSON, or a path.
+                written (``output``), where they belong (``target``), or whether nobody has agreed
+                to send all of it (``unconfirmed``).
+            value: The form as JSON, a path, or 0 or 1.
 
         Raises:
             TakenOverError: Another process holds the batch.
@@ -583,6 +589,7 @@ class Journal:
                 **source,
             ),
             parameters=json.loads(found.parameters),
+            parameter_columns=json.loads(found.parameter_columns),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
             counts=counts,
@@ -599,6 +606,7 @@ class Journal:
             reused=sum(each.reused for each in states.values()),
             base_url=found.base_url,
             profile=found.profile,
+            confirmed=not found.unconfirmed,
         )
 
     def _rescue(self, batch_id: str) -> RescueFiles:

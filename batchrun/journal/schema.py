@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """When an older journal is opened, its missing tables, columns, and indexes are added."""
 
 metadata = MetaData()
@@ -86,6 +86,7 @@ batches = Table(
     Column("header", Text, nullable=False),  # JSON
     Column("roles", Text, nullable=False),  # JSON: role → column position
     Column("parameters", Text, nullable=False),  # JSON: the constant parameters
+    Column("parameter_columns", Text, nullable=False, default="{}", server_default="{}"),  # JSON
     Column("base_url", String, nullable=False),
     Column("estimated_seconds", Float, nullable=False),
     Column("estimated_requests", Integer, **_ZERO),
@@ -102,6 +103,7 @@ batches = Table(
     Column("target", Text),  # where the workbook belongs; `output`: where it was last written
     Column("invalid", Integer, **_ZERO),  # rows without a job
     Column("incomplete", Integer, **_ZERO),  # 1 while created or deleted
+    Column("unconfirmed", Integer, **_ZERO),  # 1 while nobody has agreed to send all of it
 )
 
 rows = Table(
@@ -548,6 +550,7 @@ _JSON = {
     "header": ("array",),
     "roles": ("object",),
     "parameters": ("object",),
+    "parameter_columns": ("object",),
     "body": ("object",),
 }
 """Columns that hold JSON: the JSON type, and paths that must exist."""

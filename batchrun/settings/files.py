@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError, UsageError
-from batchrun.options import ReadingOptions, merged
+from batchrun.options import ReadingOptions, merged, without_other_parameters
 from batchrun.settings.model import (
     KEY_VARIABLE,
     Settings,
@@ -74,6 +74,7 @@ class ListDefaults(ReadingOptions):
         flat_depth: The most keys in a column's name.
         csv_plain: Write CSV for programs.
         write_every: How often a running batch writes its results so far, such as ``5m``.
+        reuse: Reuse results up to this age, such as ``30d``, instead of paying again.
     """
 
     workflow: str | None = None
@@ -83,10 +84,14 @@ class ListDefaults(ReadingOptions):
     flat_depth: int | None = None
     csv_plain: bool = False
     write_every: str | None = None
+    reuse: str | None = None
 
-    def merged_with(self, given: Mapping[str, Any]) -> ListDefaults:
-        """Return these defaults with options by name on top."""
-        return ListDefaults(**merged(self.values(ListDefaults), given))
+    def merged_with(self, given: Mapping[str, Any], *, saved: bool = False) -> ListDefaults:
+        """Return these defaults with options by name on top; ``saved`` as in `save_options`."""
+        usual = self.values(ListDefaults)
+        if saved:
+            usual = without_other_parameters(usual, given.get("workflow"))
+        return ListDefaults(**merged(usual, given))
 
     def output_of(self, source: Path) -> Path | None:
         """Return the results file of a list; ``None`` for the default path."""
@@ -246,6 +251,8 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
 def save_options(source: Path, options: Mapping[str, Any]) -> Path:
     """Write options to the ``batchrun.toml`` beside a list; other entries there are kept.
 
+    The parameters of another workflow are not.
+
     Args:
         source: The list.
         options: Entries by name, as in `ListDefaults` and `Settings`.
@@ -260,7 +267,8 @@ def save_options(source: Path, options: Mapping[str, Any]) -> Path:
     path = source.absolute().parent / FILE_NAME
     if path.is_symlink():  # it could point to any file of the user
         raise OutputError(f"{path} is a link.", "Remove it, or save the options by hand.")
-    found = merged(_toml(path) if path.exists() else {}, options)
+    before = _toml(path) if path.exists() else {}
+    found = merged(without_other_parameters(before, options.get("workflow")), options)
     tables = {name: value for name, value in found.items() if isinstance(value, dict)}
     lines = [f"{_key(name)} = {_value(found[name])}" for name in found if name not in tables]
     for name, table in tables.items():

@@ -667,7 +667,7 @@ class _Pages:
                 "Sending rows in doubt again may charge them twice.",
                 "Tick that you accept this. Nothing was sent.",
             )
-        run = self._workspace.resume(batch_id, in_doubt=decision)
+        run = self._workspace.settle(batch_id, decision)
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
     def stop(self, request: Request) -> Response:

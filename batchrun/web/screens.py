@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import batchrun
-from batchrun import Ending, Outcome
-from batchrun.batch.pipeline import note_of
+from batchrun import Outcome
 from batchrun.estimate import (
     REQUESTS_PER_JOB,
     credit_amounts,
@@ -23,7 +22,7 @@ from batchrun.estimate import (
 )
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
-from batchrun.text import plural, visible
+from batchrun.text import duration, plural, visible
 from batchrun.web.words import (
     moment_words,
     sentence,
@@ -58,9 +57,6 @@ SAMPLED_ROWS = 20
 """Results to sample when choosing the fields that are worth a column."""
 COMPARED_ROWS = 5_000
 """The most rows to compare with an earlier batch; for longer lists, only the workbook does."""
-
-
-_TRIED = note_of(Ending.LIMIT, None, "")
 
 
 class Phase(StrEnum):
@@ -191,9 +187,7 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
     if not running and status.working and run is not None:
         status = workspace.status(batch_id, 0)  # it has just ended
     figures = _figures(status, run if running else None)
-    phase = _phase(
-        status, run, figures, stopping=running and run is not None and run.control.stopped
-    )
+    phase = _phase(status, run, stopping=running and run is not None and run.control.stopped)
     seconds_left = quota_until = None
     speed = workspace.settings.speed
     if running and run is not None and run.progress is not None:
@@ -219,14 +213,13 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
     )
 
 
-def _phase(status: BatchStatus, run: BatchRun | None, figures: Figures, *, stopping: bool) -> Phase:
+def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
     if run is not None and not run.ended:
         return Phase.STOPPING if stopping else Phase.RUNNING
     if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
-        tried = status.summary.note == _TRIED and figures.ended
-        return Phase.PILOT if tried else Phase.PAUSED
+        return Phase.PILOT if status.to_confirm else Phase.PAUSED
     return Phase.DONE
 
 
@@ -585,7 +578,7 @@ def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage
 
 def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
     """Return the first rows that were tried; after a restart, all rows that have ended."""
-    if view.run is not None and view.run.report is not None:
+    if view.run is not None and view.run.report is not None and view.run.report.sent:
         return view.run.report.pilot(most).rows
     ended = set(Outcome) - {Outcome.PENDING, Outcome.INVALID}
     return batchrun.rows(view.summary.batch_id, ended, limit=most, settings=workspace.settings).rows
@@ -675,13 +668,33 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
     return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
-def pilot_credits(run: BatchRun | None) -> tuple[str, str]:
-    """Return the credits that a pilot used and that the rest needs, in words; ``""`` if unknown."""
-    report = None if run is None else run.report
-    if run is None or report is None:
-        return "", ""
-    gone, sent = credits_spent(run.credits, report.credits), len(report.sent)
-    return spent_words(gone, sent), rest_words(gone, sent, report.to_trigger, report.credits)
+def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, str]:
+    """Return what the first rows cost, and what the rest is expected to cost, in words.
+
+    ``rows`` is how many were tried. After a restart, a row's last known price counts.
+    """
+    summary, left = view.summary, view.status.to_confirm
+    report = None if view.run is None else view.run.report
+    if view.run is not None and report is not None and report.rest is not None:
+        gone, sent = credits_spent(view.run.credits, report.credits), len(report.sent)
+        spent, rest = spent_words(gone, sent), rest_words(gone, sent, left, report.credits)
+        requests, seconds = report.rest.requests, report.rest.seconds
+    else:
+        price = workspace.lists.price(summary.workflow.id) or {}
+        spent, rest = (
+            f"about {credit_amounts({name: each * number for name, each in price.items()})}"
+            if price and number
+            else ""
+            for number in (rows, left)
+        )
+        requests = math.ceil(left * REQUESTS_PER_JOB)
+        seconds = summary.estimated_seconds * left / summary.jobs
+    took = duration(seconds / workspace.settings.speed)
+    now = plural(summary.requests, "request")
+    return (
+        f"{now} and {spent}" if spent else now,
+        ", ".join(filter(None, [f"about {plural(requests, 'request')} and {took}", rest])),
+    )
 
 
 def ended_words(view: BatchView) -> str:
@@ -697,7 +710,5 @@ def ended_words(view: BatchView) -> str:
             why = f"The quota is spent until {moment_words(opens_at)}."
         elif opens_at is not None:
             why = "The quota was spent, and is open again."
-        if note == _TRIED:
-            why = "The first rows are done."
         return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
     return note

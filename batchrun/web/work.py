@@ -464,6 +464,7 @@ class Workspace:
             request, settings = saved.request, self.settings
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
+                run.credits = plan.credits or run.credits
                 return checked.confirms(plan, earlier, again=again)
 
             self._start_run(
@@ -481,11 +482,15 @@ class Workspace:
             )
         return run
 
-    def resume(self, batch_id: str, *, in_doubt: str = "hold") -> BatchRun:
+    def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
+        return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
+
+    def settle(self, batch_id: str, decision: str) -> BatchRun:
+        """Apply a decision to a batch's rows in doubt, and send no others; like `resume`."""
         return self._continue_batch(
             batch_id,
-            lambda common: aio.resume(batch_id, in_doubt=in_doubt, **common),  # type: ignore[arg-type]
+            lambda common: aio.resume(batch_id, in_doubt=decision, only=(), **common),  # type: ignore[arg-type]
         )
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:

@@ -230,10 +230,14 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
-        with book.optional(f"the details of line {row.row.line}"):
+        try:  # not `optional`, which would take its time in every row
             if flat.items:
                 lists = details.add(row, flat, shown.sheets.place(number))
             content.analysis.see(number, row, flat, layout.name_of(row))
+        except OSError:
+            raise
+        except Exception as error:
+            book.leave_out(f"the details of line {row.row.line}", error)
         shown.append(values, lists, codes, mark)
 
 

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from batchrun.model import Outcome
 from batchrun.text import close_matches
@@ -38,6 +37,8 @@ AGAIN = "run again"
 REASON = "why it had no result"
 """The header of the column with the reason, in a list of the rows to correct: the next results have
 it beside their own status, so it must not look like that."""
+EMPTY, REPEATS = "empty in every row", "repeats an ID of the list"
+"""Why people rarely want a column."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
@@ -50,19 +51,14 @@ class StatusColumn(NamedTuple):
         kind: The type of its values; times are in UTC.
         width: Its width on a sheet, in characters.
         meaning: What it says.
-        get: Returns its value in a row.
+        value: Returns its value in a row.
     """
 
     title: str
     kind: type
     width: float
     meaning: str
-    get: Callable[[ResultRow], Any]
-
-    def value(self, row: ResultRow) -> Cell:
-        """Return the column's value in a row."""
-        value: Cell = self.get(row)
-        return utc_without_zone(value) if isinstance(value, datetime) else value
+    value: Callable[[ResultRow], Cell]
 
 
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
@@ -70,12 +66,14 @@ STATUS = (
     StatusColumn("batchrun status", str, 13, "what became of the row",
                  lambda row: row.outcome.value),
     StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
-    StatusColumn("execution id", str, 39, "the execution in PG:AI", attrgetter("execution_id")),
+    StatusColumn("execution id", str, 39, "the execution in PG:AI", lambda row: row.execution_id),
     StatusColumn("triggered (UTC)", datetime, 20, "when PG:AI accepted it",
-                 attrgetter("triggered_at")),
-    StatusColumn("started (UTC)", datetime, 20, "when it began to run", attrgetter("started_at")),
-    StatusColumn("finished (UTC)", datetime, 20, "when it ended", attrgetter("finished_at")),
-    StatusColumn("seconds", float, 11, "how long it ran", attrgetter("seconds")),
+                 lambda row: utc_without_zone(row.triggered_at)),
+    StatusColumn("started (UTC)", datetime, 20, "when it began to run",
+                 lambda row: utc_without_zone(row.started_at)),
+    StatusColumn("finished (UTC)", datetime, 20, "when it ended",
+                 lambda row: utc_without_zone(row.finished_at)),
+    StatusColumn("seconds", float, 11, "how long it ran", lambda row: row.seconds),
 )  # fmt: skip
 """The columns between the list's and the results', in their order."""
 STATUS_COLUMNS = tuple(column.title for column in STATUS)
@@ -362,9 +360,9 @@ def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Pa
     found = {}
     for path, seen in survey.columns.items():
         if not seen.filled:
-            found[path] = "empty in every row"
+            found[path] = EMPTY
         elif repeats.get(path) == seen.filled and seen.filled > 1:
-            found[path] = "repeats an ID of the list"
+            found[path] = REPEATS
         elif seen.filled < FEW:
             continue
         elif not seen.varied and seen.filled == survey.lines:

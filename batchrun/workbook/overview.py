@@ -11,6 +11,7 @@ from openpyxl.utils import get_column_letter
 
 from batchrun import __version__
 from batchrun.model import Outcome
+from batchrun.settings.location import is_practice
 from batchrun.text import plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
@@ -23,7 +24,7 @@ from batchrun.workbook.titles import number_format
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from batchrun.model import BatchSummary, Cell
+    from batchrun.model import JSON, BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
     from batchrun.workbook.changes import Comparison
     from batchrun.workbook.content import Content
@@ -293,13 +294,19 @@ def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
     copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
     if copies > 0:
         asked += f" Rows that repeat another one and share its result: {copies:,}."
-    if not summary.parameters:
-        return (asked,)
-    parameters = ", ".join(
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in summary.parameters.items()
-    )
-    return asked, f"With {parameters}"
+    parameters = [
+        *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
+        *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
+    ]
+    practice = f"Practice: {_INVENTED}." if is_practice(summary.base_url) else ""
+    return practice, asked, f"With {', '.join(parameters)}" if parameters else ""
+
+
+_INVENTED = "these results are invented"
+
+
+def _parameter(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class RunDetailsSheet:
@@ -380,10 +387,14 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
 
 
 def _settings(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
+    if is_practice(summary.base_url):
+        yield "practice", _INVENTED
     yield "batch", summary.batch_id
     yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"
     yield "list", summary.source.name
     yield "sheet of the list", summary.source.sheet
     if summary.parameters:
         yield "parameters", json.dumps(dict(summary.parameters), ensure_ascii=False)
+    for name, column in summary.parameter_columns.items():
+        yield f"parameter {name}", f"from column {column}"
     yield "written by", f"batchrun {__version__}"

@@ -16,7 +16,7 @@ from batchrun.text import as_displayed
 from batchrun.workbook.cells import UNLIMITED, free_name, unique_titles
 from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm, Form
-from batchrun.workbook.layout import REASON, layout_of
+from batchrun.workbook.layout import EMPTY, REASON, REPEATS, layout_of
 from batchrun.workbook.markdown import without_markup
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow
-    from batchrun.workbook.layout import Layout
+    from batchrun.workbook.layout import Layout, ResultColumn
 
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
@@ -229,6 +229,13 @@ _RECORD_IDS = {
 }
 """Salesforce IDs have 15 characters and an optional checksum of 3; HubSpot IDs are numbers."""
 
+_STANDARD_FIELDS = (
+    *("Annual revenue", "City", "Country", "Country/Region", "Description", "Email", "Employees"),
+    *("Industry", "Name", "Number of employees", "Phone", "Phone number", "Postal code", "Rating"),
+    *("State", "State/Region", "Street", "Title", "Type", "Website", "Website URL", "Year founded"),
+)
+"""Labels of fields that every account, company or contact has: results must not overwrite them."""
+
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
 _TITLES = {
@@ -240,7 +247,9 @@ _TITLES = {
 def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     """Write completed rows for import into the CRM, each record once.
 
-    Columns have the workbook's titles, which importers match with field labels. An import reads
+    Columns have the workbook's titles, which importers match with field labels; none is the label
+    of a standard field, which an import would overwrite. Unless the user chose columns, those that
+    are empty, repeat an ID, or only count the items of a list are left out. An import reads
     data, so values stay unchanged; only a formula that calls something gets an apostrophe.
     Dates and times are ISO 8601, times with their zone.
 
@@ -250,15 +259,26 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = _record_column(results, form.crm)
     own = results.header[record]
-    layout = layout_of(results, form, UNLIMITED, beside=[own])
-    titles = [own, *(column.title for column in layout.results)]
+    beside = [own, *_STANDARD_FIELDS]
+    layout = layout_of(results, form, UNLIMITED, arranged=True, beside=beside)
+    columns = [
+        column
+        for column in layout.results
+        if form.columns or not (column.counts or column.aside in {EMPTY, REPEATS})
+    ]
+    titles = [own, *(column.title for column in columns)]
     header = [_escaped_for_crm(title) for title in titles]
-    rows = _rows(results, layout, record, raw=form.raw_text)
+    rows = _rows(results, layout, columns, record, raw=form.raw_text)
     write_table(path, header, rows, plain=True)
 
 
 def _rows(
-    results: BatchResults, layout: Layout, record: int, *, raw: bool
+    results: BatchResults,
+    layout: Layout,
+    columns: Sequence[ResultColumn],
+    record: int,
+    *,
+    raw: bool,
 ) -> Iterator[Sequence[Cell]]:
     seen: set[Cell] = set()
     for row in results.rows:
@@ -268,7 +288,7 @@ def _rows(
         seen.add(name)  # an import rejects a file that names a record twice
         flat = layout.flat(row.result)
         known_as = _importable(name, raw=True)
-        yield [known_as, *(_importable(column.value(flat), raw=raw) for column in layout.results)]
+        yield [known_as, *(_importable(column.value(flat), raw=raw) for column in columns)]
 
 
 def _importable(value: Cell, *, raw: bool) -> Cell:

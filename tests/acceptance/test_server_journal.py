@@ -157,7 +157,7 @@ def test_a_machine_that_slept_through_a_takeover_sends_nothing_more(
             with psycopg.connect(journal) as connection:
                 for table in (b"leases", b"slices"):
                     connection.execute(b"UPDATE " + table + b" SET beat_at = beat_at - 120")
-            taken = other("resume", "--limit", "4")
+            taken = other("resume", "--yes", "--limit", "4")
             assert taken.returncode == 4, taken
             accepted, doubts = sandbox.report()["triggers_accepted"], other.outcomes()["in doubt"]
             process.send_signal(signal.SIGCONT)
@@ -167,7 +167,7 @@ def test_a_machine_that_slept_through_a_takeover_sends_nothing_more(
         assert "Resume with: batchrun resume" in said
         # What it was about to send when it fell asleep is in doubt, and may have left since.
         assert sandbox.report()["triggers_accepted"] <= accepted + doubts < ROWS
-        ended = other("resume")
+        ended = other("resume", "--yes")
         assert ended.returncode in {0, 3}, ended
         report, outcomes = sandbox.report(), other.outcomes()
     assert report["triggered_more_than_once"] == []

@@ -137,14 +137,14 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
         assert "Traceback" not in screen.text
     assert sandbox.report()["triggers_accepted"] == 3
     assert (tmp_path / "accounts.results.xlsx").exists()
-    assert batchrun("resume", env=env, cwd=tmp_path).returncode == ExitCode.COMPLETED
+    assert batchrun("resume", "--yes", env=env, cwd=tmp_path).returncode == ExitCode.COMPLETED
     assert_nothing_lost_or_doubled(sandbox, env, tmp_path, ROWS)
 
 
 def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path: Path) -> None:
     env = sandbox.environment(tmp_path)
     assert batchrun(*PILOT, "--yes", env=env, cwd=tmp_path).returncode == ExitCode.PAUSED
-    piped = batchrun("resume", "--limit", "2", env=env, cwd=tmp_path)
+    piped = batchrun("resume", "--yes", "--limit", "2", env=env, cwd=tmp_path)
     assert (piped.returncode, "Pilot:" in piped.stdout) == (ExitCode.PAUSED, False)
     with terminal("resume", "--limit", "4", env=env, cwd=tmp_path) as screen:
         screen.wait_for("Trigger 4 jobs now")

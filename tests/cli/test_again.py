@@ -247,7 +247,7 @@ def test_marked_rows_of_an_interrupted_run_point_to_resume(
     assert "1 marked row was sent since the workbook was written." in ended.stdout
     assert "1 marked row waits to be sent already" in ended.stdout
     assert "batchrun resume" in ended.stdout
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert triggers(sandbox) == paid + 1
 
 
@@ -264,7 +264,7 @@ def test_marked_rows_of_an_unfinished_batch_are_sent_and_no_others(
     assert "1 pending" in ended.stdout
     assert "What was to be sent again is done; the rest waits." in ended.stdout
     assert "Resume:    batchrun resume" in ended.stdout
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert triggers(sandbox) == 3
 
 
@@ -276,7 +276,7 @@ def test_a_marked_row_that_was_never_sent_is_not_said_to_be_sent_again(
     mark(marked, 3)
 
     before = batchrun("run", "marked.xlsx", "--yes")
-    batchrun("resume")
+    batchrun("resume", "--yes")
     after = batchrun("run", "marked.xlsx", "--yes")
 
     assert before.exit_code == 2

@@ -37,11 +37,11 @@ def test_the_estimate_at_the_end_covers_the_jobs_of_the_limit(
     assert estimated(pilot) == 5  # 2.05 for each job
     assert "In all:" not in pilot  # it is all there is of the batch yet
 
-    more = batchrun("resume", "--limit", "3").stdout
+    more = batchrun("resume", "--yes", "--limit", "3").stdout
     assert estimated(more) == 7
     assert re.search(r"^In all:    \d+ requests, \d\.\d\d a row, in ", more, re.MULTILINE)
 
-    assert estimated(batchrun("resume").stdout) == 31
+    assert estimated(batchrun("resume", "--yes").stdout) == 31
 
 
 def test_the_estimate_at_the_end_is_the_one_of_the_question(

@@ -129,7 +129,7 @@ def test_a_pilot_is_not_triggered_again_by_resume(
     assert pilot.exit_code == ExitCode.PAUSED
     assert "batchrun resume" in pilot.stdout
     assert triggers_accepted(sandbox) == 1
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE
     assert triggers_accepted(sandbox) == 2
 
 
@@ -250,9 +250,9 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert ended.exit_code == ExitCode.PAUSED
     command = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert command is not None
-    resumed = batchrun(*command[1].split())
+    resumed = batchrun(*command[1].split(), "--yes")
     assert "3 completed, 1 invalid" in resumed.stdout
-    assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do.")
+    assert batchrun("resume", "--yes", "--sandbox").stdout.startswith("Nothing left to do.")
     retried = batchrun("retry", "--sandbox", "--yes")
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
@@ -304,7 +304,7 @@ def test_a_batch_that_was_paid_for_is_not_resumed_in_the_sandbox(
 ) -> None:
     with Journal(str(batchrun.folder / "real.db")) as journal:
         journal.create(plan_of(ACME), "https://api.example.com/v1")
-    refused = batchrun("resume", "--sandbox", "--journal", "real.db")
+    refused = batchrun("resume", "--yes", "--sandbox", "--journal", "real.db")
     assert_refused(refused, ExitCode.UNUSABLE, "did not run in the sandbox")
 
 
@@ -421,7 +421,7 @@ def test_the_last_lines_name_a_journal_that_a_later_command_would_not_find(
     ended = batchrun(*RUN, "--limit", "1", "--journal", "my own.db")
     shown = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert shown is not None
-    assert batchrun(*shlex.split(shown[1])).exit_code == ExitCode.INCOMPLETE
+    assert batchrun(*shlex.split(shown[1]), "--yes").exit_code == ExitCode.INCOMPLETE
     quiet = batchrun(*RUN, "--again")  # the usual journal goes without saying
     assert "--journal" not in quiet.stdout
 

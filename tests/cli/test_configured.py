@@ -76,7 +76,7 @@ def test_resume_and_retry_and_export_keep_to_the_file(
     batchrun: CommandLine, configured: str
 ) -> None:
     batchrun("run", "accounts.csv", "--yes", "--limit", "1")
-    batchrun("resume")
+    batchrun("resume", "--yes")
     batchrun("export", "-o", "out.csv")
     for name in ("accounts.results.csv", "out.csv"):
         assert "Report" in header(batchrun.folder / name)
@@ -129,6 +129,41 @@ def test_options_are_saved_beside_the_list_and_used_by_the_next_run(
     }
     again = batchrun("check", "accounts.csv", "--json")
     assert json.loads(again.stdout)["first_body"] == json.loads(first.stdout)["first_body"]
+
+
+def test_reuse_in_the_file_pays_only_for_new_rows_and_again_pays_for_all(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    run = ("run", "accounts.csv", "-w", "Account Research", "--yes")
+    batchrun(*run, "--reuse", "30d", "--save-options")
+    path = batchrun.folder / "batchrun.toml"
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["reuse"] == "30d"
+    before = triggers_accepted(sandbox)
+    with accounts.open("a", encoding="utf-8") as file:
+        file.write("d1b2c3d4-e5f6-7890-abcd-ef1234567890,Delta,\n")
+    batchrun("run", "accounts.csv", "--yes")
+    assert triggers_accepted(sandbox) == before + 1
+    batchrun("run", "accounts.csv", "--yes", "--again")
+    assert triggers_accepted(sandbox) == before + 1 + 3
+    path.write_text('workflow = "Account Research"\nreuse = "soon"\n', encoding="utf-8")
+    ended = batchrun("check", "accounts.csv")
+    assert_refused(ended, ExitCode.UNUSABLE, "reuse in batchrun.toml soon is not an age")
+
+
+def test_parameters_of_one_workflow_are_neither_sent_to_another_nor_kept_with_it(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    path = batchrun.folder / "batchrun.toml"
+    path.write_text('workflow = "Account Plan"\n[parameters]\ndepth = 2\n', encoding="utf-8")
+    other = ("-w", "Account Research", "--param", "tone=plain", "--save-options")
+    checked = batchrun("check", "accounts.csv", *other, "--json")
+    assert "depth" not in json.loads(checked.stdout)["first_body"]
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == {
+        "workflow": "Account Research",
+        "parameters": {"tone": "plain"},
+    }
+    batchrun("check", "accounts.csv", "-w", "account research", "--save-options")
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["parameters"] == {"tone": "plain"}
 
 
 def test_options_that_toml_has_no_form_for_are_not_saved(
@@ -195,7 +230,7 @@ def test_without_a_command_it_names_the_next_steps(batchrun: CommandLine, config
     assert "resume" not in ended.stdout
     batchrun("run", "accounts.csv", "--yes", "--limit", "1")
     assert "batchrun resume 1" in batchrun().stdout
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert "resume" not in batchrun().stdout
 
 

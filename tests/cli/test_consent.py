@@ -54,7 +54,7 @@ def prepared(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
     with running(SandboxSettings(rate_per_minute=None, keys=keys), speed=SPEED) as url:
         batchrun.connect(url, key=THEIRS)
         batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder / "theirs"))
-        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
         batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder.parent / "mine"))
         batchrun.monkeypatch.setattr("batchrun.settings.consent._agreed_now", set())
         batchrun.connect(url, key=KEY)
@@ -96,7 +96,7 @@ def test_a_journal_cannot_choose_an_output_in_another_folder(
 ) -> None:
     elsewhere = tmp_path / "documents" / "budget.xlsx"
     elsewhere.parent.mkdir()
-    assert batchrun(*RUN, "--limit", "1", "-o", str(elsewhere)).exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3", "-o", str(elsewhere)).exit_code == ExitCode.PAUSED
     known = (tmp_path / "home" / "batchrun" / "agreed.json").read_text(encoding="utf-8")
     assert str(elsewhere) in known
     (tmp_path / "home" / "batchrun" / "agreed.json").unlink()
@@ -108,7 +108,7 @@ def test_a_journal_cannot_choose_an_output_in_another_folder(
         assert "never" in ended.stderr
     assert elsewhere.read_bytes() == before
     (tmp_path / "home" / "batchrun" / "agreed.json").write_text(known, encoding="utf-8")
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE  # it is this machine's own
 
 
 def test_python_pays_for_a_strange_batch_only_if_told_that_it_is_trusted(
@@ -133,7 +133,7 @@ def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, existing: bool
 ) -> None:
     """`output` is empty until the first workbook is written; `target` is where it will go."""
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     elsewhere = tmp_path / "documents" / "budget.xlsx"
     elsewhere.parent.mkdir()
     if existing:
@@ -146,13 +146,13 @@ def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
         assert ended.exit_code == ExitCode.UNUSABLE
         assert str(elsewhere) in ended.stderr.replace("\n", "")
     assert elsewhere.exists() is existing
-    assert batchrun("resume", "-o", "mine.xlsx").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes", "-o", "mine.xlsx").exit_code == ExitCode.INCOMPLETE
 
 
 def test_a_journal_replaces_no_file_in_the_current_folder_unasked(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     mine = batchrun.folder / "budget.xlsx"
     mine.write_bytes(b"mine")
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
@@ -245,7 +245,7 @@ def test_an_empty_id_is_no_batch(batchrun: CommandLine, sandbox: str, accounts: 
 def test_forget_needs_more_than_one_letter_of_an_id(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     for given in ("1", "0", "%", "*", "_"):
         assert batchrun("forget", given, "--yes").exit_code == ExitCode.UNUSABLE, given
         with pytest.raises(BatchrunError):
@@ -276,7 +276,7 @@ def test_an_empty_value_is_an_error_and_not_the_default(
 def test_a_strangers_batch_id_never_appears_in_a_printed_command(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("UPDATE batches SET id = 'x; touch owned'")
@@ -292,12 +292,12 @@ def test_columns_stored_in_a_journal_create_no_file_elsewhere(
 ) -> None:
     """Such as ~/.bash_login: a shell would run what stands in a column's name."""
     theirs = tmp_path / "theirs.json"
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
         kept = {"columns": ["$(touch owned)"], "layout": str(theirs)}
         database.execute("UPDATE batches SET form = ?", [json.dumps(kept)])
         database.commit()
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE
     assert not theirs.exists()
 
 

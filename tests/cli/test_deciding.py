@@ -138,7 +138,7 @@ def test_retry_of_an_unfinished_batch_sends_no_row_that_nobody_confirmed(
         assert outcomes(batchrun) == {"completed": refused, "pending": 3 - refused, "invalid": 1}
         assert ended.exit_code == ExitCode.PAUSED
         assert "Resume:    batchrun resume" in ended.stdout
-        batchrun("resume")
+        batchrun("resume", "--yes")
         assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
 
 
@@ -180,7 +180,7 @@ def test_a_batch_resumes_after_its_list_was_deleted(batchrun: CommandLine, accou
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN, "--limit", "1")
         accounts.unlink()
-        ended = batchrun("resume")
+        ended = batchrun("resume", "--yes")
         assert ended.exit_code == ExitCode.INCOMPLETE
         assert outcomes(batchrun) == {"completed": 3, "invalid": 1}
         assert len(sandbox.bodies()) == 2

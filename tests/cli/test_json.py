@@ -62,7 +62,7 @@ def test_each_command_prints_what_is_described(batchrun: CommandLine, accounts: 
     first = assert_described(batchrun(*run, "--limit", "1"), "run")
     assert first["exit_code"] == ExitCode.PAUSED
     assert_described(batchrun("status", "--json"), "status")
-    assert_described(batchrun("resume", "--json"), "run")
+    assert_described(batchrun("resume", "--yes", "--json"), "run")
     assert_described(batchrun("retry", "--yes", "--json"), "error")
     assert_described(batchrun(*run), "error")
     [batch] = assert_described(batchrun("batches", "--json"), "batches")

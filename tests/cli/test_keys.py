@@ -158,10 +158,10 @@ def test_a_batch_resumes_with_its_own_workspace(
     login(batchrun, KEY, "--base-url", service, "--profile", "one")
     login(batchrun, OTHER, "--base-url", service)
     assert batchrun(*RUN, "--profile", "one", "--limit", "1").exit_code == ExitCode.PAUSED
-    refused = batchrun("resume", "--profile", "default")
+    refused = batchrun("resume", "--yes", "--profile", "default")
     assert_refused(refused, ExitCode.UNUSABLE, "started with profile one, not with default")
     batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE
     assert triggers_accepted(service) == 2
 
 
@@ -178,7 +178,7 @@ def test_a_batch_whose_profile_is_deleted_needs_another_key_by_name(
         assert_refused(refused, ExitCode.UNUSABLE, "started with profile north", "login --profile")
         assert "resume" not in refused.stdout
     assert triggers_accepted(service) == 1
-    ended = batchrun("resume", "--profile", "default")
+    ended = batchrun("resume", "--yes", "--profile", "default")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "profile default pays from now on" in ended.stderr
     assert triggers_accepted(service) == 2
@@ -313,7 +313,7 @@ def begun(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("command", [("resume",), RUN, ("retry", "--yes")])
+@pytest.mark.parametrize("command", [("resume", "--yes"), RUN, ("retry", "--yes")])
 @pytest.mark.usefixtures("begun")
 def test_a_note_says_when_another_key_than_the_first_pays(
     batchrun: CommandLine, command: tuple[str, ...]
@@ -337,7 +337,7 @@ def of_profile(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("command", [("resume",), (*RUN, "--profile", "north")])
+@pytest.mark.parametrize("command", [("resume", "--yes"), (*RUN, "--profile", "north")])
 def test_a_note_says_when_login_replaced_the_key_of_the_batch(
     batchrun: CommandLine, of_profile: str, command: tuple[str, ...]
 ) -> None:
@@ -350,13 +350,13 @@ def test_a_note_says_when_login_replaced_the_key_of_the_batch(
 
 def test_saving_the_same_key_again_prints_no_note(batchrun: CommandLine, of_profile: str) -> None:
     login(batchrun, KEY, "--base-url", of_profile, "--profile", "north")
-    ended = batchrun("resume", "--log-file", "log.jsonl")
+    ended = batchrun("resume", "--yes", "--log-file", "log.jsonl")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "another key" not in ended.stderr
     assert "key.replaced" not in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", [("resume",), RUN])
+@pytest.mark.parametrize("command", [("resume", "--yes"), RUN])
 @pytest.mark.usefixtures("begun")
 def test_the_first_key_of_a_batch_prints_no_note(
     batchrun: CommandLine, command: tuple[str, ...]

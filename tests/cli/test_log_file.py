@@ -122,7 +122,7 @@ def test_a_new_log_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 def test_runs_append_to_one_log(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     batchrun.monkeypatch.setenv("BATCHRUN_LOG_FILE", "log.jsonl")
     batchrun(*RUN, "--limit", "1")
-    batchrun("resume")
+    batchrun("resume", "--yes")
     names = [one["event"] for one in events(batchrun.folder / "log.jsonl")]
     assert names.count(Event.BATCH_STARTED) == names.count(Event.BATCH_ENDED) == 2
 

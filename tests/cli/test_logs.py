@@ -32,7 +32,7 @@ def test_each_block_in_a_log_begins_with_the_date_and_what_is_run(
         batchrun.connect(url, speed=SPEED)
         blocks = [
             batchrun("run", accounts.name, "-w", "Account Research", "--yes", "--limit", "1"),
-            batchrun("resume"),
+            batchrun("resume", "--yes"),
             batchrun("retry", "--yes"),
             batchrun("resume", "--all"),
         ]

@@ -128,7 +128,7 @@ def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
         )
         assert "There is no journal at" in cron().stdout  # mailed: somebody is needed
         env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-        pilot = [str(program), *RUN, "--limit", "2"]
+        pilot = [str(program), *RUN, "--daily", "4"]
         assert subprocess.run(pilot, cwd=folder, env=env, check=False).returncode == 4
         nights = [cron() for _ in range(2)]
         assert [(each.returncode, each.stdout, each.stderr) for each in nights] == [(0, "", "")] * 2
@@ -154,7 +154,7 @@ def test_resume_all_skips_a_batch_of_another_process(
 ) -> None:
     for name in ("one", "two"):
         write_list(batchrun.folder / "list.csv", 3)
-        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED, name
+        assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED, name
     with Journal(str(tmp_path / "journal" / "journal.db")) as journal:
         first, second = journal.unfinished()
         with journal.hold(first.batch_id):
@@ -186,7 +186,7 @@ def test_resume_all_goes_on_past_a_batch_whose_poll_never_reads(
         for at in (0, 2):
             text = "\n".join(["Company ID", *companies[at : at + 2]])
             (batchrun.folder / "list.csv").write_text(text, encoding="utf-8")
-            assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+            assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
         ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "Not resumed" not in ended.stderr

@@ -54,11 +54,11 @@ def login(batchrun: CommandLine, profile: str, url: str, key: str = "sandbox") -
 
 
 def begin(batchrun: CommandLine, profile: str, rows: int) -> str:
-    """Begin a batch of a list of its own with one job; the batch's id."""
+    """Begin a batch of a list of its own, which the day's quota stops; the batch's ID."""
     path = batchrun.folder / f"{profile}-{uuid.uuid4().hex[:6]}.csv"
     ids = [str(uuid.uuid4()) for _ in range(rows)]
     path.write_text("\n".join(["Company ID", *ids]), encoding="utf-8")
-    options = ("--yes", "--limit", "1", "--profile", profile, "--json")
+    options = ("--yes", "--daily", "3", "--profile", profile, "--json")
     ended = batchrun("run", path.name, "-w", "Account Research", *options)
     assert ended.exit_code == ExitCode.PAUSED, ended.stderr
     return str(json.loads(ended.stdout)["batch"])
@@ -79,7 +79,7 @@ def test_a_spent_quota_stops_the_batches_with_the_same_key(
     assert ended.exit_code == ExitCode.PAUSED
     assert f"Not resumed now: {behind} (the same key as {long})" in ended.stderr
     assert completed(batchrun, long) < 9
-    assert completed(batchrun, behind) == 1
+    assert completed(batchrun, behind) == 0
     assert completed(batchrun, other) == 3
 
 
@@ -213,6 +213,6 @@ def test_ctrl_c_stops_all_batches_even_at_the_end_of_one(
         assert interrupted
         assert ended.exit_code == ExitCode.PAUSED
         assert f"Not resumed now: {other}\n" in ended.stderr
-        assert completed(batchrun, other) == 1
+        assert completed(batchrun, other) == 0
         if not left_when_stopped:
             assert completed(batchrun, first) == 9

@@ -78,22 +78,23 @@ def test_resume_asks_at_a_terminal_unless_the_batch_is_named(
 ) -> None:
     """The newest batch may not be the one the user means."""
     write_list(accounts, 4)
-    batchrun(*RUN, "--limit", "1", "--yes")
+    batchrun(*RUN, "--daily", "3", "--yes")
     before = triggers_accepted(sandbox)
     batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
     answer(batchrun, "n\n")
     ended = batchrun("resume")
-    assert f"Resumes:   batch {batch_id} of accounts.csv, Account Research" in ended.stderr
+    for line in ("List:      accounts.csv", "Workflow:  Account Research", "Rows:      4 ("):
+        assert line in ended.stderr
     assert "Trigger 3 jobs now?" in ended.stderr
     assert ended.exit_code == ExitCode.COMPLETED
     assert triggers_accepted(sandbox) == before
-    for command, answered in (((batch_id,), 1), (("--yes",), 2)):
-        answer(batchrun, "n\n")
-        assert "Trigger" not in batchrun("resume", *command, "--limit", "1").stderr
+    answer(batchrun, "n\n")
+    assert "Trigger" not in batchrun("resume", batch_id, "--limit", "1").stderr
+    assert triggers_accepted(sandbox) == before + 1
+    for typed, answered in (("n\n", 1), ("y\n", 3)):  # the limit confirmed one job only
+        answer(batchrun, typed)
+        assert "Trigger 2 jobs now?" in batchrun("resume", batch_id).stderr
         assert triggers_accepted(sandbox) == before + answered
-    answer(batchrun, "y\n")
-    batchrun("resume")
-    assert triggers_accepted(sandbox) == before + 3
 
 
 def test_the_question_names_jobs_that_were_paid_for_before(
@@ -161,11 +162,11 @@ def test_resuming_a_finished_batch_says_only_that(
     batchrun(*RUN, "--yes")
     workbook = batchrun.folder / "accounts.results.xlsx"
     only = f"Nothing left to do. The results are in {workbook}\n"
-    assert batchrun("resume").stdout == only
-    assert batchrun("resume", "-q").stdout == f"{workbook}\n"
+    assert batchrun("resume", "--yes").stdout == only
+    assert batchrun("resume", "--yes", "-q").stdout == f"{workbook}\n"
     workbook.unlink()
-    assert "Workbook:" in batchrun("resume").stdout  # written again
-    assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
+    assert "Workbook:" in batchrun("resume", "--yes").stdout  # written again
+    assert json.loads(batchrun("resume", "--yes", "--json").stdout)["unfinished"] is False
 
 
 def test_an_export_names_the_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_resumed_batch_no_longer_shows_why_it_stopped(
         show(printer, progress)
 
     batchrun.monkeypatch.setattr(ProgressPrinter, "show", look)
-    batchrun("resume")
+    batchrun("resume", "--yes")
     assert set(seen) == {""}
     assert "Note:" not in batchrun("status").stdout
 
@@ -237,7 +238,7 @@ def test_a_workbook_that_excel_holds_open_says_why_it_went_beside(
         return replace_file(file, target)
 
     batchrun.monkeypatch.setattr(Path, "replace", refused_by_excel)
-    said = batchrun("resume").stdout
+    said = batchrun("resume", "--yes").stdout
     assert "Note:      accounts.results.xlsx is open in another program" in said
     assert said.splitlines()[-1] == f"Workbook:  {held.with_stem('accounts.results (2)')}"
 
@@ -266,7 +267,8 @@ def test_a_batch_resumed_in_another_folder_writes_the_same_workbook(
     elsewhere = batchrun.folder / "elsewhere"
     elsewhere.mkdir()
     batchrun.monkeypatch.chdir(elsewhere)
-    assert batchrun("resume").stdout.splitlines()[-1].endswith(str(batchrun.folder / "out.xlsx"))
+    ended = batchrun("resume", "--yes")
+    assert ended.stdout.splitlines()[-1].endswith(str(batchrun.folder / "out.xlsx"))
     assert (batchrun.folder / "out.xlsx").read_bytes() != before
     assert list(elsewhere.iterdir()) == []
 

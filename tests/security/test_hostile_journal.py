@@ -58,7 +58,7 @@ def change(folder: Path, *statements: str) -> None:
 def test_a_journal_with_statements_of_its_own_is_refused(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, kind: str
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     change(tmp_path, *STATEMENTS[kind])
     for command in (("resume",), ("resume", "--all"), ("status",), ("batches",), RUN):
         assert_refused(batchrun(*command), ExitCode.UNUSABLE, "that batchrun did not write")
@@ -69,7 +69,7 @@ def test_a_journal_with_statements_of_its_own_is_refused(
 def test_a_journal_without_a_table_or_column_is_one_plain_error(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, missing: str
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     change(tmp_path, f"ALTER {missing}")
     ended = batchrun(*RUN, "--again")
     assert ended.exit_code in {ExitCode.UNUSABLE, ExitCode.PAUSED}
@@ -80,9 +80,9 @@ def test_a_journal_without_a_table_or_column_is_one_plain_error(
 def test_a_table_that_batchrun_does_not_know_does_no_harm(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     change(tmp_path, "CREATE TABLE notes (text)", "CREATE INDEX noted ON notes (text)")
-    assert batchrun("resume").exit_code == ExitCode.INCOMPLETE
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE
 
 
 VALUES: dict[str, tuple[object, ...]] = {
@@ -127,7 +127,7 @@ def test_a_value_that_batchrun_did_not_write_is_one_plain_error(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path, column: str
 ) -> None:
     table, _, name = column.partition(".")
-    assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+    assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
     faults = []
     for value in VALUES[column]:
         with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
@@ -151,8 +151,8 @@ def test_a_value_that_batchrun_did_not_write_is_one_plain_error(
 def test_a_journal_that_batchrun_wrote_holds_nothing_foreign(
     batchrun: CommandLine, sandbox: str, accounts: Path, tmp_path: Path
 ) -> None:
-    batchrun(*RUN, "--limit", "1")
-    batchrun("resume")
+    batchrun(*RUN, "--daily", "3")
+    batchrun("resume", "--yes")
     batchrun("retry", "--outcome", "rejected", "--yes")
     engine = create_engine(f"sqlite:///{tmp_path / 'journal' / 'journal.db'}")
     with engine.connect() as connection:

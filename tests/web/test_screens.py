@@ -108,7 +108,8 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     said = shown(site, batch)
     assert "5 results to look at" in before
     assert "5 results to look at" in said
-    assert "55 rows are not sent yet. Nothing more is sent until you decide. Run the rest" in said
+    assert "The other 55 rows: about 113 requests" in said
+    assert "Nothing more is sent until you decide. Run the rest" in said
     assert "Tried 5 rows tried; 55 wait for you." in shown(site, "/")
 
 
@@ -177,3 +178,37 @@ def test_a_row_in_doubt_is_explained_in_plain_words(tmp_path: Path) -> None:
         row = shown(site, f"{batch}/line/{doubts[0].row.line}")
         assert "It may have been charged. What came back: " in row
         assert "Decide about the rows in doubt" in row
+
+
+def test_the_first_rows_and_the_question_about_the_rest_are_there_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, credits=400)
+    with running_site(tmp_path, sandbox) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+        assert workspace.wait(60)
+    with running_site(tmp_path) as site:
+        said = shown(site, f"/batches/{run.batch_id}")
+        assert "5 results to look at" in said
+        assert re.search(r"They took \d+ requests and about 5 credits\. The other 55 rows:", said)
+        assert "about 55 credits. Nothing more is sent until you decide." in said
+        assert "Run the rest" in said
+        assert "Continue" not in said
+
+
+def test_a_decision_about_rows_in_doubt_sends_no_others(tmp_path: Path) -> None:
+    with running_site(tmp_path, faults=Faults(garbage=0.6)) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+        assert workspace.wait(60)
+        batch = f"/batches/{run.batch_id}"
+        assert run.batch_id is not None
+        assert workspace.status(run.batch_id, 0).in_doubt
+        assert "This sends none of the 55 rows not sent yet." in shown(site, f"{batch}/attention")
+        sent = len(site.triggers)
+        site.post(f"{batch}/decide", decision="drop")
+        assert workspace.wait(60)
+        assert len(site.triggers) == sent
+        assert workspace.status(run.batch_id, 0).to_confirm == 55
+        assert "Run the rest" in shown(site, batch)

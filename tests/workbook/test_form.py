@@ -13,7 +13,7 @@ from batchrun import workbook
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.workbook import Crm, Form
-from tests.workbook.batches import HEADER, STATUS, batch, batch_of, row, sheet, sheet_names
+from tests.workbook.batches import HEADER, STATUS, batch, batch_of, company, row, sheet, sheet_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +84,32 @@ def test_a_csv_for_salesforce_has_record_ids_and_results_and_nothing_else(tmp_pa
         [SALESFORCE, "0.5", "=1", ""],
         ["0015g00000XyZad", "1", "", "2026-01-02T03:04:05+00:00"],
     ]
+
+
+def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_path: Path) -> None:
+    header = ("Company ID", "Account ID", "Industry")
+    rows = [
+        row(
+            number,
+            {
+                "company_id": company(number),
+                "contact_id": None,
+                "company": {"industry": "Software", "city": f"Bonn {number}"},
+                "country": "DE",
+                "insights": [{"text": "a"}, {"text": "b"}],
+                "summary": f"About {number}",
+            },
+            cells=(company(number), f"0015g00000XyZ{number:02}", "Transportation"),
+        )
+        for number in range(3)
+    ]
+    for chosen, titles in (
+        (None, {"Account ID", "Company industry", "Company city", "Country (2)", "Summary"}),
+        (("company.city", "contact_id"), {"Account ID", "Company city", "Contact ID"}),
+    ):
+        form = Form(crm=Crm.SALESFORCE, columns=chosen)
+        path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
+        assert set(path.read_text(encoding="utf-8").splitlines()[0].split(",")) == titles
 
 
 def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import quantile
+from batchrun.workbook.form import Audience, Form
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
@@ -388,3 +389,24 @@ def test_a_time_says_that_it_is_in_utc_and_a_date_takes_no_more_room_than_it_nee
     widths = [opened.column_dimensions[letter].width for letter in ("K", "L")]
     assert widths[0] > 20
     assert widths[1] < 15
+
+
+@pytest.mark.parametrize("form", [Form(), Form(audience=Audience.PEOPLE)])
+def test_a_workbook_of_practice_says_that_its_results_are_invented(
+    written: Write, form: Form
+) -> None:
+    rows = [row(number, {"score": 90}) for number in range(3)]
+    practice = written(batch(rows, base_url="http://127.0.0.1/practice/v1"), form)
+    assert sheet(practice, "Overview")[1][0] == "Practice: these results are invented."
+    for address in ("https://api.pipelinegeneration.ai/v1", "http://127.0.0.1:8020/v1"):
+        real = written(batch(rows, base_url=address), form)
+        assert "invented" not in str(sheet(real, "Overview"))
+
+
+def test_the_workbook_says_with_which_parameters_it_ran(written: Write) -> None:
+    rows, columns = [row(0, {"score": 90})], {"focus": "Industry"}
+    path = written(batch(rows, parameters={"depth": "deep"}, parameter_columns=columns))
+    assert sheet(path, "Overview")[2][0] == "With depth: deep, focus: from Industry"
+    facts = {line[0]: line[1] for line in sheet(path, "Run details")}
+    assert facts["parameters"] == '{"depth": "deep"}'
+    assert facts["parameter focus"] == "from column Industry"

@@ -1,0 +1,128 @@
+"""Only what somebody has confirmed is sent without a question: the rest of a pilot waits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from batchrun import resume
+from batchrun.errors import ExitCode, NotConfirmedError
+from tests.cli.conftest import SPEED
+from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
+from tests.engine.faults import FaultySandbox, faulty_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchrun.batch.report import Rest
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
+
+
+@pytest.fixture
+def pilot(batchrun: CommandLine, accounts: Path) -> Iterator[FaultySandbox]:
+    """The first of two jobs was sent, and nobody has confirmed the other."""
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        yield sandbox
+
+
+def test_without_a_terminal_the_rest_of_a_pilot_needs_yes(
+    batchrun: CommandLine, pilot: FaultySandbox
+) -> None:
+    refused = batchrun("resume")
+    assert refused.exit_code == ExitCode.UNUSABLE
+    assert "--yes" in refused.stderr
+    assert len(pilot.bodies()) == 1
+    assert batchrun("resume", "--yes").exit_code == ExitCode.INCOMPLETE  # a damaged ID
+    assert len(pilot.bodies()) == 2
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("n\n", 1), ("", 1), ("y\n", 2)])
+def test_resume_asks_before_it_sends_the_rest_of_a_pilot(
+    batchrun: CommandLine, pilot: FaultySandbox, typed: str, sent: int
+) -> None:
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    ended = batchrun("resume")
+    said = ended.stdout + ended.stderr
+    for line in ("List:      accounts.csv", "Workflow:  Account Research", "Cost:      about"):
+        assert line in said
+    assert "Jobs:      1 to trigger" in said
+    assert "Trigger 1 job now?" in said
+    assert len(pilot.bodies()) == sent
+
+
+def test_resume_all_leaves_the_rest_of_a_pilot_alone(
+    batchrun: CommandLine, pilot: FaultySandbox
+) -> None:
+    batch = json.loads(batchrun("status", "--json").stdout)["batch"]
+    night = batchrun("resume", "--all")
+    assert night.exit_code == ExitCode.COMPLETED
+    said = " ".join(night.stdout.split())
+    assert f"Not resumed: batch {batch} (accounts.csv)" in said
+    assert f"batchrun resume {batch}" in said
+    assert len(pilot.bodies()) == 1
+    refused = batchrun("resume", "--all", "--yes")
+    assert refused.exit_code == ExitCode.UNUSABLE
+
+
+def test_a_batch_confirmed_as_a_whole_continues_without_a_question(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
+        ended = batchrun("resume")
+        assert "\nList:      accounts.csv\nWorkflow:  Account Research (" in ended.stdout
+        assert "\nRows:      4 (" in ended.stdout
+        assert len(sandbox.bodies()) == 2
+
+
+def test_a_decision_about_rows_in_doubt_does_not_send_the_rest_of_a_pilot(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--limit", "1")
+        assert batchrun("resume", "--in-doubt", "retry").exit_code == ExitCode.PAUSED
+        first, again = sandbox.bodies()
+        assert first == again
+        assert outcomes(batchrun)["pending"]
+
+
+def test_a_limit_of_resume_confirms_no_more_than_it_says(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        accounts.write_text("Company ID\n" + "\n".join(str(uuid4()) for _ in range(5)))
+        batchrun(*RUN, "--daily", "3")
+        batchrun("resume", "--limit", "1")
+        sent = len(sandbox.bodies())
+        assert sent < 5
+        assert batchrun("resume").exit_code == ExitCode.UNUSABLE
+        assert len(sandbox.bodies()) == sent
+
+
+def test_a_call_from_python_confirms_unless_confirm_says_no(
+    batchrun: CommandLine, pilot: FaultySandbox
+) -> None:
+    asked: list[Rest] = []
+
+    def no(rest: Rest) -> bool:
+        asked.append(rest)
+        return False
+
+    with pytest.raises(NotConfirmedError):
+        resume(confirm=no)
+    assert [rest.to_trigger for rest in asked] == [1]
+    assert len(pilot.bodies()) == 1
+    resume()
+    assert len(pilot.bodies()) == 2
