@@ -86,7 +86,6 @@ _UNCALCULATED = re.compile(
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_DIMENSION = re.compile(rb"<dimension\s[^<>]*/>")
 _MERGED = re.compile(rb"<(?:[\w.-]+:)?mergeCell\s(?:[^<>]*\s)?ref\s*=\s*[\"']([A-Za-z\d:]+)[\"']")
 _NO_MERGED = b"<mergeCells></mergeCells>"
 """Written before the rows, because calamine parses the sheet a second time to find its ranges.
@@ -379,8 +378,7 @@ def _searched(
 ) -> Iterator[bytes]:
     """Yield the sheet's XML, and record the details and merged ranges found by searching it.
 
-    Only errors that calamine would reject, the declared dimension and the merged ranges are
-    changed.
+    Only errors that calamine would reject are changed, and what stands before the rows is left out.
 
     Raises:
         _UnusualError: The XML can't be searched, or holds negative numbers that may be dates.
@@ -390,7 +388,7 @@ def _searched(
         text = block
         if number == 0:
             head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
-            text = _DIMENSION.sub(b"", head).replace(b"<sheetData", _NO_MERGED + b"<sheetData", 1)
+            text = head
             traits.hidden_columns = _hidden_columns(_columns(text))
         traits.filled += text.count(b"</v>") + text.count(b"</is>") - text.count(b"<v></v>")
         marked = _is_marked(text)
@@ -398,10 +396,22 @@ def _searched(
             raise _UnusualError
         if b"HYPERLINK(" in text:
             traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(text)]
-        yield _record_details(text, traits) if marked else text
+        text = _record_details(text, traits) if marked else text
+        yield _without_head(text) if number == 0 else text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
+
+
+def _without_head(block: bytes) -> bytes:
+    """Return the first block from its rows on.
+
+    So the rows are in the root element, and calamine notices a tag that is closed but not opened.
+    """
+    start = block.find(b"<sheetData")
+    if start < 0:
+        raise _UnusualError
+    return _NO_MERGED + block[start:]
 
 
 def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
