@@ -38,7 +38,7 @@ from batchrun.text import duration, json_or_text, plural, visible
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
-from batchrun.web.work import BEGIN_SECONDS, changed_error, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
 from batchrun.workbook.text import crms_of, escaped
@@ -127,6 +127,7 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}/live", pages.list_live),
         post("/lists/{list_id}/choices", pages.choose),
         post("/lists/{list_id}/again", pages.run_marked),
+        Route("/lists/{list_id}/delete", pages.ask_to_delete_list),
         post("/lists/{list_id}/delete", pages.delete_list),
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
         Route("/batches/{batch_id}", pages.show_batch),
@@ -419,6 +420,7 @@ class _Pages:
         texts = [*notices, *(one.hint for one in problems if one is not None)]
         named = {one.id for text in texts for one in words.controls_of(text)}
         choices = saved.request
+        first = [] if state.read is None else screens.first_rows(state.read)
         changes_options = any(getattr(choices, name) for name in OPTIONS)
         return {
             "saved": saved,
@@ -442,7 +444,8 @@ class _Pages:
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
             "earlier": earlier,
-            "first": screens.first_rows(state.read) if state.read is not None else None,
+            "first": first,
+            "gaps": bool(first) and first[-1][0] - first[0][0] >= len(first),
         }
 
     def _knows(self, batch_id: str) -> bool:
@@ -502,11 +505,16 @@ class _Pages:
             raise
         return self._redirect_when_started(run, f"/lists/{saved.id}")
 
+    def ask_to_delete_list(self, request: Request) -> Response:
+        """Ask for confirmation before a list is deleted."""
+        return self._show("remove.html", saved=self._list(request))
+
     def delete_list(self, request: Request) -> Response:
         """Delete a list that was never run."""
         saved = self._list(request)
         self._workspace.delete_list(saved)
-        return RedirectResponse("/", 303)
+        removed = UsageError(f"{saved.path.name} is removed.", "Your own file stays where it is.")
+        return self._redirect("/", removed, "ok")
 
     def unsendable(self, request: Request) -> Response:
         """Return the rows that can't be sent, as a CSV."""
@@ -610,6 +618,7 @@ class _Pages:
             view=view,
             row=row,
             name=Names(page.header, page.roles, page.rows).of_row(row),
+            number=screens.number_of(self._workspace, view.summary.batch_id, row.row.line),
             why=screens.row_message(row),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],
@@ -631,6 +640,7 @@ class _Pages:
             "attention.html",
             view=view,
             retried=retried,
+            shown=shown_version(view.summary),
             failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
             invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
@@ -650,7 +660,7 @@ class _Pages:
         outcomes = [outcome for outcome in Outcome if form.get(f"retry-{outcome.name}")]
         if not outcomes:
             raise UsageError("No kind of row was chosen.", "Tick what to send again.")
-        run = self._workspace.retry(batch_id, outcomes)
+        run = self._workspace.retry(batch_id, outcomes, form.get("shown", ""))
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
     def decide(self, request: Request) -> Response:
@@ -667,7 +677,7 @@ class _Pages:
                 "Sending rows in doubt again may charge them twice.",
                 "Tick that you accept this. Nothing was sent.",
             )
-        run = self._workspace.settle(batch_id, decision)
+        run = self._workspace.settle(batch_id, decision, form.get("shown", ""))
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
     def stop(self, request: Request) -> Response:
@@ -702,8 +712,13 @@ class _Pages:
 
     def forget_now(self, request: Request) -> Response:
         """Delete a batch."""
-        self._workspace.forget(request.path_params["batch_id"])
-        return RedirectResponse("/", 303)
+        view = self._batch(request)
+        self._workspace.forget(view.summary.batch_id)
+        forgotten = UsageError(
+            f"The run of {view.summary.source.name} is forgotten.",
+            "Its results are deleted from this computer.",
+        )
+        return self._redirect("/", forgotten, "ok")
 
     # settings
 

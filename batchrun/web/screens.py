@@ -18,7 +18,6 @@ from batchrun.estimate import (
     credit_amounts,
     credits_spent,
     rest_words,
-    spent_words,
 )
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
@@ -271,7 +270,8 @@ class HomeBatch:
 class Home:
     """The home screen: lists that were not run, and the batches grouped by what they need.
 
-    `unusable` holds the IDs of the lists that can't be read.
+    `unusable` holds the IDs of the lists that can't be read, and `told_apart` what to say about
+    each that was not run: its rows, and which one it is of several with the same name.
     """
 
     waiting: tuple[SavedList, ...]
@@ -279,6 +279,7 @@ class Home:
     running: tuple[HomeBatch, ...]
     earlier: tuple[HomeBatch, ...]
     unusable: frozenset[str]
+    told_apart: Mapping[str, str]
 
 
 def home_of(workspace: Workspace) -> Home:
@@ -336,8 +337,26 @@ def home_of(workspace: Workspace) -> Home:
         and not state.is_results
     }
     return Home(
-        tuple(waiting), tuple(decisions), tuple(running), tuple(earlier), frozenset(unusable)
+        tuple(waiting),
+        tuple(decisions),
+        tuple(running),
+        tuple(earlier),
+        frozenset(unusable),
+        _told_apart(workspace, waiting),
     )
+
+
+def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict[str, str]:
+    seen: Counter[str] = Counter()
+    all_of_name = Counter(one.path.name for one in newest_first)
+    found = {}
+    for one in reversed(newest_first):
+        name, state = one.path.name, workspace.states.get(one.id)
+        seen[name] += 1
+        words = f"copy {seen[name]} of {all_of_name[name]} · " if all_of_name[name] > 1 else ""
+        rows = f"{plural(state.read.rows, 'row')} · " if state and state.read else ""
+        found[one.id] = words + rows
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +429,7 @@ def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
 
 _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "all": ("All rows", None),
-    "done": ("Done", frozenset({Outcome.COMPLETED})),
+    "done": ("Completed", frozenset({Outcome.COMPLETED})),
     "failed": ("Failed", frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT})),
     "doubt": ("In doubt", frozenset({Outcome.IN_DOUBT})),
     "problems": (
@@ -418,15 +437,16 @@ _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
         frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
     ),
     "waiting": ("Running or waiting", frozenset({Outcome.PENDING})),
-    "invalid": ("Can't be sent", frozenset({Outcome.INVALID})),
+    "invalid": ("Invalid (can't be sent)", frozenset({Outcome.INVALID})),
 }
 FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
-    """A row of the table on a batch's screen."""
+    """A row of the table on a batch's screen; its number counts the rows of the list from 1."""
 
+    number: int
     line: int
     name: str
     tag: str
@@ -437,7 +457,10 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One page of a batch's rows. The total is ``None`` if they were not counted."""
+    """One page of a batch's rows. The total is ``None`` if they were not counted.
+
+    ``gaps`` says that lines are skipped, so that a row's number does not follow from its line.
+    """
 
     name_title: str
     titles: tuple[str, ...]
@@ -448,6 +471,7 @@ class RowTable:
     first: int
     total: int | None
     more: bool
+    gaps: bool
 
 
 def table_of(
@@ -474,16 +498,21 @@ def table_of(
     rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
     columns = fields.main_fields()
+    lines, paths = workspace.lines(batch_id), [path for path, _ in columns]
     return RowTable(
         names.title,
         tuple(title for _, title in columns),
-        tuple(_shown_row(row, names, fields, [path for path, _ in columns]) for row in rows),
+        tuple(
+            _shown_row(row, bisect_left(lines, row.row.line) + 1, names, fields, paths)
+            for row in rows
+        ),
         show,
         find,
         page,
         offset + 1 if rows else 0,
         total,
         len(found.rows) > ROWS_A_PAGE,
+        not isinstance(lines, range),
     )
 
 
@@ -511,12 +540,12 @@ def _found(
             return batchrun.RowPage(page.header, page.roles, tuple(matches[offset:wanted]))
 
 
-_TAGS = {
-    Outcome.COMPLETED: ("ok", "Done"),
+_TAGS = {  # the workbook's words
+    Outcome.COMPLETED: ("ok", "Completed"),
     Outcome.FAILED: ("bad", "Failed"),
     Outcome.REJECTED: ("bad", "Rejected"),
-    Outcome.INVALID: ("bad", "Can't be sent"),
-    Outcome.TIMED_OUT: ("wait", "No answer yet"),
+    Outcome.INVALID: ("bad", "Invalid"),
+    Outcome.TIMED_OUT: ("wait", "Timed out"),
     Outcome.IN_DOUBT: ("wait", "In doubt"),
 }
 
@@ -543,10 +572,13 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
     return _TAGS[row.outcome]
 
 
-def _shown_row(row: ResultRow, names: Names, fields: Fields, columns: Sequence[Path]) -> ShownRow:
+def _shown_row(
+    row: ResultRow, number: int, names: Names, fields: Fields, columns: Sequence[Path]
+) -> ShownRow:
     tag, words = tag_of(row)
     values = fields.texts(row, columns)
     return ShownRow(
+        number,
         row.row.line,
         names.of_row(row) or row.company_id or row.contact_id or "",
         tag,
@@ -566,14 +598,16 @@ def row_message(row: ResultRow) -> str:
 
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
-    """Find the row on a line by binary search: line numbers ascend with the rows."""
-
-    def at(offset: int) -> RowPage:
-        return batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
-
-    rows = range(workspace.status(batch_id).summary.rows)
-    found = at(bisect_left(rows, line, key=lambda offset: at(offset).rows[0].row.line))
+    """Find the row on a line: line numbers ascend with the rows."""
+    offset = bisect_left(workspace.lines(batch_id), line)
+    found = batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
     return next(((found, row) for row in found.rows if row.row.line == line), None)
+
+
+def number_of(workspace: Workspace, batch_id: str, line: int) -> int | None:
+    """Return a row's number in its list; ``None`` if it follows from the line."""
+    lines = workspace.lines(batch_id)
+    return None if isinstance(lines, range) else bisect_left(lines, line) + 1
 
 
 def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
@@ -677,7 +711,8 @@ def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, 
     report = None if view.run is None else view.run.report
     if view.run is not None and report is not None and report.rest is not None:
         gone, sent = credits_spent(view.run.credits, report.credits), len(report.sent)
-        spent, rest = spent_words(gone, sent), rest_words(gone, sent, left, report.credits)
+        spent = "" if gone is None else credit_amounts(gone) if gone else "no credits"
+        rest = rest_words(gone, sent, left, report.credits)
         requests, seconds = report.rest.requests, report.rest.seconds
     else:
         price = workspace.lists.price(summary.workflow.id) or {}
@@ -695,6 +730,29 @@ def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, 
         f"{now} and {spent}" if spent else now,
         ", ".join(filter(None, [f"about {plural(requests, 'request')} and {took}", rest])),
     )
+
+
+def cost_words(workspace: Workspace, view: BatchView) -> str:
+    """Return what a run takes: requests so far, the price of a row, and rows that share an ID."""
+    figures, words = view.figures, [f"{plural(view.figures.requests, 'request')} so far."]
+    if price := workspace.lists.price(view.summary.workflow.id):
+        words.append(f"Last time, a row cost {credit_amounts(price)}.")
+    twins = figures.rows - figures.invalid - view.summary.jobs
+    if twins > 0:
+        words.append(f"{plural(twins, 'duplicate')}: rows with the same ID are sent once.")
+    return " ".join(words)
+
+
+def continue_words(workspace: Workspace, view: BatchView) -> str:
+    """Return what it costs to send the rows of a batch that are not sent yet; ``""`` if none is."""
+    jobs = view.status.left.to_trigger
+    if not jobs:
+        return ""
+    price = workspace.lists.price(view.summary.workflow.id) or {}
+    rest = {name: number * jobs for name, number in price.items()}
+    cost = f" and {credit_amounts(rest)}" if rest else "; each row that is sent is charged"
+    requests = f"{math.ceil(jobs * REQUESTS_PER_JOB):,} requests"
+    return f"Sending the other {plural(jobs, 'row')} takes about {requests}{cost}."
 
 
 def ended_words(view: BatchView) -> str:

@@ -54,6 +54,9 @@ FRESH_SECONDS = 0.4
 FIRST_ROWS = 8
 """Rows of a list to show on its screen."""
 
+LINES_AT_ONCE = 5_000
+"""Rows to read at once when only their lines are kept."""
+
 BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch to start before it shows the list again."""
 
@@ -241,6 +244,7 @@ class Workspace:
         self._resources = ExitStack()
         self._threads: set[threading.Thread] = set()
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
+        self._lines: dict[str, Sequence[int]] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
@@ -314,6 +318,7 @@ class Workspace:
 
     def _switch(self, settings: Settings) -> None:
         self._statuses.clear()
+        self._lines.clear()
         self._batches, self._workflows, self._requests = _Cached(), _Cached(), _Cached()
         self._begin(settings)
 
@@ -486,18 +491,24 @@ class Workspace:
         """Resume a batch; if it is already running, return that run."""
         return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
 
-    def settle(self, batch_id: str, decision: str) -> BatchRun:
-        """Apply a decision to a batch's rows in doubt, and send no others; like `resume`."""
+    def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
+        """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""
         return self._continue_batch(
             batch_id,
             lambda common: aio.resume(batch_id, in_doubt=decision, only=(), **common),  # type: ignore[arg-type]
+            shown=shown,
         )
 
-    def retry(self, batch_id: str, outcomes: Sequence[Outcome]) -> BatchRun:
-        """Send a batch's rows with these outcomes again; like `resume` otherwise."""
+    def retry(self, batch_id: str, outcomes: Sequence[Outcome], shown: str) -> BatchRun:
+        """Send a batch's rows with these outcomes again; like `resume` otherwise.
+
+        Raises:
+            UsageError: The batch is not as it was ``shown``, such as in a stale tab.
+        """
         return self._continue_batch(
             batch_id,
             lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
+            shown=shown,
         )
 
     def _continue_batch(
@@ -505,11 +516,17 @@ class Workspace:
         batch_id: str,
         begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
         check_id: str = "",
+        shown: str | None = None,
     ) -> BatchRun:
         with self._lock:
             running = self.run_of(batch_id)
             if running is not None and not running.ended:
                 return running
+            if shown not in {None, shown_version(self.status(batch_id, 0).summary)}:
+                raise UsageError(
+                    "This run has changed since this page was shown. Nothing was sent.",
+                    "Look at the rows below, then decide.",
+                )
             self._refuse_while_closing()
             self._require_trusted_batch(batch_id)
             run = self.runs[batch_id] = BatchRun(check_id)
@@ -599,6 +616,28 @@ class Workspace:
             kept.expire()
         return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
 
+    def lines(self, batch_id: str) -> Sequence[int]:
+        """Return the line of each row of a batch: a range, or a list if lines are skipped.
+
+        Raises:
+            JournalError: There is no such batch.
+        """
+        found = self._lines.get(batch_id)
+        if found is None:
+            number = self.status(batch_id).summary.rows
+            first, last = (self._lines_from(batch_id, at, 1)[0] for at in (0, number - 1))
+            found = range(first, last + 1)
+            if len(found) != number:
+                starts = range(0, number, LINES_AT_ONCE)
+                parts = (self._lines_from(batch_id, at, LINES_AT_ONCE) for at in starts)
+                found = [line for part in parts for line in part]
+            self._lines[batch_id] = found
+        return found
+
+    def _lines_from(self, batch_id: str, offset: int, limit: int) -> list[int]:
+        page = batchrun.rows(batch_id, offset=offset, limit=limit, settings=self.settings)
+        return [row.row.line for row in page.rows]
+
     def forget(self, batch_id: str) -> None:
         """Delete a batch, and its list and workbooks if they were uploaded here.
 
@@ -617,6 +656,7 @@ class Workspace:
         self._batches.expire()
         with self._lock:
             self._statuses.pop(batch_id, None)
+            self._lines.pop(batch_id, None)
             self.runs.pop(batch_id, None)
         if saved is None:
             return
@@ -732,6 +772,11 @@ class _Cached(Generic[T]):
     def expire(self) -> None:
         """Discard the cached value."""
         self._until = 0.0
+
+
+def shown_version(summary: BatchSummary) -> str:
+    """Return what tells whether a batch is as it was shown."""
+    return str(summary.updated_at.timestamp())
 
 
 def changed_error() -> UsageError:

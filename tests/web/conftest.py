@@ -201,6 +201,24 @@ def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Window]:
     assert found.foreign == []
 
 
+def tab_to(page: Page, wanted: Locator, most: int = 30) -> None:
+    """Reach an element from the top of the page with Tab alone."""
+    expect(wanted).to_be_visible()
+    page.evaluate("() => document.activeElement?.blur()")
+    page.locator("body").press("Control+Home")
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("(one) => one === document.activeElement"):
+            return
+    pytest.fail(f"{wanted} is not reached by keyboard")
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button with the keyboard alone."""
+    tab_to(page, page.get_by_role("button", name=name))
+    page.keyboard.press("Enter")
+
+
 @pytest.fixture
 def window(browser: Browser, site: Site) -> Iterator[Window]:
     """A tab that is connected to this test's page."""

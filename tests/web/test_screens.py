@@ -163,7 +163,7 @@ def test_the_line_of_the_column_names_is_said(site: Site) -> None:
 def test_a_row_s_screen_follows_its_status(site: Site) -> None:
     batch = finished_batch(site)
     with site.client() as client:
-        assert client.get(f"{batch}/line/2/live").json()["phase"] == "Done"
+        assert client.get(f"{batch}/line/2/live").json()["phase"] == "Completed"
         assert client.get(f"{batch}/line/2222/live").status_code == 404
 
 

@@ -183,6 +183,11 @@ function choices(form) {
   form.addEventListener("submit", (event) => {
     if (!event.submitter?.hasAttribute("data-run")) sessionStorage.setItem("checking", location.pathname);
   });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches("select")) return;
+    event.preventDefault(); // Enter checks the list from each control, so that nobody tabs through all options
+    form.requestSubmit(document.getElementById("recheck"));
+  });
   form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
   form.addEventListener("change", () => {
     for (const each of form.querySelectorAll(".parameter")) {
