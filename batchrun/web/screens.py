@@ -734,7 +734,8 @@ def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:
     """Return what a run takes: requests so far, the price of a row, and rows that share an ID."""
-    figures, words = view.figures, [f"{plural(view.figures.requests, 'request')} so far."]
+    figures, so_far = view.figures, " so far" if view.phase.live else ""
+    words = [f"{plural(figures.requests, 'request')}{so_far}."]
     if price := workspace.lists.price(view.summary.workflow.id):
         words.append(f"Last time, a row cost {credit_amounts(price)}.")
     twins = figures.rows - figures.invalid - view.summary.jobs
