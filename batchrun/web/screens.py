@@ -292,9 +292,9 @@ def home_of(workspace: Workspace) -> Home:
         open_ended = summary.unfinished or counts[Outcome.IN_DOUBT]
         if not open_ended and (run is None or run.ended):
             problems = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
-            words = f"{counts[Outcome.COMPLETED]:,} done"
+            words = f"{counts[Outcome.COMPLETED]:,} completed"
             words += f", {problems:,} failed" if problems else ""
-            words += f", {counts[Outcome.INVALID]:,} not sent" if counts[Outcome.INVALID] else ""
+            words += f", {counts[Outcome.INVALID]:,} invalid" if counts[Outcome.INVALID] else ""
             earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
             continue
         view = view_batch(workspace, summary.batch_id)
@@ -319,7 +319,7 @@ def home_of(workspace: Workspace) -> Home:
             tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
-            words = f"{figures.done:,} done, {figures.in_doubt:,} in doubt"
+            words = f"{figures.done:,} completed, {figures.in_doubt:,} in doubt"
             earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
     used = {summary.source.path for summary in summaries}
     waiting = [
