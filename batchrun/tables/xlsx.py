@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
-    from batchrun.tables.sheets import Block
+    from batchrun.tables.sheets import Block, Merged
 
 KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
 """The error values that calamine accepts; it rejects the file for any other."""
@@ -60,7 +60,7 @@ MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Path of the workbook for calamine, in the child process's own temporary folder."""
 
-_ODD_CELL = re.compile(rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\")")
+_ODD_CELL = re.compile(rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}+[1-9]\d{0,5}+\")")
 _ODD_TAG = re.compile(
     rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\"(?: \w+=\"[^\"<>&]*\")*+ ?/?>)"
     rb"|<row(?=[\s/>])(?! r=\"[1-9]\d{0,6}\"(?: [\w:]+=\"[^\"<>&]*\")*+ ?/?>)"
@@ -86,7 +86,12 @@ _UNCALCULATED = re.compile(
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
 _COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_DIMENSION = re.compile(rb"<dimension\s[^<>]*/>")
+_MERGED = re.compile(rb"<(?:[\w.-]+:)?mergeCell\s(?:[^<>]*\s)?ref\s*=\s*[\"']([A-Za-z\d:]+)[\"']")
+_NO_MERGED = b"<mergeCells></mergeCells>"
+"""Written before the rows, because calamine parses the sheet a second time to find its ranges.
+
+They come after the rows in the file; here, calamine stops before the rows.
+"""
 _LINK = re.compile(rb"HYPERLINK\([^<]{0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE)
 _NEGATIVE = re.compile(rb"v(?=[\s>])[^<>]*+>\s*+(?:-|<!)")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
@@ -173,7 +178,7 @@ class XlsxReader:
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
         name = self._archive.name
         try:
-            traits = self._copy_sheet(sheet, parsed=parsed)
+            traits, merged = self._copy_sheet(sheet, parsed=parsed)
         except OSError as error:
             raise InputError(
                 f"{name} can't be unpacked: {error.strerror or error}.",
@@ -181,14 +186,18 @@ class XlsxReader:
             ) from error
         found = called(opened(COPY, name).get_sheet_by_index, 0, name)
         content = content_of(found, name, sheet, self._limits)
-        return replace(content, traits=traits, blocks=self._complete(content.blocks, sheet, traits))
+        blocks = self._complete(content.blocks, sheet, traits)
+        return replace(content, traits=traits, merged=merged, blocks=blocks)
 
-    def _copy_sheet(self, sheet: Sheet, *, parsed: bool) -> Traits:
-        """Write a workbook with one sheet for calamine, and return what calamine won't report.
+    def _copy_sheet(self, sheet: Sheet, *, parsed: bool) -> tuple[Traits, list[Merged]]:
+        """Write a workbook with one sheet for calamine.
 
         Args:
             sheet: The sheet to copy.
             parsed: Whether to parse the sheet even if its XML could be copied unchanged.
+
+        Returns:
+            What calamine won't report, and the merged ranges.
 
         Raises:
             InputError: The sheet is damaged or malicious.
@@ -199,14 +208,15 @@ class XlsxReader:
         if not parsed and not parts.zeros:
             with suppress(_UnusualError):
                 traits = Traits(links=links)
-                blocks = _searched(archive, sheet, traits, has_dates=bool(parts.dates))
+                merged: list[Merged] = []
+                blocks = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
                 _write_copy(archive, parts, blocks)
-                return traits
+                return traits, merged
         rewriter = _Rewriter(archive, parts)
         rewriter.traits.links = links
         _write_copy(archive, parts, rewriter.blocks(sheet))
         refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
-        return rewriter.traits
+        return rewriter.traits, rewriter.merged
 
     def _complete(self, blocks: Iterator[Block], sheet: Sheet, traits: Traits) -> Iterator[Block]:
         """Yield the rows; calamine keeps only the last of several cells with the same reference.
@@ -364,11 +374,11 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
 
 
 def _searched(
-    archive: Archive, sheet: Sheet, traits: Traits, *, has_dates: bool
+    archive: Archive, sheet: Sheet, traits: Traits, merged: list[Merged], *, has_dates: bool
 ) -> Iterator[bytes]:
-    """Yield the sheet's XML, and record the details found by searching it.
+    """Yield the sheet's XML, and record the details and merged ranges found by searching it.
 
-    Only errors that calamine would reject and the declared dimension are changed.
+    Only errors that calamine would reject are changed, and what stands before the rows is left out.
 
     Raises:
         _UnusualError: The XML can't be searched, or holds negative numbers that may be dates.
@@ -378,7 +388,7 @@ def _searched(
         text = block
         if number == 0:
             head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
-            text = _DIMENSION.sub(b"", head)
+            text = head
             traits.hidden_columns = _hidden_columns(_columns(text))
         traits.filled += text.count(b"</v>") + text.count(b"</is>") - text.count(b"<v></v>")
         marked = _is_marked(text)
@@ -386,8 +396,22 @@ def _searched(
             raise _UnusualError
         if b"HYPERLINK(" in text:
             traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(text)]
-        yield _record_details(text, traits) if marked else text
-    traits.filtered = b"<autoFilter" in block  # it comes after the rows
+        text = _record_details(text, traits) if marked else text
+        yield _without_head(text) if number == 0 else text
+    traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
+    for found in _MERGED.finditer(block):
+        merged += _merged_range(found[1].decode())
+
+
+def _without_head(block: bytes) -> bytes:
+    """Return the first block from its rows on.
+
+    So the rows are in the root element, and calamine notices a tag that is closed but not opened.
+    """
+    start = block.find(b"<sheetData")
+    if start < 0:
+        raise _UnusualError
+    return _NO_MERGED + block[start:]
 
 
 def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -442,6 +466,18 @@ def _record_details(block: bytes, traits: Traits) -> bytes:
     return _ERROR.sub(noted, block) if _ERROR_TYPE.search(block) else block
 
 
+def _merged_range(reference: str) -> list[Merged]:
+    """Return the range of a reference such as ``A1:B2``; none if the reference is not valid."""
+    if not _RANGE.fullmatch(reference):
+        return []
+    first, _, last = reference.partition(":")
+    (left, top), (right, bottom) = (
+        (column_number(letters), int(digits))
+        for letters, digits in _REFERENCE.findall(f"{first} {last or first}")
+    )
+    return [(top, left, bottom, right)]
+
+
 def _columns(head: bytes) -> Iterator[dict[str, str]]:
     for found in _COLUMN.finditer(head.partition(b"sheetData")[0]):
         pairs = _ATTRIBUTE.findall(found[1])
@@ -481,17 +517,18 @@ class _Rewriter:
         traits: The details that calamine does not report.
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
+        merged: The merged ranges.
         seen: Row → its filled columns, as bits, if cells that are there twice are to be refused.
     """
 
     def __init__(self, archive: Archive, parts: Parts) -> None:
         self.traits = Traits()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
+        self.merged: list[Merged] = []
         self.last_row = self.last_column = 1
         self.seen: dict[int, int] | None = None
         self._archive = archive
         self._columns: list[dict[str, str]] = []
-        self._merged: list[str] = []
         self._written: list[str] = []
         self._row = self._column = 0
         self._cell: dict[str, str] | None = None
@@ -513,7 +550,7 @@ class _Rewriter:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
-        yield b"<worksheet><sheetData>"
+        yield b"<worksheet>" + _NO_MERGED + b"<sheetData>"
         held = 0
         try:
             for chunk in itertools.chain(self._archive.chunks(sheet.part), [b""]):
@@ -527,8 +564,7 @@ class _Rewriter:
             raise unreadable(self._archive.name) from error
         self._numbers.finish()
         self.traits.hidden_columns = _hidden_columns(iter(self._columns))
-        merged = "".join(f"<mergeCell ref={_quoted(each)}/>" for each in self._merged)
-        yield f"</sheetData><mergeCells>{merged}</mergeCells></worksheet>".encode()
+        yield b"</sheetData></worksheet>"
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         match name.rpartition(":")[2]:
@@ -549,8 +585,8 @@ class _Rewriter:
                     self.traits.hidden_rows.append(self._row)
             case "col":
                 self._columns.append(attributes)
-            case "mergeCell" if _RANGE.fullmatch(attributes.get("ref", "")):
-                self._merged.append(attributes["ref"])
+            case "mergeCell":
+                self.merged += _merged_range(attributes.get("ref", ""))
             case "autoFilter":
                 self.traits.filtered = True
 

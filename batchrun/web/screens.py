@@ -292,9 +292,9 @@ def home_of(workspace: Workspace) -> Home:
         open_ended = summary.unfinished or counts[Outcome.IN_DOUBT]
         if not open_ended and (run is None or run.ended):
             problems = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
-            words = f"{counts[Outcome.COMPLETED]:,} done"
+            words = f"{counts[Outcome.COMPLETED]:,} completed"
             words += f", {problems:,} failed" if problems else ""
-            words += f", {counts[Outcome.INVALID]:,} not sent" if counts[Outcome.INVALID] else ""
+            words += f", {counts[Outcome.INVALID]:,} invalid" if counts[Outcome.INVALID] else ""
             earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
             continue
         view = view_batch(workspace, summary.batch_id)
@@ -319,7 +319,7 @@ def home_of(workspace: Workspace) -> Home:
             tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
-            words = f"{figures.done:,} done, {figures.in_doubt:,} in doubt"
+            words = f"{figures.done:,} completed, {figures.in_doubt:,} in doubt"
             earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
     used = {summary.source.path for summary in summaries}
     waiting = [
@@ -734,7 +734,8 @@ def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:
     """Return what a run takes: requests so far, the price of a row, and rows that share an ID."""
-    figures, words = view.figures, [f"{plural(view.figures.requests, 'request')} so far."]
+    figures, so_far = view.figures, " so far" if view.phase.live else ""
+    words = [f"{plural(figures.requests, 'request')}{so_far}."]
     if price := workspace.lists.price(view.summary.workflow.id):
         words.append(f"Last time, a row cost {credit_amounts(price)}.")
     twins = figures.rows - figures.invalid - view.summary.jobs

@@ -160,6 +160,35 @@ def test_the_line_of_the_column_names_is_said(site: Site) -> None:
     assert "Column names in line 5" in shown(site, f"/lists/{list_id}")
 
 
+def test_a_row_has_its_number_where_lines_of_the_file_are_skipped(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.3)) as site:
+        batch = finished_batch(site)
+        lines = site.workspace.lines(batch.rpartition("/")[2])
+        assert lines[3:5] == [9, 10]  # cells of the sample hold line breaks
+        assert "Line 9 of the file, row 4 of the list" in shown(site, f"{batch}/line/9")
+        assert "Row Line Account Name Status" in shown(site, batch)
+        found = re.search(r"Lines? (\d+) \(row (\d+)\)", shown(site, f"{batch}/attention"))
+        assert found is not None
+        assert lines[int(found[2]) - 1] == int(found[1])
+
+
+def test_a_row_has_no_number_where_its_line_tells_it(site: Site) -> None:
+    list_id = site.upload(SAMPLES / "hubspot_contacts.xlsx").headers["location"][-12:]
+    assert site.workspace.wait(60)
+    said = shown(site, f"/lists/{list_id}")
+    assert "Row Line" not in said
+    assert "The first rows Line Record ID" in said
+
+
+def test_lists_of_one_name_are_told_apart(site: Site) -> None:
+    for _ in range(2):
+        site.upload(SAMPLES / "salesforce_report.xlsx")
+        assert site.workspace.wait(60)
+    said = shown(site, "/")
+    assert "copy 2 of 2 · " in said
+    assert said.index("copy 2 of 2 · ") < said.index("copy 1 of 2 · ")
+
+
 def test_a_row_s_screen_follows_its_status(site: Site) -> None:
     batch = finished_batch(site)
     with site.client() as client:
