@@ -390,8 +390,8 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    At a terminal, it asks before it sends rows that nobody has confirmed, such as those after the
-    first five of --limit 5. With --all, such rows wait.
+    If you tried some rows with --limit and did not confirm the rest, it asks at a terminal. With
+    --all, that rest waits.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
