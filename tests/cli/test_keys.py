@@ -313,7 +313,7 @@ def begun(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("command", [("resume"), RUN, ("retry", "--yes")])
+@pytest.mark.parametrize("command", [("resume",), RUN, ("retry", "--yes")])
 @pytest.mark.usefixtures("begun")
 def test_a_note_says_when_another_key_than_the_first_pays(
     batchrun: CommandLine, command: tuple[str, ...]
@@ -337,7 +337,7 @@ def of_profile(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("command", [("resume"), (*RUN, "--profile", "north")])
+@pytest.mark.parametrize("command", [("resume",), (*RUN, "--profile", "north")])
 def test_a_note_says_when_login_replaced_the_key_of_the_batch(
     batchrun: CommandLine, of_profile: str, command: tuple[str, ...]
 ) -> None:
@@ -356,7 +356,7 @@ def test_saving_the_same_key_again_prints_no_note(batchrun: CommandLine, of_prof
     assert "key.replaced" not in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", [("resume"), RUN])
+@pytest.mark.parametrize("command", [("resume",), RUN])
 @pytest.mark.usefixtures("begun")
 def test_the_first_key_of_a_batch_prints_no_note(
     batchrun: CommandLine, command: tuple[str, ...]

@@ -91,7 +91,7 @@ def test_a_signal_while_the_workbook_is_written_changes_no_ending(
     words: tuple[str, ...] = ("run", accounts.name, "-w", "Account Research", "--yes")
     if command == "resume":
         assert batchrun(*words, "--limit", "1").exit_code == ExitCode.PAUSED
-        words = "resume"
+        words = ("resume",)
     write, sent = workbook.write, []
 
     def signalled(*arguments: object, **options: object) -> object:
