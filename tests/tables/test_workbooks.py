@@ -230,3 +230,18 @@ def test_a_cell_that_an_xlsb_holds_twice_is_refused(tmp_path: Path) -> None:
     parts["xl/worksheets/sheet1.bin"] = sheet.replace(third, second)
     with pytest.raises(InputError, match="line 2: cell A2 is there twice"):
         load_bytes(tmp_path, pack(parts), "list.xlsb")
+
+
+@pytest.mark.parametrize(
+    "merge",
+    [
+        '<mergeCells count="1"><mergeCell ref="A2:A3"/></mergeCells>',
+        "<mergeCells><mergeCell ref='A2:A3' ></mergeCell></mergeCells>",
+        '<mergeCells><mergeCell id="1" ref="a2:a3"/></mergeCells>',
+        '<mergeCells><mergeCell ref="A2:A3:A4"/><mergeCell ref="A2:A3"/></mergeCells>',
+    ],
+)
+def test_merged_cells_are_found_however_the_xml_writes_them(tmp_path: Path, merge: str) -> None:
+    sheet = rows(["Company ID", "Name"], [UUID, "x"], ["", "y"]) + merge
+    table = load_bytes(tmp_path, pack(xlsx_parts(sheet)), "list.xlsx")
+    assert cells(table) == [[UUID, "x"], [UUID, "y"]]
