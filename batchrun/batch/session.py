@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_SLOT_WAIT_SECONDS = 60.0
 """The longest wait to request the list of workflows, whatever other processes are sending."""
 CREDITS_SECONDS = 10.0
-"""The longest wait for the answer about credits, in seconds."""
+"""The longest wait for the answer about credits, in seconds of the user's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Session:
         wait = self.quota.delay(now)
         if not self.share.use_spare():  # a spare slot saves the user a wait
             wait = max(wait, self.share.delay(now))
-        if wait > CREDITS_SECONDS or self.quota.left_today(now) < 1:
+        if wait > CREDITS_SECONDS * self.clock.speed or self.quota.left_today(now) < 1:
             return None
         await self._spend(wait)
         answer = Credits()

@@ -415,8 +415,7 @@ def resume(
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         asked = asks and not summary.confirmed
         if not mode.quiet:
-            lines = messages.batch_lines(summary)
-            print_lines(lines, err=mode.as_json or beside_question(yes=not asked))
+            print_lines(messages.batch_lines(summary), err=True)
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)

@@ -85,8 +85,8 @@ def test_a_batch_confirmed_as_a_whole_continues_without_a_question(
         batchrun.connect(url, speed=SPEED)
         assert batchrun(*RUN, *pause).exit_code == ExitCode.PAUSED
         ended = at_a_terminal(batchrun, "", "resume")
-        assert "List:      accounts.csv\nWorkflow:  Account Research (" in ended.stdout
-        assert "\nRows:      4 (" in ended.stdout
+        assert "List:      accounts.csv\nWorkflow:  Account Research (" in ended.stderr
+        assert "\nRows:      4 (" in ended.stderr
         assert len(sandbox.bodies()) == 2
 
 
