@@ -414,7 +414,7 @@ def resume(
         print_configuration(files, settings)
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         asked = asks and not summary.confirmed
-        if not mode.quiet:
+        if asks and not mode.quiet:
             print_lines(messages.batch_lines(summary), err=True)
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
