@@ -453,7 +453,7 @@ class ColumnsSheet:
         self._sheets = TableSheets(book, "Columns", columns, len(shown.columns), frozen=2)
 
     def write(self, rows: int) -> None:
-        """Write one line per column of a list of so many rows."""
+        """Write one line per column of a list with this number of rows."""
         for position, (column, origin) in enumerate(self._shown.origins(), 1):
             survey, of, path, code = None, rows, None, ""
             if isinstance(origin, ColumnSurvey):
