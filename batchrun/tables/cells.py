@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
+from batchrun.tables.ids import MIN_ID_CHARACTERS, DamagedId, IdKind, find_id, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,14 +33,8 @@ def is_blank(row: Iterable[Cell]) -> bool:
     return all(cell is None or cell == "" for cell in row)
 
 
-MIN_ID_CHARACTERS = 16
-"""Minimum length of an ID, complete or cut off; most cells are shorter, and need not be parsed."""
-
-
 def is_id(cell: Cell) -> bool:
     """Whether a cell holds an ID, perhaps with letters beyond f."""
-    if not isinstance(cell, str) or len(cell) < MIN_ID_CHARACTERS:
-        return False
     return find_id(cell, lenient=True) is not None
 
 

@@ -19,6 +19,8 @@ SHOWN_CHARACTERS = 40
 """Maximum number of characters of a damaged value to show in messages."""
 
 UUID_DIGITS = 32
+MIN_ID_CHARACTERS = UUID_DIGITS // 2
+"""Minimum length of a cell with an ID, even if each of its characters stands for two digits."""
 
 
 class IdKind(StrEnum):
@@ -155,12 +157,14 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     return DamagedId(words, kind, _shown(bare) + where)
 
 
-def find_id(text: str, *, lenient: bool = False) -> str | None:
-    """Return the ID in a text, as `parse_id` does; ``None`` if there is none, without a reason."""
-    lowered = text.lower()
+def find_id(cell: Cell, *, lenient: bool = False) -> str | None:
+    """Return the ID in a cell, as `parse_id` does; ``None`` if there is none, without a reason."""
+    if not isinstance(cell, str) or len(cell) < MIN_ID_CHARACTERS:
+        return None
+    lowered = cell.lower()
     if _CANONICAL.fullmatch(lowered):
         return lowered
-    bare, lowered = _bare(text)
+    bare, lowered = _bare(cell)
     if _is_uuid(whole := lowered.translate(_WITHOUT_BLANKS)):
         return _hyphenate(whole)
     if lenient and _LIKE_CANONICAL.fullmatch(lowered):

@@ -27,7 +27,7 @@ from batchrun.tables.encoding import (
     survey,
 )
 from batchrun.tables.header import Layout
-from batchrun.tables.ids import ValidId, parse_id
+from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
 
 
 def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
-    return sum(any(isinstance(parse_id(cell), ValidId) for cell in row) for row in records)
+    return sum(any(map(find_id, row)) for row in records)
 
 
 def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
