@@ -22,6 +22,7 @@ from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
 from batchrun.settings import find_credentials
 from batchrun.settings.location import checked_base_url, is_loopback
+from batchrun.workbook import list_formats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -133,6 +134,17 @@ class Session:
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: it is too late "
             "to reuse earlier results. Nothing was triggered.",
             resume_with(earlier.batch_id),
+        )
+
+    def create_batch(self, plan: Plan, known: str | None) -> str:
+        """Create a batch and return its ID; ``known`` is the newest earlier one of the list."""
+        return self.journal.create(
+            plan,
+            self.settings.base_url,
+            known=known,
+            profile=self.profile,
+            key=self.key,
+            list_formats=list_formats(plan.table),
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:
