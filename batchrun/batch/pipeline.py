@@ -10,7 +10,6 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.batch.worker import (
-    limits_of,
     new_engine,
     other_workers,
     start_process,
@@ -68,6 +66,7 @@ from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+    from datetime import datetime
 
     import pandas as pd
 
@@ -87,13 +86,6 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
     if resume_at is None:
         return _NOTES[ending]
     return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
-
-
-def whole_minute(seconds: float) -> datetime:
-    """Return the time this many seconds from now, rounded up so that the quota is open by then."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    begun = moment.replace(second=0, microsecond=0)
-    return begun if begun == moment else begun + timedelta(minutes=1)
 
 
 OPEN_CHECK_SECONDS = 1.0
@@ -357,7 +349,7 @@ async def _help(
     journal, batch_id = session.journal, summary.batch_id
     with control.detached_at_end(), journal.safety_copy(batch_id, alone=False):
         jobs = journal.jobs(batch_id, session.key, leads=False)
-        engine = new_engine(session, jobs, summary, limits_of(session.settings), on_progress)
+        engine = new_engine(session, jobs, summary, on_progress)
         control.attach(batch_id, from_any_thread(engine.stop))
         async with working(jobs, engine):
             await engine.work()
@@ -398,10 +390,10 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     ):
         form = remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
-        before, only = await _prepared(session, jobs, options)
-        alone = _works_alone(session, options, only)
-        limits = limits_of(settings, options.limit, only, alone=alone)
-        engine = new_engine(session, jobs, before, limits, options.on_progress)
+        before, only, alone = await _prepared(session, jobs, options)
+        engine = new_engine(
+            session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
+        )
         estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.abort))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
@@ -432,7 +424,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                         )
                 effort, resume_at = engine.effort, None
                 if ending is Ending.QUOTA:
-                    resume_at = whole_minute(session.seconds_to_quota())
+                    resume_at = session.quota_opens_at()
                 note = ""
                 if journal.summary(batch_id).unfinished:
                     note = note_of(ending, resume_at, engine.stopped_because)
@@ -542,25 +534,14 @@ async def _record_start(
             journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
 
 
-def _works_alone(session: Session, options: RunOptions, only: Collection[int] | None) -> bool:
-    """Return whether no other worker may join.
-
-    Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
-    only this process starts them.
-    """
-    if options.limit is not None or only is not None:
-        return True
-    several = options.joined or options.detach or session.settings.workers > 1
-    return not (several or session.journal.is_shared)
-
-
 async def _prepared(
     session: Session, jobs: BatchJobs, options: RunOptions
-) -> tuple[BatchSummary, Collection[int] | None]:
+) -> tuple[BatchSummary, Collection[int] | None, bool]:
     """Prepare a batch so that workers can claim its slices.
 
     Returns:
-        The batch after that, and the jobs that may be triggered; ``None`` for all.
+        The batch after that, the jobs that may be triggered (``None`` for all), and whether no
+        other worker may join.
     """
     journal, batch_id = session.journal, jobs.batch_id
     agree(Consent.KEY, journal.key_hash(session.key))
@@ -575,11 +556,14 @@ async def _prepared(
     )
     before = journal.summary(batch_id)
     await _record_start(journal, jobs, before, options, only)
-    alone = _works_alone(session, options, only)
+    # Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
+    # only this process starts them.
+    several = options.joined or options.detach or session.settings.workers > 1
+    alone = options.limit is not None or only is not None or not (several or journal.is_shared)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)
     jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
-    return before, only
+    return before, only, alone
 
 
 async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions) -> Report:
@@ -588,7 +572,7 @@ async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions
     with journal.hold(batch_id):
         remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
-        before, _ = await _prepared(session, jobs, options)
+        before, _, _ = await _prepared(session, jobs, options)
         try:
             if options.cluster is not None:
                 await asyncio.to_thread(options.cluster.start, session, batch_id)

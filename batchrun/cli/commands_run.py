@@ -528,8 +528,8 @@ def work(
     On any machine that shares a PostgreSQL journal. If the process that began a batch is gone, this
     one finishes it and writes the workbook.
     """
-    from batchrun.batch import pipeline
     from batchrun.batch.control import Control
+    from batchrun.batch.pipeline import work as work_on
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.cli.signals import Stopper
 
@@ -545,7 +545,7 @@ def work(
             what = "it to be resumed" if batch else "the next batch"
             print_text(f"Batch {summary.words}\nWaiting for {what}.", err=True)
 
-    working = pipeline.work(
+    working = work_on(
         batch,
         settings,
         until_done=until_done,

@@ -208,7 +208,8 @@ class Engine:
         self._clock = clock
         self._limits = limits
         self._max_at_once = client.requests_at_once
-        self._counters = Counters(counts, on_progress, self._make_progress)
+        self._on_progress = on_progress
+        self._counters = Counters(counts, self._report)
         self._queue = JobQueue(jobs, limits.jobs, limits.only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
@@ -447,7 +448,7 @@ class Engine:
                 _LOG, Event.QUOTA_WAITING, batch=self._jobs.batch_id, seconds=round(seconds, 1)
             )
             self._opens_at = now + seconds
-            self._counters.report()
+            self._report()
         await self._pause(seconds, now)
         self._counters.quota_seconds += self._clock.now() - now
 
@@ -502,13 +503,15 @@ class Engine:
             self._unanswered -= 1
             self._wake.set()
 
-    def _make_progress(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
+    def _report(self, notice: str = "") -> None:
+        if self._on_progress is None:
+            return
         now = self._clock.now()
         rates = self._quota.rates(self._forecast.seconds_per_execution, now)
-        return Progress(
-            counts=counts,
+        progress = Progress(
+            counts=dict(self._counters.counts),
             in_flight=self._handlers.in_flight,
-            requests=requests,
+            requests=self._counters.requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
@@ -517,6 +520,7 @@ class Engine:
             notice=notice,
             stopped_because=self.stopped_because,
         )
+        self._on_progress(progress)
 
 
 def _moment(seconds: float | None) -> datetime | None:

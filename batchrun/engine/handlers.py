@@ -151,7 +151,7 @@ class RequestHandlers:
                     self._settled(job, Outcome.IN_DOUBT, doubt)
                     return
                 self.watch(replace(job, execution_id=execution.id), execution.created_at, now)
-                self.counters.report()
+                self.counters.report("")
             case Rejected(_, reason):
                 self._answered(now)
                 await self.jobs.reject(job, reason)
