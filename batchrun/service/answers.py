@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchrun.model import Execution, Workflow
+    from batchrun.model import Cause, Execution, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,13 @@ class Rejected:
         status: The HTTP status, such as 400.
         reason: Why, in the service's own words if it gives any.
         quota: The quota from the headers.
+        cause: Why, as far as the status says.
     """
 
     status: int
     reason: str
     quota: QuotaReading | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
