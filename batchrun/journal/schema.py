@@ -515,7 +515,7 @@ def _make_what_is_missing(connection: Connection, version: int) -> None:
 
 def _fill_causes(connection: Connection) -> None:
     """Fill in the causes, which journals before version 13 have only in the messages."""
-    from batchrun.service.classify import CAUSES  # slow to import
+    from batchrun.service.answers import CAUSES  # slow to import
     from batchrun.service.parsing import cause_of
 
     of_job = (jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
