@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
     from batchrun.journal.slices import Slice
-    from batchrun.service.answers import QuotaReading
+    from batchrun.service import QuotaReading
 
 
 Followup: TypeAlias = "Coroutine[None, None, None]"

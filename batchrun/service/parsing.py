@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -15,14 +16,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
-from batchrun.service.answers import QuotaReading
+from batchrun.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 REASON_CHARACTERS = 300
-"""Maximum length of a reason, in characters."""
+"""Maximum length of a reason, in columns of a terminal."""
 
 _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error message or a page's title
@@ -347,8 +348,7 @@ def explain(status: int, body: bytes) -> str:
 
 def tidy(text: str) -> str:
     """Return the text on one line, shortened and without control characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
+    return one_line(text, REASON_CHARACTERS)
 
 
 def _number(digits: str) -> float | str:
@@ -501,6 +501,23 @@ _FIRST_MOMENT = 1e9
 # "60", and the first window of "60, 10000" or "60;w=60".
 _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaReading:
+    """The key's quota from an answer's headers; ``None`` for anything missing or unusable.
+
+    Attributes:
+        limit: Requests allowed per window.
+        remaining: Requests left in the window.
+        reset_seconds: Seconds from the answer until the next window begins.
+        retry_after_seconds: Seconds from the answer to wait before the next request.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+    retry_after_seconds: float | None = None
 
 
 _MAX_PER_MINUTE = 600
