@@ -31,6 +31,7 @@ from batchrun.tables.sheets import (
     Sheet,
     SheetRows,
     Traits,
+    WorkbookReader,
     attribute,
     local_name,
     numbered,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from batchrun.tables.sheets import Merged
 
 
-class CalamineReader:
+class CalamineReader(WorkbookReader):
     """Reads XLS, XLSB and ODS with calamine."""
 
     def __init__(
@@ -69,10 +70,6 @@ class CalamineReader:
             if each.typ == calamine.SheetTypeEnum.WorkSheet
         ]
         self._last: tuple[str, Any] = ("", None)
-
-    def properties(self) -> dict[str, str]:
-        """Return nothing: batchrun does not write these formats."""
-        return {}
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""

@@ -140,6 +140,14 @@ def protected(name: str) -> InputError:
     return InputError(f"{name} is protected by a password.", "Save it without one, then try again.")
 
 
+def not_unpacked(name: str, error: OSError) -> InputError:
+    """Return the error for a workbook that finds no room for its temporary files."""
+    return InputError(
+        f"{name} can't be unpacked: {error.strerror or error}.",
+        "Make room on the disk that holds temporary files.",
+    )
+
+
 def _ascii_head(raw: bytes) -> bytes:
     """Return the first bytes in lowercase, with UTF-16 reduced to ASCII to match tags."""
     head = raw[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")

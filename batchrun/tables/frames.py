@@ -47,8 +47,8 @@ def ragged_notice(lines: Iterable[int], what: str, besides: Collection[int]) -> 
     return [f"{rows} {what} (first: line {left[0]})"] if left else []
 
 
-Corrector: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
-"""Corrects the values of a column, given its cells and the set of their types."""
+Corrector: TypeAlias = "Callable[[Sequence[Cell]], Sequence[Cell]]"
+"""Corrects the values of a column."""
 
 
 class RowCollector:
@@ -127,7 +127,7 @@ class RowCollector:
 
     def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
         if self._correct is not None:
-            columns = [self._correct(column, set(map(type, column))) for column in columns]
+            columns = list(map(self._correct, columns))
         first, end = len(self), len(self) + len(lines)
         width = max(len(columns), len(self._held))
         if self._stored is None and end * width > MAX_HELD_CELLS:

@@ -32,6 +32,7 @@ from batchrun.tables.formats import (
     Format,
     detect_ole,
     detect_zip,
+    not_unpacked,
 )
 from batchrun.tables.options import LoadLimits
 from batchrun.tables.sheets import ColumnBlock, Sheet, SheetRows, Traits, shown_ranges
@@ -197,10 +198,7 @@ def _started(name: str) -> Iterator[_Child]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="batchrun-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise InputError(
-            f"{name} can't be unpacked: {error.strerror or error}.",
-            "Make room on the disk that holds temporary files.",
-        ) from error
+        raise not_unpacked(name, error) from error
     with (
         folder,
         subprocess.Popen(  # noqa: S603 - our own interpreter, no user input

@@ -14,7 +14,14 @@ from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.formats import Format
 from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header
 from batchrun.tables.isolated import open_book
-from batchrun.tables.sheets import BLOCK_ROWS, Sheet, SheetRows, numbered, refuse_far
+from batchrun.tables.sheets import (
+    BLOCK_ROWS,
+    Sheet,
+    SheetRows,
+    WorkbookReader,
+    numbered,
+    refuse_far,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +70,7 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
     return Table(source, names, collector.cells(), collector.lines())
 
 
-class ParquetReader:
+class ParquetReader(WorkbookReader):
     """Reads a Parquet file as a workbook with one sheet.
 
     Raises:
@@ -87,10 +94,6 @@ class ParquetReader:
         if len(self._names) * rows > limits.cells:
             refuse_far(name, "", rows, len(self._names), limits)
         self.sheets = [Sheet("")]
-
-    def properties(self) -> dict[str, str]:
-        """Return nothing: batchrun does not write Parquet files."""
-        return {}
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether the file has any rows."""

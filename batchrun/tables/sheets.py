@@ -170,13 +170,14 @@ class SheetRows:
 
 
 class WorkbookReader(Protocol):
-    """The interface of all workbook readers, which run in the process that isolated.py starts."""
+    """The base of all workbook readers, which run in the process that isolated.py starts."""
 
     format: Format
     sheets: list[Sheet]
 
     def properties(self) -> dict[str, str]:
         """Return the custom properties; ``{}`` for formats that batchrun does not write."""
+        return {}
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""

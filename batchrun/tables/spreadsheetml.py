@@ -20,6 +20,7 @@ from batchrun.tables.sheets import (
     Sheet,
     SheetRows,
     Traits,
+    WorkbookReader,
     ZeroFormat,
     attribute,
     local_name,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _FIRST_DAY = datetime.fromisoformat("1899-12-31")
 
 
-class Xml2003Reader:
+class Xml2003Reader(WorkbookReader):
     """Reads Excel 2003 XML. All sheets are read when it is created."""
 
     format = Format.XML_2003
@@ -62,10 +63,6 @@ class Xml2003Reader:
         if not self._tables:
             raise InputError(f"{name} is an Excel 2003 XML file without a sheet.", SAVE_AS)
         self.sheets = [Sheet(each.name, each.visible) for each in self._tables]
-
-    def properties(self) -> dict[str, str]:
-        """Return nothing: batchrun does not write this format."""
-        return {}
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""

@@ -175,7 +175,7 @@ def detect_dialect(sample: str) -> Dialect:
     declared = re.match(r"sep=([^\r\n\"])(?:\r|\n|$)", sample, re.IGNORECASE)
     if declared:
         return Dialect(declared[1], declared=True)
-    samples = {delimiter: _sample_records(sample, delimiter) for delimiter in DELIMITERS}
+    samples = {each: _sample_records(sample, Dialect(each)) for each in DELIMITERS}
     ids = {delimiter: _rows_with_ids(records) for delimiter, records in samples.items()}
     most = [delimiter for delimiter in samples if ids[delimiter] == max(ids.values())]
     if len(most) == 1:
@@ -237,15 +237,13 @@ def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
     return best, found[best][0]
 
 
-def _sample_records(sample: str, delimiter: str) -> list[list[str]]:
-    """Read the first non-blank records, up to one that can't be read with this delimiter."""
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
+def _sample_records(sample: str, dialect: Dialect) -> list[list[str]]:
+    """Read the first non-blank records, up to one that can't be read in this dialect."""
+    reader = dialect.reader(io.StringIO(sample, newline=""))
     records: list[list[str]] = []
-    with (
-        field_limit(SAMPLE_CHARACTERS),
-        suppress(csv.Error),
-    ):  # misplaced quotes, or the end of the sample
-        records.extend(record for record in itertools.islice(reader, SAMPLE_RECORDS) if record)
+    # an error means misplaced quotes, or the end of the sample
+    with field_limit(SAMPLE_CHARACTERS), suppress(csv.Error):
+        records.extend(filter(None, itertools.islice(reader, SAMPLE_RECORDS)))
     if len(sample) >= SAMPLE_CHARACTERS and len(records) > 1:
         records.pop()  # it may be incomplete
     return records
@@ -571,16 +569,9 @@ def _is_spaced(sample: str, dialect: Dialect) -> bool:
     if not odd.search(sample):
         return False
     plain, spaced = (
-        _sample_widths(sample, each) for each in (dialect, replace(dialect, spaced=True))
+        list(map(len, _sample_records(sample, each)))
+        for each in (dialect, replace(dialect, spaced=True))
     )
     fits, before = (widths.count(widths[0]) if widths else 0 for widths in (spaced, plain))
     in_header = odd.search(sample.splitlines()[0]) is not None
     return fits > before or (len(set(spaced)) == 1 and (in_header or len(set(plain)) != 1))
-
-
-def _sample_widths(sample: str, dialect: Dialect) -> list[int]:
-    records: list[int] = []
-    with field_limit(SAMPLE_CHARACTERS), suppress(csv.Error):
-        reader = dialect.reader(io.StringIO(sample, newline=""))
-        records.extend(len(row) for row in itertools.islice(reader, SAMPLE_RECORDS) if row)
-    return records[:-1] if len(sample) >= SAMPLE_CHARACTERS else records

@@ -310,15 +310,12 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     return notices
 
 
-def _exact_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:
+def _exact_column(column: Sequence[Cell]) -> Sequence[Cell]:
     """Restore what calamine's types lose: integers are floats, and empty cells are empty text."""
+    kinds = set(map(type, column))
     if kinds == {float}:
         return _exact_numbers(column)
-    if float in kinds:
-        return [_exact_cell(cell) for cell in column]
-    if str in kinds and not all(column) and "" in column:
-        return [None if cell == "" else cell for cell in column]
-    return column
+    return list(map(_exact_cell, column)) if float in kinds or "" in column else column
 
 
 def _exact_numbers(column: Sequence[Cell]) -> Sequence[Cell]:
@@ -339,9 +336,9 @@ def _exact_cell(cell: Cell) -> Cell:
     return cell
 
 
-def _exact_ods_column(column: Sequence[Cell], kinds: set[type]) -> Sequence[Cell]:
+def _exact_ods_column(column: Sequence[Cell]) -> Sequence[Cell]:
     """Do the same for ODS, and convert durations, which calamine returns as ISO 8601 text."""
-    exact = _exact_column(column, kinds)
+    exact = _exact_column(column)
     return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
 
 

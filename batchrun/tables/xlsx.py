@@ -27,7 +27,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 
 from batchrun.errors import InputError
 from batchrun.tables.calamine import UnreadableError, called, content_of, opened, unreadable
-from batchrun.tables.formats import Format
+from batchrun.tables.formats import Format, not_unpacked
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
@@ -36,6 +36,7 @@ from batchrun.tables.sheets import (
     Sheet,
     SheetRows,
     Traits,
+    WorkbookReader,
     ZeroFormat,
     attribute,
     column_letters,
@@ -126,7 +127,7 @@ class Parts:
     dates: frozenset[int] = frozenset()
 
 
-class XlsxReader:
+class XlsxReader(WorkbookReader):
     """Reads XLSX and XLSM: calamine reads a copy of one sheet."""
 
     format = Format.XLSX
@@ -179,10 +180,7 @@ class XlsxReader:
         try:
             traits, merged = self._copy_sheet(sheet, parsed=parsed)
         except OSError as error:
-            raise InputError(
-                f"{name} can't be unpacked: {error.strerror or error}.",
-                "Make room on the disk that holds temporary files.",
-            ) from error
+            raise not_unpacked(name, error) from error
         found = called(opened(COPY, name).get_sheet_by_index, 0, name)
         content = content_of(found, name, sheet, self._limits)
         blocks = self._complete(content.blocks, sheet, traits)
