@@ -12,17 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import (
-    Executable,
-    bindparam,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import bindparam, exists, func, insert, literal, or_, select, update
 
 from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
@@ -89,15 +79,7 @@ class Job:
 # Parameters of conditions. Parameters of values have the names of their columns.
 _BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_holder", "times"
 _EXECUTION = "of_execution"
-_SPELLINGS = (
-    "as_sent",
-    "lower_case",
-    "upper_case",
-    "lower_digits",
-    "upper_digits",
-    "in_braces",
-    "urn",
-)
+_SPELLINGS = tuple(f"spelling_{at}" for at in range(7))
 
 
 @lru_cache(maxsize=64)
@@ -193,20 +175,10 @@ class BatchJobs:
         key_hash: Hash of the key, under which the day's requests are counted.
         rescue: Files for steps that can't be committed.
         leads: Whether this process holds the batch. If so, it may claim slices closed to others.
-
-    Attributes:
-        batch_id: ID of the batch.
-        slices: The batch's slices.
-        leads: Whether this process holds the batch.
     """
 
     def __init__(
-        self,
-        slices: Slices,
-        key_hash: str,
-        rescue: RescueFiles,
-        *,
-        leads: bool = True,
+        self, slices: Slices, key_hash: str, rescue: RescueFiles, *, leads: bool = True
     ) -> None:
         self.slices, self.leads, self.batch_id = slices, leads, slices.batch_id
         self._engine, self._writer, self._holder = slices.engine, slices.writer, slices.token

@@ -282,13 +282,7 @@ class Journal:
             return self._summary(connection, batch_id)
 
     def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
-        """Return the batch's jobs, for a worker with this key.
-
-        Args:
-            batch_id: ID of the batch.
-            key: The key.
-            leads: Whether this process holds the batch.
-        """
+        """Return the batch's jobs, for a worker with this key."""
         slices, rescue = self.slices(batch_id), self._rescue(batch_id)
         return BatchJobs(slices, self.key_hash(key), rescue, leads=leads)
 
@@ -297,9 +291,7 @@ class Journal:
     def hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
         """Hold a batch while working on it. The hold reports if another process takes it over.
 
-        Args:
-            batch_id: ID of the batch.
-            before: Statements committed together with the lease, which create the batch.
+        The statements ``before``, which create the batch, are committed together with the lease.
 
         Raises:
             HeldError: Another process is working on it; the message names the process.
@@ -409,13 +401,7 @@ class Journal:
         return QuotaLedger(self._engine, self.key_hash(key))
 
     def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
-        """Return the run times of a workflow's last executions, in seconds, oldest first.
-
-        Args:
-            workflow_id: ID of the workflow.
-            base_url: The service's base URL.
-            limit: Maximum number of executions to return.
-        """
+        """Return the run times of a workflow's last executions, in seconds, oldest first."""
         found: list[float] = []
         with self._engine.connect() as connection:
             for batch_id in batches_of(connection, workflow_id, base_url):

@@ -56,9 +56,6 @@ _TOKEN = re.compile("[0-9a-f]{16}")  # a journal from a stranger may hold anythi
 class ProcessLock:
     """The lock that shows other processes on this machine that this one is alive.
 
-    Args:
-        location: The journal's path or URL.
-
     Attributes:
         token: This process's random name, under which it holds batches and slices.
     """
@@ -289,13 +286,6 @@ def hold_batch(
     *before: Executable,
 ) -> Iterator[Hold]:
     """Hold a batch, so only this process decides about its jobs and writes its results.
-
-    Args:
-        engine: The journal's database.
-        writer: The database's writer.
-        lock: This process's lock.
-        batch_id: ID of the batch.
-        before: Statements committed together with the lease, which create the batch.
 
     Yields:
         The hold, which reports if another process takes over the batch.

@@ -47,10 +47,6 @@ class Reservation:
 class QuotaLedger:
     """The request slots of one key, shared by all processes on a journal.
 
-    Args:
-        engine: The journal's database.
-        key_hash: Salted hash of the key.
-
     Attributes:
         clock_ahead: Seconds by which the shared clock is ahead of this machine's.
     """

@@ -98,12 +98,7 @@ def folders(location: str) -> list[Path]:
 
 
 class RescueFiles:
-    """The rescue files of one batch.
-
-    Args:
-        places: Folders to try, best first.
-        batch_id: ID of the batch.
-    """
+    """The rescue files of one batch."""
 
     def __init__(self, places: Iterable[Path], batch_id: str) -> None:
         self._places = list(places)
@@ -224,10 +219,6 @@ _PROGRESS = (
 class SafetyCopy:
     """A copy of one batch, kept up to date by `JournalWriter`.
 
-    Args:
-        path: The journal's file.
-        batch_id: ID of the batch.
-
     Raises:
         SQLAlchemyError: There is no space for it.
         sqlite3.Error: There is no space for it.
@@ -309,11 +300,7 @@ class SafetyCopy:
                 yield connection
 
     def save(self, paths: Sequence[Path]) -> Path | None:
-        """Save the copy as a journal at the first path that works; return that path.
-
-        Args:
-            paths: Paths to try; no existing file is overwritten.
-        """
+        """Save the copy as a journal at the first path that works and has no file; return it."""
         with self._busy, suppress(sqlite3.Error, SQLAlchemyError):
             if not self._usable:
                 return None

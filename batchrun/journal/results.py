@@ -57,14 +57,7 @@ def read_counts(connection: Connection, batch_id: str) -> dict[JobState, StateCo
 class ResultRows:
     """The rows of a batch in input order, read from the journal at each iteration.
 
-    Args:
-        connection: A connection to the journal.
-        batch_id: ID of the batch.
-        of_jobs: Only the rows of these jobs, by number.
-        states: Only rows whose job is in one of these states; ``None`` in it stands for rows
-            without a job.
-        offset: Number of these rows to skip.
-        limit: Maximum number of rows; ``None`` for all.
+    `Journal.results` says what the arguments select.
     """
 
     def __init__(
@@ -151,14 +144,7 @@ def _message(state: JobState, kept: str) -> str:
 
 
 class EarlierRows:
-    """The newest result in earlier batches for each row of a batch, read at each iteration.
-
-    Args:
-        connection: A connection to the journal.
-        batch_id: ID of the batch.
-        earlier: IDs of the earlier batches.
-        roles: The ID columns by which rows are matched.
-    """
+    """The newest result in earlier batches for each row of a batch, read at each iteration."""
 
     def __init__(
         self, connection: Connection, batch_id: str, earlier: Sequence[str], roles: Collection[Role]

@@ -53,12 +53,7 @@ LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may hav
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A range of jobs that one worker holds.
-
-    Attributes:
-        first: Number of the first job.
-        last: Number of the last job.
-    """
+    """A range of jobs that one worker holds, by the numbers of its first and last job."""
 
     first: int
     last: int
@@ -101,12 +96,6 @@ def slice_size(number: int, requests_per_minute: float) -> int:
 
 class Slices:
     """The slices of one batch, for one worker.
-
-    Args:
-        engine: The database, for reading and for claims.
-        writer: The database's writer.
-        lock: This process's lock.
-        batch_id: ID of the batch.
 
     Attributes:
         engine: The database.
@@ -364,11 +353,7 @@ class Slices:
 def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:
     """The condition that a worker holds a job's slice, and keeps it until the transaction ends.
 
-    Args:
-        batch: Name of the parameter for the batch's ID.
-        job: Name of the parameter for the job's number.
-        first: Name of the parameter for the first job of its slice.
-        holder: Name of the parameter for the worker's token.
+    The arguments are names of parameters; ``first`` is the first job of the slice.
     """
     mine = and_(
         slices.c.batch_id == bindparam(batch),

@@ -87,10 +87,7 @@ def no_mirror(_: Iterable[Statement]) -> None:
 class JournalWriter:
     """Commits statements in groups, in the order in which they were submitted.
 
-    Args:
-        engine: The database.
-        location: Name of the journal in errors.
-        check: Called before each commit; if it raises, every write of the group fails.
+    If ``check``, which is called before each commit, raises, every write of the group fails.
 
     Attributes:
         mirror: Called with the committed statements.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from batchrun.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from typing_extensions import TypeIs
 
@@ -75,9 +76,7 @@ _LONGEST = timedelta(days=2_958_465)
 class Fitter:
     """Converts values to what Excel can store, and counts those it had to shorten.
 
-    Args:
-        limits: The limits of a sheet.
-        whole_name: The name of the file that has every value in full.
+    Shortened values name the file ``whole_name``, which has every value in full.
 
     Attributes:
         shortened: Number of values that were shortened.
@@ -190,12 +189,14 @@ def unique_titles(header: Sequence[str]) -> list[str]:
     return list(titles)
 
 
+def numbered(name: str) -> Iterator[str]:
+    """Yield a name, then the name with numbers appended, without end."""
+    return chain([name], (f"{name} ({number})" for number in count(2)))
+
+
 def free_name(wanted: str, taken: Container[str]) -> str:
     """Return a name, with a number appended if it is taken."""
-    name, number = wanted, 2
-    while name in taken:
-        name, number = f"{wanted} ({number})", number + 1
-    return name
+    return next(name for name in numbered(wanted) if name not in taken)
 
 
 def is_number(value: Cell) -> TypeIs[int | float]:

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.text import as_json
 from batchrun.workbook.cells import LARGEST_NUMBER, as_text, is_number
-from batchrun.workbook.flatten import as_json, name_of_item
+from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,6 +54,7 @@ def moment_of(text: str) -> tuple[TemporalKind, date | datetime | time] | None:
         return None
 
 
+@dataclass(slots=True, eq=False)
 class ColumnSurvey:
     """Statistics about one column's values.
 
@@ -70,24 +72,18 @@ class ColumnSurvey:
         tiny: Whether a number is so small that its decimals would all be 0.
     """
 
-    __slots__ = (
-        "_moments", "beyond_one", "decimals", "example", "filled", "items", "kinds", "largest",
-        "spaced", "tiny", "varied", "width",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.filled = 0
-        self.kinds: set[type] = set()
-        self.width = 0
-        self.example: Cell = None
-        self.largest = 0
-        self.spaced = False
-        self.varied = False
-        self.decimals = 0
-        self.items = 0
-        self.beyond_one = False
-        self.tiny = False
-        self._moments: set[TemporalKind] | None = set()
+    filled: int = 0
+    kinds: set[type] = field(default_factory=set)
+    width: int = 0
+    example: Cell = None
+    largest: int = 0
+    spaced: bool = False
+    varied: bool = False
+    decimals: int = 0
+    items: int = 0
+    beyond_one: bool = False
+    tiny: bool = False
+    _moments: set[TemporalKind] | None = field(default_factory=set)
 
     @property
     def moments(self) -> TemporalKind | None:

@@ -13,11 +13,12 @@ from itertools import islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
+from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
 from batchrun.workbook.content import Content
-from batchrun.workbook.flatten import Flat, as_json
+from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from batchrun.model import Outcome
-from batchrun.text import close_matches
+from batchrun.text import as_json, close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
     ColumnSurvey,
@@ -20,7 +20,7 @@ from batchrun.workbook.columns import (
     name_of,
     owner_column,
 )
-from batchrun.workbook.flatten import as_json, dotted, flatten
+from batchrun.workbook.flatten import dotted, flatten
 from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import Reasons
@@ -134,9 +134,6 @@ class DetailTable:
         path: The path to the lists in a result, or, for a nested list, in the parent's items.
         title: The list's title.
         lines: Number of items.
-        leading: The titles of the columns before the item's own: line number in the list, item
-            number, the row's name if it has one, its IDs.
-        named: Whether rows have a name.
         columns: The columns of its items.
         tables: Tables of the lists nested in its items.
     """
@@ -144,8 +141,6 @@ class DetailTable:
     path: Path
     title: str
     lines: int
-    leading: tuple[str, ...]
-    named: bool
     columns: tuple[ResultColumn, ...]
     tables: tuple[DetailTable, ...]
 
@@ -167,6 +162,8 @@ class Layout:
         original_surveys: Statistics about each of the input's columns.
         results: The columns made from results.
         tables: The lists of objects.
+        leading: The titles of the columns before an item's own: line number in the list, item
+            number, the row's name if it has one, its IDs.
         overflow: Whether there are too many result columns; the rest is one column of JSON.
         lists_overflow: Whether the items of a list have more columns than fit.
         names: Positions of the input columns that name a row.
@@ -186,6 +183,7 @@ class Layout:
     original_surveys: tuple[ColumnSurvey, ...]
     results: tuple[ResultColumn, ...]
     tables: tuple[DetailTable, ...]
+    leading: tuple[str, ...]
     overflow: bool
     lists_overflow: bool
     names: tuple[int, ...]
@@ -328,12 +326,14 @@ def layout_of(
     names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, taken_titles(header), asides, beside)
+    leading = _leading(results, names)
     return Layout(
         original=header,
         own=own,
         original_surveys=originals[: len(header)],
         results=columns,
-        tables=_tables(survey, (), columns, _leading(results, names), bool(names)),
+        tables=_tables(survey, (), columns, leading),
+        leading=leading,
         overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
@@ -460,11 +460,7 @@ def _titled(
 
 
 def _tables(
-    survey: TableSurvey,
-    above: Path,
-    shown: Iterable[ResultColumn],
-    leading: tuple[str, ...],
-    named: bool,
+    survey: TableSurvey, above: Path, shown: Iterable[ResultColumn], leading: Sequence[str]
 ) -> tuple[DetailTable, ...]:
     wanted = {column.path for column in shown}
     tables = []
@@ -472,10 +468,8 @@ def _tables(
         if path in wanted:
             columns = _titled(seen, seen.order(), {}, leading, {})
             whole = (*above, *path)
-            below = _tables(seen, whole, columns, leading, named)
-            title = full_title(whole)
-            table = DetailTable(path, title, seen.lines, leading, named, columns, below)
-            tables.append(table)
+            below = _tables(seen, whole, columns, leading)
+            tables.append(DetailTable(path, full_title(whole), seen.lines, columns, below))
     return tuple(tables)
 
 

@@ -42,14 +42,9 @@ _AS_OF = "batchrun as of"
 
 @dataclass(frozen=True, slots=True)
 class MarkedRow:
-    """A row with an entry in a column "run again".
+    """A row with an entry in a column "run again"."""
 
-    Attributes:
-        line: The row's number in the sheet.
-        cells: The row's cells.
-    """
-
-    line: int
+    line: int  # in the sheet
     cells: Sequence[Cell]
 
 

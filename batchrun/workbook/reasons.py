@@ -253,14 +253,7 @@ def _by_command(step: str, row: ResultRow, batch: str, call: Commands) -> Iterat
 def _what_and_step(  # noqa: PLR0911  # one for each outcome
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, *, exact: bool
 ) -> tuple[str, str]:
-    """Return what to do in plain words, and the next step.
-
-    Args:
-        row: The row.
-        roles: The list's ID columns.
-        summary: The batch.
-        exact: Whether to say the hour, not only the day.
-    """
+    """Return what to do in plain words, and the next step; ``exact`` also says the hour."""
     match row.outcome:
         case Outcome.COMPLETED:
             return "", ""

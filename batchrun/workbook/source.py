@@ -133,12 +133,7 @@ def _style_formats(parts: Parts) -> list[str]:
 
 
 class _SheetReader:
-    """Collects formats from a sheet's elements, which it receives in the order of the file.
-
-    Args:
-        codes: The number format of each cell style.
-        table: The list: its rows' line numbers are ascending.
-    """
+    """Collects formats from a sheet's elements, which it receives in the order of the file."""
 
     def __init__(self, codes: Sequence[str], table: Table) -> None:
         self._codes = codes

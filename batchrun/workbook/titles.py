@@ -9,6 +9,8 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchrun.workbook.cells import numbered
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -157,9 +159,7 @@ def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
     """Append a number to titles that are still the same."""
     found: dict[Path, str] = {}
     for path, wanted in titles.items():
-        title, number = wanted, 2
-        while title.casefold() in taken:
-            title, number = f"{wanted} ({number})", number + 1
+        title = next(each for each in numbered(wanted) if each.casefold() not in taken)
         taken.add(title.casefold())
         found[path] = title
     return found

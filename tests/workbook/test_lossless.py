@@ -89,7 +89,7 @@ def check_cells(target: Path, found: list[JSON]) -> None:
         ):
             lines = sheet(target, next(names))[1:]
             for cells, item in zip(lines, items, strict=True):
-                check_values(each.columns, cells[len(each.leading) :], item)
+                check_values(each.columns, cells[len(layout.leading) :], item)
 
 
 def with_items(
