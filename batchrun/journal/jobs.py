@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -17,7 +16,7 @@ from sqlalchemy import bindparam, exists, func, insert, literal, or_, select, up
 from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
 from batchrun.journal.lease import LEASE_RECHECK_SECONDS, held_by, require_hold
-from batchrun.journal.ledger import counted
+from batchrun.journal.ledger import counted, today
 from batchrun.journal.rescue import Step
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
@@ -37,6 +36,7 @@ from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
 
@@ -431,8 +431,7 @@ class BatchJobs:
 
     def _one_request(self, of_slice: int) -> tuple[Count, Count]:
         """Return what counts one request, for a slice and for the key's day."""
-        today = datetime.now(UTC).date().isoformat()
-        spent = (("key_hash", self._key_hash), ("day", today), ("worker", self._holder))
+        spent = (("key_hash", self._key_hash), ("day", today()), ("worker", self._holder))
         return (
             Count(_COUNT, ((_BATCH, self.batch_id), (_SLICE, of_slice))),
             Count(self._counted, spent),

@@ -56,6 +56,8 @@ _TOKEN = re.compile("[0-9a-f]{16}")  # a journal from a stranger may hold anythi
 class ProcessLock:
     """The lock that shows other processes on this machine that this one is alive.
 
+    Methods raise `JournalError` if the folder of the locks can't be used.
+
     Attributes:
         token: This process's random name, under which it holds batches and slices.
     """
@@ -68,11 +70,7 @@ class ProcessLock:
         self._changing = threading.Lock()
 
     def acquire(self) -> None:
-        """Acquire the lock, unless this process already has it.
-
-        Raises:
-            JournalError: The lock folder can't be used.
-        """
+        """Acquire the lock, unless this process already has it."""
         with self._changing:
             if self._lock is not None:
                 return
@@ -100,11 +98,7 @@ class ProcessLock:
                         self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
-        """Whether another process is dead; ``None`` if it is not a process of this machine.
-
-        Raises:
-            JournalError: The lock folder can't be used.
-        """
+        """Whether another process is dead; ``None`` if it is not a process of this machine."""
         if token == self.token:
             return False
         path = self._path(token)

@@ -35,6 +35,8 @@ ROWS_AT_ONCE = 1_000
 FEW_ROWS = 10_000
 """Up to this many rows are found by their jobs' state and sorted; otherwise all are scanned."""
 
+_JOB_OF_ROW = (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
+
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
@@ -90,13 +92,7 @@ class ResultRows:
                 *(jobs.c.state, jobs.c.message, jobs.c.cause, jobs.c.execution_id, jobs.c.result),
                 *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
             )
-            .select_from(
-                rows.join(
-                    jobs,
-                    (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job),
-                    isouter=not of_few,  # invalid rows have no job
-                )
-            )
+            .select_from(rows.join(jobs, _JOB_OF_ROW, isouter=not of_few))  # invalid: no job
             .where(*which)
             .order_by(rows.c.number + 0 if of_few else rows.c.number)
             .offset(offset)
@@ -158,7 +154,7 @@ class EarlierRows:
                 func.row_number().over(partition_by=ids, order_by=newest).label("place"),
             )
             .join_from(rows, batches, batches.c.id == rows.c.batch_id)
-            .join(jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
+            .join(jobs, _JOB_OF_ROW)
             .where(rows.c.batch_id.in_(earlier), jobs.c.state == JobState.COMPLETED)
             .subquery()
         )
@@ -229,7 +225,7 @@ def read_sent(
             *(rows.c.company_id, rows.c.contact_id),
             *(jobs.c.number, jobs.c.state, jobs.c.execution_id),
         )
-        .join_from(rows, jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
+        .join_from(rows, jobs, _JOB_OF_ROW)
         .where(rows.c.batch_id == batch_id)
         .distinct()  # several rows may share a job
     )

@@ -315,9 +315,6 @@ ENDED = tuple(state for state in JobState if state not in OPEN)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Cells of types that JSON lacks are stored as a one-entry object; no other cell is an object.
-_DATETIME, _DATE, _TIME, _SECONDS = "datetime", "date", "time", "seconds"
-
 
 def encode_cells(cells: tuple[Cell, ...]) -> bytes:
     """Encode cells as bytes; ``decode_cells`` returns equal values of equal types."""
@@ -385,16 +382,16 @@ def clean_text(text: str) -> str:
 
 
 def _plain(cell: datetime | date | time | timedelta) -> JSON:
-    """Encode a cell for which JSON has no type."""
+    """Encode a cell for which JSON has no type as an object; no other cell is one."""
     match cell:
         case datetime():
-            return {_DATETIME: cell.isoformat()}
+            return {"datetime": cell.isoformat()}
         case date():
-            return {_DATE: cell.isoformat()}
+            return {"date": cell.isoformat()}
         case time():
-            return {_TIME: cell.isoformat()}
+            return {"time": cell.isoformat()}
         case timedelta():
-            return {_SECONDS: [cell.days, cell.seconds, cell.microseconds]}
+            return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
         case _:
             assert_never(cell)
 

@@ -109,7 +109,8 @@ class Slices:
     ) -> None:
         self.engine, self.writer, self._lock = engine, writer, lock
         self.batch_id, self.token = batch_id, lock.token
-        self._mine = (slices.c.batch_id == batch_id) & (slices.c.holder == lock.token)
+        self._own = slices.c.batch_id == batch_id
+        self._mine = self._own & (slices.c.holder == lock.token)
 
     # for the process that holds the batch
 
@@ -122,7 +123,7 @@ class Slices:
         Raises:
             TakenOverError: Another process has taken over the batch.
         """
-        dead = (slices.c.batch_id == self.batch_id) & slices.c.holder.in_(self._dead())
+        dead = self._own & slices.c.holder.in_(self._dead())
         return self._execute(
             update(slices).where(dead).values(holder=None),
             _doubt(self.batch_id, ~_in_slice_of_anybody(self.batch_id)),
@@ -159,7 +160,7 @@ class Slices:
         chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
         self._execute(
             *self._removed(),
-            update(slices).where(slices.c.batch_id == self.batch_id).values(closed=None),
+            update(slices).where(self._own).values(closed=None),
             *(insert(slices).values(chunk) for chunk in chunks),
         )
 
@@ -172,7 +173,7 @@ class Slices:
         self._execute(*self._removed())
 
     def _removed(self) -> tuple[Executable, Executable]:
-        gone = (slices.c.batch_id == self.batch_id) & or_(
+        gone = self._own & or_(
             slices.c.holder.is_(None), slices.c.holder.in_([self.token, *self._dead()])
         )
         spent = select(func.coalesce(func.sum(slices.c.requests), 0)).where(gone).scalar_subquery()
@@ -207,7 +208,7 @@ class Slices:
         Args:
             why: The failures that stopped the batch; ``""`` if it was stopped otherwise.
         """
-        mine = (slices.c.batch_id == self.batch_id) & slices.c.closed.is_(None)
+        mine = self._own & slices.c.closed.is_(None)
         self.writer.submit(update(slices).where(mine).values(closed=why)).result()
 
     def claim(self, *, closed: bool) -> Slice | None:
@@ -233,7 +234,7 @@ class Slices:
         candidate = candidate.where(or_(is_open, leads) if closed else is_open)
         taken = (
             update(slices)
-            .where(slices.c.batch_id == self.batch_id)
+            .where(self._own)
             .where(slices.c.first == candidate.scalar_subquery())
             .values(holder=self.token, beat_at=shared_now(self.engine))
             .returning(slices.c.first, slices.c.last)
@@ -253,7 +254,7 @@ class Slices:
         doubted = repeated_on_deadlock(claim)
         if doubted is None:
             return None
-        this_one = (slices.c.batch_id == self.batch_id) & (slices.c.first == found[0].first)
+        this_one = self._own & (slices.c.first == found[0].first)
         self.writer.mirror([update(slices).where(this_one).values(holder=self.token), doubted])
         return found[0]
 
@@ -285,15 +286,13 @@ class Slices:
         with self.engine.connect() as connection, connection.begin():
             require_this_schema(connection)
             others = exists().where(
-                slices.c.batch_id == self.batch_id,
+                self._own,
                 slices.c.holder != self.token,
                 _has_open_job(slices),
             )
-            closed = select(slices.c.closed).where(
-                slices.c.batch_id == self.batch_id, slices.c.closed.is_not(None)
-            )
+            closed = select(slices.c.closed).where(self._own, slices.c.closed.is_not(None))
             words = list(connection.scalars(closed.distinct()))
-            has_slices = exists().where(slices.c.batch_id == self.batch_id)
+            has_slices = exists().where(self._own)
             gone = not connection.scalar(select(has_slices))
             found = read_counts(connection, self.batch_id)
             return BatchState(
@@ -323,7 +322,7 @@ class Slices:
         now = shared_now(self.engine)
         query = (
             select(slices.c.holder, now - func.max(slices.c.beat_at))
-            .where(slices.c.batch_id == self.batch_id, slices.c.holder != self.token)
+            .where(self._own, slices.c.holder != self.token)
             .group_by(slices.c.holder)
         )
         with self.engine.connect() as connection:
@@ -341,7 +340,7 @@ class Slices:
     def _held_by_others(self, *which: ColumnElement[bool]) -> list[Slice]:
         """Return the slices that other live workers hold."""
         query = select(slices.c.first, slices.c.last).where(
-            slices.c.batch_id == self.batch_id,
+            self._own,
             slices.c.holder.is_not(None),
             slices.c.holder.not_in([self.token, *self._dead()]),
             *which,

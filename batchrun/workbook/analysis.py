@@ -158,8 +158,9 @@ class Analysis:
         """Count a row."""
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
-            if is_number(value):
-                self._see_number(counted, value)
+            if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
+                counted.rows += 1
+                counted.see(value)
                 if counted is self.numbers[0] and counted.column is self.score:
                     self._rank(value, number, row, name, flat)
         for counted in self.categories:
@@ -192,11 +193,6 @@ class Analysis:
         shown = sum(self.copies[each.execution] for each in self._best if each.value == last)
         return self.numbers[0].values[last] - shown
 
-    def _see_number(self, counted: Counted, value: float) -> None:
-        if -LARGEST_NUMBER < value < LARGEST_NUMBER:  # also skips NaN
-            counted.rows += 1
-            counted.see(value)
-
     def _rank(
         self, value: float, number: int, row: ResultRow, name: str | None, flat: Flat
     ) -> None:
@@ -206,8 +202,6 @@ class Analysis:
             return
         rank = -float(value) if self.ascending else float(value)
         full = len(self._best) == BEST
-        if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
-            return
         if full and (rank, -number) < (self._best[0].rank, self._best[0].order):
             return
         found = None if self.why is None else flat.values.get(self.why.path)

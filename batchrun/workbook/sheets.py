@@ -380,8 +380,9 @@ class TableSheets:
         else:
             content, shown, link = self._fitter.runs(rich), rich.text, rich.link
         key, lines = "str", 1
-        if link:
-            key = self._link_address(rows, place, link)
+        is_link = bool(link) and len(link) <= self._limits.link_text and is_address(link)
+        if is_link and self._link(rows, place, target=link):
+            key = "link"
         if rich is None and key == "link":
             content = short_address(shown) if column.result else shown
         elif column.wrap is not None and (len(shown) > column.letters or "\n" in shown):
@@ -412,11 +413,6 @@ class TableSheets:
             ),
             _HEAD_POINTS,
         )
-
-    def _link_address(self, rows: SheetRows, place: str, text: str) -> str:
-        """Link a text that is an address; return the name of its style."""
-        address = len(text) <= self._limits.link_text and is_address(text)
-        return "link" if address and self._link(rows, place, target=text) else "str"
 
     def _link(self, rows: SheetRows, place: str, *, target: str = "", location: str = "") -> bool:
         """Link a cell, unless the sheet has as many links as Excel allows."""
