@@ -384,7 +384,7 @@ class Journal:
                     f"Workers are still working on batch {batch_id}.",
                     watch_with(batch_id),
                 )
-            self._set(batch_id, incomplete=1)
+            self.keep(batch_id, "incomplete", 1)
             BatchMaker(self._engine, batch_id).delete()
             self._rescue(batch_id).discard()
 
@@ -419,7 +419,7 @@ class Journal:
     def keep(
         self,
         batch_id: str,
-        what: Literal["form", "output", "target", "unconfirmed"],
+        what: Literal["form", "incomplete", "output", "target", "unconfirmed"],
         value: str | int,
     ) -> None:
         """Store a property of a batch; only its holder may.
@@ -427,18 +427,16 @@ class Journal:
         Args:
             batch_id: ID of the batch.
             what: The property: how its results are written (``form``), where they were last
-                written (``output``), where they belong (``target``), or whether nobody has agreed
-                to send all of it (``unconfirmed``).
+                written (``output``), where they belong (``target``), whether nobody has agreed
+                to send all of it (``unconfirmed``), or whether it is being deleted
+                (``incomplete``).
             value: The form as JSON, a path, or 0 or 1.
 
         Raises:
             TakenOverError: Another process holds the batch.
         """
-        self._set(batch_id, **{what: value})
-
-    def _set(self, batch_id: str, **values: str | int) -> None:
         held = held_by(batch_id, self._lock.token)
-        statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
+        statement = update(batches).where(batches.c.id == batch_id, held).values({what: value})
         if not self._writer.submit(statement).result():
             raise taken_over(self._engine, batch_id)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from batchrun.workbook.source import ListFormats
 
 if TYPE_CHECKING:
-    from batchrun.model import BatchResults, BatchSummary
+    from batchrun.model import BatchResults
     from batchrun.workbook.analysis import Analysis
     from batchrun.workbook.changes import Comparison
     from batchrun.workbook.form import Form
@@ -39,13 +39,3 @@ class Content:
     formats: ListFormats = field(default_factory=ListFormats)
     comparison: Comparison | None = None
     part: str = ""
-
-    @property
-    def summary(self) -> BatchSummary:
-        """The batch as a whole."""
-        return self.results.summary
-
-    @property
-    def for_people(self) -> bool:
-        """Whether the readers don't run batchrun."""
-        return self.form.for_people

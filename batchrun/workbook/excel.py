@@ -187,16 +187,16 @@ def write_excel(
 
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
     """Create the sheets in their order, then write them: some tell where rows are on others."""
-    summary, comparison, earlier = content.summary, content.comparison, content.results.earlier
+    results, comparison = content.results, content.comparison
     shown = ResultsSheet(book, content)
     attention = changes = run_details = None
-    if summary.counts[Outcome.COMPLETED] < summary.rows:
+    if results.summary.counts[Outcome.COMPLETED] < results.summary.rows:
         attention = AttentionSheet(book, content)
-    if comparison is not None and earlier is not None:
-        changes = ChangesSheet(book, content, comparison, earlier)
+    if comparison is not None and results.earlier is not None:
+        changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
     columns = ColumnsSheet(book, content, shown)
-    if not content.for_people:
+    if not content.form.for_people:
         run_details = RunDetailsSheet(book)
     _write_rows(book, content, shown, details)
     if changes is not None:
@@ -206,7 +206,7 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
         with book.optional("the sheet Needs attention"):
             attention.write(shown.sheets)
     with book.optional("the sheet Columns"):
-        columns.write(summary.rows)
+        columns.write(results.summary.rows)
     with book.optional("the sheet Overview"):
         overview.write(content, shown.sheets, attention, changes)
     overview.close()

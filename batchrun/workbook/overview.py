@@ -60,7 +60,7 @@ class OverviewSheet:
         changes: ChangesSheet | None = None,
     ) -> None:
         """Write the whole sheet."""
-        page, summary, analysis = self._page, content.summary, content.analysis
+        page, summary, analysis = self._page, content.results.summary, content.analysis
         notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
@@ -209,7 +209,7 @@ class OverviewSheet:
             shown.append(("other reasons", others, attention.place(rest[0]) if rest else ""))
         block.section("Needs attention", "", "", "Rows")
         for text, number, there in shown:
-            name = message_for_people(text) if content.for_people else text
+            name = message_for_people(text) if content.form.for_people else text
             block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
         block.row += 1
 
@@ -318,7 +318,7 @@ class RunDetailsSheet:
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
-        summary, layout = content.summary, content.layout
+        summary, layout = content.results.summary, content.layout
         self._block.row = self._page.title("Run details")
         self._facts("Next steps", _next_steps(summary, layout.undecided, content.commands))
         self._facts("What ran", _settings(summary))

@@ -202,7 +202,7 @@ class AttentionSheet:
     def __init__(self, book: Book, content: Content) -> None:
         results, layout = content.results, content.layout
         self._results, self._layout = results, layout
-        self._commands = commands = None if content.for_people else content.commands
+        self._commands = commands = None if content.form.for_people else content.commands
         self._with_values = any(
             reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
         )
@@ -430,7 +430,7 @@ class ColumnsSheet:
 
     def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
         self._layout, self._shown = content.layout, shown
-        self._with_paths = not content.for_people
+        self._with_paths = not content.form.for_people
         self._volatile = content.comparison.volatile if content.comparison else ()
         result = ColumnKind.RESULT
         columns = [
