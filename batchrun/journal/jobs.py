@@ -50,25 +50,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One distinct trigger body.
+    """One distinct trigger body."""
 
-    Attributes:
-        number: Number of the job in the batch.
-        body: The trigger body, as JSON text.
-        rows: Number of input rows that share it.
-        execution_id: The service's ID, once it is accepted.
-        triggered_at: When it was accepted, in Unix seconds.
-        retried: How many times it has been made ready to send again.
-        slice: First job of the slice that it was read from.
-    """
-
-    number: int
-    body: str
-    rows: int
-    execution_id: str | None = None
-    triggered_at: float | None = None
-    retried: int = 0
-    slice: int = 0
+    number: int  # number of the job in the batch
+    body: str  # the trigger body, as JSON text
+    rows: int  # number of input rows that share it
+    execution_id: str | None = None  # the service's ID, once it is accepted
+    triggered_at: float | None = None  # when it was accepted, in Unix seconds
+    retried: int = 0  # how many times it has been made ready to send again
+    slice: int = 0  # first job of the slice that it was read from
 
     def request(self) -> dict[str, JSON]:
         """Return the trigger body, parsed."""

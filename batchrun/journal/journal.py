@@ -636,19 +636,12 @@ def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str)
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """The part of a batch that is left to do.
+    """The part of a batch that is left to do."""
 
-    Attributes:
-        to_trigger: Number of jobs that have not been sent.
-        running: Number of executions in flight.
-        running_rows: Number of rows that wait for those.
-        oldest: When the oldest of those executions was triggered; aware, UTC.
-    """
-
-    to_trigger: int
-    running: int
-    running_rows: int
-    oldest: datetime | None
+    to_trigger: int  # number of jobs that have not been sent
+    running: int  # number of executions in flight
+    running_rows: int  # number of rows that wait for those
+    oldest: datetime | None  # when the oldest of those executions was triggered; aware, UTC
 
 
 def remaining(journal: Journal, batch_id: str) -> Remaining:

@@ -140,21 +140,13 @@ def shared_now(engine: Engine) -> ColumnElement[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a batch.
+    """The process that holds a batch."""
 
-    Attributes:
-        token: Random name of the process, one for each opened journal.
-        pid: Its process ID.
-        host: Name of its machine.
-        since: When it took the lease; aware, UTC.
-        beat_at: Its last heartbeat, converted to this machine's clock; aware, UTC.
-    """
-
-    token: str
+    token: str  # random name of the process, one for each opened journal
     pid: int
     host: str
-    since: datetime
-    beat_at: datetime
+    since: datetime  # when it took the lease; aware, UTC
+    beat_at: datetime  # its last heartbeat, converted to this machine's clock; aware, UTC
 
     def silent(self, now: datetime) -> bool:
         """Whether its last heartbeat is too old for a live process."""

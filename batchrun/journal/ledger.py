@@ -31,16 +31,11 @@ MAX_QUEUE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Reserved slots.
+    """Reserved slots."""
 
-    Attributes:
-        first_at: Time of the first slot, on the clock that the caller used.
-        requests_today: Requests sent with the key since midnight UTC.
-        idle_seconds: Seconds for which no slot was taken before; infinite if none ever was.
-    """
-
-    first_at: float
-    requests_today: int
+    first_at: float  # time of the first slot, on the clock that the caller used
+    requests_today: int  # requests sent with the key since midnight UTC
+    # Seconds for which no slot was taken before; infinite if none ever was
     idle_seconds: float = 0.0
 
 

@@ -67,23 +67,16 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one job: from one of several states to a new one, with other columns' new values.
-
-    Attributes:
-        job: Number of the job.
-        old: The states that it may be in before.
-        new: The state that it is in afterwards.
-        values: New values of other columns.
-        retried: If the step is the answer to a trigger, how many times the job had been retried
-            when that was sent; otherwise ``None``.
-        execution_id: If the step is the end of an execution, its ID; otherwise ``None``.
-    """
+    """One step of one job: to a new state, from one of several, with new values."""
 
     job: int
-    old: tuple[JobState, ...]
-    new: JobState
-    values: Mapping[str, Any] = field(default_factory=dict)
+    old: tuple[JobState, ...]  # the states that it may be in before
+    new: JobState  # the state that it is in afterwards
+    values: Mapping[str, Any] = field(default_factory=dict)  # new values of other columns
+    # If the step is the answer to a trigger, how many times the job had been retried when that was
+    # sent; otherwise None
     retried: int | None = None
+    # If the step is the end of an execution, its ID; otherwise None
     execution_id: str | None = None
 
 

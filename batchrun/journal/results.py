@@ -189,23 +189,15 @@ class EarlierRows:
 
 @dataclass(frozen=True, slots=True)
 class SentJob:
-    """A job's current state, and the executions that retries replaced.
+    """A job's current state, and the executions that retries replaced."""
 
-    Attributes:
-        number: Number of the job in the batch.
-        ended: Whether the job has ended, so nothing of it is in flight.
-        execution_id: Its current execution; ``None`` if none was accepted since the last retry.
-        replaced: The earlier executions, which retries replaced.
-        retried_at: When it was last made pending again; aware, UTC.
-        retried: How many times it was made pending again.
-    """
-
-    number: int
-    ended: bool
+    number: int  # number of the job in the batch
+    ended: bool  # whether the job has ended, so nothing of it is in flight
+    # Its current execution; None if none was accepted since the last retry
     execution_id: str | None
-    replaced: frozenset[str] = frozenset()
-    retried_at: datetime | None = None
-    retried: int = 0
+    replaced: frozenset[str] = frozenset()  # the earlier executions, which retries replaced
+    retried_at: datetime | None = None  # when it was last made pending again; aware, UTC
+    retried: int = 0  # how many times it was made pending again
 
 
 def read_sent(

@@ -61,26 +61,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """The state of a batch, which each worker reads at each heartbeat.
+    """The state of a batch, which each worker reads at each heartbeat."""
 
-    Attributes:
-        closed: Why nothing more is triggered, or ``""`` after a stop by the user; ``None`` if the
-            batch is open.
-        workers: Number of live workers of the same key, including this one.
-        others: Whether other workers have jobs of this batch.
-        counts: Rows by the state of their jobs.
-        pending: Number of jobs left to trigger.
-        completed: Number of jobs with a result.
-        failed: Number of jobs that ended without a result and are not in doubt.
-    """
-
+    # Why nothing more is triggered, or "" after a stop by the user; None if the batch is
+    # open
     closed: str | None
-    workers: int
-    others: bool
-    counts: dict[JobState, int]
-    pending: int
-    completed: int
-    failed: int
+    workers: int  # number of live workers of the same key, including this one
+    others: bool  # whether other workers have jobs of this batch
+    counts: dict[JobState, int]  # rows by the state of their jobs
+    pending: int  # number of jobs left to trigger
+    completed: int  # number of jobs with a result
+    failed: int  # number of jobs that ended without a result and are not in doubt
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:

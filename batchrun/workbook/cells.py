@@ -21,23 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of an Excel sheet; tests use smaller ones.
+    """The limits of an Excel sheet; tests use smaller ones."""
 
-    Attributes:
-        rows: Rows of a sheet, including the header.
-        columns: Columns of a sheet.
-        text: UTF-16 code units in a cell.
-        links: Hyperlinks on a sheet.
-        link_text: Characters in a link's address.
-        details: Sheets for lists of objects; batchrun's own limit, not Excel's.
-    """
-
-    rows: int = 1_048_576
+    rows: int = 1_048_576  # rows of a sheet, including the header
     columns: int = 16_384
-    text: int = 32_767
-    links: int = 65_530
-    link_text: int = 2_079
-    details: int = 40
+    text: int = 32_767  # UTF-16 code units in a cell
+    links: int = 65_530  # hyperlinks on a sheet
+    link_text: int = 2_079  # characters in a link's address
+    details: int = 40  # sheets for lists of objects; batchrun's own limit, not Excel's
 
 
 EXCEL = Limits()

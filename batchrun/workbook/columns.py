@@ -56,33 +56,19 @@ def moment_of(text: str) -> tuple[TemporalKind, date | datetime | time] | None:
 
 @dataclass(slots=True, eq=False)
 class ColumnSurvey:
-    """Statistics about one column's values.
+    """Statistics about one column's values."""
 
-    Attributes:
-        filled: Cells that have a value.
-        kinds: Python types of the values.
-        width: Characters of the longest line.
-        example: The first value.
-        largest: The largest absolute value of an integer.
-        spaced: Whether any text has a space or line break, where it could wrap.
-        varied: Whether there are at least two different values.
-        decimals: The most digits after the point, among the first ``DECIMALS_SEEN`` numbers.
-        items: Cells that list plain values, one per line.
-        beyond_one: Whether a number that is not an integer is above 1 or below -1.
-        tiny: Whether a number is so small that its decimals would all be 0.
-    """
-
-    filled: int = 0
-    kinds: set[type] = field(default_factory=set)
-    width: int = 0
+    filled: int = 0  # cells that have a value
+    kinds: set[type] = field(default_factory=set)  # Python types of the values
+    width: int = 0  # characters of the longest line
     example: Cell = None
-    largest: int = 0
-    spaced: bool = False
-    varied: bool = False
-    decimals: int = 0
-    items: int = 0
-    beyond_one: bool = False
-    tiny: bool = False
+    largest: int = 0  # the largest absolute value of an integer
+    spaced: bool = False  # whether any text has a space or line break, where it could wrap
+    varied: bool = False  # whether there are at least two different values
+    decimals: int = 0  # the most digits after the point, among the first `DECIMALS_SEEN` numbers
+    items: int = 0  # cells that list plain values, one per line
+    beyond_one: bool = False  # whether a number that is not an integer is above 1 or below -1
+    tiny: bool = False  # whether a number is so small that its decimals would all be 0
     _moments: set[TemporalKind] | None = field(default_factory=set)
 
     @property

@@ -51,17 +51,11 @@ MAX_ROWS = EXCEL.rows - 1
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the files that a workbook is split into.
-
-    Attributes:
-        path: The file.
-        first: Its first row, counted from 0.
-        counts: Number of rows by outcome.
-    """
+    """One of the files that a workbook is split into."""
 
     path: Path
-    first: int
-    counts: Counter[Outcome]
+    first: int  # its first row, counted from 0
+    counts: Counter[Outcome]  # number of rows by outcome
 
     @property
     def end(self) -> int:
@@ -71,15 +65,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How a workbook is split, and which part is being written.
+    """How a workbook is split, and which part is being written."""
 
-    Attributes:
-        parts: All parts, in list order.
-        number: The part being written, counted from 1.
-    """
-
-    parts: Sequence[Part]
-    number: int
+    parts: Sequence[Part]  # all parts, in list order
+    number: int  # the part being written, counted from 1
 
     @property
     def words(self) -> str:

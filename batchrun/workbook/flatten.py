@@ -26,17 +26,13 @@ NOT_AN_OBJECT: Path = ("result",)
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """A result as paths.
+    """A result as paths."""
 
-    Attributes:
-        values: One value per path, in the order the service sent them. For a list of objects, the
-            value is its length.
-        items: The lists of objects, by path.
-        listed: Paths of lists of plain values; their value is a text with one item per line.
-    """
-
+    # One value per path, in the order the service sent them. For a list of objects, the value is
+    # its length
     values: dict[Path, FlatValue] = field(default_factory=dict)
     items: dict[Path, list[dict[str, JSON]]] = field(default_factory=dict)
+    # Paths of lists of plain values; their value is a text with one item per line
     listed: list[Path] = field(default_factory=list)
 
 

@@ -47,14 +47,11 @@ RowFormats: TypeAlias = "tuple[str, ...]"
 
 @dataclass(frozen=True, slots=True)
 class ListFormats:
-    """The formatting of the list's cells.
+    """The formatting of the list's cells."""
 
-    Attributes:
-        widths: Column position → width, if it is not the default.
-        rows: Runs of rows with the same formats: the formats, and the number of rows.
-    """
-
+    # Column position → width, if it is not the default
     widths: Mapping[int, float] = field(default_factory=dict)
+    # Runs of rows with the same formats: the formats, and the number of rows
     rows: Sequence[tuple[RowFormats, int]] = ()
 
     def of_rows(self) -> Iterator[RowFormats]:

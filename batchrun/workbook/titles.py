@@ -77,19 +77,12 @@ MAX_DECIMALS = 4
 
 
 class _Unit(NamedTuple):
-    """The unit that a key's last words name.
+    """The unit that a key's last words name."""
 
-    Attributes:
-        words: Number of words that name the unit.
-        title: The unit as a title shows it.
-        currency: The currency sign.
-        scale: The scale of the amount, such as ``millions``.
-    """
-
-    words: int = 0
-    title: str = ""
+    words: int = 0  # number of words that name the unit
+    title: str = ""  # the unit as a title shows it
     currency: str = ""
-    scale: str = ""
+    scale: str = ""  # the scale of the amount, such as `millions`
 
 
 def words_of(key: str) -> list[str]:
