@@ -192,13 +192,7 @@ class BatchJobs:
     # reading
 
     def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
-        """Return the next jobs to trigger, in input order.
-
-        Args:
-            after: Return only jobs with higher numbers than this.
-            limit: Maximum number of jobs to return.
-            within: Slice that the jobs must be in; ``None`` for any.
-        """
+        """Return up to ``limit`` jobs to trigger with numbers above ``after``, in input order."""
         return self._read(JobState.PENDING, jobs.c.number > after, limit, within)
 
     def in_flight(self, within: Slice | None = None) -> list[Job]:
@@ -453,13 +447,10 @@ class BatchJobs:
         quota_seconds: float,
         resume_at: datetime | None = None,
     ) -> None:
-        """Record how a run or resume ended.
+        """Record why a run or resume ended, in words for the user, and how long it took.
 
-        Args:
-            note: Why it ended, in words for the user.
-            seconds: Total duration.
-            quota_seconds: The part of it spent waiting for the quota.
-            resume_at: When the spent quota opens again.
+        ``quota_seconds`` of that time were spent waiting for the quota, which opens again at
+        ``resume_at``.
 
         Raises:
             TakenOverError: Another process has taken over the batch; its record counts.

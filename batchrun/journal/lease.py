@@ -314,9 +314,7 @@ def hold_batch(
 def heartbeat(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
     """Call ``beat`` at each heartbeat, in a thread, so a long export looks alive.
 
-    Args:
-        beat: Renews the lease.
-        lose: Called once, if ``beat`` raises that the lease or the journal is lost.
+    If it raises that the lease or the journal is lost, ``lose`` is called, once.
     """
     over = threading.Event()
 

@@ -139,14 +139,7 @@ def write_excel(
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
 
-    Args:
-        results: The results to write.
-        path: The file to write.
-        form: Result columns, their order and names, and the audience.
-        whole_name: The file that a shortened cell refers to for the full value.
-        limits: The limits of a sheet.
-        commands: The commands that continue this batch; ``None`` for the defaults.
-        split: The part of the results to write; ``None`` for all of them.
+    A shortened cell refers to the file ``whole_name`` for the full value.
 
     Returns:
         The number of values that were shortened.
