@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
 from batchrun.text import as_json, close_matches
@@ -436,10 +436,7 @@ def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
     return ("Row", "No.", *([name] if name else []), *ids)
 
 
-Moment: TypeAlias = datetime | None
-
-
-def utc_without_zone(moment: Moment) -> Moment:
+def utc_without_zone(moment: datetime | None) -> datetime | None:
     """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
     if moment is None:
         return None

@@ -196,7 +196,10 @@ class OverviewSheet:
         for each in numbers[:MAX_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
             values = (each.lowest, each.quantile(0.5), each.highest)
-            formats = [_in_millions(code) if _is_large(value) else code for value in values]
+            formats = [
+                _in_millions(code) if value is not None and abs(value) >= _LARGE else code
+                for value in values
+            ]
             block.fact(each.column.title, *values, formats=formats)
         _more(block, len(numbers) - MAX_NUMBERS, "number")
 
@@ -268,10 +271,6 @@ def _more(block: Block, number: int, what: str) -> None:
     if number > 0:
         block.fact(f"and {plural(number, f'other {what}')}")
     block.row += 1
-
-
-def _is_large(value: float | None) -> bool:
-    return value is not None and abs(value) >= _LARGE
 
 
 def _in_millions(code: str) -> str:
