@@ -30,6 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.model import Cause
 from batchrun.service.parsing import (
     QuotaReading,
     UnusableAnswerError,
@@ -131,8 +132,11 @@ class Throttled(_WithReason):
     """Refused for now, without effect (429, or 503 with Retry-After); try again later."""
 
 
+@dataclass(frozen=True, slots=True)
 class Rejected(_Refused):
     """The service refused this trigger: nothing ran, and a retry would be refused too."""
+
+    cause: Cause | None = None  # as far as the status says
 
 
 class KeyRefused(_Refused):
@@ -175,6 +179,15 @@ REFUSALS = frozenset(
 )
 """Statuses that mean the request was refused before it had any effect: redirects of a POST, and the
 4xx of the IANA registry of HTTP statuses except 408 (timeout) and 429 (too many requests)."""
+
+CAUSES: Mapping[int, Cause] = {
+    402: Cause.NO_CREDITS,
+    **dict.fromkeys((401, 403), Cause.NO_ACCESS),
+    **dict.fromkeys((404, 410), Cause.UNKNOWN_RECORD),
+    **dict.fromkeys((301, 302, 307, 308, 405, 407, 421, 426), Cause.NOT_REACHED),
+    **dict.fromkeys((400, 409, 412, 413, 414, 415, 417, 422, 428, 431), Cause.BAD_VALUES),
+}
+"""Why a trigger was refused, by status. The other statuses of `REFUSALS` don't say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +279,9 @@ def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> Trigge
     if refused is not None:
         return refused
     if reply.status in REFUSALS:
-        return Rejected(reply.status, explain_reply(reply), reply.quota)
+        # A 401 or 403 that gets here is a page of a gateway or firewall.
+        cause = Cause.NOT_REACHED if reply.status in {401, 403} else CAUSES.get(reply.status)
+        return Rejected(reply.status, explain_reply(reply), reply.quota, cause)
     return Doubtful(explain_reply(reply), reply.quota)
 
 

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
+from batchrun.model import JSON, Cause, Execution, ExecutionStatus, Workflow
 from batchrun.text import one_line
 
 if TYPE_CHECKING:
@@ -412,7 +412,33 @@ def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
         completed_at=read_time(fields.get("completed_at")),
         result=next((fields[n] for n in _RESULT_KEYS if fields.get(n) is not None), None),
         message=message,
+        cause=cause_of(message) if status is ExecutionStatus.FAILED else None,
     )
+
+
+_TEMPORARY = re.compile(
+    r"tim(?:ed?|ing) ?-?out|temporar|unavailable|overload|too many|rate limit|try again|busy"
+    r"|HTTP 5\d\d|connection",
+    re.IGNORECASE,
+)
+_NOTHING_PUBLISHED = re.compile(
+    r"\bno (?:\w+ ){0,3}(?:information|data|news|results?|sources?)\b.{0,20}\bfound\b",
+    re.IGNORECASE,
+)
+_INCOMPLETE_RECORD = re.compile(
+    r"\bno\b.{0,40}\b(?:found|information|domain|website|data|record|match|results?)\b"
+    r"|not found|missing|\bhas no\b|unknown company|could not be (?:found|identified)",
+    re.IGNORECASE,
+)
+
+
+def cause_of(message: str) -> Cause | None:
+    """Return why an execution failed. The API gives no code, so the words have to tell."""
+    if _TEMPORARY.search(message):
+        return Cause.TEMPORARY
+    if _NOTHING_PUBLISHED.search(message):
+        return Cause.NOTHING_PUBLISHED
+    return Cause.INCOMPLETE_RECORD if _INCOMPLETE_RECORD.search(message) else None
 
 
 _RESULT_KEYS = ("result", "results", "outputs", "output")
