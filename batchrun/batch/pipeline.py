@@ -29,8 +29,8 @@ from batchrun.batch.recover import (
     prepare_batch,
     require_consent,
     require_key,
-    same_key,
-    same_service,
+    require_same_key,
+    require_same_service,
 )
 from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
@@ -223,7 +223,7 @@ async def run(
                 ),
             )
         if earlier is not None:
-            same_key(earlier, session.profile)
+            require_same_key(earlier, session.profile)
             _log_replaced_key(session, earlier)
         target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
@@ -258,7 +258,7 @@ async def resume(
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:
-        same_service(summary.batch_id, summary.base_url, settings.base_url)
+        require_same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
     options = replace(options, retry=retriable(options.retry))
     target = _checked_target(options, _path(summary.source), summary)

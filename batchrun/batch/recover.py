@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from batchrun.settings import Settings
 
 
-def same_service(batch_id: str, own: str, given: str) -> None:
+def require_same_service(batch_id: str, own: str, given: str) -> None:
     """Check that a batch continues at the service where it was started.
 
     Raises:
@@ -50,7 +50,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 
 
-def same_key(earlier: BatchSummary, profile: str | None) -> None:
+def require_same_key(earlier: BatchSummary, profile: str | None) -> None:
     """Check that a list continues with the key that started its batch.
 
     Raises:
