@@ -25,13 +25,12 @@ from batchrun.batch.export import (
 )
 from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import (
-    hold_doubts,
     key_replaced_by,
     prepare_batch,
     require_consent,
     require_key,
-    same_key,
-    same_service,
+    require_same_key,
+    require_same_service,
 )
 from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
@@ -56,7 +55,7 @@ from batchrun.errors import (
 from batchrun.events import Event, log_event
 from batchrun.journal import Journal, remaining
 from batchrun.journal.slices import slice_size
-from batchrun.model import Outcome, retriable
+from batchrun.model import InDoubt, Outcome, retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
@@ -113,6 +112,7 @@ class RunOptions:
     Attributes:
         retry: Send all jobs with one of these outcomes again.
         again: Send jobs with these numbers again, unless sent more often than the value says.
+        decide: What to do about rows in doubt, or a function that decides.
         frame: The list, if it is a DataFrame.
         agreed: Whether the user has agreed to send also what is left after ``limit``.
         joined: Whether other workers are or may be working on the batch.
@@ -124,7 +124,7 @@ class RunOptions:
     on_progress: Callable[[Progress], None] | None = None
     control: Control = field(default_factory=Control)
     form: workbook.Form = field(default_factory=workbook.Form)
-    decide: Decide = hold_doubts
+    decide: str | Decide = InDoubt.HOLD
     only: Collection[int] | None = None
     retry: Collection[Outcome] = ()
     again: Mapping[int, int] = field(default_factory=dict)
@@ -223,7 +223,7 @@ async def run(
                 ),
             )
         if earlier is not None:
-            same_key(earlier, session.profile)
+            require_same_key(earlier, session.profile)
             _log_replaced_key(session, earlier)
         target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
@@ -258,7 +258,7 @@ async def resume(
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:
-        same_service(summary.batch_id, summary.base_url, settings.base_url)
+        require_same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
     options = replace(options, retry=retriable(options.retry))
     target = _checked_target(options, _path(summary.source), summary)
@@ -545,15 +545,7 @@ async def _prepared(
     """
     journal, batch_id = session.journal, jobs.batch_id
     agree(Consent.KEY, journal.key_hash(session.key))
-    only = await prepare_batch(
-        journal,
-        jobs,
-        batch_id,
-        options.retry,
-        options.decide,
-        again=options.again,
-        only=options.only,
-    )
+    only = await prepare_batch(journal, jobs, options)
     before = journal.summary(batch_id)
     await _record_start(journal, jobs, before, options, only)
     # Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
