@@ -22,7 +22,7 @@ from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.errors import InputError, NotConfirmedError, UsageError
-from batchrun.model import RETRIED_BY_ITSELF, InDoubt
+from batchrun.model import RETRIED_BY_ITSELF
 from batchrun.options import ReadingKeywords
 from batchrun.settings import load_settings
 from batchrun.workbook import Form
@@ -206,7 +206,7 @@ async def resume(
         control,
         limit=limit,
         on_progress=on_progress,
-        decide=_decide(in_doubt),
+        decide=in_doubt,
         only=only,
         trusted=trusted,
         detach=detach,
@@ -244,9 +244,7 @@ async def work(
     Raises:
         BatchrunError: The journal, the key or the service can't be used.
     """
-    from batchrun.batch.work import work as work_on
-
-    return await work_on(
+    return await pipeline.work(
         batch_id, settings, until_done=until_done, on_progress=on_progress, control=control
     )
 
@@ -287,7 +285,7 @@ async def retry(
         form,
         control,
         on_progress=on_progress,
-        decide=_decide(in_doubt),
+        decide=in_doubt,
         retry=outcomes,
         trusted=trusted,
     )
@@ -347,7 +345,7 @@ async def run_marked(
         control,
         limit=limit,
         on_progress=on_progress,
-        decide=_decide(in_doubt),
+        decide=in_doubt,
         again=marked.jobs,
         trusted=trusted,
     )
@@ -399,13 +397,6 @@ def _request(
             'Name one, such as "Account Research". To list them: batchrun.workflows()',
         )
     return Request(source, workflow, **reading)
-
-
-def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
-    if callable(in_doubt):
-        return in_doubt
-    decision = InDoubt(in_doubt)
-    return lambda _: decision
 
 
 def _for_workers(

@@ -8,26 +8,29 @@ from typing import TYPE_CHECKING, assert_never
 from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
-from batchrun.settings import service_of
-from batchrun.settings.consent import Consent, ConsentRequest, agree, has_agreed
+from batchrun.settings import find_credentials, profile_of, service_of
+from batchrun.settings.consent import (
+    Consent,
+    ConsentRequest,
+    agree,
+    has_agreed,
+    require_agreed_address,
+)
 from batchrun.settings.location import is_loopback
+from batchrun.settings.model import KEY_VARIABLE
 from batchrun.text import quoted_command
 from batchrun.workbook.marks import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
+    from batchrun.batch.pipeline import RunOptions
     from batchrun.journal import BatchJobs, Journal
-    from batchrun.model import BatchSummary, Decide, Outcome, ResultRow
+    from batchrun.model import BatchSummary, Decide
+    from batchrun.settings import Settings
 
 
-def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
-    """Decide nothing: rows in doubt stay in doubt."""
-    del rows
-    return InDoubt.HOLD
-
-
-def same_service(batch_id: str, own: str, given: str) -> None:
+def require_same_service(batch_id: str, own: str, given: str) -> None:
     """Check that a batch continues at the service where it was started.
 
     Raises:
@@ -47,7 +50,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 
 
-def same_key(earlier: BatchSummary, profile: str | None) -> None:
+def require_same_key(earlier: BatchSummary, profile: str | None) -> None:
     """Check that a list continues with the key that started its batch.
 
     Raises:
@@ -147,55 +150,60 @@ def require_consent(
         agree(request.kind, request.value)
 
 
+def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> None:
+    """Check that this worker's key is the batch's key, and may be sent to the batch's address.
+
+    Raises:
+        UsageError: It is another key, or nobody on this machine has agreed to the address.
+    """
+    credentials, stored = find_credentials(settings), profile_of(settings)
+    if journal.started_with_key_hash(summary.batch_id) != journal.key_hash(credentials.key):
+        raise UsageError(
+            f"Batch {summary.batch_id} was started with another key than this worker has. "
+            "Nothing was triggered.",
+            Advice(
+                "",
+                f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
+                Action.LOG_IN,
+            ),
+        )
+    # The journal may come from somebody else: it must not decide where the key is sent.
+    if stored is None or service_of(stored.base_url) != service_of(credentials.base_url):
+        require_agreed_address(settings, credentials.base_url)
+
+
 async def prepare_batch(
-    journal: Journal,
-    jobs: BatchJobs,
-    batch_id: str,
-    retry: Collection[Outcome],
-    decide: Decide,
-    *,
-    again: Mapping[int, int],
-    only: Collection[int] | None,
+    journal: Journal, jobs: BatchJobs, options: RunOptions
 ) -> frozenset[int] | None:
     """Recover a batch that this process holds, so that work on it can start.
 
-    Args:
-        journal: The journal.
-        jobs: The batch's jobs.
-        batch_id: The batch.
-        retry: Send all jobs with these outcomes again.
-        decide: Called with the rows that are in doubt after recovery, if there are any.
-        again: Numbers of jobs to send again, whatever their outcome, and how often each had been
-            sent when the user decided.
-        only: Numbers of other jobs that may be triggered. ``None`` for all, or for none if
-            ``retry`` or ``again`` is given: then the user has confirmed only those.
-
     Returns:
-        Numbers of the jobs that may be triggered; ``None`` for all pending ones.
+        Numbers of the jobs that may be triggered; ``None`` for all pending ones. With ``retry`` or
+        ``again``, the user has confirmed only those jobs, and those in ``only``.
 
     Raises:
-        UsageError: A job in ``again`` has been sent again since.
+        UsageError: A job in ``options.again`` has been sent again since the user decided.
     """
     await jobs.recover()
-    if not retry and not again and only is None:
+    if not options.retry and not options.again and options.only is None:
         await jobs.repoll_timed_out()
-        await _settle_doubts(journal, jobs, batch_id, decide)
+        await _settle_doubts(journal, jobs, options.decide)
         return None
     before = jobs.pending_numbers()
-    await jobs.again(again)
-    if retry:
-        await jobs.retry(retry)
+    await jobs.again(options.again)
+    if options.retry:
+        await jobs.retry(options.retry)
     await jobs.repoll_timed_out()  # last: some of its jobs may be among those the user sends again
-    await _settle_doubts(journal, jobs, batch_id, decide)
+    await _settle_doubts(journal, jobs, options.decide)
     after = jobs.pending_numbers()
-    return (after - before) | after.intersection(only or ())
+    return (after - before) | after.intersection(options.only or ())
 
 
-async def _settle_doubts(journal: Journal, jobs: BatchJobs, batch_id: str, decide: Decide) -> None:
-    undecided = journal.undecided(batch_id)
+async def _settle_doubts(journal: Journal, jobs: BatchJobs, decide: str | Decide) -> None:
+    undecided = journal.undecided(jobs.batch_id)
     if not undecided:
         return
-    match decide(undecided):
+    match decide(undecided) if callable(decide) else InDoubt(decide):
         case InDoubt.HOLD:
             pass
         case InDoubt.RETRY:
