@@ -56,12 +56,13 @@ from batchrun.errors import (
 from batchrun.events import Event, log_event
 from batchrun.journal import remaining
 from batchrun.journal.slices import slice_size
-from batchrun.model import Outcome, retriable
+from batchrun.model import RETRIED_BY_ITSELF, Outcome, retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree
 from batchrun.settings.location import is_practice
+from batchrun.text import plural
 from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
@@ -179,6 +180,21 @@ def refuses_again(earlier: BatchSummary, request: Request) -> bool:
     return request.reuse is None or bool(earlier.counts[Outcome.IN_DOUBT])
 
 
+def ways_on(earlier: BatchSummary) -> Advice:
+    """Return what to do with a list that `run` refuses: the cheapest first."""
+    ways = [f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx."]
+    if failed := sum(earlier.counts[each] for each in RETRIED_BY_ITSELF):
+        rows = plural(failed, "failed or rejected row")
+        ways.append(f"To send its {rows} again: batchrun retry {earlier.batch_id}.")
+    if doubts := earlier.counts[Outcome.IN_DOUBT]:
+        rows = plural(doubts, "row")
+        ways.append(f"To settle its {rows} in doubt: batchrun resume {earlier.batch_id}.")
+    else:
+        ways.append("To pay only for rows without a recent result, add --reuse 30d.")
+    ways.append("To pay for all again, add --again.")
+    return Advice("", " ".join(ways), Action.RUN_AGAIN)
+
+
 async def run(
     request: Request,
     settings: Settings,
@@ -217,13 +233,7 @@ async def run(
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
-                Advice(
-                    "",
-                    f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                    "To pay only for rows without a recent result, add --reuse 30d. "
-                    "To pay for all again, add --again.",
-                    Action.RUN_AGAIN,
-                ),
+                ways_on(earlier),
             )
         if earlier is not None:
             same_key(earlier, session.profile)
