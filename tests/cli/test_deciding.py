@@ -62,8 +62,7 @@ def test_resume_shows_rows_in_doubt_and_changes_nothing_without_a_decision(
     assert "in doubt" in ended.stderr
     line, name = (2, "Acme") if in_doubt(doubtful) == ACME else (3, "Beta")
     assert f"  line {line}: {name} ({in_doubt(doubtful)})\n" in ended.stderr
-    reasons = [said for said in ended.stderr.splitlines() if said.endswith("accepted:")]
-    assert len(reasons) == 1  # once for all rows with the same
+    assert ended.stderr.count("HTTP 502") == 1  # the reason, once for all rows that have it
     assert "batchrun resume asks at a terminal" in ended.stderr
     assert "--in-doubt answers in a script" in ended.stderr
     assert len(doubtful.bodies()) == 2
@@ -109,7 +108,7 @@ def test_a_refused_list_names_the_cheapest_way_on(batchrun: CommandLine, account
         batchrun(*RUN)
         refused = batchrun(*RUN).stderr
         checked = batchrun("check", *RUN[1:4]).stdout
-    for said in (refused, checked):
+    for said in (refused, checked.partition("went through")[2]):
         ways = [said.index(way) for way in ("batchrun retry 1", "--reuse 30d", "--again")]
         assert ways == sorted(ways)
 

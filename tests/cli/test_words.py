@@ -183,7 +183,7 @@ def test_the_first_request_is_shown_with_the_details(
 
 def test_quota_is_not_called_a_cost(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
     said = batchrun("check", *RUN[1:]).stdout
-    assert "Quota:     about 6 requests" in said
+    assert "Quota:     about " in said
     assert "Cost:" not in said
 
 
