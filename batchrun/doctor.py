@@ -33,8 +33,7 @@ from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service import Client
 from batchrun.service.client import unreachable_hint
-from batchrun.service.proxy import proxy_for
-from batchrun.service.transport import describe
+from batchrun.service.transport import describe, proxy_for
 from batchrun.settings import (
     KeyStorage,
     find_configuration,

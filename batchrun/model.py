@@ -47,6 +47,25 @@ class Outcome(StrEnum):
     PENDING = "pending"
 
 
+class Cause(StrEnum):
+    """Why a row has no result, where that decides what to do about it."""
+
+    NO_ACCESS = "no access"
+    """The key may not do this."""
+    NO_CREDITS = "no credits"
+    UNKNOWN_RECORD = "unknown record"
+    """The service has no such company or contact."""
+    BAD_VALUES = "bad values"
+    """The service does not accept the row's IDs or parameters."""
+    NOT_REACHED = "not reached"
+    """A proxy, gateway or redirect answered, not the service."""
+    TEMPORARY = "temporary"
+    NOTHING_PUBLISHED = "nothing published"
+    """There is no information about the company or contact."""
+    INCOMPLETE_RECORD = "incomplete record"
+    """The record lacks what the workflow needs, such as a domain."""
+
+
 RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 """The outcomes that `retry` sends again by default."""
 
@@ -232,6 +251,7 @@ class Execution:
         completed_at: When it ended.
         result: Its result, any JSON; ``None`` until there is one.
         message: What the service says about a failure or an unknown status, else ``""``.
+        cause: Why it failed, if the message says; else ``None``.
     """
 
     id: str
@@ -241,6 +261,7 @@ class Execution:
     completed_at: datetime | None = None
     result: JSON = None
     message: str = ""
+    cause: Cause | None = None
 
     @property
     def ended(self) -> bool:
@@ -282,6 +303,7 @@ class ResultRow:
         result: The execution's result as the service sent it; ``None`` without one.
         dropped: Whether the user decided to leave it in doubt for good.
         sending: Whether its trigger is being sent, or was being sent when its process died.
+        cause: Why there is no result; ``None`` if that is unknown or decides nothing.
     """
 
     row: Row
@@ -296,6 +318,7 @@ class ResultRow:
     result: JSON = None
     dropped: bool = False
     sending: bool = False
+    cause: Cause | None = None
 
     @property
     def seconds(self) -> float | None:

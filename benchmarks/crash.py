@@ -3,7 +3,8 @@
     python -m benchmarks.crash                     200 random moments and each named point, thrice
     python -m benchmarks.crash --runs 10 --times 1 fewer of both
     python -m benchmarks.crash --postgres          the journals on a PostgreSQL server
-    python -m benchmarks.crash --rows 10000 --runs 5 --times 0    larger lists, up to a million
+    python -m benchmarks.crash --rows 1000000 --runs 2 --times 0 --speed 2000 --seconds 2500
+                                                   a long list: faster, and without a rehearsal
 
 Each run is a batch of its own against one sandbox: it is killed at a random moment, resumed,
 perhaps killed again, and resumed until it is done. Then its journal is compared with what was
@@ -170,6 +171,7 @@ class Workshop:
         seed: What the random moments are drawn from.
         rows: Rows of each batch.
         server: Where the journals are kept; ``None`` for a file in each batch's folder.
+        seconds: How long a run takes that is not killed; 0: :meth:`rehearse` measures it.
     """
 
     def __init__(
@@ -179,13 +181,15 @@ class Workshop:
         seed: int,
         rows: int,
         server: PostgresServer | None = None,
+        *,
+        seconds: float = 0,
     ) -> None:
         self._sandbox = sandbox
         self._folder = folder
         self._seed = seed
         self._rows = rows
         self._server = server
-        self.seconds = 1.0
+        self.seconds = seconds
 
     def rehearse(self) -> list[Verdict]:
         """Measure how long a run takes that is not killed."""
@@ -294,6 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=3, help="kills at each named point")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each batch")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
+    parser.add_argument("--speed", type=float, default=SPEED, help="of the sandbox's clock")
+    parser.add_argument("--seconds", type=float, default=0, help="a run takes; 0: measured")
     parser.add_argument("--postgres", action="store_true", help="journals on a server of its own")
     options = parser.parse_args(arguments)
     import_everything()  # before the forks: what is killed is the work, not the start
@@ -301,13 +307,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     points = [(point, passes) for point in POINTS for passes in range(1, options.times + 1)]
     with (
         tempfile.TemporaryDirectory() as folder,
-        sandbox_process("--rate", "0", speed=SPEED) as sandbox,
+        sandbox_process("--rate", "0", speed=options.speed) as sandbox,
         running_server() if options.postgres else nullcontext() as server,
         # Of single-threaded processes, which may fork.
         ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as workers,
     ):
-        workshop = Workshop(sandbox, Path(folder), options.seed, options.rows, server)
-        unkilled = workshop.rehearse()
+        workshop = Workshop(
+            sandbox, Path(folder), options.seed, options.rows, server, seconds=options.seconds
+        )
+        unkilled = [] if options.seconds else workshop.rehearse()
         tries = list(workers.map(workshop.at_random, range(options.runs)))
         names, passes_of = [point for point, _ in points], [passes for _, passes in points]
         at_points = list(workers.map(workshop.at_point, count(), names, passes_of))

@@ -17,6 +17,7 @@ from uuid import UUID
 from batchrun.model import (
     BatchResults,
     BatchSummary,
+    Cause,
     EarlierResults,
     Outcome,
     ResultRow,
@@ -67,9 +68,9 @@ _NEWS = (
 _PEOPLE = ("Zoë Müller", "Ana Conceição", "Takashi Ōno", "Grace O'Neil", "Sam Lee", "Ilse Bäck")
 _POSITIONS = ("VP Sales", "Chief Revenue Officer", "Head of RevOps", "Director, Marketing")
 _FAILURES = (
-    "No public information was found for this company.",
-    "The research step timed out after 3 attempts.",
-    "The company record has no domain to research.",
+    ("No public information was found for this company.", Cause.NOTHING_PUBLISHED),
+    ("The research step timed out after 3 attempts.", Cause.TEMPORARY),
+    ("The company record has no domain to research.", Cause.INCOMPLETE_RECORD),
 )
 _DAMAGED = (
     ("0015g00000XyZabAAB", _SALESFORCE),
@@ -129,17 +130,18 @@ def _with_cells(row: ResultRow, line: int, cells: list[Cell]) -> ResultRow:
 def _row(number: int, random: Random, *, many: bool) -> ResultRow:
     company = str(UUID(int=random.getrandbits(128), version=4))
     cells, place = _account(number, random, company)
-    outcome, message = Outcome.COMPLETED, ""
+    outcome, message, cause = Outcome.COMPLETED, "", None
     if many:
         match number % 60:
             case 7 | 17 | 27:
-                outcome, message = Outcome.FAILED, _FAILURES[number % len(_FAILURES)]
+                outcome = Outcome.FAILED
+                message, cause = _FAILURES[number % len(_FAILURES)]
             case 11 | 41:
                 damaged, words = _DAMAGED[number // 30 % len(_DAMAGED)]
                 message = words.format(damaged)
                 cells[COMPANY], outcome = damaged, Outcome.INVALID
             case 33 if number < 120:
-                outcome = Outcome.REJECTED
+                outcome, cause = Outcome.REJECTED, Cause.UNKNOWN_RECORD
                 message = f"HTTP 404: Company {company} not found"
             case 45 if number < 60:
                 outcome, message = Outcome.IN_DOUBT, "the connection was lost after sending"
@@ -160,6 +162,7 @@ def _row(number: int, random: Random, *, many: bool) -> ResultRow:
         started_at=began + timedelta(seconds=1) if sent else None,
         finished_at=began + timedelta(seconds=20 + random.randrange(70)) if ended else None,
         result=_result(random, company, place) if outcome is Outcome.COMPLETED else None,
+        cause=cause,
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 from batchrun.advice import Action, Advice
 from batchrun.engine.run_times import MAX_RUN_SECONDS
 from batchrun.errors import KeyRefusedError
-from batchrun.model import Execution, ExecutionStatus, Outcome
+from batchrun.model import Cause, Execution, ExecutionStatus, Outcome
 from batchrun.service import (
     Accepted,
     Client,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
     from batchrun.journal.slices import Slice
-    from batchrun.service.answers import QuotaReading
+    from batchrun.service import QuotaReading
 
 
 Followup: TypeAlias = "Coroutine[None, None, None]"
@@ -169,7 +169,7 @@ class RequestHandlers:
                 self._counters.report()
             case Rejected(_, reason):
                 self._answered(now)
-                await self._jobs.reject(job, reason)
+                await self._jobs.reject(job, reason, answer.cause)
                 self._settled(job, Outcome.REJECTED, reason)
             case Doubtful(reason):
                 self._back_off(now)
@@ -184,7 +184,7 @@ class RequestHandlers:
             case KeyRefused(403, reason):
                 await self._forbidden(job, reason)
             case KeyRefused(_, reason):
-                await self._jobs.release(job, reason)
+                await self._jobs.release(job, reason, Cause.NO_ACCESS)
                 raise key_refused(reason)
             case _:
                 assert_never(answer)
@@ -202,10 +202,10 @@ class RequestHandlers:
         Otherwise the row is set aside until another trigger shows whether the key is good.
         """
         if self._key.proven:
-            await self._jobs.reject(job, reason)
+            await self._jobs.reject(job, reason, Cause.NO_ACCESS)
             self._settled(job, Outcome.REJECTED, reason)
         else:
-            await self._jobs.release(job, reason)
+            await self._jobs.release(job, reason, Cause.NO_ACCESS)
             self._set_aside.append((job, reason))
             if self._key.proven:  # another trigger succeeded while the journal was written
                 self._key_accepted()

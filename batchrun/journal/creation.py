@@ -239,7 +239,7 @@ def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | Non
         if planned.job == next_job:
             pending = JobState.PENDING
             started = (batch_id, next_job, body, int(sharing[next_job]), pending)
-            job = (*started, *nothing, "", None, None)
+            job = (*started, *nothing, "", None, None, None)
             next_job += 1
         yield row, job
 

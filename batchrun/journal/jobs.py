@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from batchrun.journal.rescue import RescueFiles
     from batchrun.journal.slices import Slice, Slices
-    from batchrun.model import JSON
+    from batchrun.model import JSON, Cause
 
 
 _LOG = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ _INTEND = (
     .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
     .where(jobs.c.state == JobState.PENDING)
     .where(slice_held(_BATCH, _JOB, _SLICE, _HOLDER))
-    .values(state=JobState.SENDING, message="")
+    .values(state=JobState.SENDING, message="", cause=None)
 )
 _COUNT = (
     update(slices)
@@ -159,7 +159,10 @@ _COUNT = (
 
 
 _KEPT = ("state", "execution_id", "triggered_at", "message", "result")
-_EMPTIED = ("execution_id", "triggered_at", "started_at", "finished_at", "result", "reused_from")
+_EMPTIED = (
+    *("cause", "execution_id", "triggered_at", "started_at", "finished_at", "result"),
+    "reused_from",
+)
 
 
 _EVENTS = {
@@ -413,17 +416,17 @@ class BatchJobs:
             require_hold(self._engine, self.batch_id, self._holder)
         return False
 
-    async def release(self, job: Job, message: str) -> None:
+    async def release(self, job: Job, message: str, cause: Cause | None = None) -> None:
         """Make a job pending again whose trigger was certainly not accepted."""
-        await self._move(job, _UNANSWERED, JobState.PENDING, message=message)
+        await self._move(job, _UNANSWERED, JobState.PENDING, message, cause)
 
-    async def reject(self, job: Job, message: str) -> None:
+    async def reject(self, job: Job, message: str, cause: Cause | None = None) -> None:
         """Record that the service refused the trigger; nothing ran."""
-        await self._move(job, _UNANSWERED, JobState.REJECTED, message=message)
+        await self._move(job, _UNANSWERED, JobState.REJECTED, message, cause)
 
     async def doubt(self, job: Job, message: str) -> None:
         """Record that the trigger may have been accepted; only the user can decide."""
-        await self._move(job, _UNANSWERED, JobState.IN_DOUBT, message=message)
+        await self._move(job, _UNANSWERED, JobState.IN_DOUBT, message)
 
     async def accept(self, job: Job, execution: Execution, now: datetime) -> str:
         """Record that the service accepted the trigger, and the execution's ID.
@@ -437,13 +440,10 @@ class BatchJobs:
             JobState.IN_FLIGHT,
             execution_id=execution.id,
             triggered_at=encode_time(execution.created_at or now),
-            message="",
         )
         reason = f"the service answered with the execution of another row ({execution.id})"
         # If the job is no longer unanswered, another process has settled it.
-        doubtful = not accepted and await self._move(
-            job, _UNANSWERED, JobState.IN_DOUBT, message=reason
-        )
+        doubtful = not accepted and await self._move(job, _UNANSWERED, JobState.IN_DOUBT, reason)
         return reason if doubtful else ""
 
     def count_request(self, job: Job | None = None) -> None:
@@ -473,18 +473,17 @@ class BatchJobs:
             job,
             _ACCEPTED,
             JobState.COMPLETED if completed else JobState.FAILED,
+            _closing_words(execution),
+            execution.cause,
             of_execution=job.execution_id or execution.id,
             started_at=encode_time(execution.started_at),
             finished_at=encode_time(execution.completed_at or now),
-            message=_closing_words(execution),
             result=None if execution.result is None else encode_result(execution.result),
         )
 
     async def time_out(self, job: Job, message: str) -> None:
         """Record that it took too long; the execution ID is kept, so `resume` can poll it again."""
-        await self._move(
-            job, _ACCEPTED, JobState.TIMED_OUT, of_execution=job.execution_id, message=message
-        )
+        await self._move(job, _ACCEPTED, JobState.TIMED_OUT, message, of_execution=job.execution_id)
 
     async def record_ending(
         self,
@@ -523,6 +522,8 @@ class BatchJobs:
         job: Job,
         old: tuple[JobState, ...],
         new: JobState,
+        message: str = "",
+        cause: Cause | None = None,
         *,
         of_execution: str | None = None,
         **values: object,
@@ -540,7 +541,7 @@ class BatchJobs:
         retried = job.retried if old is _UNANSWERED else None
         cleaned = {
             name: clean_text(value) if isinstance(value, str) else value
-            for name, value in values.items()
+            for name, value in (values | {"message": message, "cause": cause}).items()
         }
         step = Step(job.number, old, new, cleaned, retried, of_execution)
         try:

@@ -40,6 +40,7 @@ from batchrun.journal.schema import (
     slices,
 )
 from batchrun.journal.writer import Change, Count
+from batchrun.model import Cause
 from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
     "started_at": (int, float),
     "finished_at": (int, float),
     "message": (str,),
+    "cause": (str,),
     "result": (bytes,),
 }
 """The columns that a step may set, with their types; all except the message may be NULL."""
@@ -183,7 +185,9 @@ def _plain(value: bytes) -> dict[str, str]:
 
 
 def _fits(name: str, value: object) -> bool:
-    return isinstance(value, _COLUMNS[name]) or (value is None and name != "message")
+    if value is None:
+        return name != "message"
+    return isinstance(value, _COLUMNS[name]) and (name != "cause" or value in list(Cause))
 
 
 def _from_json(kept: Any) -> Step:

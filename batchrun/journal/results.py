@@ -20,7 +20,7 @@ from batchrun.journal.schema import (
     jobs,
     rows,
 )
-from batchrun.model import Outcome, ResultRow, Row
+from batchrun.model import Cause, Outcome, ResultRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -94,7 +94,7 @@ class ResultRows:
         self._query = (
             select(
                 *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
-                *(jobs.c.state, jobs.c.message, jobs.c.execution_id, jobs.c.result),
+                *(jobs.c.state, jobs.c.message, jobs.c.cause, jobs.c.execution_id, jobs.c.result),
                 *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
             )
             .select_from(
@@ -129,6 +129,7 @@ class ResultRows:
                     result=decode_result(found.result),
                     dropped=state is JobState.DROPPED,
                     sending=state is JobState.SENDING,
+                    cause=None if found.cause is None else Cause(found.cause),
                 )
 
 

@@ -35,6 +35,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     case,
     delete,
     func,
@@ -50,16 +51,18 @@ from sqlalchemy.schema import CreateColumn
 from batchrun.advice import choose_journal
 from batchrun.errors import JournalError, TakenOverError
 from batchrun.installation import update_hint
-from batchrun.model import Outcome
+from batchrun.model import Cause, Outcome
 from batchrun.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Executable
 
     from batchrun.model import JSON, Cell
 
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """When an older journal is opened, its missing tables, columns, and indexes are added."""
 
 metadata = MetaData()
@@ -133,6 +136,7 @@ jobs = Table(
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("message", Text, nullable=False, default=""),
+    Column("cause", String),  # of the message; NULL: unknown, or it decides nothing
     Column("result", LargeBinary),  # as the service sent it: JSON, compressed
     Column("reused_from", String),  # the batch whose result was reused; NULL: it has its own
     Index("jobs_by_state", "batch_id", "state", "number"),
@@ -468,6 +472,8 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
         _refuse_foreign_statements(connection, location)
     if version < SCHEMA_VERSION:
         _make_what_is_missing(connection, version)
+        if 0 < version < 13:
+            _fill_causes(connection)
         for statement in make_ours:
             connection.exec_driver_sql(statement)
         connection.execute(delete(meta).where(meta.c.name == "schema_version"))
@@ -505,6 +511,27 @@ def _make_what_is_missing(connection: Connection, version: int) -> None:
         for batch_id in connection.scalars(select(batches.c.id)).all():
             for statement in count_jobs(batch_id):
                 connection.execute(statement)
+
+
+def _fill_causes(connection: Connection) -> None:
+    """Fill in the causes, which journals before version 13 have only in the messages."""
+    from batchrun.service.answers import CAUSES  # slow to import
+    from batchrun.service.parsing import cause_of
+
+    of_job = (jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
+    with_cause = (JobState.FAILED, JobState.REJECTED, JobState.PENDING)
+    query = select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
+    found: list[dict[str, Any]] = []
+    for batch_id, number, state, message in connection.execute(
+        query.where(jobs.c.state.in_(with_cause), jobs.c.message != "")
+    ):
+        status = re.match(r"HTTP (\d{3}):", message)
+        refused = CAUSES.get(int(status[1])) if status else None
+        cause = cause_of(message) if state == JobState.FAILED else refused
+        if cause is not None:
+            found.append({"of_batch": batch_id, "of_job": number, "cause": cause})
+    if found:
+        connection.execute(update(jobs).where(*of_job).values(cause=bindparam("cause")), found)
 
 
 def require_this_schema(connection: Connection) -> None:
@@ -555,6 +582,8 @@ _JSON = {
 }
 """Columns that hold JSON: the JSON type, and paths that must exist."""
 
+_ENUMS: Mapping[str, type[StrEnum]] = {"state": JobState, "cause": Cause}
+
 _ARE_CELLS = """CASE WHEN json_valid(CAST(cells AS TEXT))
     THEN json_array_length(CAST(cells AS TEXT))
         = (SELECT json_array_length(header) FROM batches WHERE id = batch_id)
@@ -592,8 +621,8 @@ def _is_valid(column: Column[Any]) -> str:
         case LargeBinary():
             is_blob = f"typeof({name}) = 'blob'"
             return f"{is_blob} AND {_ARE_CELLS}" if name == "cells" else is_blob
-    if name == "state":
-        return f"{name} IN ({', '.join(repr(state.value) for state in JobState)})"
+    if name in _ENUMS:
+        return f"{name} IN ({', '.join(repr(each.value) for each in _ENUMS[name])})"
     if name not in _JSON:
         return f"typeof({name}) = 'text'"
     kind, *paths = _JSON[name]

@@ -399,7 +399,7 @@ def _doubt(batch_id: str, *which: ColumnElement[bool]) -> Executable:
     return (
         update(jobs)
         .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.SENDING, *which)
-        .values(state=JobState.IN_DOUBT, message=LEFT_BEHIND)
+        .values(state=JobState.IN_DOUBT, message=LEFT_BEHIND, cause=None)
     )
 
 

@@ -9,7 +9,6 @@ from batchrun.service.answers import (
     PollAnswer,
     Polled,
     Probe,
-    QuotaReading,
     Rejected,
     Throttled,
     TriggerAnswer,
@@ -18,7 +17,7 @@ from batchrun.service.answers import (
     WorkflowList,
 )
 from batchrun.service.client import Client, choose_workflow
-from batchrun.service.parsing import read_quota
+from batchrun.service.parsing import QuotaReading, read_quota
 
 __all__ = [
     "Accepted",

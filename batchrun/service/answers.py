@@ -1,35 +1,53 @@
-"""The service's answers: one type for each thing that the caller can do next.
+"""The service's answers: one type for each thing that the caller can do next. Pure.
 
-This package parses each answer once. Callers match on these types and never compare a status, a
-header, or text.
+`classify_trigger` and `classify_poll` make them from replies. Callers match on these types and
+never compare a status, a header, or text.
+
+For a trigger the question is: *could a proxy or gateway have passed it on to the service?* If so,
+it may have run, and sending it again could pay for it twice.
+
+=====================================================  =============================================
+reply to a trigger                                     class
+=====================================================  =============================================
+2xx with an execution ID                               accepted
+2xx without one, or about another subject              in doubt
+301, 302, 307, 308: redirect to another address        rejected; the key goes to no other host
+303: the answer is elsewhere; other 3xx                in doubt
+401, 403, unless HTML                                  the key is refused
+401, 403 in HTML: a gateway or firewall refused        rejected
+429; 503 with Retry-After                              refused for now
+408, 460, 499: a client or gateway stopped waiting     in doubt
+other 4xx of the HTTP registry (`REFUSALS`)            rejected
+4xx not in the registry                                in doubt: their meaning is unknown
+1xx, 5xx, 600 and above                                in doubt
+no connection                                          not sent
+connected, but no status came back                     in doubt
+=====================================================  =============================================
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from batchrun.model import Cause
+from batchrun.service.parsing import (
+    QuotaReading,
+    UnusableAnswerError,
+    explain,
+    is_html,
+    read_accepted,
+    read_credits,
+    read_json,
+    read_polled,
+    tidy,
+)
+from batchrun.text import MIN_SECRET_CHARACTERS, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchrun.model import Execution, Workflow
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaReading:
-    """The key's quota from an answer's headers; ``None`` for anything missing or unusable.
-
-    Attributes:
-        limit: Requests allowed per window.
-        remaining: Requests left in the window.
-        reset_seconds: Seconds from the answer until the next window begins.
-        retry_after_seconds: Seconds from the answer to wait before the next request.
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    reset_seconds: float | None = None
-    retry_after_seconds: float | None = None
+    from batchrun.model import JSON, Execution, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,96 +102,68 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class _WithExecution:
+    execution: Execution
+    quota: QuotaReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _WithReason:
+    reason: str
+    quota: QuotaReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    status: int
+    reason: str  # in the service's own words if it gives any
+    quota: QuotaReading | None = None
+
+
+class Accepted(_WithExecution):
     """The service accepted the trigger: an execution exists."""
 
-    execution: Execution
-    quota: QuotaReading | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(_WithReason):
     """Nothing reached the service; the trigger may be sent again."""
 
-    reason: str
-    quota: QuotaReading | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(_WithReason):
     """Refused for now, without effect (429, or 503 with Retry-After); try again later."""
 
-    reason: str
-    quota: QuotaReading | None = None
-
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """The service refused this trigger: nothing ran, and a retry would be refused too.
+class Rejected(_Refused):
+    """The service refused this trigger: nothing ran, and a retry would be refused too."""
 
-    Attributes:
-        status: The HTTP status, such as 400.
-        reason: Why, in the service's own words if it gives any.
-        quota: The quota from the headers.
-    """
-
-    status: int
-    reason: str
-    quota: QuotaReading | None = None
+    cause: Cause | None = None  # as far as the status says
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRefused:
-    """The service refuses the key (401), or the key lacks permission (403).
-
-    Attributes:
-        status: 401 or 403.
-        reason: Why, in the service's own words if it gives any.
-        quota: The quota from the headers.
-    """
-
-    status: int
-    reason: str
-    quota: QuotaReading | None = None
+class KeyRefused(_Refused):
+    """The service refuses the key (401), or the key lacks permission (403)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doubtful:
+class Doubtful(_WithReason):
     """The trigger may or may not have been accepted; only the user can settle it."""
 
-    reason: str
-    quota: QuotaReading | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Polled:
+class Polled(_WithExecution):
     """The execution's current state."""
 
-    execution: Execution
-    quota: QuotaReading | None = None
+
+class Unknown(_WithReason):
+    """The service says it has no such execution (404)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class Unclear(_WithReason):
     """No usable answer to a poll this time; polling again is safe.
 
     Attributes:
-        reason: Why there is no usable answer.
-        quota: The quota from the headers.
         from_service: Whether the service itself answered, which shows that it can be reached.
     """
 
-    reason: str
-    quota: QuotaReading | None = None
     from_service: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The service says it has no such execution (404)."""
-
-    reason: str
-    quota: QuotaReading | None = None
 
 
 TriggerAnswer: TypeAlias = Accepted | NotSent | Throttled | Rejected | KeyRefused | Doubtful
@@ -181,3 +171,183 @@ TriggerAnswer: TypeAlias = Accepted | NotSent | Throttled | Rejected | KeyRefuse
 
 PollAnswer: TypeAlias = Polled | Unclear | Throttled | Unknown | KeyRefused
 """The possible outcomes of a poll."""
+
+
+REFUSALS = frozenset(
+    {301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 409, 410, 411, 412, 413, 414}
+    | {415, 416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 431, 451}
+)
+"""Statuses that mean the request was refused before it had any effect: redirects of a POST, and the
+4xx of the IANA registry of HTTP statuses except 408 (timeout) and 429 (too many requests)."""
+
+CAUSES: Mapping[int, Cause] = {
+    402: Cause.NO_CREDITS,
+    **dict.fromkeys((401, 403), Cause.NO_ACCESS),
+    **dict.fromkeys((404, 410), Cause.UNKNOWN_RECORD),
+    **dict.fromkeys((301, 302, 307, 308, 405, 407, 421, 426), Cause.NOT_REACHED),
+    **dict.fromkeys((400, 409, 412, 413, 414, 415, 417, 422, 428, 431), Cause.BAD_VALUES),
+}
+"""Why a trigger was refused, by status. The other statuses of `REFUSALS` don't say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer whose status arrived; its body may be incomplete.
+
+    Attributes:
+        status: The HTTP status.
+        body: The part of the body that arrived.
+        quota: The quota from the headers.
+        location: Target of a redirect, or ``""``.
+        body_error: Why the body is incomplete or unreadable, or ``""``.
+        dated: The answer's ``Date``, in Unix seconds.
+    """
+
+    status: int
+    body: bytes
+    quota: QuotaReading | None = None
+    location: str = ""
+    body_error: str = ""
+    dated: float | None = None
+
+    def document(self, *, lenient: bool = False) -> JSON:
+        """Parse the body as JSON.
+
+        Args:
+            lenient: Keep values that JSON or Python doesn't allow, as text if possible.
+
+        Raises:
+            UnusableAnswerError: The body is incomplete or not JSON.
+        """
+        if self.body_error:
+            raise UnusableAnswerError(self.body_error)
+        return read_json(self.body, lenient=lenient)
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """A request that got no status back.
+
+    Attributes:
+        reason: Why, in plain words.
+        sent: Whether any part of it may have reached the service.
+    """
+
+    reason: str
+    sent: bool
+
+
+def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
+    """Mask the key in a reply: the service may repeat it anywhere, even in a result.
+
+    A short or all-digit key is not masked, because it could occur in unrelated text.
+    """
+    if len(key) < MIN_SECRET_CHARACTERS or key.isdecimal():
+        return reply
+    for spelling in sorted(spellings(key), key=len, reverse=True):
+        if isinstance(reply, NoReply):
+            reply = replace(reply, reason=reply.reason.replace(spelling, _KEY))
+        else:
+            reply = replace(
+                reply,
+                body=reply.body.replace(spelling.encode(), _KEY.encode()),
+                location=reply.location.replace(spelling, _KEY),
+                body_error=reply.body_error.replace(spelling, _KEY),
+            )
+    return reply
+
+
+_KEY = "[key]"
+
+
+def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> TriggerAnswer:
+    """Classify the reply to a trigger, by the table in the module's docstring.
+
+    Args:
+        reply: The reply.
+        sent: The trigger's body. An answer about another workflow, company or contact is in doubt.
+    """
+    if isinstance(reply, NoReply):
+        reason = tidy(reply.reason)
+        return Doubtful(reason) if reply.sent else NotSent(reason)
+    if 200 <= reply.status < 300:
+        try:
+            return Accepted(read_accepted(reply.document(), sent), reply.quota)
+        except UnusableAnswerError as error:
+            return Doubtful(_why_unusable(reply, error), reply.quota)
+    refused = _refused(reply)
+    if refused is not None:
+        return refused
+    if reply.status in REFUSALS:
+        # A 401 or 403 that gets here is a page of a gateway or firewall.
+        cause = Cause.NOT_REACHED if reply.status in {401, 403} else CAUSES.get(reply.status)
+        return Rejected(reply.status, explain_reply(reply), reply.quota, cause)
+    return Doubtful(explain_reply(reply), reply.quota)
+
+
+def classify_poll(reply: Reply | NoReply, asked_id: str, sent: Mapping[str, JSON]) -> PollAnswer:
+    """Classify the reply to a poll.
+
+    Args:
+        reply: The reply.
+        asked_id: The execution that was polled. An answer about another one is not used.
+        sent: The body of its trigger. An answer about another subject is not used either.
+    """
+    if isinstance(reply, NoReply):
+        return Unclear(tidy(reply.reason))
+    if 200 <= reply.status < 300:
+        try:
+            execution = read_polled(reply.document(lenient=True), asked_id, sent)
+            return Polled(execution, reply.quota)
+        except UnusableAnswerError as error:
+            reason = _why_unusable(reply, error)
+            return Unclear(reason, reply.quota, from_service=_is_json_object(reply))
+    refused = _refused(reply)
+    if refused is not None:
+        return refused
+    if reply.status in {404, 410}:
+        return Unknown(explain_reply(reply), reply.quota)
+    return Unclear(explain_reply(reply), reply.quota, from_service=_is_json_object(reply))
+
+
+def classify_credits(reply: Reply | NoReply) -> Credits:
+    """Classify the reply to a request for the credits; a failed request is not an error."""
+    if isinstance(reply, NoReply):
+        return Credits()
+    if reply.status != 200:
+        return Credits(refused=reply.status in {401, 403}, quota=reply.quota)
+    try:
+        return Credits(read_credits(reply.document()), quota=reply.quota)
+    except UnusableAnswerError:
+        return Credits(quota=reply.quota)
+
+
+def _is_json_object(reply: Reply) -> bool:
+    """Whether the service itself answered, not a gateway or a hotel's login page."""
+    try:
+        return isinstance(reply.document(), dict)
+    except UnusableAnswerError:
+        return False
+
+
+def explain_reply(reply: Reply) -> str:
+    """Explain in one line why a reply is not a success."""
+    if 300 <= reply.status < 400 and reply.location:
+        return tidy(f"HTTP {reply.status}: redirects to {reply.location}, not followed")
+    return explain(reply.status, reply.body)
+
+
+def _refused(reply: Reply) -> KeyRefused | Throttled | None:
+    """Classify the refusals that mean the same for every request; ``None`` for other replies."""
+    retry_after = reply.quota.retry_after_seconds if reply.quota else None
+    if reply.status in {401, 403} and not is_html(reply.body):
+        return KeyRefused(reply.status, explain_reply(reply), reply.quota)
+    if reply.status == 429 or (reply.status == 503 and retry_after is not None):
+        return Throttled(explain_reply(reply), reply.quota)
+    return None
+
+
+def _why_unusable(reply: Reply, error: UnusableAnswerError) -> str:
+    # An incomplete body may be half a result, so its text explains nothing.
+    seen = f"HTTP {reply.status}" if reply.body_error else explain(reply.status, reply.body)
+    return tidy(f"{error} ({seen})")

@@ -23,15 +23,13 @@ from batchrun.errors import (
 from batchrun.events import Event, log_event
 from batchrun.service.answers import (
     Credits,
+    NoReply,
     PollAnswer,
     Probe,
+    Reply,
     TriggerAnswer,
     Unknown,
     WorkflowList,
-)
-from batchrun.service.classify import (
-    NoReply,
-    Reply,
     classify_credits,
     classify_poll,
     classify_trigger,
@@ -45,10 +43,9 @@ from batchrun.service.parsing import (
     read_workflows,
     tidy,
 )
-from batchrun.service.proxy import proxy_for, unusable_environment
 from batchrun.service.transport import exchange, fault_for_log, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
-from batchrun.settings.location import checked_base_url, is_encrypted, is_loopback
+from batchrun.settings.location import checked_base_url, is_loopback
 from batchrun.text import close_matches, duration
 
 if TYPE_CHECKING:
@@ -137,26 +134,18 @@ class Client:
         except (httpx.InvalidURL, ValueError):
             raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
         self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
-        # The environment's proxies and certificates don't apply to this machine.
-        trust_env = not is_loopback(self.base_url)
-        proxy = proxy_for(self.base_url) if trust_env else None
-        try:
-            self._transport = open_transport(
-                {
-                    "x-api-key": self._key,
-                    "User-Agent": f"batchrun/{__version__}",
-                    "Accept": "application/json",
-                },
-                transport,
-                timeout_seconds=timeout_seconds,
-                max_connections=max_connections,
-                encrypted=is_encrypted(self.base_url),
-                trust_env=trust_env,
-                proxy=proxy,
-                few_requests=few_requests,
-            )
-        except (httpx.InvalidURL, ValueError, OSError, ImportError):
-            raise unusable_environment() from None
+        self._transport = open_transport(
+            self.base_url,
+            {
+                "x-api-key": self._key,
+                "User-Agent": f"batchrun/{__version__}",
+                "Accept": "application/json",
+            },
+            transport,
+            timeout_seconds=timeout_seconds,
+            max_connections=max_connections,
+            few_requests=few_requests,
+        )
 
     @property
     def requests_at_once(self) -> int:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -14,15 +15,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from batchrun.model import JSON, Execution, ExecutionStatus, Workflow
-from batchrun.service.answers import QuotaReading
+from batchrun.model import JSON, Cause, Execution, ExecutionStatus, Workflow
+from batchrun.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 REASON_CHARACTERS = 300
-"""Maximum length of a reason, in characters."""
+"""Maximum length of a reason, in columns of a terminal."""
 
 _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error message or a page's title
@@ -347,8 +348,7 @@ def explain(status: int, body: bytes) -> str:
 
 def tidy(text: str) -> str:
     """Return the text on one line, shortened and without control characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= REASON_CHARACTERS else line[: REASON_CHARACTERS - 1] + "…"
+    return one_line(text, REASON_CHARACTERS)
 
 
 def _number(digits: str) -> float | str:
@@ -412,7 +412,33 @@ def _execution(execution_id: str, fields: dict[str, JSON]) -> Execution:
         completed_at=read_time(fields.get("completed_at")),
         result=next((fields[n] for n in _RESULT_KEYS if fields.get(n) is not None), None),
         message=message,
+        cause=cause_of(message) if status is ExecutionStatus.FAILED else None,
     )
+
+
+_TEMPORARY = re.compile(
+    r"tim(?:ed?|ing) ?-?out|temporar|unavailable|overload|too many|rate limit|try again|busy"
+    r"|HTTP 5\d\d|connection",
+    re.IGNORECASE,
+)
+_NOTHING_PUBLISHED = re.compile(
+    r"\bno (?:\w+ ){0,3}(?:information|data|news|results?|sources?)\b.{0,20}\bfound\b",
+    re.IGNORECASE,
+)
+_INCOMPLETE_RECORD = re.compile(
+    r"\bno\b.{0,40}\b(?:found|information|domain|website|data|record|match|results?)\b"
+    r"|not found|missing|\bhas no\b|unknown company|could not be (?:found|identified)",
+    re.IGNORECASE,
+)
+
+
+def cause_of(message: str) -> Cause | None:
+    """Return why an execution failed. The API gives no code, so the words have to tell."""
+    if _TEMPORARY.search(message):
+        return Cause.TEMPORARY
+    if _NOTHING_PUBLISHED.search(message):
+        return Cause.NOTHING_PUBLISHED
+    return Cause.INCOMPLETE_RECORD if _INCOMPLETE_RECORD.search(message) else None
 
 
 _RESULT_KEYS = ("result", "results", "outputs", "output")
@@ -501,6 +527,23 @@ _FIRST_MOMENT = 1e9
 # "60", and the first window of "60, 10000" or "60;w=60".
 _COUNT = re.compile(r"\s*(-?\d{1,15})\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
 _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaReading:
+    """The key's quota from an answer's headers; ``None`` for anything missing or unusable.
+
+    Attributes:
+        limit: Requests allowed per window.
+        remaining: Requests left in the window.
+        reset_seconds: Seconds from the answer until the next window begins.
+        retry_after_seconds: Seconds from the answer to wait before the next request.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+    retry_after_seconds: float | None = None
 
 
 _MAX_PER_MINUTE = 600

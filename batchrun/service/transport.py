@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 import socket
 import ssl
@@ -11,12 +12,16 @@ import zlib
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
-from urllib.request import getproxies
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from batchrun.service.classify import NoReply, Reply
+from batchrun.errors import UsageError
+from batchrun.installation import install_hint
+from batchrun.service.answers import NoReply, Reply
 from batchrun.service.parsing import read_date, read_quota, tidy
+from batchrun.settings.location import is_encrypted, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -326,70 +331,121 @@ AIOHTTP_AT_ONCE = 64
 
 
 def open_transport(
+    base_url: str,
     headers: Mapping[str, str],
     httpx_transport: httpx.AsyncBaseTransport | None = None,
     *,
     timeout_seconds: float,
-    max_connections: int | None,
-    encrypted: bool,
-    trust_env: bool,
-    proxy: str | None = None,
+    max_connections: int | None = None,
     few_requests: bool = False,
 ) -> Transport:
     """Open a transport: aiohttp if it can be used, otherwise httpx.
 
     Args:
+        base_url: The service's address. The environment's proxies and certificates don't apply to
+            this machine.
         headers: Sent with each request.
         httpx_transport: An httpx transport to use in any case.
         timeout_seconds: Timeout of each single step, in seconds.
         max_connections: Maximum number of connections; ``None`` for the transport's default.
-        encrypted: Whether the service's address is https. If not, no certificates are read or
-            trusted.
-        trust_env: Whether to use the environment's proxies and certificates.
-        proxy: The proxy to use; ``None`` for a direct connection.
         few_requests: Whether only one or two requests are sent. Importing aiohttp would then take
             longer than it saves.
 
     Raises:
-        httpx.InvalidURL, ValueError, OSError, ImportError: The environment's proxy or certificates
-            can't be used.
+        UsageError: The environment's proxy or certificates can't be used.
     """
+    trust_env = not is_loopback(base_url)
+    proxy = proxy_for(base_url) if trust_env else None
     headers = {**headers, "Accept-Encoding": "gzip"}
     # Reading the certificates takes longer than the rest of a short command. A client context
     # without any still verifies, so it refuses every TLS server.
-    verify = True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if httpx_transport is None and not few_requests and may_use_aiohttp(trust_env=trust_env):
-        from batchrun.service.aiohttp_transport import AiohttpTransport
+    verify = True if is_encrypted(base_url) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    aiohttp_wanted = httpx_transport is None and not few_requests
+    try:
+        context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+        if aiohttp_wanted and _may_use_aiohttp(trust_env=trust_env):
+            from batchrun.service.aiohttp_transport import AiohttpTransport
 
-        return AiohttpTransport(
-            headers,
-            httpx.create_ssl_context(verify=verify, trust_env=trust_env),
-            timeout_seconds=timeout_seconds,
-            max_connections=max_connections or AIOHTTP_AT_ONCE,
-            keepalive_seconds=KEEPALIVE_SECONDS,
-        )
-    connections = max_connections or HTTPX_AT_ONCE
-    return HttpxTransport(
-        httpx.AsyncClient(
-            headers=headers,
-            timeout=timeout_seconds,
-            limits=httpx.Limits(
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=KEEPALIVE_SECONDS,
+            return AiohttpTransport(
+                headers,
+                context,
+                timeout_seconds=timeout_seconds,
+                max_connections=max_connections or AIOHTTP_AT_ONCE,
+                keepalive_seconds=KEEPALIVE_SECONDS,
+            )
+        connections = max_connections or HTTPX_AT_ONCE
+        return HttpxTransport(
+            httpx.AsyncClient(
+                headers=headers,
+                timeout=timeout_seconds,
+                limits=httpx.Limits(
+                    max_connections=connections,
+                    max_keepalive_connections=connections,
+                    keepalive_expiry=KEEPALIVE_SECONDS,
+                ),
+                transport=httpx_transport,
+                verify=context,
+                proxy=proxy,
+                trust_env=False,  # the proxy and the certificates are passed explicitly
+                follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
             ),
-            transport=httpx_transport,
-            verify=httpx.create_ssl_context(verify=verify, trust_env=trust_env),
-            proxy=proxy,
-            trust_env=False,  # the proxy and the certificates are passed explicitly
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
-        ),
-        connections,
-    )
+            connections,
+        )
+    except (httpx.InvalidURL, ValueError, OSError, ImportError):
+        raise _unusable_environment() from None
 
 
-def may_use_aiohttp(*, trust_env: bool) -> bool:
+def _may_use_aiohttp(*, trust_env: bool) -> bool:
     """Whether aiohttp is installed (the extra `fast`) and no proxy is set; httpx handles those."""
     proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
     return not proxied and find_spec("aiohttp") is not None
+
+
+def proxy_for(base_url: str) -> str | None:
+    """Return the proxy for an address, or ``None`` for a direct connection.
+
+    ``NO_PROXY`` may list names, addresses, and networks, including IPv6 with or without brackets.
+
+    Raises:
+        UsageError: The proxy's address is invalid, or it is a SOCKS proxy and the package for
+            those is not installed.
+    """
+    parts, proxies = urlsplit(base_url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    host = parts.hostname or ""
+    if not proxy or proxy_bypass(host) or _in_networks(host, proxies.get("no", "")):
+        return None
+    if proxy.lower().startswith("socks") and find_spec("socksio") is None:
+        raise UsageError(
+            "The environment sets a SOCKS proxy, and the package for those is not installed.",
+            install_hint("socks"),
+        )
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        _ = urlsplit(proxy).port
+    except ValueError:
+        raise _unusable_environment() from None
+    return proxy
+
+
+def _unusable_environment() -> UsageError:
+    """The error for an unusable proxy or certificate; it never repeats a proxy's password."""
+    return UsageError(
+        "A proxy or certificate file set in the environment can't be used.",
+        "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
+    )
+
+
+def _in_networks(host: str, no_proxy: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in re.split(r"[\s,]+", no_proxy):
+        try:
+            if address in ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False):
+                return True
+        except ValueError:  # a name
+            continue
+    return False

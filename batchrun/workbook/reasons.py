@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from batchrun.model import Outcome, Role
+from batchrun.model import Cause, Outcome, Role
 from batchrun.tables.ids import DamagedId, IdKind, parse_id
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _VALUE = re.compile(
 )
 """The parts of a reason that vary between rows: quoted values, IDs, addresses, numbers."""
 
-Key: TypeAlias = tuple[Outcome, bool, str]
+Key: TypeAlias = tuple[Outcome, bool, Cause | None, str]
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Reasons:
                 self._others[row.outcome] += 1
                 return
             kind = self._kinds[key] = Reason(row.outcome, row.dropped)
-        kind.see(key[2], values)
+        kind.see(key[-1], values)
 
     def of(self, row: ResultRow) -> Reason | None:
         """Return the kind of a row's reason; ``None`` if it is not told apart."""
@@ -127,7 +127,7 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
     message = (row.message or row.outcome.value).replace("\0", " ")
     values = tuple(_VALUE.findall(message))
     skeleton = _VALUE.sub("\0", message) if values else message
-    return (row.outcome, row.dropped, skeleton), values
+    return (row.outcome, row.dropped, row.cause, skeleton), values
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,34 +160,25 @@ _CORRECTIONS: Mapping[IdKind, str] = {
     IdKind.PLACEHOLDER: "Replace the placeholder with the {id}, or delete the row.",
     IdKind.SEVERAL: "Leave one ID in the cell. Give every other ID a row of its own.",
 }
-_TEMPORARY = re.compile(
-    r"tim(?:ed?|ing) ?-?out|temporar|unavailable|overload|too many|rate limit|try again|busy"
-    r"|HTTP 5\d\d|connection",
-    re.IGNORECASE,
-)
-_NOTHING_FOUND = re.compile(
-    r"\bno (?:\w+ ){0,3}(?:information|data|news|results?|sources?)\b.{0,20}\bfound\b",
-    re.IGNORECASE,
-)
-_INCOMPLETE = re.compile(
-    r"\bno\b.{0,40}\b(?:found|information|domain|website|data|record|match|results?)\b"
-    r"|not found|missing|\bhas no\b|unknown company|could not be (?:found|identified)",
-    re.IGNORECASE,
-)
-_STATUS = re.compile(r"HTTP (\d{3})\b")
-_NO_ACCESS = "Ask your PG:AI administrator for access to this workflow and these records."
-_ABOUT_THE_KEY = {
-    401: _NO_ACCESS,
-    402: "The credits are used up. Ask your PG:AI administrator for more.",
-    403: _NO_ACCESS,
+_ABOUT_CAUSE: Mapping[Cause | None, str] = {
+    Cause.NO_ACCESS: "Ask your PG:AI administrator for access to this workflow and these records.",
+    Cause.NO_CREDITS: "The credits are used up. Ask your PG:AI administrator for more.",
+    Cause.UNKNOWN_RECORD: "PG:AI does not know this record. Check that the ID is right and of this "
+    "workspace, and correct it.",
+    Cause.NOT_REACHED: "The request did not get through to PG:AI. Ask your IT about the address or "
+    "the proxy.",
+    Cause.BAD_VALUES: "PG:AI does not accept the values of this row. Read the reason.",
+    Cause.TEMPORARY: "This kind of failure is usually temporary: a retry often helps.",
+    Cause.NOTHING_PUBLISHED: "There is nothing to correct: a retry helps only later, when more is "
+    "published.",
+    Cause.INCOMPLETE_RECORD: "Its owner completes the record in the CRM, such as its name and "
+    "domain: a retry helps only then.",
 }
-_NO_RECORD = (
-    "PG:AI does not know this record. Check that the ID is right and of this workspace, and "
-    "correct it."
+_RETRY_ONCE = (
+    "Retry once. If it fails again, show the reason to the owner of the workflow in PG:AI."
 )
-_NOT_REACHED = (
-    "The request did not get through to PG:AI. Ask your IT about the address or the proxy."
-)
+_IN_LIST = frozenset({Cause.UNKNOWN_RECORD, Cause.BAD_VALUES})
+"""Causes to remove in the list, before a rejected row is sent again."""
 
 
 _PLAIN_WORDS = tuple(
@@ -281,10 +272,10 @@ def _what_and_step(  # noqa: PLR0911  # one for each outcome
                 "automatically."
             ), "look up"
         case Outcome.FAILED:
-            return _about_failure(row.message), "retry"
+            return _ABOUT_CAUSE.get(row.cause, _RETRY_ONCE), "retry"
         case Outcome.REJECTED:
-            what, in_list = _about_rejection(row.message)
-            return what, "correct" if in_list else "retry"
+            what = _ABOUT_CAUSE.get(row.cause, "Read the reason and remove the cause.")
+            return what, "correct" if row.cause in _IN_LIST else "retry"
         case Outcome.TIMED_OUT:
             return "Its result may still come, and costs nothing more.", "resume"
         case Outcome.PENDING:
@@ -295,41 +286,11 @@ def _what_and_step(  # noqa: PLR0911  # one for each outcome
             assert_never(row.outcome)
 
 
-def _about_failure(message: str) -> str:
-    if _TEMPORARY.search(message):
-        return "This kind of failure is usually temporary: a retry often helps."
-    if _NOTHING_FOUND.search(message):
-        return "There is nothing to correct: a retry helps only later, when more is published."
-    if _INCOMPLETE.search(message):
-        return (
-            "Its owner completes the record in the CRM, such as its name and domain: a retry "
-            "helps only then."
-        )
-    return "Retry once. If it fails again, show the reason to the owner of the workflow in PG:AI."
-
-
-def _about_rejection(message: str) -> tuple[str, bool]:
-    """Return what to do, and whether the list has to be corrected first."""
-    found = _STATUS.match(message)
-    match int(found[1]) if found else 0:
-        case 401 | 402 | 403 as status:
-            return _ABOUT_THE_KEY[status], False
-        case 404 | 410:
-            return _NO_RECORD, True
-        case 301 | 302 | 307 | 308 | 405 | 407 | 421 | 426:
-            return _NOT_REACHED, False
-        case 400 | 409 | 412 | 413 | 414 | 415 | 417 | 422 | 428 | 431:
-            return "PG:AI does not accept the values of this row. Read the reason.", True
-        case _:
-            return "Read the reason and remove the cause.", False
-
-
 def _about_waiting(row: ResultRow, summary: BatchSummary, *, exact: bool) -> str:
     if row.execution_id is not None:
         return "It is being researched; its result is not here yet."
-    found = _STATUS.search(row.message)
-    if found and int(found[1]) in _ABOUT_THE_KEY:
-        return _ABOUT_THE_KEY[int(found[1])]
+    if row.cause is not None:
+        return _ABOUT_CAUSE[row.cause]
     if summary.resume_at is not None:
         when = (
             f"{summary.resume_at:%Y-%m-%d %H:%M UTC}" if exact else f"{summary.resume_at:%Y-%m-%d}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,9 @@ from sqlalchemy import select
 from batchrun.errors import JournalError, UsageError
 from batchrun.journal import Journal
 from batchrun.journal.schema import attempts
-from batchrun.model import Execution, ExecutionStatus, Outcome
+from batchrun.model import Cause, Execution, ExecutionStatus, Outcome
 
-from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
+from .batches import IDS, NOW, URL, accepted, claim_all, completed, outcomes, plan_of, working_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ def batch_id(journal: Journal) -> str:
             done = completed(job.number, {"score": 3})
             if job.number == FAILED:
                 done = Execution("exec_0", ExecutionStatus.FAILED, message="no such company")
+                done = replace(done, cause=Cause.UNKNOWN_RECORD)
             await batch_jobs.finish(job, done, NOW)
 
     batch_id = journal.create(plan_of(*IDS), URL)
@@ -51,6 +53,28 @@ def jobs(journal: Journal, batch_id: str) -> Iterator[BatchJobs]:
     """The jobs of that batch, which is held."""
     with working_on(journal, batch_id) as batch_jobs:
         yield batch_jobs
+
+
+def causes(journal: Journal, batch_id: str) -> list[Cause | None]:
+    with journal.results(batch_id) as found:
+        return [row.cause for row in found.rows]
+
+
+def test_the_cause_of_a_failure_is_kept_until_the_job_is_sent_again(
+    journal: Journal, batch_id: str, jobs: BatchJobs
+) -> None:
+    assert causes(journal, batch_id) == [Cause.UNKNOWN_RECORD, None, None]
+    asyncio.run(jobs.retry({Outcome.FAILED}))
+    assert causes(journal, batch_id) == [None, None, None]
+    claim_all(jobs)
+    [job] = jobs.pending()
+    assert asyncio.run(jobs.begin_trigger(job))
+    asyncio.run(jobs.release(job, "HTTP 403: no", Cause.NO_ACCESS))
+    assert causes(journal, batch_id) == [Cause.NO_ACCESS, None, None]
+    asyncio.run(jobs.begin_trigger(job))
+    assert causes(journal, batch_id) == [None, None, None]
+    asyncio.run(jobs.reject(job, "HTTP 422: no", Cause.BAD_VALUES))
+    assert causes(journal, batch_id) == [Cause.BAD_VALUES, None, None]
 
 
 def test_retried_jobs_are_pending_and_what_had_become_of_them_is_kept(

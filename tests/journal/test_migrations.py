@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from batchrun.errors import JournalError
 from batchrun.journal import Journal, schema
 from batchrun.journal.schema import _TRIGGERS, SCHEMA_VERSION, metadata
-from batchrun.model import Outcome
+from batchrun.model import Cause, Outcome
 from batchrun.settings.location import is_server, server_url
 from tests.preloaded import Popen
 
@@ -98,6 +98,32 @@ def test_a_migrated_journal_has_the_tables_of_a_new_one(version: int, location: 
             ).scalar()
         assert stored == str(SCHEMA_VERSION)
     assert columns == {table.name: set(table.columns.keys()) for table in metadata.sorted_tables}
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "cause"),
+    [
+        ("failed", "The step timed out.", Cause.TEMPORARY),
+        ("failed", "HTTP 404: gone", None),
+        ("rejected", "HTTP 422: depth is odd", Cause.BAD_VALUES),
+        ("rejected", "HTTP 402: no credits", Cause.NO_CREDITS),
+        ("pending", "HTTP 403: missing scope", Cause.NO_ACCESS),
+        ("pending", "", None),
+    ],
+)
+def test_journals_that_have_causes_only_in_their_messages_get_them_as_data(
+    location: str, state: str, message: str, cause: Cause | None
+) -> None:
+    journal_of_version(12, location)
+    engine = create_engine(server_url(location) if is_server(location) else f"sqlite:///{location}")
+    with engine.begin() as connection:
+        change = text("UPDATE jobs SET state = :state, message = :message WHERE number = 2")
+        connection.execute(change, {"state": state, "message": message})
+    engine.dispose()
+    with Journal(location) as journal:
+        [summary] = journal.batches()
+        with journal.results(summary.batch_id) as found:
+            assert [row.cause for row in found.rows] == [None, None, cause, None, None]
 
 
 def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(

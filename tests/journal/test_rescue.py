@@ -17,7 +17,7 @@ from batchrun.errors import JournalWriteError
 from batchrun.journal import Journal, database
 from batchrun.journal.rescue import RescueFiles, Step, folders
 from batchrun.journal.schema import JobState
-from batchrun.model import JSON, Outcome
+from batchrun.model import JSON, Cause, Outcome
 
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
 
@@ -53,7 +53,7 @@ def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
             for step in (
                 jobs.finish(first, completed(0, result), NOW),
                 jobs.accept(second, accepted(1), NOW),
-                jobs.reject(third, "no such company"),
+                jobs.reject(third, "no such company", Cause.UNKNOWN_RECORD),
             ):
                 with pytest.raises(JournalWriteError) as told:
                     asyncio.run(step)
@@ -73,7 +73,9 @@ def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
         ]
         assert [job.execution_id for job in jobs.in_flight()] == ["exec_1"]
         with journal.results(batch_id) as found:
-            assert next(iter(found.rows)).result == result
+            rows = list(found.rows)
+        assert rows[0].result == result
+        assert rows[2].cause is Cause.UNKNOWN_RECORD
         assert journal.rescued(batch_id) == []
 
 

@@ -116,6 +116,7 @@ VALUES: dict[str, tuple[object, ...]] = {
     ),
     "counts.state": ("bogus",),
     "counts.rows": ("many", b"x"),
+    "jobs.cause": ("bogus", b"x"),
     "jobs.body": ("[]", "no JSON", b"x"),
     "rows.cells": (b"no JSON", "text"),
     "meta.value": ("many", b"x", "9" * 5_000, "²"),

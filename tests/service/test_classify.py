@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.service.answers import Doubtful, Polled, Unclear
-from batchrun.service.classify import Reply, classify_poll, classify_trigger, without_key
+from batchrun.service.answers import (
+    Doubtful,
+    Polled,
+    Reply,
+    Unclear,
+    classify_poll,
+    classify_trigger,
+    without_key,
+)
 
 if TYPE_CHECKING:
     from batchrun.model import JSON

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.model import JSON, Execution, ExecutionStatus
+from batchrun.model import JSON, Cause, Execution, ExecutionStatus
 from batchrun.service.parsing import (
     REASON_CHARACTERS,
     UnusableAnswerError,
@@ -110,6 +110,25 @@ def test_words_that_other_services_use_for_a_status(
 ) -> None:
     execution = read_polled({"status": word}, "e", {})
     assert (execution.status, execution.message) == (status, message)
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("The step timed out.", Cause.TEMPORARY),
+        ("Service temporarily unavailable", Cause.TEMPORARY),
+        ("The record has no domain.", Cause.INCOMPLETE_RECORD),
+        ("No match was found", Cause.INCOMPLETE_RECORD),
+        ("No public information was found for it.", Cause.NOTHING_PUBLISHED),
+        ("Internal error 7", None),
+    ],
+)
+def test_the_cause_of_a_failure_is_read_from_its_words(words: str, cause: Cause | None) -> None:
+    failed = read_polled({"status": "failed", "error": words}, "exec_1", {})
+    unknown = read_polled({"status": "paused", "error": words}, "exec_1", {})
+
+    assert failed.cause is cause
+    assert unknown.cause is None
 
 
 def test_the_word_for_a_failure_comes_with_the_reason() -> None:

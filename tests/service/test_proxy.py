@@ -8,7 +8,7 @@ import pytest
 
 from batchrun.errors import UsageError
 from batchrun.service import Client
-from batchrun.service.proxy import proxy_for
+from batchrun.service.transport import proxy_for
 
 PROXY = "http://proxy.example:3128"
 
@@ -55,7 +55,7 @@ def test_a_socks_proxy_without_its_package_is_explained(
     monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
 ) -> None:
     monkeypatch.setenv(variable, f"{scheme}://user:hunter2@proxy.example:1080")
-    monkeypatch.setattr("batchrun.service.proxy.find_spec", lambda _: None)
+    monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
     with pytest.raises(UsageError, match="SOCKS") as refused:
         Client("key", "https://api.example.com/v1", timeout_seconds=1)
     assert "[socks]" in refused.value.hint

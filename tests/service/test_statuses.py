@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from batchrun.model import Cause
 from batchrun.service import Accepted, Doubtful, KeyRefused, QuotaReading, Rejected, Throttled
-from batchrun.service.answers import Unclear
-from batchrun.service.classify import Reply, classify_poll, classify_trigger
+from batchrun.service.answers import Reply, Unclear, classify_poll, classify_trigger
 
 REJECTED = [301, 302, 307, 308, 400, 402, *range(404, 408), *range(409, 419), *range(421, 427)]
 REJECTED += [428, 431, 451]
@@ -47,3 +47,24 @@ def test_a_503_is_a_refusal_only_with_retry_after() -> None:
 def test_html_is_a_gateway_that_speaks_and_not_the_key(status: int, body: bytes) -> None:
     assert isinstance(classify_trigger(Reply(status, body), {"workflow_id": "wf_1"}), Rejected)
     assert isinstance(classify_poll(Reply(status, body), "exec_1", {}), Unclear)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "cause"),
+    [
+        (400, b"", Cause.BAD_VALUES),
+        (402, b"", Cause.NO_CREDITS),
+        (403, b"<html>", Cause.NOT_REACHED),
+        (404, b"", Cause.UNKNOWN_RECORD),
+        (407, b"", Cause.NOT_REACHED),
+        (418, b"", None),
+        (422, b'{"error": "HTTP 402: no credits"}', Cause.BAD_VALUES),
+    ],
+)
+def test_the_cause_of_a_rejection_comes_from_its_status(
+    status: int, body: bytes, cause: Cause | None
+) -> None:
+    answer = classify_trigger(Reply(status, body), {"workflow_id": "wf_1"})
+
+    assert isinstance(answer, Rejected)
+    assert answer.cause is cause

@@ -315,8 +315,8 @@ def test_what_is_left_of_a_broken_answer_belongs_to_no_other_request(
 def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_tls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def status(url: str, *, encrypted: bool) -> int:
-        opened = transport(trust_env=False, encrypted=encrypted)
+    async def status(url: str, opened_for: str) -> int:
+        opened = transport(opened_for)
         try:
             answer = await opened.send("GET", url, None)
             await answer.aclose()
@@ -326,27 +326,25 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
 
     with ScriptedServer(TAKEN, context=trusted_server(monkeypatch)) as server:
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            asyncio.run(status(server.url, encrypted=False))
-        assert asyncio.run(status(server.url, encrypted=True)) == 202
+            asyncio.run(status(server.url, "http://127.0.0.1"))
+        assert asyncio.run(status(server.url, "https://127.0.0.1")) == 202
 
 
-def transport(*, trust_env: bool, encrypted: bool = True) -> Transport:
-    return open_transport(
-        {}, timeout_seconds=60.0, max_connections=1, trust_env=trust_env, encrypted=encrypted
-    )
+def transport(base_url: str = "https://service.example/v1") -> Transport:
+    return open_transport(base_url, {}, timeout_seconds=60.0, max_connections=1)
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
 def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(transport(trust_env=True), AiohttpTransport)
+    assert isinstance(transport(), AiohttpTransport)
     monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert isinstance(transport(trust_env=True), HttpxTransport)
-    assert isinstance(transport(trust_env=False), AiohttpTransport)
+    assert isinstance(transport(), HttpxTransport)
+    assert isinstance(transport("https://127.0.0.1/v1"), AiohttpTransport)
 
 
 def test_without_the_extra_httpx_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
-    assert isinstance(transport(trust_env=True), HttpxTransport)
+    assert isinstance(transport(), HttpxTransport)
 
 
 def test_what_only_lists_workflows_does_not_wait_for_aiohttp_to_load(tmp_path: Path) -> None:

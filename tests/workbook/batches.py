@@ -11,6 +11,7 @@ import python_calamine as calamine
 from batchrun.model import (
     BatchResults,
     BatchSummary,
+    Cause,
     Outcome,
     ResultRow,
     Role,
@@ -45,6 +46,7 @@ def row(
     cells: Sequence[Cell] | None = None,
     message: str = "",
     dropped: bool = False,
+    cause: Cause | None = None,
 ) -> ResultRow:
     """The row of this number, counted from 0, as the journal would give it."""
     ran = outcome in {Outcome.COMPLETED, Outcome.FAILED}
@@ -62,6 +64,7 @@ def row(
         finished_at=began + timedelta(seconds=31 + number % 50) if ran else None,
         result=result,
         dropped=dropped,
+        cause=cause,
     )
 
 

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 
 from batchrun.batch.export import commands_for
-from batchrun.model import BatchResults, Outcome, ResultRow, Role, Row
+from batchrun.model import BatchResults, Cause, Outcome, ResultRow, Role, Row
 from batchrun.settings.model import default_journal
 from batchrun.workbook.form import Audience, Form
 from batchrun.workbook.reasons import Commands, Reasons, advice
@@ -151,47 +151,80 @@ def said(
     people: bool = False,
     execution: str | None = None,
     resume_at: datetime | None = None,
+    cause: Cause | None = None,
 ) -> str:
     """The advice about a row."""
-    found = ResultRow(Row(2, (cell,)), outcome, message, execution_id=execution)
+    found = ResultRow(Row(2, (cell,)), outcome, message, execution_id=execution, cause=cause)
     summary = replace(batch([found]).summary, resume_at=resume_at)
     commands = None if people else Commands()
     return advice(found, {Role.COMPANY: 0}, summary, commands)
 
 
 @pytest.mark.parametrize(
-    ("message", "outcome", "cell", "words"),
+    ("cause", "outcome", "words"),
     [
-        ("The step timed out.", Outcome.FAILED, "", "usually temporary"),
-        ("Service temporarily unavailable", Outcome.FAILED, "", "usually temporary"),
-        ("The record has no domain.", Outcome.FAILED, "", "record in the CRM"),
-        ("No public information was found for it.", Outcome.FAILED, "", "nothing to correct"),
-        ("No match was found", Outcome.FAILED, "", "record in the CRM"),
-        ("Internal error 7", Outcome.FAILED, "", "owner of the workflow"),
-        ("HTTP 403: missing scope", Outcome.REJECTED, "", "administrator for access"),
-        ("HTTP 402: no credits", Outcome.REJECTED, "", "credits are used up"),
-        ("HTTP 404: no company", Outcome.REJECTED, "", "--only rejected -o fix.xlsx"),
-        ("HTTP 422: depth is odd", Outcome.REJECTED, "", "--only rejected -o fix.xlsx"),
-        ("HTTP 407: proxy", Outcome.REJECTED, "", "Ask your IT"),
-        ("HTTP 418: teapot", Outcome.REJECTED, "", "batchrun retry"),
-        ("x", Outcome.INVALID, "0015g00000XyZabAAB", "another kind of ID"),
-        ("x", Outcome.INVALID, "someone@example.com", "another kind of ID"),
-        ("x", Outcome.INVALID, "1.23E+17", "Excel changed the ID"),
-        ("x", Outcome.INVALID, "#REF!", "Repair the formula"),
-        ("x", Outcome.INVALID, "3f2504e0-4f89-11d3-9a0c", "The end of the ID is missing"),
-        ("x", Outcome.INVALID, "n/a", "Replace the placeholder with the company ID"),
-        ("x", Outcome.INVALID, "", "Add the company ID"),
-        ("not finished after 30 minutes", Outcome.TIMED_OUT, "", "costs nothing more"),
-        ("not sent yet", Outcome.PENDING, "", "has not been sent yet"),
-        ("not sent yet: HTTP 403: no", Outcome.PENDING, "", "administrator for access"),
-        ("lost", Outcome.IN_DOUBT, "", "never sends it again"),
+        (Cause.TEMPORARY, Outcome.FAILED, "usually temporary"),
+        (Cause.INCOMPLETE_RECORD, Outcome.FAILED, "record in the CRM"),
+        (Cause.NOTHING_PUBLISHED, Outcome.FAILED, "nothing to correct"),
+        (None, Outcome.FAILED, "owner of the workflow"),
+        (Cause.NO_ACCESS, Outcome.REJECTED, "administrator for access"),
+        (Cause.NO_CREDITS, Outcome.REJECTED, "credits are used up"),
+        (Cause.UNKNOWN_RECORD, Outcome.REJECTED, "--only rejected -o fix.xlsx"),
+        (Cause.BAD_VALUES, Outcome.REJECTED, "--only rejected -o fix.xlsx"),
+        (Cause.NOT_REACHED, Outcome.REJECTED, "Ask your IT"),
+        (None, Outcome.REJECTED, "batchrun retry"),
+        (None, Outcome.TIMED_OUT, "costs nothing more"),
+        (None, Outcome.PENDING, "has not been sent yet"),
+        (Cause.NO_ACCESS, Outcome.PENDING, "administrator for access"),
+        (None, Outcome.IN_DOUBT, "never sends it again"),
     ],
 )
-def test_each_kind_of_reason_has_the_advice_that_fits(
-    message: str, outcome: Outcome, cell: str, words: str
+def test_each_cause_has_the_advice_that_fits(
+    cause: Cause | None, outcome: Outcome, words: str
 ) -> None:
-    assert words in said(message, outcome, cell=cell)
-    assert "batchrun" in said(message, outcome, cell=cell)
+    found = said("x", outcome, cause=cause)
+
+    assert words in found
+    assert "batchrun" in found
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("0015g00000XyZabAAB", "another kind of ID"),
+        ("someone@example.com", "another kind of ID"),
+        ("1.23E+17", "Excel changed the ID"),
+        ("#REF!", "Repair the formula"),
+        ("3f2504e0-4f89-11d3-9a0c", "The end of the ID is missing"),
+        ("n/a", "Replace the placeholder with the company ID"),
+        ("", "Add the company ID"),
+    ],
+)
+def test_each_kind_of_id_has_the_advice_that_fits(cell: str, words: str) -> None:
+    found = said("x", Outcome.INVALID, cell=cell)
+
+    assert words in found
+    assert "batchrun" in found
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REJECTED, Outcome.PENDING])
+def test_advice_does_not_depend_on_the_words_of_the_reason(outcome: Outcome) -> None:
+    words = "HTTP 403: the step timed out, no domain was found"
+
+    assert said(words, outcome) == said("x", outcome)
+
+
+def test_rows_with_the_same_words_and_different_causes_are_two_groups() -> None:
+    reasons = Reasons()
+    rows = [
+        row(number, None, Outcome.REJECTED, message="HTTP 403: Forbidden", cause=cause)
+        for number, cause in enumerate([Cause.NO_ACCESS, Cause.NOT_REACHED, Cause.NO_ACCESS])
+    ]
+
+    for each in rows:
+        reasons.see(each)
+
+    assert [each.rows for each in reasons.ranked()] == [2, 1]
 
 
 def test_a_row_that_waits_for_the_quota_says_until_when() -> None:
