@@ -20,7 +20,13 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
-from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, swap_notice
+from batchrun.tables.roles import (
+    GET_IDS,
+    candidate_contents,
+    column_name,
+    roles_named,
+    swap_notice,
+)
 from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -386,6 +392,8 @@ class Plan:
         if not len(self.bodies):
             return [self._advice()]
         object_, where = _subject_of(self.workflow)
+        if misnamed := self._misnamed():
+            return misnamed
         if set(self.roles) == set(Role):
             return self._company_hint(object_, where)
         [role] = self.roles
@@ -393,6 +401,16 @@ class Plan:
             return []
         words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
         return [f"The workflow's {where} speaks of {words}"]
+
+    def _misnamed(self) -> list[str]:
+        """Return the columns that are named like IDs of another kind than they are sent as."""
+        names = {role: self.table.header[at] for role, at in self.roles.items()}
+        return [
+            f"Column '{name}' is sent as the {role.name.lower()} ID, but its name is that of"
+            f" another ID"
+            for role, name in names.items()
+            if (named := roles_named(name)) and role not in named
+        ]
 
     def _advice(self) -> str:
         """Return what to do if no row can be sent."""

@@ -87,6 +87,7 @@ def take_all(page: Page) -> None:
 def drop(page: Page, name: str, workflow: str) -> None:
     """Upload a list and choose its workflow."""
     page.get_by_role("link", name="Lists", exact=True).first.click()
+    expect(page.get_by_role("heading", name="Drop a list here")).to_be_visible()
     page.locator("input[type=file]").set_input_files(SAMPLES / name)
     page.wait_for_url("**/lists/*")
     expect(page.locator("#recheck")).to_be_visible()

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from batchrun.model import ResultRow
     from batchrun.web.lists import SavedList
     from batchrun.web.security import Session
-    from batchrun.web.work import BatchRun, Workspace
+    from batchrun.web.work import BatchRun, ReadList, Workspace
 
 _LOG = logging.getLogger(__name__)
 
@@ -297,7 +297,11 @@ class _Pages:
     def _start_page(self, status: int, error: BatchrunError | None) -> Response:
         keyring = not isinstance(open_keyring(), NoKeyring)
         return self._show(
-            "start.html", status, error=error, address=self._address(), keyring=keyring
+            "start.html",
+            status,
+            error=error,
+            address=self._address(),
+            keyring=keyring,
         )
 
     def _address(self) -> str:
@@ -404,17 +408,11 @@ class _Pages:
     def _list_values(self, saved: SavedList) -> dict[str, Any]:
         workspace = self._workspace
         state = replace(workspace.state(saved))  # another thread still changes the original
-        run = state.run
-        batch_id = run.batch_id if run is not None else None
+        run, checked = state.run, state.checked
+        batch_id = None if run is None else run.batch_id
+        earlier = None if checked is None or checked.earlier is None else checked.earlier.batch_id
+        other = checked is not None and batch_id is not None and batch_id != earlier
         columns = [] if state.read is None else screens.column_choices(state.read)
-        checked = state.checked
-        earlier = None if checked is None else checked.earlier
-        same_choices = (
-            run is None
-            or checked is None
-            or run.check_id == checked.id
-            or (earlier is not None and earlier.batch_id == batch_id)
-        )
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
         texts = [*notices, *(one.hint for one in problems if one is not None)]
@@ -426,10 +424,10 @@ class _Pages:
             "saved": saved,
             "state": state,
             "run": run if run is not None and run.batch_id is None else None,
-            "batch_id": batch_id if same_choices else None,
-            "same_choices": same_choices,
-            "tried": None if batch_id is None else screens.view_batch(workspace, batch_id),
+            "earlier": earlier and screens.view_batch(workspace, earlier),
+            "other": batch_id and screens.view_batch(workspace, batch_id) if other else None,
             "columns": columns,
+            "asked": self._asked(saved, state.read, columns),
             "choices": choices,
             "company_column": NO_COLUMN if choices.no_company else choices.company_column,
             "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
@@ -443,10 +441,17 @@ class _Pages:
             "known_batch": self._knows(state.results_of),
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
-            "earlier": earlier,
             "first": first,
-            "gaps": bool(first) and first[-1][0] - first[0][0] >= len(first),
         }
+
+    def _asked(
+        self, saved: SavedList, read: ReadList | None, columns: list[screens.ColumnChoice]
+    ) -> list[screens.ColumnChoice]:
+        """Return the columns with IDs whose kind only the user knows."""
+        chosen = saved.request.company_column or saved.request.contact_column
+        if read is None or read.problem is None or read.roles or chosen:
+            return []
+        return [one for one in columns if one.sample]
 
     def _knows(self, batch_id: str) -> bool:
         return any(one.batch_id == batch_id for one in self._workspace.batches())
@@ -463,7 +468,9 @@ class _Pages:
         form, saved = request.state.form, self._list(request)
         if form.get("what") in {"again", "all", "pilot"}:
             return self._run(saved, form)
-        saved = self._workspace.lists.choose(saved, choices_from(saved.request, form))
+        role, _, column = form.get("is", "").partition(":")  # an answer instead of a choice
+        choices = choices_from(saved.request, {**form, f"{role}_column": column})
+        saved = self._workspace.lists.choose(saved, choices)
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
@@ -513,7 +520,7 @@ class _Pages:
         """Delete a list that was never run."""
         saved = self._list(request)
         self._workspace.delete_list(saved)
-        removed = UsageError(f"{saved.path.name} is removed.", "Your own file stays where it is.")
+        removed = UsageError(f"{saved.path.name} is removed.", "Other files are as they were.")
         return self._redirect("/", removed, "ok")
 
     def unsendable(self, request: Request) -> Response:
@@ -522,12 +529,13 @@ class _Pages:
         state = self._workspace.state(saved)
         if state.checked is None or state.read is None:
             return RedirectResponse(f"/lists/{saved.id}", 303)
+        numbers = state.read.numbers
         return _csv_answer(
             f"{saved.path.stem}.cannot-be-sent.csv",
             [
                 ["Line", "Reason", *state.read.header],
                 *(
-                    [row.row.line, words.sentence(row.reason), *row.row.cells]
+                    [numbers.words(row.row.line), words.sentence(row.reason), *row.row.cells]
                     for row in state.checked.invalid
                 ),
             ],
@@ -618,7 +626,7 @@ class _Pages:
             view=view,
             row=row,
             name=Names(page.header, page.roles, page.rows).of_row(row),
-            number=screens.number_of(self._workspace, view.summary.batch_id, row.row.line),
+            line=self._workspace.numbers(view.summary.batch_id).words(row.row.line),
             why=screens.row_message(row),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from batchrun.plan import PlannedRow
     from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import BatchRun, CheckedPlan, ReadList, Workspace
+    from batchrun.web.work import BatchRun, CheckedPlan, ReadList, RowNumbers, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -361,23 +361,27 @@ def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """A column in a select element: its value, its name, and what it contains."""
+    """A column in a select element: its value, its name, what it contains, and an ID in it."""
 
     value: str
     name: str
     holds: str
+    sample: str
 
 
 def column_choices(read: ReadList) -> list[ColumnChoice]:
     """Return the columns of a list, with a description of those that may contain IDs."""
-    holds = {each.position: _count_ids(each, read.rows) for each in read.columns}
+    contents = {each.position: each for each in read.columns}
     counts = Counter(read.header)
     found = []
     for at, header in enumerate(read.header):
         name = cell_words(header)
         alone = counts[header] == 1 and name and not header.strip().isdecimal()
         value = header if alone else str(at + 1)
-        found.append(ColumnChoice(value, name or f"Column {at + 1}", holds.get(at, "")))
+        own = contents.get(at)
+        holds = _count_ids(own, read.rows) if own else ""
+        sample = own.samples[0] if own and own.uuids else ""
+        found.append(ColumnChoice(value, name or f"Column {at + 1}", holds, sample))
     return found
 
 
@@ -444,9 +448,9 @@ FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
-    """A row of the table on a batch's screen; its number counts the rows of the list from 1."""
+    """A row of the table on a batch's screen; ``excel_row`` is ``None`` if it is the line."""
 
-    number: int
+    excel_row: int | None
     line: int
     name: str
     tag: str
@@ -457,10 +461,7 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One page of a batch's rows. The total is ``None`` if they were not counted.
-
-    ``gaps`` says that lines are skipped, so that a row's number does not follow from its line.
-    """
+    """One page of a batch's rows. The total is ``None`` if they were not counted."""
 
     name_title: str
     titles: tuple[str, ...]
@@ -471,7 +472,6 @@ class RowTable:
     first: int
     total: int | None
     more: bool
-    gaps: bool
 
 
 def table_of(
@@ -498,13 +498,12 @@ def table_of(
     rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
     columns = fields.main_fields()
-    lines, paths = workspace.lines(batch_id), [path for path, _ in columns]
+    numbers, paths = workspace.numbers(batch_id), [path for path, _ in columns]
     return RowTable(
         names.title,
         tuple(title for _, title in columns),
         tuple(
-            _shown_row(row, bisect_left(lines, row.row.line) + 1, names, fields, paths)
-            for row in rows
+            _shown_row(row, numbers.excel_row(row.row.line), names, fields, paths) for row in rows
         ),
         show,
         find,
@@ -512,7 +511,6 @@ def table_of(
         offset + 1 if rows else 0,
         total,
         len(found.rows) > ROWS_A_PAGE,
-        not isinstance(lines, range),
     )
 
 
@@ -573,12 +571,12 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
 
 
 def _shown_row(
-    row: ResultRow, number: int, names: Names, fields: Fields, columns: Sequence[Path]
+    row: ResultRow, excel_row: int | None, names: Names, fields: Fields, columns: Sequence[Path]
 ) -> ShownRow:
     tag, words = tag_of(row)
     values = fields.texts(row, columns)
     return ShownRow(
-        number,
+        excel_row,
         row.row.line,
         names.of_row(row) or row.company_id or row.contact_id or "",
         tag,
@@ -599,15 +597,9 @@ def row_message(row: ResultRow) -> str:
 
 def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
     """Find the row on a line: line numbers ascend with the rows."""
-    offset = bisect_left(workspace.lines(batch_id), line)
+    offset = bisect_left(workspace.numbers(batch_id).lines, line)
     found = batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
     return next(((found, row) for row in found.rows if row.row.line == line), None)
-
-
-def number_of(workspace: Workspace, batch_id: str, line: int) -> int | None:
-    """Return a row's number in its list; ``None`` if it follows from the line."""
-    lines = workspace.lines(batch_id)
-    return None if isinstance(lines, range) else bisect_left(lines, line) + 1
 
 
 def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
@@ -660,15 +652,31 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     return groups
 
 
-def line_list(rows: Sequence[PlannedRow]) -> str:
+def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
     """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
-    return _lines([each.row.line for each in rows[:NAMED_ROWS]], len(rows))
+    shown = ", ".join(numbers.words(each.row.line) for each in rows[:NAMED_ROWS])
+    more = len(rows) - NAMED_ROWS
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
-def _lines(lines: Sequence[int], number: int) -> str:
-    shown = ", ".join(f"{line:,}" for line in lines)
-    more = number - len(lines)
-    return f"{shown} and {more:,} more" if more else shown
+def problem_words(figures: Figures) -> str:
+    """Return how many rows failed and how many are in doubt, in words; ``""`` if none."""
+    failed = figures.failed + figures.timed_out
+    words = [plural(failed, "row failed", "rows failed")] if failed else []
+    if figures.in_doubt:
+        words.append(plural(figures.in_doubt, "row is in doubt", "rows are in doubt"))
+    return " and ".join(words)
+
+
+def stop_words(workspace: Workspace, view: BatchView) -> str:
+    """Return what Stop does, or is doing."""
+    seconds = workspace.settings.drain_seconds / workspace.settings.speed
+    running = plural(view.figures.running, "running row is", "running rows are")
+    collected = f", and {running} collected, for up to {duration(seconds)}"
+    rest = collected if view.figures.running else ""
+    if view.phase is Phase.STOPPING:
+        return f"Stopping: nothing more is sent{rest}."
+    return f"Stop: nothing more is sent{rest}. You can continue later."
 
 
 def retry_words(rows: int) -> str:
@@ -733,12 +741,18 @@ def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, 
 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:
-    """Return what a run takes: requests so far, the price of a row, and rows that share an ID."""
-    figures, so_far = view.figures, " so far" if view.phase.live else ""
-    words = [f"{plural(figures.requests, 'request')}{so_far}."]
-    if price := workspace.lists.price(view.summary.workflow.id):
-        words.append(f"Last time, a row cost {credit_amounts(price)}.")
-    twins = figures.rows - figures.invalid - view.summary.jobs
+    """Return what a run takes: requests, credits, and rows that share an ID."""
+    figures, summary = view.figures, view.summary
+    requests = plural(figures.requests, "request")
+    price = workspace.lists.price(summary.workflow.id)
+    if view.phase.live:
+        words = [f"{requests} so far."]
+        words += [f"Last time, a row cost {credit_amounts(price)}."] if price else []
+    else:
+        sent = summary.jobs - view.status.left.to_trigger - summary.reused
+        spent = {name: each * sent for name, each in price.items()} if price and sent > 0 else {}
+        words = [f"{requests} and about {credit_amounts(spent)}." if spent else f"{requests}."]
+    twins = figures.rows - figures.invalid - summary.jobs
     if twins > 0:
         words.append(f"{plural(twins, 'duplicate')}: rows with the same ID are sent once.")
     return " ".join(words)

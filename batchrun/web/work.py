@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 import time
+from bisect import bisect_left
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,11 +36,11 @@ from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Lists, lists_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
-    from batchrun.batch.history import BatchStatus
-    from batchrun.model import Row, Workflow
+    from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.model import Row, TableSource, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -54,8 +55,8 @@ FRESH_SECONDS = 0.4
 FIRST_ROWS = 8
 """Rows of a list to show on its screen."""
 
-LINES_AT_ONCE = 5_000
-"""Rows to read at once when only their lines are kept."""
+ROWS_AT_ONCE = 5_000
+"""Rows to read at once when only their numbers are kept."""
 
 BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch to start before it shows the list again."""
@@ -65,6 +66,50 @@ PRACTICE_SPEED = 30.0
 
 WORKFLOWS_SECONDS = 300.0
 """How long to reuse a list of workflows before asking the service again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowNumbers:
+    """The line of each row of a list, ascending, and its row in Excel; ``None`` if it is the same.
+
+    In a text file, a cell with line breaks takes several lines, but stands in one row of Excel.
+    """
+
+    lines: Sequence[int]
+    in_excel: Sequence[int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: TableSource,
+        header: Sequence[str],
+        lines: range,
+        number: int,
+        rows: Iterable[Row],
+    ) -> RowNumbers:
+        """Number the rows of a list: ``number`` of them, between the first and the last line."""
+        breaks = sum(map(_line_breaks, header))
+        if len(lines) == number and not (breaks and source.delimiter):
+            return cls(lines)
+        each_line, in_excel = [], []
+        for row in rows:
+            each_line.append(row.line)
+            in_excel.append(row.line - breaks)
+            breaks += sum(map(_line_breaks, row.cells))
+        return cls(each_line, in_excel if breaks and source.delimiter else None)
+
+    def words(self, line: int) -> str:
+        """Return a line, and its row in Excel if that differs: ``9 (row 5 in Excel)``."""
+        row = self.excel_row(line)
+        return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
+
+    def excel_row(self, line: int) -> int | None:
+        """Return the row in which Excel shows a line; ``None`` if it is the same."""
+        return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
+
+
+def _line_breaks(cell: object) -> int:
+    return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +126,7 @@ class ReadList:
     roles: Mapping[Any, int]
     columns: tuple[Any, ...]
     problem: BatchrunError | None
+    numbers: RowNumbers
 
     @classmethod
     def of(cls, saved: SavedList, settings: Settings) -> ReadList:
@@ -88,6 +134,7 @@ class ReadList:
         preview = batchrun.preview(saved.request, settings)
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
+        lines = range(int(table.lines[0]), int(table.lines[-1]) + 1) if len(table) else range(0)
         return cls(
             table.header,
             len(table),
@@ -99,6 +146,7 @@ class ReadList:
             dict(preview.roles),
             preview.columns,
             preview.problem,
+            RowNumbers.of(table.source, table.header, lines, len(table), table.rows()),
         )
 
 
@@ -168,13 +216,14 @@ class MarkedRows:
 
 @dataclass
 class ListState:
-    """What is known about an uploaded list since the server started.
+    """What is known about an uploaded list since the server started, with the choices checked.
 
     ``sheets`` are those to choose from if the workbook can't be read without a choice;
     ``results_of`` is the batch of a results workbook, ``""`` if it is not known; ``recalled`` says
     that the choices are those of an earlier list with the same columns.
     """
 
+    request: Request
     busy: bool = False
     read: ReadList | None = None
     checked: CheckedPlan | None = None
@@ -244,7 +293,7 @@ class Workspace:
         self._resources = ExitStack()
         self._threads: set[threading.Thread] = set()
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
-        self._lines: dict[str, Sequence[int]] = {}
+        self._numbers: dict[str, RowNumbers] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
@@ -273,6 +322,11 @@ class Workspace:
             settings = self._settings
             return bool(given_key(settings)) or profile_of(settings) is not None
         return False
+
+    @property
+    def has_practiced(self) -> bool:
+        """Whether there are lists of the sandbox from before."""
+        return bool(Lists(lists_folder(self._sandbox_journal)).all())
 
     def use_key(self) -> None:
         """Reload the settings, after a key was stored or deleted."""
@@ -318,27 +372,40 @@ class Workspace:
 
     def _switch(self, settings: Settings) -> None:
         self._statuses.clear()
-        self._lines.clear()
+        self._numbers.clear()
         self._batches, self._workflows, self._requests = _Cached(), _Cached(), _Cached()
         self._begin(settings)
 
     # lists
 
     def state(self, saved: SavedList) -> ListState:
-        """Return what is known about a list; read and check it if that was never done."""
+        """Return what is known about a list; read and check it if that is not up to date."""
         with self._lock:
             state = self.states.get(saved.id)
-            if state is None:
+            if state is None or (state.checked is not None and self._is_outdated(state)):
                 state = self.check(saved)
             return state
 
+    def _is_outdated(self, state: ListState) -> bool:
+        """Whether a run has used the figures of a list's check, or its earlier batch is gone."""
+        checked, run = state.checked, state.run
+        if checked is None or (run is not None and not run.ended):
+            return False
+        if run is not None and run.batch_id is not None and run.check_id == checked.id:
+            return True
+        earlier = checked.earlier
+        return earlier is not None and earlier.batch_id not in {
+            one.batch_id for one in self.batches()
+        }
+
     def check(self, saved: SavedList) -> ListState:
-        """Read and check a list in the background."""
+        """Read and check a list in the background, unless that is being done."""
         with self._lock:
             before = self.states.get(saved.id)
-            if before is not None and before.busy:
+            if before is not None and before.busy and before.request == saved.request:
                 return before
             state = ListState(
+                saved.request,
                 busy=True,
                 read=before.read if before else None,
                 run=before.run if before else None,
@@ -359,7 +426,7 @@ class Workspace:
                 recalled = self.lists.remembered(state.read.header, saved.path)
                 state.recalled = recalled is not None
                 if recalled is not None and recalled != saved.request:
-                    saved = self.lists.choose(saved, recalled)
+                    saved = self._choose(saved, state, recalled)
                     state.read = ReadList.of(saved, settings)
             state.version += 1
             if not self.has_key:
@@ -368,7 +435,8 @@ class Workspace:
             names = [one.id for one in workflows if one.status == "active"]
             if saved.request.workflow not in names:
                 workflow = names[0] if len(names) == 1 else ""
-                saved = self.lists.choose(saved, replace(saved.request, workflow=workflow))
+                request = replace(saved.request, workflow=workflow)
+                saved = self._choose(saved, state, request)
             if saved.request.workflow and state.read.problem is None:
                 plan = asyncio.run(aio.check(saved.request, settings=settings, with_credits=True))
                 state.checked = CheckedPlan.of(plan)
@@ -382,6 +450,14 @@ class Workspace:
         finally:
             state.busy = False
             state.version += 1
+
+    def _choose(self, saved: SavedList, state: ListState, request: Request) -> SavedList:
+        """Save what a check has chosen, unless the user has made other choices meanwhile."""
+        with self._lock:
+            if self.states.get(saved.id) is not state:
+                return replace(saved, request=request)
+            state.request = request
+            return self.lists.choose(saved, request)
 
     def _read_marks(self, path: Path, state: ListState) -> None:
         """Read which rows of a results workbook are marked to be sent again.
@@ -616,27 +692,27 @@ class Workspace:
             kept.expire()
         return kept.get(lambda: batchrun.status(batch_id, settings=self.settings), seconds)
 
-    def lines(self, batch_id: str) -> Sequence[int]:
-        """Return the line of each row of a batch: a range, or a list if lines are skipped.
+    def numbers(self, batch_id: str) -> RowNumbers:
+        """Return the line of each row of a batch.
 
         Raises:
             JournalError: There is no such batch.
         """
-        found = self._lines.get(batch_id)
+        found = self._numbers.get(batch_id)
         if found is None:
-            number = self.status(batch_id).summary.rows
-            first, last = (self._lines_from(batch_id, at, 1)[0] for at in (0, number - 1))
-            found = range(first, last + 1)
-            if len(found) != number:
-                starts = range(0, number, LINES_AT_ONCE)
-                parts = (self._lines_from(batch_id, at, LINES_AT_ONCE) for at in starts)
-                found = [line for part in parts for line in part]
-            self._lines[batch_id] = found
+            summary = self.status(batch_id).summary
+            ends = [self._rows_from(batch_id, at, 1) for at in (0, summary.rows - 1)]
+            first, last = (page.rows[0].row.line for page in ends)
+            starts = range(0, summary.rows, ROWS_AT_ONCE)
+            pages = (self._rows_from(batch_id, at, ROWS_AT_ONCE) for at in starts)
+            rows = (row.row for page in pages for row in page.rows)
+            found = self._numbers[batch_id] = RowNumbers.of(
+                summary.source, ends[0].header, range(first, last + 1), summary.rows, rows
+            )
         return found
 
-    def _lines_from(self, batch_id: str, offset: int, limit: int) -> list[int]:
-        page = batchrun.rows(batch_id, offset=offset, limit=limit, settings=self.settings)
-        return [row.row.line for row in page.rows]
+    def _rows_from(self, batch_id: str, offset: int, limit: int) -> RowPage:
+        return batchrun.rows(batch_id, offset=offset, limit=limit, settings=self.settings)
 
     def forget(self, batch_id: str) -> None:
         """Delete a batch, and its list and workbooks if they were uploaded here.
@@ -656,7 +732,7 @@ class Workspace:
         self._batches.expire()
         with self._lock:
             self._statuses.pop(batch_id, None)
-            self._lines.pop(batch_id, None)
+            self._numbers.pop(batch_id, None)
             self.runs.pop(batch_id, None)
         if saved is None:
             return

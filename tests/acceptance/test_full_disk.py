@@ -39,6 +39,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_triggers_nothing_twice(tmp_path:
         script = f"""
             {BATCHRUN} run accounts.csv -w 'Account Research' --yes >first.out 2>first.err
             echo "first $?"
+            cp accounts.results.xlsx first.xlsx
             {BATCHRUN} status >status.out 2>&1
             grow
             {BATCHRUN} resume >second.out 2>second.err
@@ -60,6 +61,15 @@ def test_a_disk_that_fills_up_loses_nothing_and_triggers_nothing_twice(tmp_path:
     lines = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
     for line in map(json.loads, lines):
         assert line["result"]["company_id"] == line["input"]["Company ID"]
+    # The newest state has the workbook's own name.
+    assert "The results so far are in" in first_error
+    assert [each.name for each in tmp_path.glob("accounts.results*")] == ["accounts.results.xlsx"]
+    before, after = (
+        [row[2].value for row in load_workbook(path)["Results"].iter_rows(min_row=2)]
+        for path in (tmp_path / "first.xlsx", tmp_path / "accounts.results.xlsx")
+    )
+    assert len(before) == len(after) == ROWS
+    assert before.count("completed") < after.count("completed") == ROWS
 
 
 def test_a_rescue_file_goes_where_there_is_room(tmp_path: Path) -> None:
@@ -95,27 +105,3 @@ def test_a_folder_that_cannot_be_written_is_said_so_before_anything_is_spent(
     assert "read-only" in ended.stderr
     assert "--journal" in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 2
-
-
-def test_after_a_full_disk_the_newest_state_has_the_workbooks_own_name(tmp_path: Path) -> None:
-    write_list(tmp_path)
-    disk, home = tmp_path / "disk", tmp_path / "home"
-    home.mkdir()
-    with sandbox_process("--rate", "0") as sandbox:
-        env = sandbox.environment(disk) | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
-        script = f"""
-            {BATCHRUN} run accounts.csv -w 'Account Research' --yes >first.out 2>first.err
-            cp accounts.results.xlsx first.xlsx
-            grow
-            {BATCHRUN} resume >second.out 2>second.err
-        """
-        on_small_disk(script, disk, env, kibibytes=800)
-    error = (tmp_path / "first.err").read_text(encoding="utf-8")
-    assert "The results so far are in" in error
-    assert [each.name for each in tmp_path.glob("accounts.results*")] == ["accounts.results.xlsx"]
-    before, after = (
-        [row[2].value for row in load_workbook(path)["Results"].iter_rows(min_row=2)]
-        for path in (tmp_path / "first.xlsx", tmp_path / "accounts.results.xlsx")
-    )
-    assert len(before) == len(after) == ROWS
-    assert before.count("completed") < after.count("completed") == ROWS

@@ -210,19 +210,19 @@ def test_closed_standard_streams_do_no_harm(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-@pytest.mark.parametrize("full", [">/dev/full", "2>/dev/full"])
+@pytest.mark.parametrize("full", ["stdout", "stderr"])
 def test_output_that_nobody_takes_does_no_harm(
     sandbox: SandboxProcess, tmp_path: Path, full: str
 ) -> None:
-    ended = subprocess.run(
-        ["sh", "-c", f"{shlex.join([*COMMAND, *RUN])} {full}"],
-        env=sandbox.environment(tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+    env, pipes = (
+        sandbox.environment(tmp_path),
+        {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
     )
-    assert "Traceback" not in ended.stdout + ended.stderr
+    with Path("/dev/full").open("w") as taken:
+        files = pipes | {full: taken}
+        with started(*COMMAND, *RUN, env=env, cwd=tmp_path, **files) as process:
+            stdout, stderr = process.communicate()
+    assert "Traceback" not in f"{stdout}{stderr}"
     assert sandbox.report()["triggers_accepted"] == ROWS
     assert (tmp_path / "accounts.results.xlsx").exists()
 
@@ -230,18 +230,14 @@ def test_output_that_nobody_takes_does_no_harm(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["config"]])
 def test_output_on_a_full_disk_is_one_plain_error(tmp_path: Path, words: list[str]) -> None:
-    with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [*COMMAND, *words],
-            env=os.environ | {"HOME": str(tmp_path)},
-            cwd=tmp_path,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert ended.stderr.count("The output can't be written: No space left on device.") == 1
-    assert "unexpectedly" not in ended.stderr
+    env, pipe = os.environ | {"HOME": str(tmp_path)}, subprocess.PIPE
+    with (
+        Path("/dev/full").open("w") as full,
+        started(*COMMAND, *words, env=env, cwd=tmp_path, stdout=full, stderr=pipe) as process,
+    ):
+        _, stderr = process.communicate()
+    assert stderr.count("The output can't be written: No space left on device.") == 1
+    assert "unexpectedly" not in stderr
 
 
 def test_a_terminal_that_is_closed_stops_gently(

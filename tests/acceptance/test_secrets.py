@@ -14,7 +14,7 @@ import pytest
 
 from batchrun.sandbox import SandboxSettings, Scope
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
-from tests.acceptance.sandbox_process import SandboxProcess, batchrun
+from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.preloaded import COMMAND
 from tests.sandbox.faults import Faults
@@ -122,16 +122,12 @@ def test_an_unexpected_error_shows_no_values_of_variables(tmp_path: Path) -> Non
     env = SandboxProcess("http://127.0.0.1:9/v1", 1).environment(tmp_path)
     env |= {"PGAI_API_KEY": KEY}
     for debug in ({}, {"BATCHRUN_DEBUG": "1"}):
-        ended = subprocess.run(
-            [sys.executable, "-c", script],
-            env=env | debug,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "a defect" in ended.stderr
-        assert "Traceback" not in ended.stderr
-        assert KEY not in ended.stdout + ended.stderr
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, "-c", script]
+        with started(*command, env=env | debug, cwd=tmp_path, **pipes) as process:
+            stdout, stderr = process.communicate()
+        assert "a defect" in stderr
+        assert "Traceback" not in stderr
+        assert KEY not in stdout + stderr
     assert "in broken" in details(tmp_path)
     assert KEY not in details(tmp_path)

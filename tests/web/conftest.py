@@ -140,11 +140,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A real Chromium."""
-    path = shutil.which("chromium")
+    """A real Chromium; without the parts that show windows it takes half the CPU time."""
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None:
         if os.environ.get("BATCHRUN_TESTS_NEED_BROWSER"):
-            pytest.fail("Chromium is missing: apt-get install chromium")
+            pytest.fail("Chromium is missing: apt-get install chromium-headless-shell")
         pytest.skip("Chromium is not installed.")
     from playwright.sync_api import expect as expectation
     from playwright.sync_api import sync_playwright

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 
 import batchrun
-from tests.web.conftest import expect, press, tab_to
+from tests.web.conftest import expect, opened, press, tab_to
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -305,3 +305,20 @@ def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
     expect(page.get_by_text("quotes.csv is removed")).to_be_visible()
     expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()
     assert site.workspace.lists.all() == []
+
+
+def test_the_next_step_is_in_sight_on_a_small_laptop_and_reasons_are_on_a_telephone(
+    browser: Browser, site: Site
+) -> None:
+    with opened(browser, site, viewport={"width": 1280, "height": 720}) as window:
+        page = window.page
+        page.locator("input[type=file]").set_input_files(SAMPLES / "salesforce_report.xlsx")
+        expect(page.get_by_role("button", name="Check the list")).to_be_in_viewport()
+        page.goto(site.url)
+        drop(page, SAMPLES / "duplicates_and_damage.csv")
+        page.get_by_role("button", name="Run all 10").click()
+        done(page)
+        page.set_viewport_size({"width": 420, "height": 720})
+        reason = page.get_by_role("cell", name="No company ID and no contact ID").first
+        reason.scroll_into_view_if_needed()
+        expect(reason).to_be_in_viewport(ratio=1)

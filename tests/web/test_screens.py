@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 from dataclasses import replace
@@ -14,7 +15,7 @@ from batchrun import Request
 from batchrun.errors import UsageError
 from batchrun.sandbox import SandboxSettings
 from batchrun.web.app import choices_from
-from batchrun.web.screens import Phase, ended_words, view_batch
+from batchrun.web.screens import Figures, Phase, ended_words, problem_words, view_batch
 from tests.sandbox.faults import Faults
 from tests.web.conftest import running_site
 from tests.web.test_page import SAMPLES
@@ -32,6 +33,13 @@ def shown(site: Site, path: str) -> str:
         answer = client.get(path, follow_redirects=True)
     main = answer.text.partition("<main")[2]
     return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", main).split()))
+
+
+def shown_list(site: Site, list_id: str) -> str:
+    """The text of a list's screen once the list is checked."""
+    shown(site, f"/lists/{list_id}")
+    assert site.workspace.wait(60)
+    return shown(site, f"/lists/{list_id}")
 
 
 def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) -> None:
@@ -67,7 +75,8 @@ def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
             assert not run.ended
         site.post(f"{batch}/stop")
         assert re.search(
-            r"Stopping: nothing more is sent\. \d+ running rows? (is|are) collected",
+            r"Stopping: nothing more is sent, and \d+ running rows? (is|are) collected,"
+            r" for up to 3 s\.",
             shown(site, batch),
         )
 
@@ -76,7 +85,7 @@ def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Si
     workspace, saved = site.workspace, chosen_list(site)
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
     assert workspace.wait(60)
-    assert "Continue this run" in shown(site, f"/lists/{saved.id}")
+    assert "Continue this run" in shown_list(site, saved.id)
     fields = {"parameter-0-name": "depth", "parameter-0-value": "deep"}
     site.post(f"/lists/{saved.id}/choices", workflow=saved.request.workflow, **fields)
     assert workspace.wait(60)
@@ -160,24 +169,164 @@ def test_the_line_of_the_column_names_is_said(site: Site) -> None:
     assert "Column names in line 5" in shown(site, f"/lists/{list_id}")
 
 
-def test_a_row_has_its_number_where_lines_of_the_file_are_skipped(tmp_path: Path) -> None:
+def test_a_row_is_named_as_excel_shows_it_where_cells_hold_line_breaks(tmp_path: Path) -> None:
+    with (SAMPLES / "salesforce_accounts.csv").open(encoding="utf-8-sig", newline="") as file:
+        records = list(csv.reader(file))
     with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.3)) as site:
         batch = finished_batch(site)
-        lines = site.workspace.lines(batch.rpartition("/")[2])
-        assert lines[3:5] == [9, 10]  # cells of the sample hold line breaks
-        assert "Line 9 of the file, row 4 of the list" in shown(site, f"{batch}/line/9")
-        assert "Row Line Account Name Status" in shown(site, batch)
-        found = re.search(r"Lines? (\d+) \(row (\d+)\)", shown(site, f"{batch}/attention"))
+        numbers = site.workspace.numbers(batch.rpartition("/")[2])
+        assert numbers.in_excel == list(range(2, len(records) + 1))
+        assert numbers.lines[3:5] == [9, 10]
+        assert "Line 9 (row 5 in Excel)" in shown(site, f"{batch}/line/9")
+        assert "Excel row Line Account Name Status" in shown(site, batch)
+        found = re.search(r"Lines? (\d+) \(row (\d+) in Excel\)", shown(site, f"{batch}/attention"))
         assert found is not None
-        assert lines[int(found[2]) - 1] == int(found[1])
+        assert numbers.excel_row(int(found[1])) == int(found[2])
 
 
-def test_a_row_has_no_number_where_its_line_tells_it(site: Site) -> None:
-    list_id = site.upload(SAMPLES / "hubspot_contacts.xlsx").headers["location"][-12:]
+def test_reasons_before_a_run_name_rows_as_excel_shows_them(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "notes.csv"
+    one = "ece4cc84-82a7-41c8-8f2c-2dd54d995e60"
+    path.write_text(f'Company ID,"Notes\nof May"\n{one},"a\nb\nc"\n\n{one[:-1]},x\nn/a,"y\nz"\n')
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    site.post(f"/lists/{list_id}/choices", workflow="wf_account_research")
+    said = shown_list(site, list_id)
+    assert "line 7 (row 4 in Excel)" in said
+    assert "line 8 (row 5 in Excel)" in said
+    with site.client() as client:
+        assert "7 (row 4 in Excel)" in client.get(f"/lists/{list_id}/unsendable.csv").text
+
+
+@pytest.mark.parametrize("name", ["hubspot_contacts.xlsx", "salesforce_report.xlsx"])
+def test_a_line_of_a_workbook_is_its_row_in_excel(site: Site, name: str) -> None:
+    list_id = site.upload(SAMPLES / name).headers["location"][-12:]
     assert site.workspace.wait(60)
     said = shown(site, f"/lists/{list_id}")
+    assert "Excel row" not in said
     assert "Row Line" not in said
-    assert "The first rows Line Record ID" in said
+    assert "The first rows Line " in said
+
+
+def test_choices_made_while_a_list_is_checked_count(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    assert workspace.wait(60)
+    slow = workspace.check(saved)  # it is still at work when the choices change
+    changed = workspace.lists.choose(saved, replace(saved.request, parameters={"depth": "deep"}))
+    workspace.check(changed)
+    assert workspace.check(changed) is not slow
+    assert workspace.wait(60)
+    kept = workspace.lists.get(saved.id)
+    assert kept is not None
+    assert kept.request == changed.request
+    checked = workspace.state(saved).checked
+    assert checked is not None
+    assert "deep" in (checked.first_body or "")
+
+
+def test_a_list_shows_its_run_instead_of_what_a_run_would_send(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    assert "60 to send" in reversed_figures(shown_list(site, saved.id))
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    said = reversed_figures(shown_list(site, saved.id))
+    assert "You started this list" in said
+    assert "5 completed 55 not sent Continue this run" in said
+    assert "to send" not in said
+    assert run.batch_id is not None
+    workspace.resume(run.batch_id)
+    assert workspace.wait(60)
+    for _ in range(2):  # also after a start
+        said = reversed_figures(shown_list(site, saved.id))
+        assert "You ran this list" in said
+        assert "60 completed Open this run Run everything again" in said
+        assert "Run all 60 again" in said
+        assert "to send" not in said
+        workspace._switch(workspace._settings)
+
+
+def reversed_figures(said: str) -> str:
+    """A screen's text with each figure before its word, as it is shown."""
+    words = "to send|completed|failed|in doubt|running|not sent|can't be sent"
+    return re.sub(rf"\b({words}) ([\d,]+)", r"\2 \1", said)
+
+
+def test_an_earlier_run_that_was_forgotten_is_not_shown(site: Site) -> None:
+    batch = finished_batch(site)
+    list_id = site.upload(SAMPLES / "salesforce_accounts.csv").headers["location"][-12:]
+    assert site.workspace.wait(60)
+    assert "You ran this list" in shown_list(site, list_id)
+    site.workspace.forget(batch.rpartition("/")[2])
+    said = shown_list(site, list_id)
+    assert "Try 5 rows" in said
+    assert "You ran this list" not in said
+
+
+def test_a_column_of_ids_with_another_name_is_asked_about(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "firmen.csv"
+    rows = "".join(f"Firma {at},ece4cc84-82a7-41c8-8f2c-2dd54d995e{at:02}\n" for at in range(9))
+    path.write_text(f"Firma,PG-Firmen-Nr\n{rows}")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    said = shown(site, f"/lists/{list_id}")
+    assert "Is PG-Firmen-Nr the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
+    assert "no column with UUIDs is named" not in said
+    site.post(f"/lists/{list_id}/choices", **{"is": "company:PG-Firmen-Nr"})
+    said = shown_list(site, list_id)
+    assert "Is PG-Firmen-Nr" not in said
+    site.post(
+        f"/lists/{list_id}/choices",
+        company_column="PG-Firmen-Nr",
+        workflow="wf_account_research",
+    )
+    assert "Try 5 rows" in shown_list(site, list_id)
+
+
+def test_ids_that_are_sent_as_another_kind_than_their_name_says_are_noted(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "contacts.csv"
+    path.write_text("Contact ID,Name\nece4cc84-82a7-41c8-8f2c-2dd54d995e60,Ann\n")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    fields = {"workflow": "wf_account_research", "company_column": "Contact ID"}
+    site.post(f"/lists/{list_id}/choices", **fields)
+    assert "Column 'Contact ID' is sent as the company ID" in shown_list(site, list_id)
+
+
+def test_what_a_run_cost_is_said_when_it_has_ended(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, credits=400)) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+        assert workspace.wait(60)
+        assert run.batch_id is not None
+        workspace.resume(run.batch_id)
+        assert workspace.wait(60)
+        said = shown(site, f"/batches/{run.batch_id}")
+        assert re.search(r"\d+ requests and about 60 credits\.", said)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({}, ""),
+        ({"failed": 1}, "1 row failed"),
+        ({"in_doubt": 1}, "1 row is in doubt"),
+        ({"failed": 5, "timed_out": 1, "in_doubt": 4}, "6 rows failed and 4 rows are in doubt"),
+    ],
+)
+def test_failures_and_rows_in_doubt_are_counted_apart(counts: dict[str, int], said: str) -> None:
+    none = dict.fromkeys(("done", "failed", "timed_out", "in_doubt", "invalid", "running"), 0)
+    assert problem_words(Figures(**none | counts, rows=20, waiting=0, requests=0)) == said
+
+
+def test_removing_a_list_says_nothing_of_a_file_that_a_sample_list_does_not_have(
+    site: Site,
+) -> None:
+    path = site.post("/lists/sample").headers["location"]
+    assert "This deletes only batchrun" in shown(site, f"{path}/delete")
+    removed = site.post(f"{path}/delete").headers["location"]
+    assert "is removed. Other files are as they were." in shown(site, removed)
 
 
 def test_lists_of_one_name_are_told_apart(site: Site) -> None:

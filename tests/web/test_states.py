@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import zipfile
+from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,6 +32,7 @@ from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, press, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
+from tests.web.test_words import COMMAND_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,12 +48,17 @@ CORPUS = sorted(
     for path in (Path(__file__).parents[1] / "corpus" / "files").iterdir()
     if path.suffix != ".json"
 )
-SAMPLED = CORPUS[::24]
+WHOLE = bool(os.environ.get("BATCHRUN_TESTS_WHOLE_CORPUS"))
+SAMPLED = CORPUS if WHOLE else CORPUS[::24]
 """Some are enough: the tests of tables read each file of the corpus."""
-ONE_OF_EACH_KIND = [
-    next(path for path in CORPUS if path.suffix == kind)
-    for kind in (".csv", ".html", ".xls", ".xlsx")
-]
+DROPPED = (
+    CORPUS
+    if WHOLE
+    else [
+        next(path for path in CORPUS if path.suffix == kind)
+        for kind in (".csv", ".html", ".xls", ".xlsx")
+    ]
+)
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
 
 
@@ -210,6 +217,21 @@ def test_rows_in_doubt_are_sent_again_only_when_the_risk_is_accepted(
         window.messages.clear()  # Chromium notes the 400 of the refusal
 
 
+def dropped(page: Page, name: str, content: bytes) -> None:
+    """Drop a file on the window, as from a folder."""
+    page.evaluate(
+        """([name, content]) => {
+          const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([bytes], name));
+          for (const event of ["dragenter", "dragover", "drop"])
+            document.body.dispatchEvent(
+              new DragEvent(event, { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }""",
+        [name, b64encode(content).decode()],
+    )
+
+
 @pytest.fixture(scope="module")
 def corpus_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_site(tmp_path_factory.mktemp("corpus")) as found:
@@ -239,28 +261,39 @@ def test_files_of_the_corpus_are_shown_or_refused_as_the_command_line_does(
         assert rows == (len(expected["table"]) - 1 if expected["table"] else None), path.name
 
 
-def test_a_file_of_each_kind_is_shown_or_refused_when_it_is_dropped(
+@pytest.mark.timeout(1_800 if WHOLE else 300)
+def test_files_of_the_corpus_are_shown_or_refused_when_they_are_dropped(
     browser: Browser, corpus_site: Site
 ) -> None:
+    """With ``BATCHRUN_TESTS_WHOLE_CORPUS=1``, every file: see CONTRIBUTING.md."""
+    counts: Counter[str] = Counter()
+    wrong = []
     with opened(browser, corpus_site) as window:
         page = window.page
-        for path in ONE_OF_EACH_KIND:
+        page.on("response", lambda answer: counts.update([f"HTTP {answer.status}"]))
+        for path in DROPPED:
             expected = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
             page.goto(corpus_site.url)
-            page.locator("input[type=file]").set_input_files(path)
+            dropped(page, path.name, path.read_bytes())
             page.wait_for_url("**/lists/*")
-            expect(page.locator(".loading")).to_have_count(0)
-            shown = page.get_by_role("heading", name="The first rows")
-            refused = page.get_by_role("alert")
-            if expected["table"] and not expected["options"]:
-                expect(shown, path.name).to_be_visible()
-            elif not expected["options"]:
-                expect(refused.first, path.name).to_be_visible()
-                said = page.locator("main").inner_text()
-                assert not re.search(r"(?<![\w-])--[a-z]|batchrun [a-z]+ ", said), path.name
-                page.get_by_role("link", name="Remove this").click()
-                page.get_by_role("button", name="Remove it").click()
-                page.wait_for_url(f"{corpus_site.url}/?*")
+            expect(page.locator(".loading"), path.name).to_have_count(0)
+            said = " ".join(page.locator("main").inner_text().split())
+            shown = page.get_by_role("heading", name="The first rows").count() > 0
+            counts["shown" if shown else "refused"] += 1
+            error = corpus_site.workspace.states[page.url.rpartition("/")[2]].error
+            if not shown and (error is None or " ".join(error.what.split()) not in said):
+                wrong.append(f"{path.name} is not refused in the command line's words: {said}")
+            notes = page.get_by_role("alert").or_(page.get_by_label("How the file was read"))
+            if COMMAND_LINE.search(" ".join(notes.all_inner_texts())):
+                wrong.append(f"{path.name} is told of the command line: {said}")
+            if not expected.get("options", True) and shown != bool(expected["table"]):
+                wrong.append(f"{path.name} is {'shown' if shown else 'refused'}: {said}")
+            page.get_by_role("link", name=re.compile("^Remove this")).click()
+            page.get_by_role("button", name="Remove it").click()
+            page.wait_for_url(f"{corpus_site.url}/?*")
+        print(f"{len(DROPPED)} files: {dict(counts)}, {len(window.messages)} console messages")
+    wrong += [name for name in counts if name.startswith("HTTP 5")]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_other_pages_answer_while_a_long_list_is_read_run_and_written(tmp_path: Path) -> None:
@@ -551,6 +584,7 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
     addresses = set()
     for start in range(3):
         workspace = Workspace(settings, lambda: settings, str(tmp_path / "sandbox.db"))
+        assert workspace.has_practiced is bool(start)
         workspace.use_sandbox()
         addresses.add(workspace.settings.base_url)
         if not start:
@@ -622,8 +656,11 @@ def test_a_trial_is_said_to_be_one_and_its_files_are_downloaded(site: Site) -> N
     with site.client() as client:
         run = workspace.run(saved, checked.id, limit=5, again=False)
         while not run.ended:
-            assert run.batch_id is None or view_batch(workspace, run.batch_id).figures.to_send < 60
-        assert "<b>5 of 60 rows tried.</b>" in client.get(f"/lists/{saved.id}").text
+            if run.batch_id is not None:
+                view = view_batch(workspace, run.batch_id)
+                assert view.phase is not Phase.RUNNING or view.figures.to_send < 60
+        checked_list(workspace, saved)
+        assert "Continue this run" in client.get(f"/lists/{saved.id}").text
         batch = client.get(f"/batches/{run.batch_id}").text
         assert "Download workbook" in batch
         assert "CSV for Salesforce" in batch
@@ -683,16 +720,7 @@ def test_a_list_is_dropped_on_any_screen(window: Window, site: Site) -> None:
     page = window.page
     drop(page, SAMPLES / "salesforce_accounts.csv")
     first = page.url
-    page.evaluate(
-        """(text) => {
-          const dropped = new DataTransfer();
-          dropped.items.add(new File([text], "second.csv", { type: "text/csv" }));
-          for (const name of ["dragenter", "dragover", "drop"])
-            document.body.dispatchEvent(
-              new DragEvent(name, { dataTransfer: dropped, bubbles: true, cancelable: true }));
-        }""",
-        "Company ID,Name\nece4cc84-82a7-41c8-8f2c-2dd54d995e60,Acme\n",
-    )
+    dropped(page, "second.csv", b"Company ID,Name\nece4cc84-82a7-41c8-8f2c-2dd54d995e60,Acme\n")
     expect(page.get_by_role("heading", name="second.csv")).to_be_visible()
     assert page.url != first
 

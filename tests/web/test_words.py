@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,11 +72,14 @@ def for_every_reader(tree: ast.Module) -> Iterator[str]:
             left_out |= {id(each) for each in ast.walk(node) if isinstance(node, ast.JoinedStr)}
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE)
-        if not NEVER_ON_THE_PAGE & set(name.parts) and name.as_posix() not in NOT_SHOWN:
-            yield name.as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def modules() -> list[tuple[str, ast.Module]]:
+    return [
+        (name.as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not NEVER_ON_THE_PAGE & set((name := path.relative_to(PACKAGE)).parts)
+        and name.as_posix() not in NOT_SHOWN
+    ]
 
 
 def test_only_the_terminal_s_part_of_advice_names_options_commands_and_variables() -> None:

@@ -195,7 +195,7 @@ function choices(form) {
       value.required = name.value.trim() !== "" && each.querySelector("select").value === "";
     }
     document.getElementById("changed").hidden = false;
-    document.getElementById("recheck").classList.add("primary");
+    document.getElementById("recheck").className = "primary";
     for (const button of document.querySelectorAll("button[data-run]")) button.disabled = true;
   });
 }
