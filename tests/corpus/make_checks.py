@@ -90,7 +90,7 @@ def contacts() -> Iterator[Case]:
 
 def zeros() -> Iterator[Case]:
     """Numbers that are shown with leading zeros, sent as a parameter."""
-    flags = ["--param-column", "zip=Zip"]
+    flags = ["--param-column", "zip=Zip", "--details"]
     for name, first, second, value, shown in (
         ("postal-codes", "00000", "00000", 1234, '"01234"'),
         ("two-lengths", "[<=99999]00000;00000-0000", "[<=99999]00000;00000-0000", 1234, '"01234"'),
