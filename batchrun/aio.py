@@ -244,9 +244,7 @@ async def work(
     Raises:
         BatchrunError: The journal, the key or the service can't be used.
     """
-    from batchrun.batch.work import work as work_on
-
-    return await work_on(
+    return await pipeline.work(
         batch_id, settings, until_done=until_done, on_progress=on_progress, control=control
     )
 

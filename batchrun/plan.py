@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import re
-from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ from batchrun.tables.roles import (
 from batchrun.text import as_displayed, duration, html_table, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -56,36 +55,36 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRow:
-    """One input row and its job, or the reason why it has none.
+class Decision:
+    """The trigger body of a row, or the reason why nothing is sent.
 
     Attributes:
-        row: The row.
-        job: Number of its job; ``None`` if the row is invalid.
         company_id: Canonical company ID, if any.
         contact_id: Canonical contact ID, if any.
+        body: The trigger body as JSON text; ``""`` if the row is invalid.
         reason: Why the row is invalid, without its values so that rows can be grouped by reason;
             ``""`` if it is valid.
         shown: The values that make it invalid, ready for display; ``""`` if there are none.
     """
-
-    row: Row
-    job: int | None
-    company_id: str | None
-    contact_id: str | None
-    reason: str = ""
-    shown: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """The trigger body of a row, or the reason why nothing is sent."""
 
     company_id: str | None
     contact_id: str | None
     body: str
     reason: str = ""
     shown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRow(Decision):
+    """One input row and what is sent for it.
+
+    Attributes:
+        row: The row.
+        job: Number of its job; ``None`` if the row is invalid.
+    """
+
+    row: Row
+    job: int | None
 
 
 class _RowPlanner:
@@ -115,7 +114,7 @@ class _RowPlanner:
         self._body_start = _json({"workflow_id": workflow.id})[:-1]
         self._body_end = _parameters_text(self._constant) + "}"
 
-    def decide(self, line: int, values: Sequence[Cell]) -> _Decision:
+    def decide(self, line: int, values: Sequence[Cell]) -> Decision:
         """Decide what to send for a row, given its line and its cells in ``columns``."""
         ids: list[str | None] = []
         problems: list[tuple[str, str]] = []
@@ -143,21 +142,34 @@ class _RowPlanner:
         if problems:
             reason = "; ".join(words for words, _ in problems)
             shown = ", ".join(value for _, value in problems if value)
-            return _Decision(company, contact, "", reason, shown)
+            return Decision(company, contact, "", reason, shown)
         if self._named:
             end = _parameters_text(sent) + "}"
-        return _Decision(company, contact, self._body(by_role, end))
+        return Decision(company, contact, self._body(by_role, end))
 
-    def without_contact(self, decision: _Decision) -> str:
+    def without_contact(self, decision: Decision) -> str:
         """Return the body of a row without its contact ID."""
         contact = f', "{Role.CONTACT.value}": "{decision.contact_id}"'
         return decision.body.replace(contact, "", 1)
 
-    def row(self, row: Row) -> _Decision:
+    def row(self, row: Row) -> Decision:
         """Decide what to send for a row."""
         return self.decide(row.line, [row.cells[at] for at in self.columns])
 
-    def all(self, table: Table) -> Iterator[_Decision]:
+    def planned(self, row: Row, job: int) -> PlannedRow:
+        """Return a row with what is sent for it, and its job: -1 for none."""
+        found = self.row(row)
+        return PlannedRow(
+            found.company_id,
+            found.contact_id,
+            found.body,
+            found.reason,
+            found.shown,
+            row=row,
+            job=None if job < 0 else job,
+        )
+
+    def all(self, table: Table) -> Iterator[Decision]:
         """Decide what to send for each row. Reads only ``columns``."""
         lines = table.lines.tolist() if self._misaligned else repeat(0)
         cells = zip(*(table.cells[at] for at in self.columns), strict=True)
@@ -187,83 +199,29 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
     return f', "parameters": {_json(dict(sorted(values.items())))}' if values else ""
 
 
-class _MadeOnAccess(Sequence[T]):
-    """A sequence that saves memory: its items are made each time they are read."""
+class MadeOnAccess(Sequence[T]):
+    """A sequence that saves memory: its items are made each time they are read.
 
-    @abstractmethod
-    def _item(self, place: int) -> T: ...
-
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[T]: ...
-    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
-        """Return one item, or several for a slice."""
-        if isinstance(place, slice):
-            return [self._item(each) for each in range(*place.indices(len(self)))]
-        return self._item(place)
-
-
-class PlannedRows(_MadeOnAccess[PlannedRow]):
-    """The rows of a plan, of which only the job numbers are kept: -1 for an invalid row.
-
-    The plan's fingerprint is ``""`` until it is computed.
+    Args:
+        places: The place of the row that each item is made from.
+        make: Makes the item of a place.
     """
 
-    def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
-        self._table = table
-        self._planner = planner
-        self.jobs = jobs
-        self.fingerprint = ""
-
-    def __len__(self) -> int:
-        return len(self.jobs)
-
-    def _item(self, place: int) -> PlannedRow:
-        row = self._table.row(place)
-        return _planned(row, int(self.jobs[place]), self._planner.row(row))
-
-    def __iter__(self) -> Iterator[PlannedRow]:
-        return (row for row, _ in self.with_bodies())
-
-    def with_bodies(self) -> Iterator[tuple[PlannedRow, str]]:
-        """Yield each row with its trigger body; the body of an invalid row is ``""``."""
-        for row, job in zip(self._table.rows(), self.jobs, strict=True):
-            decision = self._planner.row(row)
-            yield _planned(row, int(job), decision), decision.body
-
-    @property
-    def invalid(self) -> Sequence[PlannedRow]:
-        """The rows that can't be sent."""
-        return _SomeRows(self, np.flatnonzero(self.jobs < 0))
-
-
-class _SomeRows(_MadeOnAccess[PlannedRow]):
-    """A selection of a plan's rows."""
-
-    def __init__(self, rows: PlannedRows, places: npt.NDArray[np.int64]) -> None:
-        self._rows, self._places = rows, places
+    def __init__(self, places: range | npt.NDArray[np.integer], make: Callable[[int], T]) -> None:
+        self._places, self._make = places, make
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def _item(self, place: int) -> PlannedRow:
-        return self._rows[int(self._places[place])]
-
-
-class Bodies(_MadeOnAccess[str]):
-    """The distinct trigger bodies of a plan as JSON text, each from the first row of its job."""
-
-    def __init__(self, table: Table, planner: _RowPlanner, rows: npt.NDArray[np.int32]) -> None:
-        self._table = table
-        self._planner = planner
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def _item(self, place: int) -> str:
-        return self._planner.row(self._table.row(int(self._rows[place]))).body
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[T]: ...
+    def __getitem__(self, at: int | slice) -> T | Sequence[T]:
+        """Return one item, or several for a slice."""
+        if isinstance(at, slice):
+            return [self._make(int(place)) for place in self._places[at]]
+        return self._make(int(self._places[at]))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -271,10 +229,28 @@ class Bodies(_MadeOnAccess[str]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def _planned(row: Row, job: int, decision: _Decision) -> PlannedRow:
-    known = None if job < 0 else job
-    ids = decision.company_id, decision.contact_id
-    return PlannedRow(row, known, *ids, decision.reason, decision.shown)
+class PlannedRows(MadeOnAccess[PlannedRow]):
+    """The rows of a plan, of which only the job numbers are kept: -1 for an invalid row.
+
+    The plan's fingerprint is ``""`` until it is computed.
+    """
+
+    def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
+        super().__init__(
+            range(len(jobs)), lambda place: planner.planned(table.row(place), int(jobs[place]))
+        )
+        self._table = table
+        self._planner = planner
+        self.jobs = jobs
+        self.fingerprint = ""
+
+    def __iter__(self) -> Iterator[PlannedRow]:
+        return map(self._planner.planned, self._table.rows(), map(int, self.jobs))
+
+    @property
+    def invalid(self) -> Sequence[PlannedRow]:
+        """The rows that can't be sent."""
+        return MadeOnAccess(np.flatnonzero(self.jobs < 0), self._make)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -307,7 +283,7 @@ class Plan:
     roles: Mapping[Role, int]
     parameters: Parameters
     rows: PlannedRows
-    bodies: Bodies
+    bodies: MadeOnAccess[str]
     rates: EstimateRates
     lenient_ids: bool = False
     credits: Credits | None = None
@@ -533,7 +509,10 @@ def make_plan(
         roles,
         parameters,
         PlannedRows(table, planner, jobs),
-        Bodies(table, planner, np.flatnonzero(is_first).astype(np.int32)),
+        MadeOnAccess(
+            np.flatnonzero(is_first).astype(np.int32),
+            lambda place: planner.row(table.row(place)).body,
+        ),
         rates,
         lenient_ids,
         companies=(*counts, sum(valid) - len(alone)) if both else None,

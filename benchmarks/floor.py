@@ -22,7 +22,6 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from batchrun.sandbox import RunTimeKind, SandboxSettings
-from batchrun.sandbox.results import RunTimeSpread
 from benchmarks.polling import Cell, drawn, oracle
 
 if TYPE_CHECKING:
@@ -36,17 +35,11 @@ SAMPLE = 20_000
 SECONDS_AFTER = 200.0
 
 
-def spread(kind: RunTimeKind) -> RunTimeSpread:
-    """The sandbox's run times."""
-    usual = SandboxSettings()
-    return RunTimeSpread(kind, usual.run_median_seconds, usual.run_sigma, usual.run_cap_seconds)
-
-
 @cache
 def known(kind: RunTimeKind) -> Sequence[float]:
     """Run times enough to know their distribution, ascending."""
-    random = Random(1)
-    return sorted(spread(kind).draw(random) for _ in range(SAMPLE))
+    random, settings = Random(1), SandboxSettings(run_times=kind)
+    return sorted(settings.draw_run_seconds(random) for _ in range(SAMPLE))
 
 
 def running(kind: RunTimeKind, seconds: float, beyond: float) -> float:

@@ -181,7 +181,7 @@ def test_jobs_are_numbered_in_the_order_of_their_first_rows() -> None:
     plan = plan_of(*ids[::-1], *ids, "no id")
     assert [row.job for row in plan.rows] == [*range(500), *reversed(range(500)), None]
     assert [json.loads(body)["company_id"] for body in plan.bodies] == ids[::-1]
-    assert [body for row, body in plan.rows.with_bodies() if row.job == 7] == [plan.bodies[7]] * 2
+    assert [row.body for row in plan.rows if row.job == 7] == [plan.bodies[7]] * 2
     assert list(plan.bodies[1:3]) == [plan.bodies[1], plan.bodies[2]]
     assert [row.row.line for row in plan.rows[-2:]] == [1001, 1002]
 

@@ -1,8 +1,8 @@
 """Run a batch on a Dask cluster: one long-running task per Dask worker.
 
 Dask only starts the tasks, and restarts a task if its worker dies. The slices and leases in the
-journal decide which worker sends what (`batchrun.batch.work`). A task carries no key and no
-password: each worker uses its own key, which must be the batch's key.
+journal decide which worker sends what. A task carries no key and no password: each worker uses its
+own key, which must be the batch's key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from batchrun.advice import Action, Advice
-from batchrun.batch.work import require_key, work
+from batchrun.batch.pipeline import work
+from batchrun.batch.recover import require_key
 from batchrun.errors import BatchrunError, UsageError
 from batchrun.installation import install_hint
 from batchrun.journal import Journal

@@ -10,8 +10,7 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
@@ -30,6 +29,7 @@ from batchrun.batch.recover import (
     key_replaced_by,
     prepare_batch,
     require_consent,
+    require_key,
     same_key,
     same_service,
 )
@@ -37,7 +37,6 @@ from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.batch.worker import (
-    limits_of,
     new_engine,
     other_workers,
     start_process,
@@ -47,6 +46,7 @@ from batchrun.batch.worker import (
 from batchrun.engine import Ending, Progress
 from batchrun.errors import (
     BatchrunError,
+    HeldError,
     JournalError,
     JournalWriteError,
     NotConfirmedError,
@@ -54,25 +54,26 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, log_event
-from batchrun.journal import remaining
+from batchrun.journal import Journal, remaining
 from batchrun.journal.slices import slice_size
 from batchrun.model import RETRIED_BY_ITSELF, Outcome, retriable
 from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
-from batchrun.settings.consent import Consent, agree
+from batchrun.settings.consent import Consent, agree, has_agreed
 from batchrun.settings.location import is_practice
 from batchrun.text import plural
 from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+    from datetime import datetime
 
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
     from batchrun.engine import Engine
-    from batchrun.journal import BatchJobs, Journal
+    from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, TableSource, Workflow
     from batchrun.plan import Plan
 
@@ -88,12 +89,8 @@ def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) ->
     return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
 
 
-def whole_minute(seconds: float) -> datetime:
-    """Return the time this many seconds from now, rounded up so that the quota is open by then."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    begun = moment.replace(second=0, microsecond=0)
-    return begun if begun == moment else begun + timedelta(minutes=1)
-
+OPEN_CHECK_SECONDS = 1.0
+"""How often a worker with nothing to do checks for open batches."""
 
 _NOTES = {
     Ending.FINISHED: "",
@@ -246,12 +243,11 @@ async def run(
         if earlier is not None:
             require_consent(journal, earlier, session.key, options.output)
         known = newest.batch_id if newest else None  # the user has not seen any later batch
-        batch_id = earlier.batch_id if earlier else _create_batch(session, plan, known)
+        batch_id = earlier.batch_id if earlier else session.create_batch(plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
-        work = _leave_to_workers if options.detach else _work
         agreed = not with_credits and (earlier is None or earlier.confirmed)
         options = replace(options, output=target, frame=frame, agreed=agreed)
-        report = await work(session, batch_id, options)
+        report = await _work(session, batch_id, options)
         if with_credits and report.ending is Ending.LIMIT:
             report = replace(report, credits=await session.credits())
         return report
@@ -284,9 +280,8 @@ async def resume(
         if confirm is not None and options.only is None and not summary.confirmed:
             await _confirm_rest(session, summary, options.limit, confirm)
         agreed = confirm is None and summary.confirmed
-        work = _leave_to_workers if options.detach else _work
         options = replace(options, output=target, agreed=agreed)
-        return await work(session, summary.batch_id, options)
+        return await _work(session, summary.batch_id, options)
 
 
 async def _confirm_rest(
@@ -305,13 +300,89 @@ async def _confirm_rest(
         raise NotConfirmedError("The rest was not confirmed.", "Nothing was triggered.")
 
 
-async def take_over(session: Session, batch_id: str, options: RunOptions) -> Report:
-    """Continue an open batch that no process holds; other workers may still work on it.
+async def work(
+    batch_id: str | None,
+    settings: Settings | None,
+    *,
+    until_done: bool,
+    on_progress: Callable[[Progress], None] | None,
+    control: Control | None,
+    on_end: Callable[[BatchSummary], None] | None = None,
+) -> list[BatchSummary]:
+    """Work on the open batches of the key, or on one batch; see `batchrun.aio.work`.
+
+    If another process holds a batch, this one claims slices of it. If no process holds it, this one
+    does: it also writes the workbook and records how the batch ended.
+
+    ``on_end`` is called with each batch that is no longer open.
+    """
+    settings = (settings or load_settings()).model_copy(update={"wait": True, "workers": 1})
+    control = control or Control()
+    worked, open_ids = set[str](), set[str]()
+    with Journal(settings.journal) as journal:
+        if batch_id is not None:
+            batch_id = journal.resolve(batch_id).batch_id
+            worked.add(batch_id)
+        while not control.stopped:
+            batches = _open(journal, batch_id, settings)
+            were_open, open_ids = open_ids, {each.batch_id for each in batches}
+            if on_end is not None:
+                for each in sorted(were_open - open_ids):
+                    on_end(journal.summary(each))
+            for summary in batches:
+                options = RunOptions(
+                    output=_workers_target(summary),
+                    on_progress=on_progress,
+                    control=control,
+                    joined=True,
+                )
+                async with open_session(for_batch(settings, summary)) as session:
+                    try:
+                        await _work(session, summary.batch_id, options)
+                    except HeldError:
+                        await _help(session, summary, on_progress, control)
+                control.report = None  # else Ctrl-C would be ignored: the work goes on
+                worked.add(summary.batch_id)
+            if until_done and not batches:
+                break
+            await asyncio.sleep(OPEN_CHECK_SECONDS)
+        return [journal.summary(each) for each in sorted(worked)]
+
+
+async def _help(
+    session: Session,
+    summary: BatchSummary,
+    on_progress: Callable[[Progress], None] | None,
+    control: Control,
+) -> None:
+    """Work on slices of a batch that another process holds."""
+    journal, batch_id = session.journal, summary.batch_id
+    with control.detached_at_end(), journal.safety_copy(batch_id, alone=False):
+        jobs = journal.jobs(batch_id, session.key, leads=False)
+        engine = new_engine(session, jobs, summary, on_progress)
+        control.attach(batch_id, from_any_thread(engine.stop))
+        async with working(jobs, engine):
+            await engine.work()
+
+
+def _open(journal: Journal, batch_id: str | None, settings: Settings) -> list[BatchSummary]:
+    """Return the open batches that this worker may work on.
 
     Raises:
-        HeldError: Another process holds it.
+        UsageError: The given batch belongs to another key, or nobody has agreed to its address.
     """
-    return await _work(session, batch_id, replace(options, joined=True))
+    found = []
+    for each in journal.open_batches():
+        if batch_id in {None, each}:
+            summary = journal.summary(each)
+            try:
+                require_key(journal, summary, for_batch(settings, summary))
+            except UsageError:
+                if batch_id is not None:
+                    raise
+                continue
+            found.append(summary)
+    return found
 
 
 # Stages
@@ -319,6 +390,8 @@ async def take_over(session: Session, batch_id: str, options: RunOptions) -> Rep
 
 async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     """Trigger and poll what is left of a batch, then write its workbook to ``options.output``."""
+    if options.detach:
+        return await _leave_to_workers(session, batch_id, options)
     settings, journal, target = session.settings, session.journal, options.output
     with (
         journal.hold(batch_id) as hold,
@@ -327,10 +400,10 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     ):
         form = remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
-        before, only = await _prepared(session, jobs, options)
-        alone = _works_alone(session, options, only)
-        limits = limits_of(settings, options.limit, only, alone=alone)
-        engine = new_engine(session, jobs, before, limits, options.on_progress)
+        before, only, alone = await _prepared(session, jobs, options)
+        engine = new_engine(
+            session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
+        )
         estimate = session.estimate(before, engine.jobs_left)
         hold.when_lost(from_any_thread(engine.abort))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
@@ -343,11 +416,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             jobs=before.jobs,
             limit=options.limit,
         )
-        with (
-            ending_as_paused(journal, batch_id),
-            _logged_when_stopped(batch_id),
-            _removed_at_end(jobs),
-        ):
+        with ending_as_paused(journal, batch_id), _cleared_at_end(jobs):
             try:
                 with options.control.counting(jobs):
                     processes = 0 if alone else settings.workers - 1
@@ -365,7 +434,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                         )
                 effort, resume_at = engine.effort, None
                 if ending is Ending.QUOTA:
-                    resume_at = whole_minute(session.seconds_to_quota())
+                    resume_at = session.quota_opens_at()
                 note = ""
                 if journal.summary(batch_id).unfinished:
                     note = note_of(ending, resume_at, engine.stopped_because)
@@ -427,14 +496,17 @@ def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") ->
 
 
 @contextmanager
-def _logged_when_stopped(batch_id: str) -> Iterator[None]:
-    """Log that a second Ctrl-C stopped the block. No other code runs after that."""
+def _cleared_at_end(jobs: BatchJobs) -> Iterator[None]:
+    """Remove the slices when the block ends, and log if a second Ctrl-C ended it."""
     try:
         yield
-    except (asyncio.CancelledError, KeyboardInterrupt):
+    except (asyncio.CancelledError, KeyboardInterrupt):  # no other code runs after that
         kind = StoppedError.__name__
-        log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=batch_id, error=kind)
+        log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=jobs.batch_id, error=kind)
         raise
+    finally:
+        with suppress(JournalError):  # if the batch was taken over or lost, they aren't ours
+            jobs.slices.remove()
 
 
 @asynccontextmanager
@@ -448,51 +520,38 @@ async def _effort_kept(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
         raise
 
 
-async def _keep_beginning(
-    journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
+async def _record_start(
+    journal: Journal,
+    jobs: BatchJobs,
+    before: BatchSummary,
+    options: RunOptions,
+    only: Collection[int] | None,
 ) -> None:
-    """Record the path of the workbook, and clear the note of the previous run.
+    """Record where the workbook goes, and how much is confirmed; clear the last run's note.
 
-    If another machine continues the batch, the original path stays.
+    If another machine continues the batch, both stay as they were.
     """
-    target = options.output
+    target, limit = options.output, options.limit
     if target is not None:
         agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
         if before.target != str(target) and not options.joined:
             journal.keep(before.batch_id, "target", str(target))
     if before.note:
         await jobs.record_ending("", 0.0, 0.0)
-
-
-def _keep_confirmed(
-    journal: Journal, jobs: BatchJobs, before: BatchSummary, options: RunOptions
-) -> None:
-    """Record whether the user has agreed to send all that is left, or only part of it."""
-    limit = options.limit
-    confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
-    if confirmed != before.confirmed and not options.joined:
-        journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
-
-
-def _works_alone(session: Session, options: RunOptions, only: Collection[int] | None) -> bool:
-    """Return whether no other worker may join.
-
-    Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
-    only this process starts them.
-    """
-    if options.limit is not None or only is not None:
-        return True
-    several = options.joined or options.detach or session.settings.workers > 1
-    return not (several or session.journal.is_shared)
+    if only is None or limit is not None:  # else the others wait as they did before
+        confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
+        if confirmed != before.confirmed and not options.joined:
+            journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
 
 
 async def _prepared(
     session: Session, jobs: BatchJobs, options: RunOptions
-) -> tuple[BatchSummary, Collection[int] | None]:
+) -> tuple[BatchSummary, Collection[int] | None, bool]:
     """Prepare a batch so that workers can claim its slices.
 
     Returns:
-        The batch after that, and the jobs that may be triggered; ``None`` for all.
+        The batch after that, the jobs that may be triggered (``None`` for all), and whether no
+        other worker may join.
     """
     journal, batch_id = session.journal, jobs.batch_id
     agree(Consent.KEY, journal.key_hash(session.key))
@@ -506,14 +565,15 @@ async def _prepared(
         only=options.only,
     )
     before = journal.summary(batch_id)
-    await _keep_beginning(journal, jobs, before, options)
-    if only is None or options.limit is not None:  # else the others wait as they did before
-        _keep_confirmed(journal, jobs, before, options)
-    alone = _works_alone(session, options, only)
+    await _record_start(journal, jobs, before, options, only)
+    # Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
+    # only this process starts them.
+    several = options.joined or options.detach or session.settings.workers > 1
+    alone = options.limit is not None or only is not None or not (several or journal.is_shared)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)
     jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
-    return before, only
+    return before, only, alone
 
 
 async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions) -> Report:
@@ -522,7 +582,7 @@ async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions
     with journal.hold(batch_id):
         remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
-        before, _ = await _prepared(session, jobs, options)
+        before, _, _ = await _prepared(session, jobs, options)
         try:
             if options.cluster is not None:
                 await asyncio.to_thread(options.cluster.start, session, batch_id)
@@ -536,27 +596,6 @@ async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions
         estimate = session.estimate(before, to_trigger)
         left = Report(before, Ending.DETACHED, None, to_trigger=to_trigger, estimate=estimate)
         return replace(left, journal=session.settings.journal, source=options.frame)
-
-
-@contextmanager
-def _removed_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """Remove the slices when the block ends: a batch that no process works on has none."""
-    try:
-        yield
-    finally:
-        with suppress(JournalError):  # if the batch was taken over or lost, they aren't ours
-            jobs.slices.remove()
-
-
-def _create_batch(session: Session, plan: Plan, known: str | None) -> str:
-    return session.journal.create(
-        plan,
-        session.settings.base_url,
-        known=known,
-        profile=session.profile,
-        key=session.key,
-        list_formats=workbook.list_formats(plan.table),
-    )
 
 
 # Paths
@@ -582,3 +621,16 @@ def _checked_target(
 
 def _path(source: TableSource) -> Path | None:
     return None if source.path is None else Path(source.path)
+
+
+def _workers_target(summary: BatchSummary) -> Path | None:
+    """Return where this worker writes a batch's workbook, if it has to.
+
+    That is the batch's own path if this machine has written there, else the current folder.
+    """
+    target = summary.target
+    if target is None:
+        return None
+    if has_agreed(Consent.OUTPUT, target) and Path(target).parent.is_dir():
+        return Path(target)
+    return Path.cwd() / PureWindowsPath(target).name

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, assert_never
 from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
-from batchrun.settings import service_of
-from batchrun.settings.consent import Consent, ConsentRequest, agree, has_agreed
+from batchrun.settings import find_credentials, profile_of, service_of
+from batchrun.settings.consent import (
+    Consent,
+    ConsentRequest,
+    agree,
+    has_agreed,
+    require_agreed_address,
+)
 from batchrun.settings.location import is_loopback
+from batchrun.settings.model import KEY_VARIABLE
 from batchrun.text import quoted_command
 from batchrun.workbook.marks import signature_of
 
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide, Outcome, ResultRow
+    from batchrun.settings import Settings
 
 
 def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
@@ -145,6 +153,28 @@ def require_consent(
         if not trusted:
             raise consent_refused(request, batch.batch_id)
         agree(request.kind, request.value)
+
+
+def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> None:
+    """Check that this worker's key is the batch's key, and may be sent to the batch's address.
+
+    Raises:
+        UsageError: It is another key, or nobody on this machine has agreed to the address.
+    """
+    credentials, stored = find_credentials(settings), profile_of(settings)
+    if journal.started_with_key_hash(summary.batch_id) != journal.key_hash(credentials.key):
+        raise UsageError(
+            f"Batch {summary.batch_id} was started with another key than this worker has. "
+            "Nothing was triggered.",
+            Advice(
+                "",
+                f"Set that key in {KEY_VARIABLE}, or save it with batchrun login.",
+                Action.LOG_IN,
+            ),
+        )
+    # The journal may come from somebody else: it must not decide where the key is sent.
+    if stored is None or service_of(stored.base_url) != service_of(credentials.base_url):
+        require_agreed_address(settings, credentials.base_url)
 
 
 async def prepare_batch(

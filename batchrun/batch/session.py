@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batchrun.advice import resume_with
@@ -22,10 +22,10 @@ from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
 from batchrun.settings import find_credentials
 from batchrun.settings.location import checked_base_url, is_loopback
+from batchrun.workbook import list_formats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import timedelta
 
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary, Workflow
@@ -135,6 +135,17 @@ class Session:
             resume_with(earlier.batch_id),
         )
 
+    def create_batch(self, plan: Plan, known: str | None) -> str:
+        """Create a batch and return its ID; ``known`` is the newest earlier one of the list."""
+        return self.journal.create(
+            plan,
+            self.settings.base_url,
+            known=known,
+            profile=self.profile,
+            key=self.key,
+            list_formats=list_formats(plan.table),
+        )
+
     def rates(self, workflow_id: str) -> EstimateRates:
         """Return the current rates for estimates of a workflow's batch."""
         seconds = self.forecast(workflow_id).seconds_per_execution
@@ -150,12 +161,14 @@ class Session:
         running = remaining(self.journal, batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
-    def seconds_to_quota(self) -> float:
-        """Return the seconds, on the machine's clock, until the quota allows a request again."""
+    def quota_opens_at(self) -> datetime:
+        """Return the whole minute, UTC, from which on the quota allows a request again."""
         now = self.clock.now()
         spent = self.quota.left_today(now) < 2  # a trigger and its poll
         seconds = self.quota.seconds_to_next_day(now) if spent else self.quota.delay(now)
-        return seconds / self.clock.speed
+        moment = datetime.now(UTC) + timedelta(seconds=seconds / self.clock.speed)
+        begun = moment.replace(second=0, microsecond=0)
+        return begun if begun == moment else begun + timedelta(minutes=1)
 
 
 @asynccontextmanager

@@ -37,10 +37,25 @@ def new_engine(
     session: Session,
     jobs: BatchJobs,
     before: BatchSummary,
-    limits: Limits,
     on_progress: Callable[[Progress], None] | None,
+    *,
+    limit: int | None = None,
+    only: Collection[int] | None = None,
+    alone: bool = False,
 ) -> Engine:
-    """Create the engine of a worker."""
+    """Create the engine of a worker; the last three arguments are those of `Limits`."""
+    settings = session.settings
+    limits = Limits(
+        alone=alone,
+        max_in_flight=settings.max_in_flight or math.inf,
+        jobs=limit,
+        only=only,
+        patience_seconds=settings.patience_seconds,
+        drain_seconds=settings.drain_seconds,
+        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
+        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
+        stop_after_failures=settings.stop_after_failures,
+    )
     return Engine(
         session.client,
         jobs,
@@ -51,27 +66,6 @@ def new_engine(
         clock=session.clock,
         limits=limits,
         on_progress=on_progress,
-    )
-
-
-def limits_of(
-    settings: Settings,
-    jobs: int | None = None,
-    only: Collection[int] | None = None,
-    *,
-    alone: bool = False,
-) -> Limits:
-    """Return the limits of a worker."""
-    return Limits(
-        alone=alone,
-        max_in_flight=settings.max_in_flight or math.inf,
-        jobs=jobs,
-        only=only,
-        patience_seconds=settings.patience_seconds,
-        drain_seconds=settings.drain_seconds,
-        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
-        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
-        stop_after_failures=settings.stop_after_failures,
     )
 
 

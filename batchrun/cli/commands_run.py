@@ -541,7 +541,7 @@ def work(
     one finishes it and writes the workbook.
     """
     from batchrun.batch.control import Control
-    from batchrun.batch.work import work as work_on
+    from batchrun.batch.pipeline import work as work_on
     from batchrun.cli.progress import ProgressPrinter
     from batchrun.cli.signals import Stopper
 

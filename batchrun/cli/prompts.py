@@ -160,7 +160,13 @@ def confirm_address(settings: Settings) -> None:
         NotConfirmedError: The answer was no.
     """
     from batchrun.settings import address_of, profile_of, service_of
-    from batchrun.settings.consent import Consent, agree, needs_consent, punycode, require_consent
+    from batchrun.settings.consent import (
+        Consent,
+        agree,
+        needs_consent,
+        punycode,
+        require_agreed_address,
+    )
     from batchrun.settings.location import checked_base_url
 
     address = checked_base_url(address_of(settings))
@@ -170,7 +176,7 @@ def confirm_address(settings: Settings) -> None:
     if not needs_consent(address):
         return
     if not sys.stdin.isatty():
-        require_consent(settings, address)
+        require_agreed_address(settings, address)
         print_text(
             f"Note:      the key and the rows' IDs go to {punycode(address)}, which is not an "
             "address of PG:AI",

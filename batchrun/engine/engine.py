@@ -11,16 +11,16 @@ import logging
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.handlers import JobQueue, RequestHandlers
-from batchrun.engine.limits import Ending, Limits
 from batchrun.engine.progress import Counters, Effort, Progress
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from batchrun.engine.clock import Clock
     from batchrun.engine.forecast import DuePoll, Forecast
@@ -34,6 +34,54 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
+
+
+UNREACHABLE_SECONDS = 900.0
+"""Long enough to wait out a network outage of ten minutes."""
+
+
+class Ending(StrEnum):
+    """Why the engine stopped."""
+
+    FINISHED = "finished"
+    LIMIT = "limit"
+    INTERRUPTED = "interrupted"
+    QUOTA = "quota"
+    UNREACHABLE = "unreachable"
+    FAILURES = "failures"
+    SELECTION_DONE = "selection done"
+    """The selected jobs are done; other jobs of the batch are still pending."""
+    DETACHED = "detached"
+    """This process has left; other workers continue the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The engine's limits.
+
+    Attributes:
+        max_in_flight: Maximum number of executions in flight; infinite lets the forecast decide.
+        jobs: Number of jobs to trigger in this run; ``None`` for all.
+        only: Numbers of the jobs that may be triggered; ``None`` for all pending jobs.
+        alone: Whether no other worker may claim jobs of the batch.
+        patience_seconds: How long to poll one execution before it times out.
+        drain_seconds: How long an interrupted run continues to collect results.
+        longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
+            to wait even for the next day.
+        unreachable_seconds: How long the service may be unreachable before the batch pauses.
+        stop_after_failures: Trigger nothing more after this many failures in a row, or among the
+            first four times as many jobs; 0 for no limit.
+    """
+
+    max_in_flight: float = math.inf
+    jobs: int | None = None
+    only: Collection[int] | None = None
+    alone: bool = True
+    patience_seconds: float = 1800.0
+    drain_seconds: float = 60.0
+    longest_pause_seconds: float = 300.0
+    unreachable_seconds: float = UNREACHABLE_SECONDS
+    stop_after_failures: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +207,9 @@ class Engine:
         self._forecast = forecast
         self._clock = clock
         self._limits = limits
-        self._max_at_once = limits.max_requests_at_once or client.requests_at_once
-        self._counters = Counters(counts, on_progress, self._make_progress)
+        self._max_at_once = client.requests_at_once
+        self._on_progress = on_progress
+        self._counters = Counters(counts, self._report)
         self._queue = JobQueue(jobs, limits.jobs, limits.only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
@@ -169,8 +218,8 @@ class Engine:
         self._retries = RetryState(limits.unreachable_seconds)
         self._failures = FailureWatch(limits.stop_after_failures)
         self._handlers = RequestHandlers(
-            client,
-            jobs,
+            client=client,
+            jobs=jobs,
             quota=quota,
             share=share,
             forecast=forecast,
@@ -263,10 +312,6 @@ class Engine:
         return min(self._quota.rate / 60 / self._workers, MAX_PER_SECOND)
 
     @property
-    def _waits_for_something(self) -> bool:
-        return bool(self._handlers.in_flight or self._outstanding)
-
-    @property
     def _busy(self) -> bool:
         """Whether the client or the journal can't take another request now."""
         if self._retries.failing:  # one at a time: each trigger may end in doubt
@@ -278,9 +323,6 @@ class Engine:
     def jobs_left(self) -> int:
         """Number of jobs this run will still trigger."""
         return 0 if self._stopping else self._queue.left
-
-    def _may_trigger(self) -> bool:
-        return not self._stopping and self._queue.has_next()
 
     async def _claim(self, *, again: bool = False) -> bool:
         """Claim the next slice and watch its executions; return whether there was a slice."""
@@ -337,7 +379,7 @@ class Engine:
         """Why the work ends now; ``None`` if it continues."""
         if self._retries.given_up(now):
             return Ending.UNREACHABLE
-        waits = self._waits_for_something
+        waits = bool(self._handlers.in_flight or self._outstanding)
         if self._stop_at is None or (now < self._stop_at and waits):
             return None
         return Ending.INTERRUPTED if waits or self._jobs_are_left() else self._ending_when_done()
@@ -384,7 +426,7 @@ class Engine:
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
         step = next_step(
-            may_trigger=self._may_trigger(),
+            may_trigger=not self._stopping and self._queue.has_next(),
             in_flight=self._handlers.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
@@ -406,7 +448,7 @@ class Engine:
                 _LOG, Event.QUOTA_WAITING, batch=self._jobs.batch_id, seconds=round(seconds, 1)
             )
             self._opens_at = now + seconds
-            self._counters.report()
+            self._report()
         await self._pause(seconds, now)
         self._counters.quota_seconds += self._clock.now() - now
 
@@ -461,13 +503,15 @@ class Engine:
             self._unanswered -= 1
             self._wake.set()
 
-    def _make_progress(self, counts: Mapping[Outcome, int], requests: int, notice: str) -> Progress:
+    def _report(self, notice: str = "") -> None:
+        if self._on_progress is None:
+            return
         now = self._clock.now()
         rates = self._quota.rates(self._forecast.seconds_per_execution, now)
-        return Progress(
-            counts=counts,
+        progress = Progress(
+            counts=dict(self._counters.counts),
             in_flight=self._handlers.in_flight,
-            requests=requests,
+            requests=self._counters.requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
@@ -476,6 +520,7 @@ class Engine:
             notice=notice,
             stopped_because=self.stopped_because,
         )
+        self._on_progress(progress)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -75,10 +75,11 @@ class _Watched:
     unread_at: int | None = None
 
 
+@dataclass(slots=True, kw_only=True)
 class RequestHandlers:
     """Sends a batch's triggers and polls, and applies the answers.
 
-    Args:
+    Attributes:
         client: The service.
         jobs: The batch's jobs in the journal.
         quota: Updated from each answer.
@@ -91,41 +92,25 @@ class RequestHandlers:
         retries: Records whether the service answers.
         failures: Records how each job ended.
         key: Records whether the service accepts the key.
+        running_rows: Number of rows that share the executions being watched.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        jobs: BatchJobs,
-        *,
-        quota: Quota,
-        share: QuotaShare,
-        forecast: Forecast,
-        clock: Clock,
-        patience_seconds: float,
-        queue: JobQueue,
-        counters: Counters,
-        retries: RetryState,
-        failures: FailureWatch,
-        key: KeyRefusals,
-    ) -> None:
-        self._client = client
-        self._jobs = jobs
-        self._quota = quota
-        self._share = share
-        self._forecast = forecast
-        self._clock = clock
-        self._patience_seconds = patience_seconds
-        self._queue = queue
-        self._counters = counters
-        self._retries = retries
-        self._failures = failures
-        self._key = key
-        self._watched: dict[int, _Watched] = {}
-        self.running_rows = 0
-        """Number of rows that share the executions being watched."""
-        self._set_aside: list[tuple[Job, str]] = []
-        self._sound_answers = 0
+    client: Client
+    jobs: BatchJobs
+    quota: Quota
+    share: QuotaShare
+    forecast: Forecast
+    clock: Clock
+    patience_seconds: float
+    queue: JobQueue
+    counters: Counters
+    retries: RetryState
+    failures: FailureWatch
+    key: KeyRefusals
+    running_rows: int = 0
+    _watched: dict[int, _Watched] = field(default_factory=dict)
+    _set_aside: list[tuple[Job, str]] = field(default_factory=list)
+    _sound_answers: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -139,7 +124,7 @@ class RequestHandlers:
         age = 0.0
         if job.triggered_at is not None:
             age = max(datetime.now(UTC).timestamp() - job.triggered_at, 0.0)
-        self._forecast.triggered(job.number, created_at, now - age)
+        self.forecast.triggered(job.number, created_at, now - age)
 
     # triggers
 
@@ -149,12 +134,12 @@ class RequestHandlers:
         Returns:
             The follow-up to await after the answer; ``None`` if nothing was sent.
         """
-        if not await self._jobs.begin_trigger(job):
-            self._quota.give_back(taken_at, self._clock.now())
+        if not await self.jobs.begin_trigger(job):
+            self.quota.give_back(taken_at, self.clock.now())
             return None
-        answer = await self._client.trigger(job.request())
-        now = self._clock.now()
-        self._quota.answered(answer.quota, now)
+        answer = await self.client.trigger(job.request())
+        now = self.clock.now()
+        self.quota.answered(answer.quota, now)
         return self._settle_trigger(job, answer, now)
 
     async def _settle_trigger(self, job: Job, answer: TriggerAnswer, now: float) -> None:
@@ -162,18 +147,18 @@ class RequestHandlers:
             case Accepted(execution):
                 self._answered(now)
                 self._key_accepted()
-                if doubt := await self._jobs.accept(job, execution, datetime.now(UTC)):
+                if doubt := await self.jobs.accept(job, execution, datetime.now(UTC)):
                     self._settled(job, Outcome.IN_DOUBT, doubt)
                     return
                 self.watch(replace(job, execution_id=execution.id), execution.created_at, now)
-                self._counters.report()
+                self.counters.report("")
             case Rejected(_, reason):
                 self._answered(now)
-                await self._jobs.reject(job, reason, answer.cause)
+                await self.jobs.reject(job, reason, answer.cause)
                 self._settled(job, Outcome.REJECTED, reason)
             case Doubtful(reason):
                 self._back_off(now)
-                await self._jobs.doubt(job, reason)
+                await self.jobs.doubt(job, reason)
                 self._settled(job, Outcome.IN_DOUBT, reason)
             case NotSent(reason):
                 self._back_off(now)
@@ -184,16 +169,16 @@ class RequestHandlers:
             case KeyRefused(403, reason):
                 await self._forbidden(job, reason)
             case KeyRefused(_, reason):
-                await self._jobs.release(job, reason, Cause.NO_ACCESS)
+                await self.jobs.release(job, reason, Cause.NO_ACCESS)
                 raise key_refused(reason)
             case _:
                 assert_never(answer)
 
     async def _return(self, job: Job, reason: str) -> None:
         """Put back a job that was certainly not accepted; it is triggered next."""
-        await self._jobs.release(job, reason)
-        self._queue.put_back(job)
-        self._counters.report(reason)
+        await self.jobs.release(job, reason)
+        self.queue.put_back(job)
+        self.counters.report(reason)
 
     async def _forbidden(self, job: Job, reason: str) -> None:
         """Handle a 403 for a trigger, which may be due to the row or to the key.
@@ -201,22 +186,22 @@ class RequestHandlers:
         If a trigger was accepted before, it is due to the row, unless several in a row are refused.
         Otherwise the row is set aside until another trigger shows whether the key is good.
         """
-        if self._key.proven:
-            await self._jobs.reject(job, reason, Cause.NO_ACCESS)
+        if self.key.proven:
+            await self.jobs.reject(job, reason, Cause.NO_ACCESS)
             self._settled(job, Outcome.REJECTED, reason)
         else:
-            await self._jobs.release(job, reason, Cause.NO_ACCESS)
+            await self.jobs.release(job, reason, Cause.NO_ACCESS)
             self._set_aside.append((job, reason))
-            if self._key.proven:  # another trigger succeeded while the journal was written
+            if self.key.proven:  # another trigger succeeded while the journal was written
                 self._key_accepted()
-            self._counters.report(reason)
-        if self._key.forbidden():
+            self.counters.report(reason)
+        if self.key.forbidden():
             raise key_refused(reason)
 
     def _key_accepted(self) -> None:
-        self._key.accepted()
+        self.key.accepted()
         for job, _ in self._set_aside:
-            self._queue.put_back(job)
+            self.queue.put_back(job)
         self._set_aside.clear()
 
     def require_key(self) -> None:
@@ -238,11 +223,11 @@ class RequestHandlers:
         """
         watched = self._watched[poll.job]
         assert watched.job.execution_id is not None
-        self._jobs.count_request(watched.job)
-        sent_at = self._clock.now()
-        answer = await self._client.poll(watched.job.execution_id, watched.job.request())
-        now = self._clock.now()
-        self._quota.answered(answer.quota, now)
+        self.jobs.count_request(watched.job)
+        sent_at = self.clock.now()
+        answer = await self.client.poll(watched.job.execution_id, watched.job.request())
+        now = self.clock.now()
+        self.quota.answered(answer.quota, now)
         return self._settle_poll(watched, poll, answer, sent_at, now)
 
     async def _settle_poll(
@@ -252,16 +237,16 @@ class RequestHandlers:
         match answer:
             case Polled(execution):
                 self._answered(now)
-                self._key.polled()
+                self.key.polled()
                 watched.unread_at = None
                 execution = _ended_if_unchanged(watched, execution, now)
                 if not execution.ended:
                     await self._keep_polling(watched, execution, execution.message, now)
                     return
-                await self._jobs.finish(job, execution, datetime.now(UTC))
+                await self.jobs.finish(job, execution, datetime.now(UTC))
                 del self._watched[job.number]
                 self.running_rows -= job.rows
-                self._forecast.ended(job.number, execution, now)
+                self.forecast.ended(job.number, execution, now)
                 completed = execution.status is ExecutionStatus.COMPLETED
                 outcome = Outcome.COMPLETED if completed else Outcome.FAILED
                 self._settled(job, outcome, execution.message)
@@ -276,10 +261,10 @@ class RequestHandlers:
                 await self._keep_polling(watched, None, reason, now)
             case Throttled(reason):
                 await self._refused(answer.quota, now)
-                self._forecast.put_back(poll)
-                self._counters.report(reason)
+                self.forecast.put_back(poll)
+                self.counters.report(reason)
             case KeyRefused(_, reason):
-                if not self._key.tolerates(job.number, sent_at, now):
+                if not self.key.tolerates(job.number, sent_at, now):
                     raise key_refused(reason)
                 await self._keep_polling(watched, None, reason, now)
             case _:
@@ -303,10 +288,10 @@ class RequestHandlers:
 
     async def check_service(self) -> Followup:
         """Request the workflows, only to see whether the service answers."""
-        self._jobs.count_request()
-        answer = await self._client.probe()
-        now = self._clock.now()
-        self._quota.answered(answer.quota, now)
+        self.jobs.count_request()
+        answer = await self.client.probe()
+        now = self.clock.now()
+        self.quota.answered(answer.quota, now)
         return self._settle_check(answer, now)
 
     async def _settle_check(self, answer: Probe, now: float) -> None:
@@ -322,37 +307,37 @@ class RequestHandlers:
     ) -> None:
         """Schedule the next poll, or time the job out if its patience has ended."""
         job = watched.job
-        if now - watched.since < self._patience_seconds:
-            self._forecast.still_running(job.number, execution, now)
-            self._counters.report(reason)
+        if now - watched.since < self.patience_seconds:
+            self.forecast.still_running(job.number, execution, now)
+            self.counters.report(reason)
             return
-        minutes = self._patience_seconds / 60
+        minutes = self.patience_seconds / 60
         why = f" ({reason})" if reason else ""
-        await self._jobs.time_out(job, f"not finished after {minutes:.0f} minutes{why}")
+        await self.jobs.time_out(job, f"not finished after {minutes:.0f} minutes{why}")
         del self._watched[job.number]
         self.running_rows -= job.rows
-        self._forecast.dropped(job.number)
+        self.forecast.dropped(job.number)
         self._settled(job, Outcome.TIMED_OUT, "not finished in time")
 
     # updates from answers
 
     def _settled(self, job: Job, outcome: Outcome, reason: str) -> None:
-        self._failures.settled(outcome, reason)
-        self._counters.settled(job.rows, outcome)
+        self.failures.settled(outcome, reason)
+        self.counters.settled(job.rows, outcome)
 
     def _answered(self, now: float) -> None:
         self._sound_answers += 1
-        self._retries.answered()
-        self._key.answered()
-        self._quota.accepted(now)
+        self.retries.answered()
+        self.key.answered()
+        self.quota.accepted(now)
 
     def _back_off(self, now: float) -> None:
         """Pause all requests for a while, because the last one got no usable answer."""
-        self._quota.pause(self._retries.failed(now), now)
+        self.quota.pause(self.retries.failed(now), now)
 
     async def _refused(self, reading: QuotaReading | None, now: float) -> None:
-        self._quota.refused(reading, now)
-        await self._share.hold(self._quota.delay(now))
+        self.quota.refused(reading, now)
+        await self.share.hold(self.quota.delay(now))
 
 
 def _ended_if_unchanged(watched: _Watched, execution: Execution, now: float) -> Execution:

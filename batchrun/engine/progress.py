@@ -77,42 +77,32 @@ class Effort:
 
 
 class Counters:
-    """Counts rows, requests, and waiting time, and reports them.
+    """Counts rows, requests, and waiting time.
 
-    Args:
-        counts: Rows by outcome at the start.
-        on_progress: Called with each report; ``None`` for no reports.
-        make_progress: Makes a report from the counts, the number of requests, and a notice.
+    Attributes:
+        counts: Rows by outcome.
+        report: Reports the progress, with a notice or ``""``.
+        requests: Requests sent.
+        quota_seconds: Time spent waiting for the quota.
     """
 
-    def __init__(
-        self,
-        counts: Mapping[Outcome, int],
-        on_progress: Callable[[Progress], None] | None,
-        make_progress: Callable[[Mapping[Outcome, int], int, str], Progress],
-    ) -> None:
-        self._counts = Counter(counts)
-        self._on_progress = on_progress
-        self._make_progress = make_progress
+    def __init__(self, counts: Mapping[Outcome, int], report: Callable[[str], None]) -> None:
+        self.counts = Counter(counts)
+        self.report = report
         self.requests = 0
         self.quota_seconds = 0.0
 
     def settled(self, rows: int, outcome: Outcome) -> None:
         """Record an outcome for rows that were pending."""
-        self._counts[Outcome.PENDING] -= rows
-        self._counts[outcome] += rows
-        self.report()
+        self.counts[Outcome.PENDING] -= rows
+        self.counts[outcome] += rows
+        self.report("")
 
     def replace(self, states: Mapping[JobState, int]) -> None:
         """Replace the counts with those of all workers: rows by the state of their jobs."""
-        counts = Counter({Outcome.INVALID: self._counts[Outcome.INVALID]})
+        counts = Counter({Outcome.INVALID: self.counts[Outcome.INVALID]})
         for state, rows in states.items():
             sending = state is JobState.SENDING
             counts[Outcome.PENDING if sending else state.outcome] += rows
-        self._counts = counts
-        self.report()
-
-    def report(self, notice: str = "") -> None:
-        """Report the progress."""
-        if self._on_progress is not None:
-            self._on_progress(self._make_progress(dict(self._counts), self.requests, notice))
+        self.counts = counts
+        self.report("")

@@ -229,7 +229,7 @@ def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | Non
     sharing = np.bincount(plan.rows.jobs[plan.rows.jobs >= 0], minlength=len(plan.bodies))
     nothing = (None, None, None, None)
     next_job = 0
-    for number, (planned, body) in enumerate(plan.rows.with_bodies()):
+    for number, planned in enumerate(plan.rows):
         row = (
             *(batch_id, number, planned.row.line, encode_cells(planned.row.cells), planned.job),
             *(planned.company_id, planned.contact_id),
@@ -238,7 +238,7 @@ def _planned(batch_id: str, plan: Plan) -> Iterator[tuple[_Values, _Values | Non
         job = None
         if planned.job == next_job:
             pending = JobState.PENDING
-            started = (batch_id, next_job, body, int(sharing[next_job]), pending)
+            started = (batch_id, next_job, planned.body, int(sharing[next_job]), pending)
             job = (*started, *nothing, "", None, None, None)
             next_job += 1
         yield row, job

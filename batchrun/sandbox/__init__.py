@@ -3,29 +3,32 @@
 ::
 
     model.py      the service's answers; pure: every method takes the virtual time
-    ├── body.py       strict parsing of a trigger's body
-    ├── quota.py      a key's quota per minute and per day
-    └── results.py    run times, failures and results, derived from the seed and the body
-    app.py        HTTP endpoints for the model (Starlette), and the virtual clock
-    server.py     HTTP server: `serve` blocks until Ctrl-C, `running` is a context manager
+    └── results.py    failures and results, derived from the seed and the body
+    server.py     HTTP: `serve` blocks until Ctrl-C, `running` is a context manager
     demo_list.py  a fictional CRM export to run against it
 
 The API contract is in ``openapi.yaml`` in this directory.
 """
 
-from batchrun.sandbox.app import SandboxClock, create_app
 from batchrun.sandbox.demo_list import DEMO_HEADER, demo_rows, write_demo_list
 from batchrun.sandbox.model import (
     DEFAULT_KEYS,
     WORKFLOWS,
     Answer,
     LoggedTrigger,
+    RunTimeKind,
     SandboxService,
     SandboxSettings,
     Scope,
 )
-from batchrun.sandbox.results import RunTimeKind
-from batchrun.sandbox.server import practice, running, running_app, serve
+from batchrun.sandbox.server import (
+    SandboxClock,
+    create_app,
+    practice,
+    running,
+    running_app,
+    serve,
+)
 
 __all__ = [
     "DEFAULT_KEYS",

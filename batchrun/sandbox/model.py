@@ -8,23 +8,18 @@ then the request itself. Every request uses quota, except those answered with 40
 from __future__ import annotations
 
 import hashlib
+import json
+import math
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from heapq import heappush, heapreplace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from batchrun.model import ExecutionStatus, Workflow
-from batchrun.sandbox.body import RefusedError, read_trigger
-from batchrun.sandbox.quota import KeyQuota
-from batchrun.sandbox.results import (
-    RunTimeKind,
-    RunTimeSpread,
-    canonical,
-    draw_fate,
-    draw_result,
-)
+from batchrun.sandbox.results import canonical, draw_fate, draw_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +57,16 @@ DEFAULT_KEYS: Mapping[str, frozenset[Scope]] = {
 """The keys that the sandbox accepts, with their scopes."""
 
 
+class RunTimeKind(StrEnum):
+    """A distribution of run times."""
+
+    LOGNORMAL = "lognormal"
+    BIMODAL = "bimodal"
+    UNIFORM = "uniform"
+    SHORT = "short"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
     """How the sandbox behaves.
@@ -74,7 +79,9 @@ class SandboxSettings:
             for no limit.
         fail: Share of bodies whose execution fails, 0 to 1.
         seed: Random seed. With the body, it determines run time, failure and result.
-        run_times: Distribution of run times; the next three attributes are for ``lognormal``.
+        run_times: Distribution of run times. ``lognormal``: see the next three attributes;
+            ``bimodal``: 40 % about 4 s (cached), the others about 85 s; ``uniform``: 5 to 120 s;
+            ``short``: 1 to 4 s; ``none``: 0 s.
         run_median_seconds: Median of the log-normal run time, in virtual seconds.
         run_sigma: Standard deviation of the run time's logarithm.
         run_cap_seconds: The longest run time, in virtual seconds.
@@ -113,6 +120,24 @@ class SandboxSettings:
         for name in ("run_median_seconds", "run_sigma", "run_cap_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
+
+    def draw_run_seconds(self, random: Random) -> float:
+        """Draw a run time in seconds."""
+        match self.run_times:
+            case RunTimeKind.LOGNORMAL:
+                drawn = self.run_median_seconds * math.exp(random.gauss(0, self.run_sigma))
+                return min(self.run_cap_seconds, drawn)
+            case RunTimeKind.BIMODAL:
+                center = 4.0 if random.random() < 0.4 else 85.0
+                return center * math.exp(random.gauss(0, 0.05))
+            case RunTimeKind.UNIFORM:
+                return random.uniform(5, 120)
+            case RunTimeKind.SHORT:
+                return random.uniform(1, 4)
+            case RunTimeKind.NONE:
+                return 0.0
+            case _:
+                assert_never(self.run_times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,21 +193,15 @@ class SandboxService:
         self.settings = settings
         self.log: list[LoggedTrigger] = []
         self._started_at = started_at
-        spread = RunTimeSpread(
-            settings.run_times,
-            settings.run_median_seconds,
-            settings.run_sigma,
-            settings.run_cap_seconds,
-        )
-        self._draw_run_seconds = draw_run_seconds or spread.draw
+        self._draw_run_seconds = draw_run_seconds or settings.draw_run_seconds
         self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
         self._executions: dict[str, _Execution] = {}
         self._slots_free_at: list[float] = []
         self._requests: Counter[str] = Counter()
-        self._quotas: dict[str, KeyQuota] = {}
+        self._quotas: dict[str, _KeyQuota] = {}
         if settings.rate_per_minute is not None:
             self._quotas = {
-                key: KeyQuota(settings.rate_per_minute, settings.daily) for key in settings.keys
+                key: _KeyQuota(settings.rate_per_minute, settings.daily) for key in settings.keys
             }
 
     def workflows(self, key: str | None, now: float) -> Answer:
@@ -208,7 +227,7 @@ class SandboxService:
             key,
             Scope.EXECUTE,
             now,
-            lambda: self._accept(read_trigger(body, content_type), now),
+            lambda: self._accept(_read_trigger(body, content_type), now),
         )
 
     def execution(self, key: str | None, execution_id: str, now: float) -> Answer:
@@ -264,13 +283,16 @@ class SandboxService:
             return self._over_quota(quota, now)
         self._requests[kind] += 1
         if scope in self.settings.keys[key]:
-            answer = _served(serve)
+            try:
+                answer = serve()
+            except _RefusedError as refused:
+                answer = _error(refused.status, str(refused))
         else:
             answer = _error(403, f"the API key lacks the scope {scope}")
         headers = {} if quota is None or self.settings.silent_quota else quota.headers()
         return Answer(answer.status, answer.body, headers)
 
-    def _over_quota(self, quota: KeyQuota, now: float) -> Answer:
+    def _over_quota(self, quota: _KeyQuota, now: float) -> Answer:
         headers = {} if self.settings.silent_quota else quota.headers()
         if self.settings.retry_after:
             headers["Retry-After"] = str(quota.seconds_to_reset(now))
@@ -279,9 +301,9 @@ class SandboxService:
     def _accept(self, body: dict[str, JSON], now: float) -> Answer:
         workflow = self._workflows.get(str(body["workflow_id"]))
         if workflow is None:
-            raise RefusedError(404, "workflow not found")
+            raise _RefusedError(404, "workflow not found")
         if workflow.status != "active":
-            raise RefusedError(400, f"workflow {workflow.id} is not active")
+            raise _RefusedError(400, f"workflow {workflow.id} is not active")
         trigger = LoggedTrigger(now, self._new_id(workflow), body)
         self.log.append(trigger)
         self._executions[trigger.execution_id] = self._schedule(trigger, workflow)
@@ -297,7 +319,7 @@ class SandboxService:
 
     def _schedule(self, trigger: LoggedTrigger, workflow: Workflow) -> _Execution:
         settings = self.settings
-        fate = draw_fate(
+        run_seconds, error = draw_fate(
             canonical(trigger.body),
             seed=settings.seed,
             fail=settings.fail,
@@ -308,17 +330,17 @@ class SandboxService:
         free_at = self._slots_free_at
         queued = settings.slots is not None and len(free_at) >= settings.slots
         starts_at = max(trigger.at, free_at[0]) if queued else trigger.at
-        ends_at = starts_at + fate.run_seconds
+        ends_at = starts_at + run_seconds
         if queued:
             heapreplace(free_at, ends_at)
         elif settings.slots is not None:
             heappush(free_at, ends_at)
-        return _Execution(trigger, workflow, starts_at, ends_at, fate.error)
+        return _Execution(trigger, workflow, starts_at, ends_at, error)
 
     def _state_of(self, execution_id: str, now: float) -> Answer:
         execution = self._executions.get(execution_id) or self._of_earlier(execution_id)
         if execution is None:
-            raise RefusedError(404, "execution not found")
+            raise _RefusedError(404, "execution not found")
         status = execution.status(now)
         started = status is not ExecutionStatus.QUEUED
         ended = status in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}
@@ -355,13 +377,6 @@ class SandboxService:
         return f"exec_{digits}{WORKFLOWS.index(workflow)}"
 
 
-def _served(serve: Callable[[], Answer]) -> Answer:
-    try:
-        return serve()
-    except RefusedError as refused:
-        return _error(refused.status, refused.text)
-
-
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(status, {"error": text}, headers or {})
 
@@ -369,3 +384,159 @@ def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> 
 def _timestamp(seconds: float) -> str:
     instant = datetime.fromtimestamp(seconds, UTC)
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+# Quotas
+
+MINUTE_SECONDS = 60
+DAY_SECONDS = 86_400
+
+
+@dataclass(slots=True)
+class _Window:
+    seconds: int
+    limit: int
+    start: int = 0
+    used: int = 0
+
+    def move_to(self, now: float) -> None:
+        start = math.floor(now / self.seconds) * self.seconds
+        if start != self.start:
+            self.start, self.used = start, 0
+
+    @property
+    def remaining(self) -> int:
+        return self.limit - self.used
+
+    @property
+    def reset(self) -> int:
+        return self.start + self.seconds
+
+
+class _KeyQuota:
+    """The remaining quota of a key, in fixed windows.
+
+    The service does not document when its windows start. Here, minutes start at multiples of 60 s
+    of Unix time, and days at 00:00 UTC.
+
+    Args:
+        per_minute: Requests per minute.
+        per_day: Requests per day; ``None`` for no daily limit.
+    """
+
+    def __init__(self, per_minute: int, per_day: int | None) -> None:
+        self._windows = [_Window(MINUTE_SECONDS, per_minute)]
+        if per_day is not None:
+            self._windows.append(_Window(DAY_SECONDS, per_day))
+
+    def take(self, now: float) -> bool:
+        """Count one request at ``now`` (Unix seconds); return false if a window is spent."""
+        for window in self._windows:
+            window.move_to(now)
+        if any(window.remaining == 0 for window in self._windows):
+            return False
+        for window in self._windows:
+            window.used += 1
+        return True
+
+    def headers(self) -> dict[str, str]:
+        """Return the X-RateLimit headers as of the last `take`."""
+        window = self._described()
+        return {
+            "X-RateLimit-Limit": str(window.limit),
+            "X-RateLimit-Remaining": str(window.remaining),
+            "X-RateLimit-Reset": str(window.reset),
+        }
+
+    def seconds_to_reset(self, now: float) -> int:
+        """Return whole seconds from ``now`` until the window in the headers ends; at least 1."""
+        return max(1, math.ceil(self._described().reset - now))
+
+    def _described(self) -> _Window:
+        """Return the window for the headers: the minute, or the day once its quota is spent."""
+        minute, *day = self._windows
+        return next((window for window in day if window.remaining == 0), minute)
+
+
+# Bodies of triggers
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_FIELDS = frozenset({"workflow_id", "company_id", "contact_id", "parameters"})
+
+
+class _RefusedError(Exception):
+    """The service rejects the request.
+
+    Args:
+        status: HTTP status of the response.
+        text: Text for ``error`` in the response.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def _read_trigger(content: bytes, content_type: str) -> dict[str, JSON]:
+    """Parse a trigger's body as strictly as the service might, to catch our own mistakes in tests.
+
+    Args:
+        content: The raw body.
+        content_type: The request's ``Content-Type``.
+
+    Returns:
+        The body. It follows the contract, and ``workflow_id`` is a non-empty string.
+
+    Raises:
+        _RefusedError: The body is invalid (status 400).
+    """
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise _RefusedError(400, "Content-Type must be application/json")
+    try:
+        body: JSON = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_not_finite,
+            parse_float=_finite,
+        )
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError(400, "invalid JSON") from error
+    if not isinstance(body, dict):
+        raise _RefusedError(400, "the body must be a JSON object")
+    _check(body)
+    return body
+
+
+def _check(body: dict[str, JSON]) -> None:
+    workflow_id = body.get("workflow_id")
+    if workflow_id is None or workflow_id == "":
+        raise _RefusedError(400, "workflow_id is required")
+    if not isinstance(workflow_id, str):
+        raise _RefusedError(400, "workflow_id must be a string")
+    for name in ("company_id", "contact_id"):
+        if name in body and not _is_uuid(body[name]):
+            raise _RefusedError(400, f"{name} must be a UUID")
+    if not isinstance(body.get("parameters", {}), dict):
+        raise _RefusedError(400, "parameters must be an object")
+    if unknown := sorted(body.keys() - _FIELDS):
+        raise _RefusedError(400, f"unknown field: {unknown[0]}")
+
+
+def _is_uuid(value: JSON) -> bool:
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("duplicate key")
+    return members
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _not_finite(digits)
+
+
+def _not_finite(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is not a finite number")

@@ -1,15 +1,12 @@
-"""Run times, failures and results. They depend only on seed and body, not on request order."""
+"""Fates and results of executions. They depend only on seed and body, not on request order."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from dataclasses import dataclass
 from datetime import date, timedelta
-from enum import StrEnum
 from random import Random
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,74 +34,15 @@ _POSITIONS = ("VP Sales", "Chief Revenue Officer", "Head of RevOps", "Director, 
 _FIRST_DAY = date(2025, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """The run time and outcome of an execution.
-
-    Attributes:
-        run_seconds: Run time after the start, in seconds.
-        error: Why it fails; ``None`` if it completes.
-    """
-
-    run_seconds: float
-    error: str | None
-
-
 def canonical(body: Mapping[str, JSON]) -> str:
     """Serialize a body so that equal bodies give equal strings."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
-class RunTimeKind(StrEnum):
-    """A distribution of run times."""
-
-    LOGNORMAL = "lognormal"
-    BIMODAL = "bimodal"
-    UNIFORM = "uniform"
-    SHORT = "short"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class RunTimeSpread:
-    """A distribution of run times with its parameters.
-
-    Attributes:
-        kind: ``lognormal``: see the attributes below; ``bimodal``: 40 % about 4 s (cached), the
-            others about 85 s; ``uniform``: 5 to 120 s; ``short``: 1 to 4 s; ``none``: 0 s.
-        median_seconds: Median of the log-normal run time.
-        sigma: Standard deviation of the run time's logarithm.
-        cap_seconds: The longest log-normal run time.
-    """
-
-    kind: RunTimeKind
-    median_seconds: float
-    sigma: float
-    cap_seconds: float
-
-    def draw(self, random: Random) -> float:
-        """Draw a run time in seconds."""
-        match self.kind:
-            case RunTimeKind.LOGNORMAL:
-                drawn = self.median_seconds * math.exp(random.gauss(0, self.sigma))
-                return min(self.cap_seconds, drawn)
-            case RunTimeKind.BIMODAL:
-                center = 4.0 if random.random() < 0.4 else 85.0
-                return center * math.exp(random.gauss(0, 0.05))
-            case RunTimeKind.UNIFORM:
-                return random.uniform(5, 120)
-            case RunTimeKind.SHORT:
-                return random.uniform(1, 4)
-            case RunTimeKind.NONE:
-                return 0.0
-            case _:
-                assert_never(self.kind)
-
-
 def draw_fate(
     body: str, *, seed: int, fail: float, draw_run_seconds: Callable[[Random], float]
-) -> Fate:
-    """Draw the run time and outcome for a body.
+) -> tuple[float, str | None]:
+    """Draw how long a body's execution runs, in seconds, and why it fails; ``None`` if it doesn't.
 
     Args:
         body: The canonical body.
@@ -115,7 +53,7 @@ def draw_fate(
     random = _random(seed, "fate", body)
     run_seconds = draw_run_seconds(random)
     failing = random.random() < fail
-    return Fate(run_seconds, random.choice(_FAILURES) if failing else None)
+    return run_seconds, random.choice(_FAILURES) if failing else None
 
 
 def draw_result(workflow: str, body: Mapping[str, JSON], *, seed: int) -> dict[str, JSON]:

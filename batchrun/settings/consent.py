@@ -113,7 +113,7 @@ def needs_consent(base_url: str) -> bool:
     return not known and not has_agreed(Consent.ADDRESS, service_of(base_url))
 
 
-def require_consent(settings: Settings, base_url: str) -> None:
+def require_agreed_address(settings: Settings, base_url: str) -> None:
     """Refuse to send a key to an address that nobody has named or agreed to.
 
     Raises:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.settings import keyring, location
-from batchrun.settings.consent import require_consent
+from batchrun.settings.consent import require_agreed_address
 from batchrun.settings.location import service_of
 from batchrun.settings.model import KEY_VARIABLE, Origin, masked_end, masked_key
 from batchrun.settings.profiles import (
@@ -66,7 +66,7 @@ def find_credentials(settings: Settings) -> Credentials:
     if stored is None:
         if not given:
             raise _no_key()
-        require_consent(settings, settings.base_url)
+        require_agreed_address(settings, settings.base_url)
         return Credentials(settings.typed_key or given, settings.base_url)
     address = address_of(settings)
     if service_of(address) != service_of(stored.base_url):

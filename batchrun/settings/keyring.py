@@ -5,8 +5,8 @@ An entry's name includes the address of its key, so a key can't be fetched for a
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
@@ -143,22 +143,18 @@ def _with_timeout(call: Callable[[], Answer]) -> Answer:
     Raises:
         TimeoutError: The call takes longer.
     """
-    answers: SimpleQueue[tuple[Answer, None] | tuple[None, Exception]] = SimpleQueue()
+    answer: Future[Answer] = Future()
 
     def ask() -> None:
         try:
-            answers.put((call(), None))
+            answer.set_result(call())
         except Exception as error:  # raised below, in the caller's thread
-            answers.put((None, error))
+            answer.set_exception(error)
 
-    Thread(target=ask, daemon=True).start()
-    try:
-        answer, error = answers.get(timeout=PATIENCE_SECONDS)
-    except Empty:
-        raise TimeoutError(f"no answer within {PATIENCE_SECONDS:.0f} s; is it locked?") from None
-    if error is not None:
-        raise error
-    return answer  # type: ignore[return-value]  # without an error, it is the answer
+    Thread(target=ask, daemon=True).start()  # an executor would wait for it when Python exits
+    if not wait([answer], PATIENCE_SECONDS).done:
+        raise TimeoutError(f"no answer within {PATIENCE_SECONDS:.0f} s; is it locked?")
+    return answer.result()
 
 
 def _service(base_url: str) -> str:

@@ -25,7 +25,6 @@ PUBLIC = {
 SHARED = {
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
-    "batchrun.batch.work",
     "batchrun.cli.errors",
     "batchrun.doctor",
     "batchrun.estimate",

@@ -21,9 +21,8 @@ import pytest
 from batchrun.engine import UNREACHABLE_SECONDS
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
-from batchrun.sandbox.app import SandboxClock, create_app
 from batchrun.sandbox.model import SandboxService, SandboxSettings
-from batchrun.sandbox.server import running_app
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from tests.acceptance.sandbox_process import sandbox_process
 from tests.cli.conftest import SPEED
 from tests.engine.faults import Fault, faulty_sandbox

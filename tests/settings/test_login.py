@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import json
 import stat
-from queue import Empty, SimpleQueue
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +21,7 @@ from tests.settings.keyrings import LockedKeyring, MemoryKeyring, SilentKeyring,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from keyring.backend import KeyringBackend
@@ -100,16 +100,14 @@ def test_a_keyring_that_never_answers_is_not_waited_for_for_ever(
 ) -> None:
     silent = SilentKeyring()
 
-    class OutOfPatience(SimpleQueue[Any]):
-        """Gives up as soon as the keyring waits."""
+    def wait_until_asked(answers: list[Future[object]], timeout: float) -> Any:
+        """Give up as soon as the keyring waits."""
+        while not silent.asked.is_set():
+            if (found := wait(answers, 0.01)).done:
+                return found
+        return wait(answers, 0)
 
-        def get(self, block: bool = True, timeout: float | None = None) -> Any:
-            while not silent.asked.is_set():
-                with contextlib.suppress(Empty):
-                    return super().get(timeout=0.01)
-            raise Empty
-
-    monkeypatch.setattr("batchrun.settings.keyring.SimpleQueue", OutOfPatience)
+    monkeypatch.setattr("batchrun.settings.keyring.wait", wait_until_asked)
     with system_keyring(silent):
         kept = keep(KEY, service)
     silent.unlocked.set()
