@@ -179,17 +179,17 @@ def refuses_again(earlier: BatchSummary, request: Request) -> bool:
 
 def ways_on(earlier: BatchSummary) -> Advice:
     """Return what to do with a list that `run` refuses: the cheapest first."""
-    ways = [f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx."]
-    if failed := sum(earlier.counts[each] for each in RETRIED_BY_ITSELF):
+    batch, counts = earlier.batch_id, earlier.counts
+    ways = Advice("", f"Its results: batchrun export {batch} -o OUT.xlsx. ", Action.RUN_AGAIN)
+    if failed := sum(counts[each] for each in RETRIED_BY_ITSELF):
         rows = plural(failed, "failed or rejected row")
-        ways.append(f"To send its {rows} again: batchrun retry {earlier.batch_id}.")
-    if doubts := earlier.counts[Outcome.IN_DOUBT]:
+        ways += Advice("", f"To send its {rows} again: batchrun retry {batch}. ")
+    if doubts := counts[Outcome.IN_DOUBT]:
         rows = plural(doubts, "row")
-        ways.append(f"To settle its {rows} in doubt: batchrun resume {earlier.batch_id}.")
+        ways += Advice("", f"To settle its {rows} in doubt: batchrun resume {batch}. ")
     else:
-        ways.append("To pay only for rows without a recent result, add --reuse 30d.")
-    ways.append("To pay for all again, add --again.")
-    return Advice("", " ".join(ways), Action.RUN_AGAIN)
+        ways += Advice("", "To pay only for rows without a recent result, add --reuse 30d. ")
+    return ways + Advice("", "To pay for all again, add --again.")
 
 
 async def run(

@@ -52,6 +52,7 @@ from batchrun.cli.options import (
     with_option_groups,
 )
 from batchrun.cli.output import (
+    LABEL,
     OutputMode,
     UnbrokenLine,
     begin_log_block,
@@ -301,14 +302,13 @@ def _show_plan(
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
+        if plan.to_trigger > PILOT_JOBS and refused is None:
+            label = "" if shown[-1].startswith("Credits:") else "Credits:"
+            price = f"what a job costs is known after the first: run with --limit {PILOT_JOBS}"
+            shown.append(f"{label:{LABEL}}{price}")
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
             print_text("To list every invalid row, add --details.")
-        if plan.to_trigger > PILOT_JOBS and refused is None:
-            print_text(
-                "What a job costs in credits is known after the first ones: "
-                f"run with --limit {PILOT_JOBS}."
-            )
         if refused is not None:
             print_text(f"This list went through already, as batch {refused.batch_id}.")
             print_text(ways_on(refused))
