@@ -403,5 +403,5 @@ def test_an_error_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: P
     with terminal("resume", env=env, cwd=tmp_path, columns=60) as screen:
         assert screen.ended() == ExitCode.UNUSABLE
         lines = [line for line in screen.lines if line]
-    assert "The first batchrun run creates it. To use another one, add" in lines
+    assert "It keeps your batches; the first batchrun run creates it." in lines
     assert "--journal." in lines
