@@ -21,8 +21,10 @@ from batchrun.batch.cluster import connected
 from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
+from batchrun.batch.session import open_session
 from batchrun.errors import InputError, NotConfirmedError, UsageError
 from batchrun.model import RETRIED_BY_ITSELF
+from batchrun.notebook import TableList
 from batchrun.options import ReadingKeywords
 from batchrun.settings import load_settings
 from batchrun.workbook import Form
@@ -64,7 +66,11 @@ async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    return await pipeline.list_workflows(settings)
+    async with open_session(settings or load_settings(), few_requests=True) as session:
+        return TableList(
+            await session.workflows(),
+            {"Workflow": lambda each: each.name, "ID": lambda each: each.id},
+        )
 
 
 @checked_arguments(Reading.__annotations__)

@@ -1,7 +1,8 @@
 """Run a batch from end to end: load → plan → trigger → poll → write.
 
 This is the only module that knows all stages. Each stage reads from the journal what the previous
-stage wrote there, so `resume` is `run` with less left to do.
+stage wrote there, so `resume` is `run` with less left to do. `work` does the same for batches that
+other processes started, on any machine that shares their journal.
 """
 
 from __future__ import annotations
@@ -56,7 +57,6 @@ from batchrun.events import Event, log_event
 from batchrun.journal import Journal, remaining
 from batchrun.journal.slices import slice_size
 from batchrun.model import InDoubt, Outcome, retriable
-from batchrun.notebook import TableList
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree, has_agreed
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from batchrun.batch.cluster import Cluster
     from batchrun.engine import Engine
     from batchrun.journal import BatchJobs
-    from batchrun.model import BatchSummary, Decide, TableSource, Workflow
+    from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan
 
 _LOG = logging.getLogger(__name__)
@@ -134,19 +134,6 @@ class RunOptions:
     joined: bool = False
     cluster: Cluster | None = None
     detach: bool = False
-
-
-async def list_workflows(settings: Settings | None) -> list[Workflow]:
-    """Return the workflows that the key can see.
-
-    Raises:
-        BatchrunError: The key or the service can't be used.
-    """
-    async with open_session(settings or load_settings(), few_requests=True) as session:
-        return TableList(
-            await session.workflows(),
-            {"Workflow": lambda each: each.name, "ID": lambda each: each.id},
-        )
 
 
 async def check(request: Request, settings: Settings | None, *, with_credits: bool) -> Plan:
