@@ -21,8 +21,10 @@ from batchrun.batch.cluster import connected
 from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
+from batchrun.batch.session import open_session
 from batchrun.errors import InputError, NotConfirmedError, UsageError
-from batchrun.model import RETRIED_BY_ITSELF, InDoubt
+from batchrun.model import RETRIED_BY_ITSELF
+from batchrun.notebook import TableList
 from batchrun.options import ReadingKeywords
 from batchrun.settings import load_settings
 from batchrun.workbook import Form
@@ -64,7 +66,11 @@ async def workflows(*, settings: Settings | None = None) -> list[Workflow]:
     Raises:
         BatchrunError: The key or the service can't be used.
     """
-    return await pipeline.list_workflows(settings)
+    async with open_session(settings or load_settings(), few_requests=True) as session:
+        return TableList(
+            await session.workflows(),
+            {"Workflow": lambda each: each.name, "ID": lambda each: each.id},
+        )
 
 
 @checked_arguments(Reading.__annotations__)
@@ -206,7 +212,7 @@ async def resume(
         control,
         limit=limit,
         on_progress=on_progress,
-        decide=_decide(in_doubt),
+        decide=in_doubt,
         only=only,
         trusted=trusted,
         detach=detach,
@@ -285,7 +291,7 @@ async def retry(
         form,
         control,
         on_progress=on_progress,
-        decide=_decide(in_doubt),
+        decide=in_doubt,
         retry=outcomes,
         trusted=trusted,
     )
@@ -345,7 +351,7 @@ async def run_marked(
         control,
         limit=limit,
         on_progress=on_progress,
-        decide=_decide(in_doubt),
+        decide=in_doubt,
         again=marked.jobs,
         trusted=trusted,
     )
@@ -397,13 +403,6 @@ def _request(
             'Name one, such as "Account Research". To list them: batchrun.workflows()',
         )
     return Request(source, workflow, **reading)
-
-
-def _decide(in_doubt: Literal["hold", "retry", "drop"] | Decide) -> Decide:
-    if callable(in_doubt):
-        return in_doubt
-    decision = InDoubt(in_doubt)
-    return lambda _: decision
 
 
 def _for_workers(

@@ -379,14 +379,15 @@ class Plan:
         return [f"The workflow's {where} speaks of {words}"]
 
     def _misnamed(self) -> list[str]:
-        """Return the columns that are named like IDs of another kind than they are sent as."""
-        names = {role: self.table.header[at] for role, at in self.roles.items()}
-        return [
-            f"Column '{name}' is sent as the {role.name.lower()} ID, but its name is that of"
-            f" another ID"
-            for role, name in names.items()
-            if (named := roles_named(name)) and role not in named
-        ]
+        """Return the columns whose name is that of the other kind of ID."""
+        found = []
+        for role, at in self.roles.items():
+            named = roles_named(self.table.header[at])
+            if named and role not in named:
+                name, [other] = column_name(self.table, at), named
+                kinds = f"{role.name.lower()} ID, but is named like a {other.name.lower()} ID"
+                found.append(f"Column '{name}' is sent as the {kinds}")
+        return found
 
     def _advice(self) -> str:
         """Return what to do if no row can be sent."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from batchrun.model import JSON
 
@@ -150,6 +150,41 @@ def json_or_text(typed: str) -> JSON:
         return strict_json(typed)
     except ValueError:
         return typed
+
+
+def as_json(value: JSON) -> str:
+    """Return JSON text for people: only the escapes that JSON requires."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (RecursionError, TypeError, ValueError):
+        return "".join(_nested_json(value))
+
+
+class _Written(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+def _nested_json(value: JSON) -> Iterator[str]:
+    """Yield JSON for a value that Python's encoder rejects, such as a deeply nested one."""
+    waiting: list[JSON] = [value]
+    while waiting:
+        match waiting.pop():
+            case _Written() as text:
+                yield text
+            case dict() as entries:
+                inner: list[JSON] = [_Written("{")]
+                for key, entry in entries.items():
+                    inner += [_Written(f"{', ' * (len(inner) > 1)}{as_json(key)}: "), entry]
+                waiting += reversed([*inner, _Written("}")])
+            case list() as items:
+                inner = [_Written("[")]
+                for item in items:
+                    inner += [_Written(", " * (len(inner) > 1)), item]
+                waiting += reversed([*inner, _Written("]")])
+            case other:
+                yield json.dumps(other, ensure_ascii=False, default=repr)
 
 
 def html_table(title: str, lines: Iterable[tuple[str, str]]) -> str:

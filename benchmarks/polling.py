@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from batchrun.engine import Forecast, Quota
-from batchrun.engine.engine import DaySpent, Done, PollNext, TriggerNext, Wait, next_step
+from batchrun.engine.engine import DaySpent, Done, TriggerNext, Wait, next_step
 from batchrun.engine.forecast import DuePoll
 from batchrun.engine.run_times import RunTimes
 from batchrun.model import Execution, ExecutionStatus
@@ -278,7 +278,7 @@ class Simulation:
                     self.now += max(seconds, 1e-6)
                 case DaySpent():
                     raise AssertionError("there is no day's quota here")
-                case PollNext() | TriggerNext():
+                case DuePoll() | TriggerNext():
                     delay = self.quota.delay(self.now)
                     if delay > 0:
                         self.now += delay
@@ -297,28 +297,28 @@ class Simulation:
             now=self.now,
         )
 
-    def _send(self, step: PollNext | TriggerNext) -> None:
+    def _send(self, step: DuePoll | TriggerNext) -> None:
         self.quota.take(self.now)
         self.sent.append(self.now)
         if isinstance(step, TriggerNext):
             assert self._upcoming is not None
             answer = self.service.trigger("sandbox", self._upcoming, self.now)
         else:
-            self.forecast.take_poll(step.poll)
-            answer = self.service.execution("sandbox", self._ids[step.poll.job], self.now)
+            self.forecast.take_poll(step)
+            answer = self.service.execution("sandbox", self._ids[step.job], self.now)
         reading = read_quota(answer.headers, self.now)
         self.quota.answered(reading, self.now)
         if answer.status == 429:
             self.refused += 1
             self.quota.refused(reading, self.now)
-            if isinstance(step, PollNext):
-                self.forecast.put_back(step.poll)
+            if isinstance(step, DuePoll):
+                self.forecast.put_back(step)
             return
         self.quota.accepted(self.now)
         if isinstance(step, TriggerNext):
             self._accepted(answer.body)
         else:
-            self._told(step.poll.job, answer.body)
+            self._told(step.job, answer.body)
 
     def _accepted(self, told: Any) -> None:
         number = len(self._ids)

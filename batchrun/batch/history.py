@@ -51,7 +51,6 @@ class BatchStatus:
             there is none.
         in_doubt: The rows in doubt that the user has not decided about, in input order.
         rescued: Files with results that the journal could not store; ``resume`` imports them.
-        key_hash: The journal's salted hash of the key that started the batch; ``""`` if unknown.
         workers: Whether live workers have claimed some of its jobs.
         starts_soon: Whether it was left to workers, and none has begun.
     """
@@ -61,7 +60,6 @@ class BatchStatus:
     holder: Holder | None
     in_doubt: tuple[ResultRow, ...]
     rescued: tuple[Path, ...]
-    key_hash: str = ""
     workers: bool = False
     starts_soon: bool = False
 
@@ -218,7 +216,6 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         holder,
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
-        journal.started_with_key_hash(batch_id),
         workers,
         starts_soon=holder is None and not workers and batch_id in journal.open_batches(),
     )
@@ -329,9 +326,9 @@ def export(
 
     Args:
         batch_id: The batch; ``None`` for the newest.
-        output: The file to write: .xlsx, .csv, .jsonl or .parquet.
+        output: The file to write: .xlsx, .csv, .jsonl or .parquet. A file that isn't from this
+            batch is kept: the results go beside it.
         settings: As in `batches`.
-            A file that isn't from this batch is kept: the results go beside it.
         form: How to lay out the results; ``None`` for the default. If it leaves ``rows_per_file``
             or ``compare`` open, the values of the batch's own run apply.
 

@@ -1,7 +1,8 @@
 """Run a batch from end to end: load → plan → trigger → poll → write.
 
 This is the only module that knows all stages. Each stage reads from the journal what the previous
-stage wrote there, so `resume` is `run` with less left to do.
+stage wrote there, so `resume` is `run` with less left to do. `work` does the same for batches that
+other processes started, on any machine that shares their journal.
 """
 
 from __future__ import annotations
@@ -25,13 +26,12 @@ from batchrun.batch.export import (
 )
 from batchrun.batch.history import existing_journal
 from batchrun.batch.recover import (
-    hold_doubts,
     key_replaced_by,
     prepare_batch,
     require_consent,
     require_key,
-    same_key,
-    same_service,
+    require_same_key,
+    require_same_service,
 )
 from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
@@ -56,8 +56,7 @@ from batchrun.errors import (
 from batchrun.events import Event, log_event
 from batchrun.journal import Journal, remaining
 from batchrun.journal.slices import slice_size
-from batchrun.model import Outcome, retriable
-from batchrun.notebook import TableList
+from batchrun.model import InDoubt, Outcome, retriable
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree, has_agreed
@@ -73,7 +72,7 @@ if TYPE_CHECKING:
     from batchrun.batch.cluster import Cluster
     from batchrun.engine import Engine
     from batchrun.journal import BatchJobs
-    from batchrun.model import BatchSummary, Decide, TableSource, Workflow
+    from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan
 
 _LOG = logging.getLogger(__name__)
@@ -113,6 +112,7 @@ class RunOptions:
     Attributes:
         retry: Send all jobs with one of these outcomes again.
         again: Send jobs with these numbers again, unless sent more often than the value says.
+        decide: What to do about rows in doubt, or a function that decides.
         frame: The list, if it is a DataFrame.
         agreed: Whether the user has agreed to send also what is left after ``limit``.
         joined: Whether other workers are or may be working on the batch.
@@ -124,7 +124,7 @@ class RunOptions:
     on_progress: Callable[[Progress], None] | None = None
     control: Control = field(default_factory=Control)
     form: workbook.Form = field(default_factory=workbook.Form)
-    decide: Decide = hold_doubts
+    decide: str | Decide = InDoubt.HOLD
     only: Collection[int] | None = None
     retry: Collection[Outcome] = ()
     again: Mapping[int, int] = field(default_factory=dict)
@@ -134,19 +134,6 @@ class RunOptions:
     joined: bool = False
     cluster: Cluster | None = None
     detach: bool = False
-
-
-async def list_workflows(settings: Settings | None) -> list[Workflow]:
-    """Return the workflows that the key can see.
-
-    Raises:
-        BatchrunError: The key or the service can't be used.
-    """
-    async with open_session(settings or load_settings(), few_requests=True) as session:
-        return TableList(
-            await session.workflows(),
-            {"Workflow": lambda each: each.name, "ID": lambda each: each.id},
-        )
 
 
 async def check(request: Request, settings: Settings | None, *, with_credits: bool) -> Plan:
@@ -223,7 +210,7 @@ async def run(
                 ),
             )
         if earlier is not None:
-            same_key(earlier, session.profile)
+            require_same_key(earlier, session.profile)
             _log_replaced_key(session, earlier)
         target = _checked_target(options, source, earlier)
         if with_credits and plan.to_trigger:
@@ -258,7 +245,7 @@ async def resume(
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
     if "base_url" in settings.model_fields_set:
-        same_service(summary.batch_id, summary.base_url, settings.base_url)
+        require_same_service(summary.batch_id, summary.base_url, settings.base_url)
     settings = for_batch(settings, summary)
     options = replace(options, retry=retriable(options.retry))
     target = _checked_target(options, _path(summary.source), summary)
@@ -545,15 +532,7 @@ async def _prepared(
     """
     journal, batch_id = session.journal, jobs.batch_id
     agree(Consent.KEY, journal.key_hash(session.key))
-    only = await prepare_batch(
-        journal,
-        jobs,
-        batch_id,
-        options.retry,
-        options.decide,
-        again=options.again,
-        only=options.only,
-    )
+    only = await prepare_batch(journal, jobs, options)
     before = journal.summary(batch_id)
     await _record_start(journal, jobs, before, options, only)
     # Others may join only if the user has confirmed the batch as a whole. If the journal is a file,

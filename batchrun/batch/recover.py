@@ -22,20 +22,15 @@ from batchrun.text import quoted_command
 from batchrun.workbook.marks import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
+    from batchrun.batch.pipeline import RunOptions
     from batchrun.journal import BatchJobs, Journal
-    from batchrun.model import BatchSummary, Decide, Outcome, ResultRow
+    from batchrun.model import BatchSummary, Decide
     from batchrun.settings import Settings
 
 
-def hold_doubts(rows: Sequence[ResultRow]) -> InDoubt:
-    """Decide nothing: rows in doubt stay in doubt."""
-    del rows
-    return InDoubt.HOLD
-
-
-def same_service(batch_id: str, own: str, given: str) -> None:
+def require_same_service(batch_id: str, own: str, given: str) -> None:
     """Check that a batch continues at the service where it was started.
 
     Raises:
@@ -55,7 +50,7 @@ def same_service(batch_id: str, own: str, given: str) -> None:
     raise UsageError(f"Batch {batch_id} belongs to {own}, not to {given}.", hint)
 
 
-def same_key(earlier: BatchSummary, profile: str | None) -> None:
+def require_same_key(earlier: BatchSummary, profile: str | None) -> None:
     """Check that a list continues with the key that started its batch.
 
     Raises:
@@ -178,54 +173,37 @@ def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> 
 
 
 async def prepare_batch(
-    journal: Journal,
-    jobs: BatchJobs,
-    batch_id: str,
-    retry: Collection[Outcome],
-    decide: Decide,
-    *,
-    again: Mapping[int, int],
-    only: Collection[int] | None,
+    journal: Journal, jobs: BatchJobs, options: RunOptions
 ) -> frozenset[int] | None:
     """Recover a batch that this process holds, so that work on it can start.
 
-    Args:
-        journal: The journal.
-        jobs: The batch's jobs.
-        batch_id: The batch.
-        retry: Send all jobs with these outcomes again.
-        decide: Called with the rows that are in doubt after recovery, if there are any.
-        again: Numbers of jobs to send again, whatever their outcome, and how often each had been
-            sent when the user decided.
-        only: Numbers of other jobs that may be triggered. ``None`` for all, or for none if
-            ``retry`` or ``again`` is given: then the user has confirmed only those.
-
     Returns:
-        Numbers of the jobs that may be triggered; ``None`` for all pending ones.
+        Numbers of the jobs that may be triggered; ``None`` for all pending ones. With ``retry`` or
+        ``again``, the user has confirmed only those jobs, and those in ``only``.
 
     Raises:
-        UsageError: A job in ``again`` has been sent again since.
+        UsageError: A job in ``options.again`` has been sent again since the user decided.
     """
     await jobs.recover()
-    if not retry and not again and only is None:
+    if not options.retry and not options.again and options.only is None:
         await jobs.repoll_timed_out()
-        await _settle_doubts(journal, jobs, batch_id, decide)
+        await _settle_doubts(journal, jobs, options.decide)
         return None
     before = jobs.pending_numbers()
-    await jobs.again(again)
-    if retry:
-        await jobs.retry(retry)
+    await jobs.again(options.again)
+    if options.retry:
+        await jobs.retry(options.retry)
     await jobs.repoll_timed_out()  # last: some of its jobs may be among those the user sends again
-    await _settle_doubts(journal, jobs, batch_id, decide)
+    await _settle_doubts(journal, jobs, options.decide)
     after = jobs.pending_numbers()
-    return (after - before) | after.intersection(only or ())
+    return (after - before) | after.intersection(options.only or ())
 
 
-async def _settle_doubts(journal: Journal, jobs: BatchJobs, batch_id: str, decide: Decide) -> None:
-    undecided = journal.undecided(batch_id)
+async def _settle_doubts(journal: Journal, jobs: BatchJobs, decide: str | Decide) -> None:
+    undecided = journal.undecided(jobs.batch_id)
     if not undecided:
         return
-    match decide(undecided):
+    match decide(undecided) if callable(decide) else InDoubt(decide):
         case InDoubt.HOLD:
             pass
         case InDoubt.RETRY:

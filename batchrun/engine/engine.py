@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
+from batchrun.engine.forecast import DuePoll
 from batchrun.engine.handlers import JobQueue, RequestHandlers
 from batchrun.engine.progress import Counters, Effort, Progress
 from batchrun.events import Event, log_event
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
 
     from batchrun.engine.clock import Clock
-    from batchrun.engine.forecast import DuePoll, Forecast
+    from batchrun.engine.forecast import Forecast
     from batchrun.engine.handlers import Followup
     from batchrun.engine.quota import Quota
     from batchrun.engine.share import QuotaShare
@@ -90,13 +91,6 @@ class TriggerNext:
 
 
 @dataclass(frozen=True, slots=True)
-class PollNext:
-    """Poll the execution that is due first."""
-
-    poll: DuePoll
-
-
-@dataclass(frozen=True, slots=True)
 class CheckService:
     """Request the workflows, to see whether the service answers at all."""
 
@@ -118,7 +112,7 @@ class DaySpent:
     """The rest of today's quota isn't enough for a trigger and its poll."""
 
 
-Step: TypeAlias = TriggerNext | PollNext | CheckService | Wait | DaySpent | Done
+Step: TypeAlias = TriggerNext | DuePoll | CheckService | Wait | DaySpent | Done
 
 
 def next_step(
@@ -150,12 +144,12 @@ def next_step(
         now: Seconds of the engine's clock.
     """
     if due is not None and due.scout and due.at <= now:
-        return PollNext(due)
+        return due
     room = in_flight + outstanding < max_in_flight
     if may_trigger and room and requests_left >= in_flight + outstanding + 2:
         return TriggerNext()
     if due is not None:
-        return PollNext(due) if due.at <= now else Wait(due.at - now)
+        return due if due.at <= now else Wait(due.at - now)
     if outstanding:
         return Wait(math.inf)
     return DaySpent() if may_trigger else Done()
@@ -329,7 +323,8 @@ class Engine:
         in_flight = await self._queue.claim(again=again)
         now = self._clock.now()
         for job in sorted(in_flight or (), key=lambda job: job.triggered_at or 0.0):
-            self._handlers.watch(job, _moment(job.triggered_at), now)
+            at = job.triggered_at
+            self._handlers.watch(job, None if at is None else datetime.fromtimestamp(at, UTC), now)
         return in_flight is not None
 
     async def _wait_for_others(self, now: float) -> bool:
@@ -412,9 +407,9 @@ class Engine:
                 await self._pause(seconds, now)
             case DaySpent():
                 await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
-            case PollNext() | TriggerNext() | CheckService() if self._share.must_ask(now):
+            case DuePoll() | TriggerNext() | CheckService() if self._share.must_ask(now):
                 await self._share.ask()  # takes time: decide again afterwards
-            case PollNext() | TriggerNext() | CheckService():
+            case DuePoll() | TriggerNext() | CheckService():
                 delay = max(self._quota.delay(now), self._share.delay(now))
                 if delay > 0:
                     await self._pause_for_quota(delay, now)
@@ -434,7 +429,7 @@ class Engine:
             requests_left=self._quota.left_today(now),
             now=now,
         )
-        if isinstance(step, PollNext) and self._handlers.must_check_service(step.poll):
+        if isinstance(step, DuePoll) and self._handlers.must_check_service(step):
             return CheckService()
         return step
 
@@ -466,7 +461,7 @@ class Engine:
         await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
 
     def _send(
-        self, group: asyncio.TaskGroup, step: PollNext | TriggerNext | CheckService, now: float
+        self, group: asyncio.TaskGroup, step: DuePoll | TriggerNext | CheckService, now: float
     ) -> None:
         self._quota.take(now)
         self._share.take()
@@ -474,9 +469,9 @@ class Engine:
         self._unanswered += 1
         self._counters.requests += 1
         match step:
-            case PollNext(poll):
-                self._forecast.take_poll(poll)
-                group.create_task(self._guarded(self._handlers.poll(poll)))
+            case DuePoll():
+                self._forecast.take_poll(step)
+                group.create_task(self._guarded(self._handlers.poll(step)))
             case CheckService():
                 group.create_task(self._guarded(self._handlers.check_service()))
             case TriggerNext():
@@ -521,7 +516,3 @@ class Engine:
             stopped_because=self.stopped_because,
         )
         self._on_progress(progress)
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

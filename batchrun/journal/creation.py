@@ -58,10 +58,6 @@ class BatchMaker:
 
     Until it is done, the batch is marked as incomplete and hidden from everybody else. The caller
     holds the batch. If its process dies, the next process that creates a batch deletes this one.
-
-    Args:
-        engine: The journal's database.
-        batch_id: ID of the batch.
     """
 
     def __init__(self, engine: Engine, batch_id: str) -> None:
@@ -81,11 +77,6 @@ class BatchMaker:
 
     def complete(self, fingerprint: str, base_url: str, known: str | None) -> None:
         """Make the batch visible to everybody.
-
-        Args:
-            fingerprint: The plan's fingerprint.
-            base_url: The service's base URL.
-            known: The newest batch of the same list at this service that the user knows about.
 
         Raises:
             UsageError: The same list has been started since, as another batch.
@@ -268,12 +259,6 @@ def known_jobs(
     """Return what earlier batches know about trigger bodies, by the bodies' positions.
 
     Prefers a completed job to one that hasn't completed, and the one that completed last.
-
-    Args:
-        connection: A connection to the journal.
-        bodies: The trigger bodies, exactly as in a plan.
-        workflow_id: ID of the workflow.
-        base_url: The service's base URL.
     """
     found: dict[int, KnownJob] = {}
     earlier = batches_of(connection, workflow_id, base_url)

@@ -190,9 +190,6 @@ class JournalFile:
 
     SQLite continues to write to a file that was deleted or replaced, and everything is lost when
     the process ends. The files stay open, so no other file can get their inodes.
-
-    Args:
-        path: The journal's file, already open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -274,9 +271,6 @@ def open_database(location: str) -> Engine:
     """Open the journal, creating it if there is none.
 
     Later errors of the database are raised as `JournalError`, too.
-
-    Args:
-        location: Path of a SQLite file, or a database URL.
 
     Raises:
         JournalError: It can't be opened, is not a journal, or is from a newer batchrun.

@@ -7,27 +7,16 @@ import json
 import logging
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import (
-    Executable,
-    bindparam,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import bindparam, exists, func, insert, literal, or_, select, update
 
 from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
 from batchrun.journal.lease import LEASE_RECHECK_SECONDS, held_by, require_hold
-from batchrun.journal.ledger import counted
+from batchrun.journal.ledger import counted, today
 from batchrun.journal.rescue import Step
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
@@ -47,6 +36,7 @@ from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
 
@@ -60,25 +50,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One distinct trigger body.
+    """One distinct trigger body."""
 
-    Attributes:
-        number: Number of the job in the batch.
-        body: The trigger body, as JSON text.
-        rows: Number of input rows that share it.
-        execution_id: The service's ID, once it is accepted.
-        triggered_at: When it was accepted, in Unix seconds.
-        retried: How many times it has been made ready to send again.
-        slice: First job of the slice that it was read from.
-    """
-
-    number: int
-    body: str
-    rows: int
-    execution_id: str | None = None
-    triggered_at: float | None = None
-    retried: int = 0
-    slice: int = 0
+    number: int  # number of the job in the batch
+    body: str  # the trigger body, as JSON text
+    rows: int  # number of input rows that share it
+    execution_id: str | None = None  # the service's ID, once it is accepted
+    triggered_at: float | None = None  # when it was accepted, in Unix seconds
+    retried: int = 0  # how many times it has been made ready to send again
+    slice: int = 0  # first job of the slice that it was read from
 
     def request(self) -> dict[str, JSON]:
         """Return the trigger body, parsed."""
@@ -89,15 +69,7 @@ class Job:
 # Parameters of conditions. Parameters of values have the names of their columns.
 _BATCH, _JOB, _SLICE, _HOLDER, _RETRIED = "of_batch", "of_job", "of_slice", "of_holder", "times"
 _EXECUTION = "of_execution"
-_SPELLINGS = (
-    "as_sent",
-    "lower_case",
-    "upper_case",
-    "lower_digits",
-    "upper_digits",
-    "in_braces",
-    "urn",
-)
+_SPELLINGS = tuple(f"spelling_{at}" for at in range(7))
 
 
 @lru_cache(maxsize=64)
@@ -193,20 +165,10 @@ class BatchJobs:
         key_hash: Hash of the key, under which the day's requests are counted.
         rescue: Files for steps that can't be committed.
         leads: Whether this process holds the batch. If so, it may claim slices closed to others.
-
-    Attributes:
-        batch_id: ID of the batch.
-        slices: The batch's slices.
-        leads: Whether this process holds the batch.
     """
 
     def __init__(
-        self,
-        slices: Slices,
-        key_hash: str,
-        rescue: RescueFiles,
-        *,
-        leads: bool = True,
+        self, slices: Slices, key_hash: str, rescue: RescueFiles, *, leads: bool = True
     ) -> None:
         self.slices, self.leads, self.batch_id = slices, leads, slices.batch_id
         self._engine, self._writer, self._holder = slices.engine, slices.writer, slices.token
@@ -230,13 +192,7 @@ class BatchJobs:
     # reading
 
     def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
-        """Return the next jobs to trigger, in input order.
-
-        Args:
-            after: Return only jobs with higher numbers than this.
-            limit: Maximum number of jobs to return.
-            within: Slice that the jobs must be in; ``None`` for any.
-        """
+        """Return up to ``limit`` jobs to trigger with numbers above ``after``, in input order."""
         return self._read(JobState.PENDING, jobs.c.number > after, limit, within)
 
     def in_flight(self, within: Slice | None = None) -> list[Job]:
@@ -459,8 +415,7 @@ class BatchJobs:
 
     def _one_request(self, of_slice: int) -> tuple[Count, Count]:
         """Return what counts one request, for a slice and for the key's day."""
-        today = datetime.now(UTC).date().isoformat()
-        spent = (("key_hash", self._key_hash), ("day", today), ("worker", self._holder))
+        spent = (("key_hash", self._key_hash), ("day", today()), ("worker", self._holder))
         return (
             Count(_COUNT, ((_BATCH, self.batch_id), (_SLICE, of_slice))),
             Count(self._counted, spent),
@@ -492,13 +447,10 @@ class BatchJobs:
         quota_seconds: float,
         resume_at: datetime | None = None,
     ) -> None:
-        """Record how a run or resume ended.
+        """Record why a run or resume ended, in words for the user, and how long it took.
 
-        Args:
-            note: Why it ended, in words for the user.
-            seconds: Total duration.
-            quota_seconds: The part of it spent waiting for the quota.
-            resume_at: When the spent quota opens again.
+        ``quota_seconds`` of that time were spent waiting for the quota, which opens again at
+        ``resume_at``.
 
         Raises:
             TakenOverError: Another process has taken over the batch; its record counts.

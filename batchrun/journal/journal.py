@@ -282,13 +282,7 @@ class Journal:
             return self._summary(connection, batch_id)
 
     def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
-        """Return the batch's jobs, for a worker with this key.
-
-        Args:
-            batch_id: ID of the batch.
-            key: The key.
-            leads: Whether this process holds the batch.
-        """
+        """Return the batch's jobs, for a worker with this key."""
         slices, rescue = self.slices(batch_id), self._rescue(batch_id)
         return BatchJobs(slices, self.key_hash(key), rescue, leads=leads)
 
@@ -297,9 +291,7 @@ class Journal:
     def hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
         """Hold a batch while working on it. The hold reports if another process takes it over.
 
-        Args:
-            batch_id: ID of the batch.
-            before: Statements committed together with the lease, which create the batch.
+        The statements ``before``, which create the batch, are committed together with the lease.
 
         Raises:
             HeldError: Another process is working on it; the message names the process.
@@ -392,7 +384,7 @@ class Journal:
                     f"Workers are still working on batch {batch_id}.",
                     watch_with(batch_id),
                 )
-            self._set(batch_id, incomplete=1)
+            self.keep(batch_id, "incomplete", 1)
             BatchMaker(self._engine, batch_id).delete()
             self._rescue(batch_id).discard()
 
@@ -409,13 +401,7 @@ class Journal:
         return QuotaLedger(self._engine, self.key_hash(key))
 
     def run_seconds(self, workflow_id: str, base_url: str, limit: int) -> list[float]:
-        """Return the run times of a workflow's last executions, in seconds, oldest first.
-
-        Args:
-            workflow_id: ID of the workflow.
-            base_url: The service's base URL.
-            limit: Maximum number of executions to return.
-        """
+        """Return the run times of a workflow's last executions, in seconds, oldest first."""
         found: list[float] = []
         with self._engine.connect() as connection:
             for batch_id in batches_of(connection, workflow_id, base_url):
@@ -433,7 +419,7 @@ class Journal:
     def keep(
         self,
         batch_id: str,
-        what: Literal["form", "output", "target", "unconfirmed"],
+        what: Literal["form", "incomplete", "output", "target", "unconfirmed"],
         value: str | int,
     ) -> None:
         """Store a property of a batch; only its holder may.
@@ -441,18 +427,16 @@ class Journal:
         Args:
             batch_id: ID of the batch.
             what: The property: how its results are written (``form``), where they were last
-                written (``output``), where they belong (``target``), or whether nobody has agreed
-                to send all of it (``unconfirmed``).
+                written (``output``), where they belong (``target``), whether nobody has agreed
+                to send all of it (``unconfirmed``), or whether it is being deleted
+                (``incomplete``).
             value: The form as JSON, a path, or 0 or 1.
 
         Raises:
             TakenOverError: Another process holds the batch.
         """
-        self._set(batch_id, **{what: value})
-
-    def _set(self, batch_id: str, **values: str | int) -> None:
         held = held_by(batch_id, self._lock.token)
-        statement = update(batches).where(batches.c.id == batch_id, held).values(**values)
+        statement = update(batches).where(batches.c.id == batch_id, held).values({what: value})
         if not self._writer.submit(statement).result():
             raise taken_over(self._engine, batch_id)
 
@@ -652,19 +636,12 @@ def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str)
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """The part of a batch that is left to do.
+    """The part of a batch that is left to do."""
 
-    Attributes:
-        to_trigger: Number of jobs that have not been sent.
-        running: Number of executions in flight.
-        running_rows: Number of rows that wait for those.
-        oldest: When the oldest of those executions was triggered; aware, UTC.
-    """
-
-    to_trigger: int
-    running: int
-    running_rows: int
-    oldest: datetime | None
+    to_trigger: int  # number of jobs that have not been sent
+    running: int  # number of executions in flight
+    running_rows: int  # number of rows that wait for those
+    oldest: datetime | None  # when the oldest of those executions was triggered; aware, UTC
 
 
 def remaining(journal: Journal, batch_id: str) -> Remaining:

@@ -56,8 +56,7 @@ _TOKEN = re.compile("[0-9a-f]{16}")  # a journal from a stranger may hold anythi
 class ProcessLock:
     """The lock that shows other processes on this machine that this one is alive.
 
-    Args:
-        location: The journal's path or URL.
+    Methods raise `JournalError` if the folder of the locks can't be used.
 
     Attributes:
         token: This process's random name, under which it holds batches and slices.
@@ -71,11 +70,7 @@ class ProcessLock:
         self._changing = threading.Lock()
 
     def acquire(self) -> None:
-        """Acquire the lock, unless this process already has it.
-
-        Raises:
-            JournalError: The lock folder can't be used.
-        """
+        """Acquire the lock, unless this process already has it."""
         with self._changing:
             if self._lock is not None:
                 return
@@ -103,11 +98,7 @@ class ProcessLock:
                         self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
-        """Whether another process is dead; ``None`` if it is not a process of this machine.
-
-        Raises:
-            JournalError: The lock folder can't be used.
-        """
+        """Whether another process is dead; ``None`` if it is not a process of this machine."""
         if token == self.token:
             return False
         path = self._path(token)
@@ -149,21 +140,13 @@ def shared_now(engine: Engine) -> ColumnElement[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a batch.
+    """The process that holds a batch."""
 
-    Attributes:
-        token: Random name of the process, one for each opened journal.
-        pid: Its process ID.
-        host: Name of its machine.
-        since: When it took the lease; aware, UTC.
-        beat_at: Its last heartbeat, converted to this machine's clock; aware, UTC.
-    """
-
-    token: str
+    token: str  # random name of the process, one for each opened journal
     pid: int
     host: str
-    since: datetime
-    beat_at: datetime
+    since: datetime  # when it took the lease; aware, UTC
+    beat_at: datetime  # its last heartbeat, converted to this machine's clock; aware, UTC
 
     def silent(self, now: datetime) -> bool:
         """Whether its last heartbeat is too old for a live process."""
@@ -290,13 +273,6 @@ def hold_batch(
 ) -> Iterator[Hold]:
     """Hold a batch, so only this process decides about its jobs and writes its results.
 
-    Args:
-        engine: The journal's database.
-        writer: The database's writer.
-        lock: This process's lock.
-        batch_id: ID of the batch.
-        before: Statements committed together with the lease, which create the batch.
-
     Yields:
         The hold, which reports if another process takes over the batch.
 
@@ -338,9 +314,7 @@ def hold_batch(
 def heartbeat(beat: Callable[[], None], lose: Callable[[JournalError], None]) -> Iterator[None]:
     """Call ``beat`` at each heartbeat, in a thread, so a long export looks alive.
 
-    Args:
-        beat: Renews the lease.
-        lose: Called once, if ``beat`` raises that the lease or the journal is lost.
+    If it raises that the lease or the journal is lost, ``lose`` is called, once.
     """
     over = threading.Event()
 

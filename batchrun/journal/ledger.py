@@ -31,25 +31,18 @@ MAX_QUEUE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Reserved slots.
+    """Reserved slots."""
 
-    Attributes:
-        first_at: Time of the first slot, on the clock that the caller used.
-        requests_today: Requests sent with the key since midnight UTC.
-        idle_seconds: Seconds for which no slot was taken before; infinite if none ever was.
-    """
-
-    first_at: float
-    requests_today: int
+    first_at: float  # time of the first slot, on the clock that the caller used
+    requests_today: int  # requests sent with the key since midnight UTC
+    # Seconds for which no slot was taken before; infinite if none ever was
     idle_seconds: float = 0.0
 
 
 class QuotaLedger:
     """The request slots of one key, shared by all processes on a journal.
 
-    Args:
-        engine: The journal's database.
-        key_hash: Salted hash of the key.
+    Methods raise `JournalError` if the journal can't be written.
 
     Attributes:
         clock_ahead: Seconds by which the shared clock is ahead of this machine's.
@@ -68,9 +61,6 @@ class QuotaLedger:
             requests: Number of slots; 0 only reads how many requests were sent today.
             spacing: Seconds between two slots.
             now: The time on the clock that all processes share.
-
-        Raises:
-            JournalError: The journal can't be written.
         """
         length = requests * spacing
         free = case((self._ahead(now, now), turns.c.next_at), else_=now)
@@ -89,31 +79,22 @@ class QuotaLedger:
 
     def _today(self) -> Select[tuple[int]]:
         return select(func.sum(spending.c.requests)).where(
-            spending.c.key_hash == self._key_hash, spending.c.day == _today()
+            spending.c.key_hash == self._key_hash, spending.c.day == today()
         )
 
     def hold(self, seconds: float, now: float) -> None:
-        """Hand out no slots for this many seconds, at most five minutes.
-
-        Raises:
-            JournalError: The journal can't be written.
-        """
+        """Hand out no slots for this many seconds, at most five minutes."""
         until = now + min(seconds, MAX_QUEUE_SECONDS)
         latest = case((self._ahead(until, now), turns.c.next_at), else_=until)
         with writing(self._engine) as connection:
             connection.execute(self._upsert(until, latest))
 
     def count(self) -> None:
-        """Count a request that belongs to no batch.
-
-        Raises:
-            JournalError: The journal can't be written.
-        """
-        today = datetime.now(UTC).date()
-        spent = {"key_hash": self._key_hash, "worker": "", "requests": 1}
+        """Count a request that belongs to no batch."""
+        spent = {"key_hash": self._key_hash, "worker": "", "requests": 1, "day": today()}
         with writing(self._engine) as connection:
-            connection.execute(counted(self._engine), spent | {"day": today.isoformat()})
-            old = (today - KEPT_DAYS).isoformat()
+            connection.execute(counted(self._engine), spent)
+            old = (datetime.now(UTC).date() - KEPT_DAYS).isoformat()
             connection.execute(delete(spending).where(spending.c.day < old))
 
     def _ahead(self, since: float, now: float) -> ColumnElement[bool]:
@@ -146,5 +127,6 @@ def inserter(engine: Engine) -> Any:
     return sqlite.insert
 
 
-def _today() -> str:
+def today() -> str:
+    """Return the day in UTC, as `spending` has it."""
     return datetime.now(UTC).date().isoformat()

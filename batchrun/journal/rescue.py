@@ -67,23 +67,16 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of one job: from one of several states to a new one, with other columns' new values.
-
-    Attributes:
-        job: Number of the job.
-        old: The states that it may be in before.
-        new: The state that it is in afterwards.
-        values: New values of other columns.
-        retried: If the step is the answer to a trigger, how many times the job had been retried
-            when that was sent; otherwise ``None``.
-        execution_id: If the step is the end of an execution, its ID; otherwise ``None``.
-    """
+    """One step of one job: to a new state, from one of several, with new values."""
 
     job: int
-    old: tuple[JobState, ...]
-    new: JobState
-    values: Mapping[str, Any] = field(default_factory=dict)
+    old: tuple[JobState, ...]  # the states that it may be in before
+    new: JobState  # the state that it is in afterwards
+    values: Mapping[str, Any] = field(default_factory=dict)  # new values of other columns
+    # If the step is the answer to a trigger, how many times the job had been retried when that was
+    # sent; otherwise None
     retried: int | None = None
+    # If the step is the end of an execution, its ID; otherwise None
     execution_id: str | None = None
 
 
@@ -98,12 +91,7 @@ def folders(location: str) -> list[Path]:
 
 
 class RescueFiles:
-    """The rescue files of one batch.
-
-    Args:
-        places: Folders to try, best first.
-        batch_id: ID of the batch.
-    """
+    """The rescue files of one batch."""
 
     def __init__(self, places: Iterable[Path], batch_id: str) -> None:
         self._places = list(places)
@@ -224,10 +212,6 @@ _PROGRESS = (
 class SafetyCopy:
     """A copy of one batch, kept up to date by `JournalWriter`.
 
-    Args:
-        path: The journal's file.
-        batch_id: ID of the batch.
-
     Raises:
         SQLAlchemyError: There is no space for it.
         sqlite3.Error: There is no space for it.
@@ -309,11 +293,7 @@ class SafetyCopy:
                 yield connection
 
     def save(self, paths: Sequence[Path]) -> Path | None:
-        """Save the copy as a journal at the first path that works; return that path.
-
-        Args:
-            paths: Paths to try; no existing file is overwritten.
-        """
+        """Save the copy as a journal at the first path that works and has no file; return it."""
         with self._busy, suppress(sqlite3.Error, SQLAlchemyError):
             if not self._usable:
                 return None

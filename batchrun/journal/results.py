@@ -35,6 +35,8 @@ ROWS_AT_ONCE = 1_000
 FEW_ROWS = 10_000
 """Up to this many rows are found by their jobs' state and sorted; otherwise all are scanned."""
 
+_JOB_OF_ROW = (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
+
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
@@ -57,14 +59,7 @@ def read_counts(connection: Connection, batch_id: str) -> dict[JobState, StateCo
 class ResultRows:
     """The rows of a batch in input order, read from the journal at each iteration.
 
-    Args:
-        connection: A connection to the journal.
-        batch_id: ID of the batch.
-        of_jobs: Only the rows of these jobs, by number.
-        states: Only rows whose job is in one of these states; ``None`` in it stands for rows
-            without a job.
-        offset: Number of these rows to skip.
-        limit: Maximum number of rows; ``None`` for all.
+    `Journal.results` says what the arguments select.
     """
 
     def __init__(
@@ -97,13 +92,7 @@ class ResultRows:
                 *(jobs.c.state, jobs.c.message, jobs.c.cause, jobs.c.execution_id, jobs.c.result),
                 *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
             )
-            .select_from(
-                rows.join(
-                    jobs,
-                    (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job),
-                    isouter=not of_few,  # invalid rows have no job
-                )
-            )
+            .select_from(rows.join(jobs, _JOB_OF_ROW, isouter=not of_few))  # invalid: no job
             .where(*which)
             .order_by(rows.c.number + 0 if of_few else rows.c.number)
             .offset(offset)
@@ -151,14 +140,7 @@ def _message(state: JobState, kept: str) -> str:
 
 
 class EarlierRows:
-    """The newest result in earlier batches for each row of a batch, read at each iteration.
-
-    Args:
-        connection: A connection to the journal.
-        batch_id: ID of the batch.
-        earlier: IDs of the earlier batches.
-        roles: The ID columns by which rows are matched.
-    """
+    """The newest result in earlier batches for each row of a batch, read at each iteration."""
 
     def __init__(
         self, connection: Connection, batch_id: str, earlier: Sequence[str], roles: Collection[Role]
@@ -172,7 +154,7 @@ class EarlierRows:
                 func.row_number().over(partition_by=ids, order_by=newest).label("place"),
             )
             .join_from(rows, batches, batches.c.id == rows.c.batch_id)
-            .join(jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
+            .join(jobs, _JOB_OF_ROW)
             .where(rows.c.batch_id.in_(earlier), jobs.c.state == JobState.COMPLETED)
             .subquery()
         )
@@ -207,23 +189,15 @@ class EarlierRows:
 
 @dataclass(frozen=True, slots=True)
 class SentJob:
-    """A job's current state, and the executions that retries replaced.
+    """A job's current state, and the executions that retries replaced."""
 
-    Attributes:
-        number: Number of the job in the batch.
-        ended: Whether the job has ended, so nothing of it is in flight.
-        execution_id: Its current execution; ``None`` if none was accepted since the last retry.
-        replaced: The earlier executions, which retries replaced.
-        retried_at: When it was last made pending again; aware, UTC.
-        retried: How many times it was made pending again.
-    """
-
-    number: int
-    ended: bool
+    number: int  # number of the job in the batch
+    ended: bool  # whether the job has ended, so nothing of it is in flight
+    # Its current execution; None if none was accepted since the last retry
     execution_id: str | None
-    replaced: frozenset[str] = frozenset()
-    retried_at: datetime | None = None
-    retried: int = 0
+    replaced: frozenset[str] = frozenset()  # the earlier executions, which retries replaced
+    retried_at: datetime | None = None  # when it was last made pending again; aware, UTC
+    retried: int = 0  # how many times it was made pending again
 
 
 def read_sent(
@@ -243,7 +217,7 @@ def read_sent(
             *(rows.c.company_id, rows.c.contact_id),
             *(jobs.c.number, jobs.c.state, jobs.c.execution_id),
         )
-        .join_from(rows, jobs, (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job))
+        .join_from(rows, jobs, _JOB_OF_ROW)
         .where(rows.c.batch_id == batch_id)
         .distinct()  # several rows may share a job
     )

@@ -52,7 +52,7 @@ from batchrun.advice import choose_journal
 from batchrun.errors import JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.model import Cause, Outcome
-from batchrun.text import visible
+from batchrun.text import as_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -315,9 +315,6 @@ ENDED = tuple(state for state in JobState if state not in OPEN)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Cells of types that JSON lacks are stored as a one-entry object; no other cell is an object.
-_DATETIME, _DATE, _TIME, _SECONDS = "datetime", "date", "time", "seconds"
-
 
 def encode_cells(cells: tuple[Cell, ...]) -> bytes:
     """Encode cells as bytes; ``decode_cells`` returns equal values of equal types."""
@@ -334,7 +331,7 @@ def encode_result(result: JSON) -> bytes:
     try:
         text = json.dumps(result, ensure_ascii=False)
     except RecursionError:  # nested deeper than Python can write: keep it as text
-        text = json.dumps(_deep_text(result), ensure_ascii=False)
+        text = json.dumps(as_json(result), ensure_ascii=False)
     # The default level allocates 256 KB, which takes ten times as long as compressing 2 KB.
     deflater = zlib.compressobj(memLevel=6)
     return deflater.compress(text.encode("utf-8", "surrogatepass")) + deflater.flush()
@@ -384,46 +381,17 @@ def clean_text(text: str) -> str:
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
-def _deep_text(value: JSON) -> str:
-    """Write a value of any depth as JSON text, without recursion."""
-    parts: list[str] = []
-    left: list[JSON | _Written] = [value]
-    while left:
-        match left.pop():
-            case _Written() as text:
-                parts.append(text)
-            case dict(items):
-                left.append(_Written("}"))
-                for place, (name, item) in reversed(list(enumerate(items.items()))):
-                    comma = ", " if place else ""
-                    key = json.dumps(name, ensure_ascii=False)
-                    left += [item, _Written(f"{comma}{key}: ")]
-                parts.append("{")
-            case list(items):
-                left.append(_Written("]"))
-                for place, item in reversed(list(enumerate(items))):
-                    left += [item, _Written(", " if place else "")]
-                parts.append("[")
-            case plain:
-                parts.append(json.dumps(plain, ensure_ascii=False))
-    return "".join(parts)
-
-
-class _Written(str):
-    """Text to output as it is."""
-
-
 def _plain(cell: datetime | date | time | timedelta) -> JSON:
-    """Encode a cell for which JSON has no type."""
+    """Encode a cell for which JSON has no type as an object; no other cell is one."""
     match cell:
         case datetime():
-            return {_DATETIME: cell.isoformat()}
+            return {"datetime": cell.isoformat()}
         case date():
-            return {_DATE: cell.isoformat()}
+            return {"date": cell.isoformat()}
         case time():
-            return {_TIME: cell.isoformat()}
+            return {"time": cell.isoformat()}
         case timedelta():
-            return {_SECONDS: [cell.days, cell.seconds, cell.microseconds]}
+            return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
         case _:
             assert_never(cell)
 
@@ -481,12 +449,7 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
 
 
 def _make_what_is_missing(connection: Connection, version: int) -> None:
-    """Create missing tables, columns, and indexes; an added column needs a `server_default`.
-
-    Args:
-        connection: A connection to the journal.
-        version: The journal's schema version; 0 for a new journal.
-    """
+    """Create missing tables, columns, and indexes; an added column needs a `server_default`."""
     spent: list[dict[str, Any]] = []
     if 0 < version < 10:  # from version 10 on, each worker counts separately
         found = connection.execute(text("SELECT key_hash, day, requests FROM spending")).mappings()

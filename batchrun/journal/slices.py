@@ -53,12 +53,7 @@ LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may hav
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A range of jobs that one worker holds.
-
-    Attributes:
-        first: Number of the first job.
-        last: Number of the last job.
-    """
+    """A range of jobs that one worker holds, by the numbers of its first and last job."""
 
     first: int
     last: int
@@ -66,26 +61,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """The state of a batch, which each worker reads at each heartbeat.
+    """The state of a batch, which each worker reads at each heartbeat."""
 
-    Attributes:
-        closed: Why nothing more is triggered, or ``""`` after a stop by the user; ``None`` if the
-            batch is open.
-        workers: Number of live workers of the same key, including this one.
-        others: Whether other workers have jobs of this batch.
-        counts: Rows by the state of their jobs.
-        pending: Number of jobs left to trigger.
-        completed: Number of jobs with a result.
-        failed: Number of jobs that ended without a result and are not in doubt.
-    """
-
+    # Why nothing more is triggered, or "" after a stop by the user; None if the batch is
+    # open
     closed: str | None
-    workers: int
-    others: bool
-    counts: dict[JobState, int]
-    pending: int
-    completed: int
-    failed: int
+    workers: int  # number of live workers of the same key, including this one
+    others: bool  # whether other workers have jobs of this batch
+    counts: dict[JobState, int]  # rows by the state of their jobs
+    pending: int  # number of jobs left to trigger
+    completed: int  # number of jobs with a result
+    failed: int  # number of jobs that ended without a result and are not in doubt
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
@@ -102,12 +88,6 @@ def slice_size(number: int, requests_per_minute: float) -> int:
 class Slices:
     """The slices of one batch, for one worker.
 
-    Args:
-        engine: The database, for reading and for claims.
-        writer: The database's writer.
-        lock: This process's lock.
-        batch_id: ID of the batch.
-
     Attributes:
         engine: The database.
         writer: Its writer.
@@ -120,7 +100,8 @@ class Slices:
     ) -> None:
         self.engine, self.writer, self._lock = engine, writer, lock
         self.batch_id, self.token = batch_id, lock.token
-        self._mine = (slices.c.batch_id == batch_id) & (slices.c.holder == lock.token)
+        self._own = slices.c.batch_id == batch_id
+        self._mine = self._own & (slices.c.holder == lock.token)
 
     # for the process that holds the batch
 
@@ -133,7 +114,7 @@ class Slices:
         Raises:
             TakenOverError: Another process has taken over the batch.
         """
-        dead = (slices.c.batch_id == self.batch_id) & slices.c.holder.in_(self._dead())
+        dead = self._own & slices.c.holder.in_(self._dead())
         return self._execute(
             update(slices).where(dead).values(holder=None),
             _doubt(self.batch_id, ~_in_slice_of_anybody(self.batch_id)),
@@ -170,7 +151,7 @@ class Slices:
         chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
         self._execute(
             *self._removed(),
-            update(slices).where(slices.c.batch_id == self.batch_id).values(closed=None),
+            update(slices).where(self._own).values(closed=None),
             *(insert(slices).values(chunk) for chunk in chunks),
         )
 
@@ -183,7 +164,7 @@ class Slices:
         self._execute(*self._removed())
 
     def _removed(self) -> tuple[Executable, Executable]:
-        gone = (slices.c.batch_id == self.batch_id) & or_(
+        gone = self._own & or_(
             slices.c.holder.is_(None), slices.c.holder.in_([self.token, *self._dead()])
         )
         spent = select(func.coalesce(func.sum(slices.c.requests), 0)).where(gone).scalar_subquery()
@@ -218,7 +199,7 @@ class Slices:
         Args:
             why: The failures that stopped the batch; ``""`` if it was stopped otherwise.
         """
-        mine = (slices.c.batch_id == self.batch_id) & slices.c.closed.is_(None)
+        mine = self._own & slices.c.closed.is_(None)
         self.writer.submit(update(slices).where(mine).values(closed=why)).result()
 
     def claim(self, *, closed: bool) -> Slice | None:
@@ -244,7 +225,7 @@ class Slices:
         candidate = candidate.where(or_(is_open, leads) if closed else is_open)
         taken = (
             update(slices)
-            .where(slices.c.batch_id == self.batch_id)
+            .where(self._own)
             .where(slices.c.first == candidate.scalar_subquery())
             .values(holder=self.token, beat_at=shared_now(self.engine))
             .returning(slices.c.first, slices.c.last)
@@ -264,7 +245,7 @@ class Slices:
         doubted = repeated_on_deadlock(claim)
         if doubted is None:
             return None
-        this_one = (slices.c.batch_id == self.batch_id) & (slices.c.first == found[0].first)
+        this_one = self._own & (slices.c.first == found[0].first)
         self.writer.mirror([update(slices).where(this_one).values(holder=self.token), doubted])
         return found[0]
 
@@ -296,15 +277,13 @@ class Slices:
         with self.engine.connect() as connection, connection.begin():
             require_this_schema(connection)
             others = exists().where(
-                slices.c.batch_id == self.batch_id,
+                self._own,
                 slices.c.holder != self.token,
                 _has_open_job(slices),
             )
-            closed = select(slices.c.closed).where(
-                slices.c.batch_id == self.batch_id, slices.c.closed.is_not(None)
-            )
+            closed = select(slices.c.closed).where(self._own, slices.c.closed.is_not(None))
             words = list(connection.scalars(closed.distinct()))
-            has_slices = exists().where(slices.c.batch_id == self.batch_id)
+            has_slices = exists().where(self._own)
             gone = not connection.scalar(select(has_slices))
             found = read_counts(connection, self.batch_id)
             return BatchState(
@@ -334,7 +313,7 @@ class Slices:
         now = shared_now(self.engine)
         query = (
             select(slices.c.holder, now - func.max(slices.c.beat_at))
-            .where(slices.c.batch_id == self.batch_id, slices.c.holder != self.token)
+            .where(self._own, slices.c.holder != self.token)
             .group_by(slices.c.holder)
         )
         with self.engine.connect() as connection:
@@ -352,7 +331,7 @@ class Slices:
     def _held_by_others(self, *which: ColumnElement[bool]) -> list[Slice]:
         """Return the slices that other live workers hold."""
         query = select(slices.c.first, slices.c.last).where(
-            slices.c.batch_id == self.batch_id,
+            self._own,
             slices.c.holder.is_not(None),
             slices.c.holder.not_in([self.token, *self._dead()]),
             *which,
@@ -364,11 +343,7 @@ class Slices:
 def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:
     """The condition that a worker holds a job's slice, and keeps it until the transaction ends.
 
-    Args:
-        batch: Name of the parameter for the batch's ID.
-        job: Name of the parameter for the job's number.
-        first: Name of the parameter for the first job of its slice.
-        holder: Name of the parameter for the worker's token.
+    The arguments are names of parameters; ``first`` is the first job of the slice.
     """
     mine = and_(
         slices.c.batch_id == bindparam(batch),

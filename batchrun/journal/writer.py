@@ -40,29 +40,20 @@ so on a fast disk many small ones would take time away from requests. After a lu
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A reusable statement, and its values for this change.
+    """A reusable statement, and its values for this change."""
 
-    Attributes:
-        statement: Has a bind parameter for each value, and changes at most one row.
-        values: The parameters' values.
-        lock: A value, such as an execution ID, that other processes may not change meanwhile.
-    """
-
-    statement: Executable
+    statement: Executable  # has a bind parameter for each value, and changes at most one row
     values: Mapping[str, Any]
+    # A value, such as an execution ID, that other processes may not change meanwhile
     lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One more request of a counter. Those of a group are added up, so each costs no statement.
+    """One more request of a counter. Those of a group are added up, so each costs no statement."""
 
-    Attributes:
-        statement: Adds the parameter ``requests`` to a counter.
-        of: Names and values of the other parameters, which say which counter.
-    """
-
-    statement: Executable
+    statement: Executable  # adds the parameter `requests` to a counter
+    # Names and values of the other parameters, which say which counter
     of: tuple[tuple[str, str | int], ...]
 
     def times(self, requests: int) -> Change:
@@ -87,10 +78,7 @@ def no_mirror(_: Iterable[Statement]) -> None:
 class JournalWriter:
     """Commits statements in groups, in the order in which they were submitted.
 
-    Args:
-        engine: The database.
-        location: Name of the journal in errors.
-        check: Called before each commit; if it raises, every write of the group fails.
+    If ``check``, which is called before each commit, raises, every write of the group fails.
 
     Attributes:
         mirror: Called with the committed statements.

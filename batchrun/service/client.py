@@ -37,6 +37,7 @@ from batchrun.service.answers import (
     without_key,
 )
 from batchrun.service.parsing import (
+    QuotaReading,
     UnusableAnswerError,
     is_html,
     is_usable_id,
@@ -289,7 +290,8 @@ class Client:
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """Return the error for a list of workflows that failed (any status except 200)."""
         reason = explain_reply(reply)
-        wait = min(_wait_seconds(reply) or 0.0, _MAX_WAIT_SECONDS)
+        quota = reply.quota or QuotaReading()
+        wait = min(quota.retry_after_seconds or quota.reset_seconds or 0.0, _MAX_WAIT_SECONDS)
         later = f"Try again in {duration(wait)}." if wait else "Try again later."
         match reply.status:
             case 401 | 403 if is_html(reply.body):
@@ -328,13 +330,6 @@ class Client:
 
 _MAX_WAIT_SECONDS = 86_400.0
 """The longest quota is a day's; a service that names a later time is not believed."""
-
-
-def _wait_seconds(reply: Reply) -> float | None:
-    """How long a throttled answer asks to wait, in seconds; ``None`` if it doesn't say."""
-    if reply.quota is None:
-        return None
-    return reply.quota.retry_after_seconds or reply.quota.reset_seconds
 
 
 ACTIVE = "active"

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -638,8 +639,9 @@ class _Pages:
         view = self._batch(request)
         counts = view.summary.counts
         workspace = self._workspace
+        words_of = partial(screens.retry_words, duplicates=view.duplicates > 0)
         retried = [
-            (outcome, counts[outcome], screens.retry_words(counts[outcome]))
+            (outcome, counts[outcome], words_of(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
             if counts[outcome]
         ]
@@ -651,6 +653,7 @@ class _Pages:
             shown=shown_version(view.summary),
             failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
+            doubts_cost=words_of(len(view.status.in_doubt)),
             invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
             gone=screens.sandbox_gone(workspace, view),
         )

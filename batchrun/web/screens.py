@@ -165,6 +165,11 @@ class BatchView:
         return moment_words(moment).removeprefix("today, ")
 
     @property
+    def duplicates(self) -> int:
+        """Number of rows that share the result of another."""
+        return max(self.figures.rows - self.figures.invalid - self.summary.jobs, 0)
+
+    @property
     def title(self) -> str:
         """The title of the browser window."""
         figures = self.figures
@@ -291,11 +296,7 @@ def home_of(workspace: Workspace) -> Home:
         run = workspace.run_of(summary.batch_id)
         open_ended = summary.unfinished or counts[Outcome.IN_DOUBT]
         if not open_ended and (run is None or run.ended):
-            problems = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
-            words = f"{counts[Outcome.COMPLETED]:,} completed"
-            words += f", {problems:,} failed" if problems else ""
-            words += f", {counts[Outcome.INVALID]:,} invalid" if counts[Outcome.INVALID] else ""
-            earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
+            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(counts), path, ""))
             continue
         view = view_batch(workspace, summary.batch_id)
         figures = view.figures
@@ -319,8 +320,7 @@ def home_of(workspace: Workspace) -> Home:
             tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
-            words = f"{figures.done:,} completed, {figures.in_doubt:,} in doubt"
-            earlier.append(HomeBatch(summary, ("ok", "Done"), words, path, ""))
+            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(counts), path, ""))
     used = {summary.source.path for summary in summaries}
     waiting = [
         one
@@ -344,6 +344,17 @@ def home_of(workspace: Workspace) -> Home:
         frozenset(unusable),
         _told_apart(workspace, waiting),
     )
+
+
+def _result_words(counts: Mapping[Outcome, int]) -> str:
+    numbers = {
+        "completed": counts[Outcome.COMPLETED],
+        "failed": counts[Outcome.FAILED] + counts[Outcome.REJECTED],
+        "in doubt": counts[Outcome.IN_DOUBT],
+        "invalid": counts[Outcome.INVALID],
+    }
+    named = (f"{number:,} {word}" for word, number in numbers.items() if number)
+    return ", ".join(named) or "0 completed"
 
 
 def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict[str, str]:
@@ -440,7 +451,7 @@ _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
         "Failed or in doubt",
         frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
     ),
-    "waiting": ("Running or waiting", frozenset({Outcome.PENDING})),
+    "waiting": ("Running or not sent", frozenset({Outcome.PENDING})),
     "invalid": ("Invalid (can't be sent)", frozenset({Outcome.INVALID})),
 }
 FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
@@ -562,7 +573,7 @@ def changes_of(view: BatchView) -> tuple[Change, ...]:
 def tag_of(row: ResultRow) -> tuple[str, str]:
     """Return a row's status: kind and words."""
     if row.outcome is Outcome.PENDING:
-        return ("busy", "Running") if row.execution_id else ("none", "Waiting")
+        return ("busy", "Running") if row.execution_id else ("none", "Not sent")
     if row.dropped:
         return "wait", "In doubt, left so"
     if row.sending:
@@ -679,9 +690,12 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
     return f"Stop: nothing more is sent{rest}. You can continue later."
 
 
-def retry_words(rows: int) -> str:
-    """Return the cost of sending rows again, in words."""
+def retry_words(rows: int, *, duplicates: bool = False) -> str:
+    """Return the cost of sending rows again, in words; duplicates among them are sent once."""
     requests = math.ceil(rows * REQUESTS_PER_JOB)
+    if duplicates:
+        once = "those with the same ID are charged once"
+        return f"At most {requests:,} requests. Of {plural(rows, 'row')}, {once}."
     return f"About {requests:,} requests. {plural(rows, 'row is', 'rows are')} charged again."
 
 
@@ -752,9 +766,10 @@ def cost_words(workspace: Workspace, view: BatchView) -> str:
         sent = summary.jobs - view.status.left.to_trigger - summary.reused
         spent = {name: each * sent for name, each in price.items()} if price and sent > 0 else {}
         words = [f"{requests} and about {credit_amounts(spent)}." if spent else f"{requests}."]
-    twins = figures.rows - figures.invalid - summary.jobs
-    if twins > 0:
-        words.append(f"{plural(twins, 'duplicate')}: rows with the same ID are sent once.")
+    if view.duplicates:
+        words.append(
+            f"{plural(view.duplicates, 'duplicate')}: rows with the same ID are sent once."
+        )
     return " ".join(words)
 
 

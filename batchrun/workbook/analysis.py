@@ -46,19 +46,12 @@ def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None
 
 @dataclass(slots=True)
 class Counted:
-    """The values of a column and how often each occurs.
-
-    Attributes:
-        column: The column.
-        values: Number of rows for each value.
-        rows: Number of rows with a value.
-        full: Whether there were more distinct values than ``MAX_DISTINCT``.
-    """
+    """The values of a column and how often each occurs."""
 
     column: ResultColumn
-    values: Counter[str | float] = field(default_factory=Counter)
-    rows: int = 0
-    full: bool = False
+    values: Counter[str | float] = field(default_factory=Counter)  # number of rows for each value
+    rows: int = 0  # number of rows with a value
+    full: bool = False  # whether there were more distinct values than `MAX_DISTINCT`
 
     def see(self, value: str | float) -> None:
         """Count a value."""
@@ -96,25 +89,15 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Best:
-    """One of the best rows.
+    """One of the best rows."""
 
-    Attributes:
-        rank: The sort key; the best row has the highest.
-        order: The row's number, negated, so that the first of equal rows wins.
-        name: The row's name.
-        owner: Who looks after it; ``""`` if the list does not say.
-        value: Its score.
-        why: The beginning of the text that explains the score.
-        execution: What duplicate rows share: the ID of their execution.
-    """
-
-    rank: float
-    order: int
+    rank: float  # the sort key; the best row has the highest
+    order: int  # the row's number, negated, so that the first of equal rows wins
     name: str
-    owner: str
+    owner: str  # who looks after it; "" if the list does not say
     value: float
-    why: str
-    execution: str
+    why: str  # the beginning of the text that explains the score
+    execution: str  # what duplicate rows share: the ID of their execution
 
     @property
     def number(self) -> int:
@@ -158,8 +141,9 @@ class Analysis:
         """Count a row."""
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
-            if is_number(value):
-                self._see_number(counted, value)
+            if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
+                counted.rows += 1
+                counted.see(value)
                 if counted is self.numbers[0] and counted.column is self.score:
                     self._rank(value, number, row, name, flat)
         for counted in self.categories:
@@ -192,11 +176,6 @@ class Analysis:
         shown = sum(self.copies[each.execution] for each in self._best if each.value == last)
         return self.numbers[0].values[last] - shown
 
-    def _see_number(self, counted: Counted, value: float) -> None:
-        if -LARGEST_NUMBER < value < LARGEST_NUMBER:  # also skips NaN
-            counted.rows += 1
-            counted.see(value)
-
     def _rank(
         self, value: float, number: int, row: ResultRow, name: str | None, flat: Flat
     ) -> None:
@@ -206,8 +185,6 @@ class Analysis:
             return
         rank = -float(value) if self.ascending else float(value)
         full = len(self._best) == BEST
-        if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
-            return
         if full and (rank, -number) < (self._best[0].rank, self._best[0].order):
             return
         found = None if self.why is None else flat.values.get(self.why.path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from batchrun.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from typing_extensions import TypeIs
 
@@ -20,23 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of an Excel sheet; tests use smaller ones.
+    """The limits of an Excel sheet; tests use smaller ones."""
 
-    Attributes:
-        rows: Rows of a sheet, including the header.
-        columns: Columns of a sheet.
-        text: UTF-16 code units in a cell.
-        links: Hyperlinks on a sheet.
-        link_text: Characters in a link's address.
-        details: Sheets for lists of objects; batchrun's own limit, not Excel's.
-    """
-
-    rows: int = 1_048_576
+    rows: int = 1_048_576  # rows of a sheet, including the header
     columns: int = 16_384
-    text: int = 32_767
-    links: int = 65_530
-    link_text: int = 2_079
-    details: int = 40
+    text: int = 32_767  # UTF-16 code units in a cell
+    links: int = 65_530  # hyperlinks on a sheet
+    link_text: int = 2_079  # characters in a link's address
+    details: int = 40  # sheets for lists of objects; batchrun's own limit, not Excel's
 
 
 EXCEL = Limits()
@@ -75,9 +67,7 @@ _LONGEST = timedelta(days=2_958_465)
 class Fitter:
     """Converts values to what Excel can store, and counts those it had to shorten.
 
-    Args:
-        limits: The limits of a sheet.
-        whole_name: The name of the file that has every value in full.
+    Shortened values name the file ``whole_name``, which has every value in full.
 
     Attributes:
         shortened: Number of values that were shortened.
@@ -190,12 +180,14 @@ def unique_titles(header: Sequence[str]) -> list[str]:
     return list(titles)
 
 
+def numbered(name: str) -> Iterator[str]:
+    """Yield a name, then the name with numbers appended, without end."""
+    return chain([name], (f"{name} ({number})" for number in count(2)))
+
+
 def free_name(wanted: str, taken: Container[str]) -> str:
     """Return a name, with a number appended if it is taken."""
-    name, number = wanted, 2
-    while name in taken:
-        name, number = f"{wanted} ({number})", number + 1
-    return name
+    return next(name for name in numbered(wanted) if name not in taken)
 
 
 def is_number(value: Cell) -> TypeIs[int | float]:

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.text import as_json
 from batchrun.workbook.cells import LARGEST_NUMBER, as_text, is_number
-from batchrun.workbook.flatten import as_json, name_of_item
+from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.titles import is_quantity, words_of
 
 if TYPE_CHECKING:
@@ -37,17 +38,11 @@ _MAX_VALUES = 1_000
 
 @dataclass(slots=True)
 class _Compared:
-    """How a field's values compare in the rows that have one both before and now.
+    """How a field's values compare in the rows that have one both before and now."""
 
-    Attributes:
-        rows: Number of those rows.
-        differing: Number of rows in which they differ.
-        values: The first values.
-    """
-
-    rows: int = 0
-    differing: int = 0
-    values: set[Cell] = field(default_factory=set)
+    rows: int = 0  # number of those rows
+    differing: int = 0  # number of rows in which they differ
+    values: set[Cell] = field(default_factory=set)  # the first values
 
     def see(self, now: Cell, *, differs: bool) -> None:
         """Count a row."""
@@ -64,29 +59,17 @@ class _Compared:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A value that differs from the earlier batch.
+    """A value that differs from the earlier batch."""
 
-    Attributes:
-        number: The row's number, counted from 0.
-        line: The row's line in the list.
-        name: The row's name; ``None`` if the list has no names.
-        owner: Who looks after the row; ``None`` if the list does not say.
-        path: The path to the value in the result.
-        field: The field's title.
-        before: The earlier value; ``None`` for nothing. For a list, what was removed from it.
-        now: The current value; for a list, what was added to it.
-        earlier_at: When the earlier result was finished; aware, UTC.
-    """
-
-    number: int
-    line: int
-    name: str | None
-    owner: Cell
+    number: int  # the row's number, counted from 0
+    line: int  # the row's line in the list
+    name: str | None  # the row's name; None if the list has no names
+    owner: Cell  # who looks after the row; None if the list does not say
     path: Path
     field: str
-    before: Cell
-    now: Cell
-    earlier_at: datetime | None
+    before: Cell  # the earlier value; None for nothing. For a list, what was removed from it
+    now: Cell  # the current value; for a list, what was added to it
+    earlier_at: datetime | None  # when the earlier result was finished; aware, UTC
 
     @property
     def difference(self) -> float | None:

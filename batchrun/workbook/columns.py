@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,41 +54,22 @@ def moment_of(text: str) -> tuple[TemporalKind, date | datetime | time] | None:
         return None
 
 
+@dataclass(slots=True, eq=False)
 class ColumnSurvey:
-    """Statistics about one column's values.
+    """Statistics about one column's values."""
 
-    Attributes:
-        filled: Cells that have a value.
-        kinds: Python types of the values.
-        width: Characters of the longest line.
-        example: The first value.
-        largest: The largest absolute value of an integer.
-        spaced: Whether any text has a space or line break, where it could wrap.
-        varied: Whether there are at least two different values.
-        decimals: The most digits after the point, among the first ``DECIMALS_SEEN`` numbers.
-        items: Cells that list plain values, one per line.
-        beyond_one: Whether a number that is not an integer is above 1 or below -1.
-        tiny: Whether a number is so small that its decimals would all be 0.
-    """
-
-    __slots__ = (
-        "_moments", "beyond_one", "decimals", "example", "filled", "items", "kinds", "largest",
-        "spaced", "tiny", "varied", "width",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.filled = 0
-        self.kinds: set[type] = set()
-        self.width = 0
-        self.example: Cell = None
-        self.largest = 0
-        self.spaced = False
-        self.varied = False
-        self.decimals = 0
-        self.items = 0
-        self.beyond_one = False
-        self.tiny = False
-        self._moments: set[TemporalKind] | None = set()
+    filled: int = 0  # cells that have a value
+    kinds: set[type] = field(default_factory=set)  # Python types of the values
+    width: int = 0  # characters of the longest line
+    example: Cell = None
+    largest: int = 0  # the largest absolute value of an integer
+    spaced: bool = False  # whether any text has a space or line break, where it could wrap
+    varied: bool = False  # whether there are at least two different values
+    decimals: int = 0  # the most digits after the point, among the first `DECIMALS_SEEN` numbers
+    items: int = 0  # cells that list plain values, one per line
+    beyond_one: bool = False  # whether a number that is not an integer is above 1 or below -1
+    tiny: bool = False  # whether a number is so small that its decimals would all be 0
+    _moments: set[TemporalKind] | None = field(default_factory=set)
 
     @property
     def moments(self) -> TemporalKind | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from batchrun.workbook.source import ListFormats
 
 if TYPE_CHECKING:
-    from batchrun.model import BatchResults, BatchSummary
+    from batchrun.model import BatchResults
     from batchrun.workbook.analysis import Analysis
     from batchrun.workbook.changes import Comparison
     from batchrun.workbook.form import Form
@@ -18,34 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Content:
-    """What all sheets of a workbook are made from.
-
-    Attributes:
-        results: The batch.
-        form: The audience, and whether texts in Markdown keep their markup.
-        layout: The columns, and why rows have no result.
-        commands: The commands that continue the batch.
-        analysis: What the results say; complete when all rows of Results are written.
-        formats: The formatting of the list's cells.
-        comparison: The changes since an earlier batch; ``None`` if there is none.
-        part: The sentence that says which part of the results this is; ``""`` for all of them.
-    """
+    """What all sheets of a workbook are made from."""
 
     results: BatchResults
-    form: Form
-    layout: Layout
+    form: Form  # the audience, and whether texts in Markdown keep their markup
+    layout: Layout  # the columns, and why rows have no result
     commands: Commands
-    analysis: Analysis
+    analysis: Analysis  # what the results say; complete when all rows of Results are written
     formats: ListFormats = field(default_factory=ListFormats)
+    # The changes since an earlier batch; None if there is none
     comparison: Comparison | None = None
+    # The sentence that says which part of the results this is; "" for all of them
     part: str = ""
-
-    @property
-    def summary(self) -> BatchSummary:
-        """The batch as a whole."""
-        return self.results.summary
-
-    @property
-    def for_people(self) -> bool:
-        """Whether the readers don't run batchrun."""
-        return self.form.for_people

@@ -13,11 +13,12 @@ from itertools import islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
+from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
 from batchrun.workbook.content import Content
-from batchrun.workbook.flatten import Flat, as_json
+from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
@@ -50,17 +51,11 @@ MAX_ROWS = EXCEL.rows - 1
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the files that a workbook is split into.
-
-    Attributes:
-        path: The file.
-        first: Its first row, counted from 0.
-        counts: Number of rows by outcome.
-    """
+    """One of the files that a workbook is split into."""
 
     path: Path
-    first: int
-    counts: Counter[Outcome]
+    first: int  # its first row, counted from 0
+    counts: Counter[Outcome]  # number of rows by outcome
 
     @property
     def end(self) -> int:
@@ -70,15 +65,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How a workbook is split, and which part is being written.
+    """How a workbook is split, and which part is being written."""
 
-    Attributes:
-        parts: All parts, in list order.
-        number: The part being written, counted from 1.
-    """
-
-    parts: Sequence[Part]
-    number: int
+    parts: Sequence[Part]  # all parts, in list order
+    number: int  # the part being written, counted from 1
 
     @property
     def words(self) -> str:
@@ -149,14 +139,7 @@ def write_excel(
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
 
-    Args:
-        results: The results to write.
-        path: The file to write.
-        form: Result columns, their order and names, and the audience.
-        whole_name: The file that a shortened cell refers to for the full value.
-        limits: The limits of a sheet.
-        commands: The commands that continue this batch; ``None`` for the defaults.
-        split: The part of the results to write; ``None`` for all of them.
+    A shortened cell refers to the file ``whole_name`` for the full value.
 
     Returns:
         The number of values that were shortened.
@@ -186,16 +169,16 @@ def write_excel(
 
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
     """Create the sheets in their order, then write them: some tell where rows are on others."""
-    summary, comparison, earlier = content.summary, content.comparison, content.results.earlier
+    results, comparison = content.results, content.comparison
     shown = ResultsSheet(book, content)
     attention = changes = run_details = None
-    if summary.counts[Outcome.COMPLETED] < summary.rows:
+    if results.summary.counts[Outcome.COMPLETED] < results.summary.rows:
         attention = AttentionSheet(book, content)
-    if comparison is not None and earlier is not None:
-        changes = ChangesSheet(book, content, comparison, earlier)
+    if comparison is not None and results.earlier is not None:
+        changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
     columns = ColumnsSheet(book, content, shown)
-    if not content.for_people:
+    if not content.form.for_people:
         run_details = RunDetailsSheet(book)
     _write_rows(book, content, shown, details)
     if changes is not None:
@@ -205,7 +188,7 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
         with book.optional("the sheet Needs attention"):
             attention.write(shown.sheets)
     with book.optional("the sheet Columns"):
-        columns.write(summary.rows)
+        columns.write(results.summary.rows)
     with book.optional("the sheet Overview"):
         overview.write(content, shown.sheets, attention, changes)
     overview.close()

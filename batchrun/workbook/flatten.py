@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.text import as_json
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from batchrun.model import JSON
 
@@ -25,17 +26,13 @@ NOT_AN_OBJECT: Path = ("result",)
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """A result as paths.
+    """A result as paths."""
 
-    Attributes:
-        values: One value per path, in the order the service sent them. For a list of objects, the
-            value is its length.
-        items: The lists of objects, by path.
-        listed: Paths of lists of plain values; their value is a text with one item per line.
-    """
-
+    # One value per path, in the order the service sent them. For a list of objects, the value is
+    # its length
     values: dict[Path, FlatValue] = field(default_factory=dict)
     items: dict[Path, list[dict[str, JSON]]] = field(default_factory=dict)
+    # Paths of lists of plain values; their value is a text with one item per line
     listed: list[Path] = field(default_factory=list)
 
 
@@ -124,38 +121,3 @@ def _lines(values: list[JSON]) -> str | None:
     elif all(isinstance(item, (bool, int, float)) for item in values):
         return "\n".join(as_json(item) for item in values)
     return None
-
-
-def as_json(value: JSON) -> str:
-    """Return JSON text for people: only the escapes that JSON requires."""
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (RecursionError, TypeError, ValueError):
-        return "".join(_nested_json(value))
-
-
-class _Written(str):
-    """Text that is JSON already."""
-
-    __slots__ = ()
-
-
-def _nested_json(value: JSON) -> Iterator[str]:
-    """Yield JSON for a value that Python's encoder rejects, such as a deeply nested one."""
-    waiting: list[JSON] = [value]
-    while waiting:
-        match waiting.pop():
-            case _Written() as text:
-                yield text
-            case dict() as entries:
-                inner: list[JSON] = [_Written("{")]
-                for key, entry in entries.items():
-                    inner += [_Written(f"{', ' * (len(inner) > 1)}{as_json(key)}: "), entry]
-                waiting += reversed([*inner, _Written("}")])
-            case list() as items:
-                inner = [_Written("[")]
-                for item in items:
-                    inner += [_Written(", " * (len(inner) > 1)), item]
-                waiting += reversed([*inner, _Written("]")])
-            case other:
-                yield json.dumps(other, ensure_ascii=False, default=repr)

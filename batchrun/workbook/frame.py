@@ -18,7 +18,7 @@ from batchrun.workbook.columns import TemporalKind
 from batchrun.workbook.layout import STATUS, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -251,22 +251,21 @@ def _write(
             writer.write_table(pyarrow.table(columns, schema=schema))
 
 
+_MOMENTS: Mapping[TemporalKind | None, type] = {
+    TemporalKind.DATE: date,
+    TemporalKind.TIME: time,
+    TemporalKind.DATE_TIME: datetime,
+    TemporalKind.UTC: datetime,
+}
+
+
 def _kinds(layout: Layout) -> list[type]:
-    kinds = [*map(_kind, layout.original_surveys), *(column.kind for column in STATUS)]
-    for column in layout.results:
-        moments = {
-            TemporalKind.DATE: date,
-            TemporalKind.TIME: time,
-            TemporalKind.DATE_TIME: datetime,
-            TemporalKind.UTC: datetime,
-        }
-        if column.moments is not None:
-            kinds.append(moments[column.moments])
-        else:
-            kinds.append(
-                int if column.counts and column.survey.kinds == {int} else _kind(column.survey)
-            )
-    return [*kinds, str] if layout.overflow else kinds
+    return [
+        *map(_kind, layout.original_surveys),
+        *(column.kind for column in STATUS),
+        *(_MOMENTS.get(each.moments) or _kind(each.survey) for each in layout.results),
+        *[str] * layout.overflow,
+    ]
 
 
 def _kind(survey: ColumnSurvey) -> type:

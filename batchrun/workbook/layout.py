@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
-from batchrun.text import close_matches
+from batchrun.text import as_json, close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
     ColumnSurvey,
@@ -20,7 +20,7 @@ from batchrun.workbook.columns import (
     name_of,
     owner_column,
 )
-from batchrun.workbook.flatten import as_json, dotted, flatten
+from batchrun.workbook.flatten import dotted, flatten
 from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import Reasons
@@ -44,21 +44,13 @@ MORE_OF_LIST = "more columns of the list (JSON)"
 
 
 class StatusColumn(NamedTuple):
-    """A column about the row's run.
+    """A column about the row's run."""
 
-    Attributes:
-        title: Its title and its name.
-        kind: The type of its values; times are in UTC.
-        width: Its width on a sheet, in characters.
-        meaning: What it says.
-        value: Returns its value in a row.
-    """
-
-    title: str
-    kind: type
-    width: float
+    title: str  # its title and its name
+    kind: type  # the type of its values; times are in UTC
+    width: float  # its width on a sheet, in characters
     meaning: str
-    value: Callable[[ResultRow], Cell]
+    value: Callable[[ResultRow], Cell]  # returns its value in a row
 
 
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
@@ -81,27 +73,16 @@ STATUS_COLUMNS = tuple(column.title for column in STATUS)
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """A column made from results.
-
-    Attributes:
-        path: The path to its values.
-        name: Its unique name for programs.
-        title: Its unique title for people.
-        survey: Statistics about its values.
-        moments: The kind of date or time that its texts are converted to, if any.
-        counts: Whether its values are the lengths of a list of objects.
-        aside: Why people rarely want it; ``""`` for a column they may want.
-        as_sent: Whether its values need no conversion.
-    """
+    """A column made from results."""
 
     path: Path
-    name: str
-    title: str
+    name: str  # its unique name for programs
+    title: str  # its unique title for people
     survey: ColumnSurvey
-    moments: TemporalKind | None
-    counts: bool = False
-    aside: str = ""
-    as_sent: bool = field(init=False)
+    moments: TemporalKind | None  # the kind of date or time that its texts are converted to, if any
+    counts: bool = False  # whether its values are the lengths of a list of objects
+    aside: str = ""  # why people rarely want it; "" for a column they may want
+    as_sent: bool = field(init=False)  # whether its values need no conversion
 
     def __post_init__(self) -> None:
         """Precompute ``as_sent``, which is checked for each value."""
@@ -128,26 +109,13 @@ class ResultColumn:
 
 @dataclass(frozen=True, slots=True)
 class DetailTable:
-    """The items of a list of objects, one per line.
+    """The items of a list of objects, one per line."""
 
-    Attributes:
-        path: The path to the lists in a result, or, for a nested list, in the parent's items.
-        title: The list's title.
-        lines: Number of items.
-        leading: The titles of the columns before the item's own: line number in the list, item
-            number, the row's name if it has one, its IDs.
-        named: Whether rows have a name.
-        columns: The columns of its items.
-        tables: Tables of the lists nested in its items.
-    """
-
-    path: Path
+    path: Path  # the path to the lists in a result, or, for a nested list, in the parent's items
     title: str
     lines: int
-    leading: tuple[str, ...]
-    named: bool
     columns: tuple[ResultColumn, ...]
-    tables: tuple[DetailTable, ...]
+    tables: tuple[DetailTable, ...]  # tables of the lists nested in its items
 
     def with_all_below(self) -> Iterator[DetailTable]:
         """Yield this table and all tables nested in it."""
@@ -158,46 +126,32 @@ class DetailTable:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The output's columns and facts about all rows.
+    """The output's columns and facts about all rows."""
 
-    Attributes:
-        original: The input's own header, unchanged. If a sheet can't hold all its columns, the
-            last one stands for the rest.
-        own: How many input columns have a column of their own.
-        original_surveys: Statistics about each of the input's columns.
-        results: The columns made from results.
-        tables: The lists of objects.
-        overflow: Whether there are too many result columns; the rest is one column of JSON.
-        lists_overflow: Whether the items of a list have more columns than fit.
-        names: Positions of the input columns that name a row.
-        roles: The input's ID columns.
-        reasons: Why rows are not completed.
-        lines_differ: Whether any row's line in the list differs from its row in the sheet Results.
-        undecided: Number of rows in doubt that the user has not decided on.
-        seconds: Execution times, rounded to 0.1 s, with the number of executions for each.
-        flat_depth: The most keys in a path.
-        owner: Position of the input column that names a row's owner.
-        messages: Number of rows with a message.
-        filled: Number of rows with a result.
-    """
-
+    # The input's own header, unchanged. If a sheet can't hold all its columns, the last one stands
+    # for the rest
     original: tuple[str, ...]
-    own: int
-    original_surveys: tuple[ColumnSurvey, ...]
+    own: int  # how many input columns have a column of their own
+    original_surveys: tuple[ColumnSurvey, ...]  # statistics about each of the input's columns
     results: tuple[ResultColumn, ...]
     tables: tuple[DetailTable, ...]
-    overflow: bool
-    lists_overflow: bool
-    names: tuple[int, ...]
+    # The titles of the columns before an item's own: line number in the list, item number, the
+    # row's name if it has one, its IDs
+    leading: tuple[str, ...]
+    overflow: bool  # whether there are too many result columns; the rest is one column of JSON
+    lists_overflow: bool  # whether the items of a list have more columns than fit
+    names: tuple[int, ...]  # positions of the input columns that name a row
     roles: Mapping[Role, int]
-    reasons: Reasons
+    reasons: Reasons  # why rows are not completed
+    # Whether any row's line in the list differs from its row in the sheet Results
     lines_differ: bool
-    undecided: int
+    undecided: int  # number of rows in doubt that the user has not decided on
+    # Execution times, rounded to 0.1 s, with the number of executions for each
     seconds: tuple[tuple[float, int], ...]
-    flat_depth: int
-    owner: int | None
-    messages: int
-    filled: int
+    flat_depth: int  # the most keys in a path
+    owner: int | None  # position of the input column that names a row's owner
+    messages: int  # number of rows with a message
+    filled: int  # number of rows with a result
 
     @property
     def header(self) -> list[str]:
@@ -328,12 +282,14 @@ def layout_of(
     names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, taken_titles(header), asides, beside)
+    leading = _leading(results, names)
     return Layout(
         original=header,
         own=own,
         original_surveys=originals[: len(header)],
         results=columns,
-        tables=_tables(survey, (), columns, _leading(results, names), bool(names)),
+        tables=_tables(survey, (), columns, leading),
+        leading=leading,
         overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
@@ -460,11 +416,7 @@ def _titled(
 
 
 def _tables(
-    survey: TableSurvey,
-    above: Path,
-    shown: Iterable[ResultColumn],
-    leading: tuple[str, ...],
-    named: bool,
+    survey: TableSurvey, above: Path, shown: Iterable[ResultColumn], leading: Sequence[str]
 ) -> tuple[DetailTable, ...]:
     wanted = {column.path for column in shown}
     tables = []
@@ -472,10 +424,8 @@ def _tables(
         if path in wanted:
             columns = _titled(seen, seen.order(), {}, leading, {})
             whole = (*above, *path)
-            below = _tables(seen, whole, columns, leading, named)
-            title = full_title(whole)
-            table = DetailTable(path, title, seen.lines, leading, named, columns, below)
-            tables.append(table)
+            below = _tables(seen, whole, columns, leading)
+            tables.append(DetailTable(path, full_title(whole), seen.lines, columns, below))
     return tuple(tables)
 
 
@@ -486,10 +436,7 @@ def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
     return ("Row", "No.", *([name] if name else []), *ids)
 
 
-Moment: TypeAlias = datetime | None
-
-
-def utc_without_zone(moment: Moment) -> Moment:
+def utc_without_zone(moment: datetime | None) -> datetime | None:
     """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
     if moment is None:
         return None
@@ -499,17 +446,11 @@ def utc_without_zone(moment: Moment) -> Moment:
 
 @dataclass(frozen=True, slots=True)
 class UnknownColumn:
-    """A name in ``Form.columns`` or ``Form.rename`` that no result has.
-
-    Attributes:
-        name: The name as given.
-        close: A similar name that results have; ``""`` if there is none.
-        of_list: Whether it is one of the list's columns, which are always included.
-    """
+    """A name in ``Form.columns`` or ``Form.rename`` that no result has."""
 
     name: str
-    close: str
-    of_list: bool = False
+    close: str  # a similar name that results have; "" if there is none
+    of_list: bool = False  # whether it is one of the list's columns, which are always included
 
 
 def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, ...]:

@@ -55,17 +55,11 @@ class Run(NamedTuple):
 
 
 class RichText(NamedTuple):
-    """A text without markup.
+    """A text without markup."""
 
-    Attributes:
-        runs: The runs; none is empty.
-        text: The whole text.
-        link: The address, if the whole text is one link; otherwise ``""``.
-    """
-
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...]  # the runs; none is empty
     text: str
-    link: str = ""
+    link: str = ""  # the address, if the whole text is one link; otherwise ""
 
     @classmethod
     def of(cls, runs: Iterable[Run], link: str = "") -> RichText:

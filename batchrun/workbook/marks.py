@@ -42,34 +42,22 @@ _AS_OF = "batchrun as of"
 
 @dataclass(frozen=True, slots=True)
 class MarkedRow:
-    """A row with an entry in a column "run again".
+    """A row with an entry in a column "run again"."""
 
-    Attributes:
-        line: The row's number in the sheet.
-        cells: The row's cells.
-    """
-
-    line: int
+    line: int  # in the sheet
     cells: Sequence[Cell]
 
 
 @dataclass(slots=True)
 class ResultsSheet:
-    """A sheet that contains results.
-
-    Attributes:
-        name: The sheet's name.
-        header: The column names.
-        marked: The rows that may be marked.
-        cells_under: For each column called "run again", its entries and how often each occurs.
-        executions: Some of the execution IDs in it.
-    """
+    """A sheet that contains results."""
 
     name: str
     header: tuple[str, ...]
-    marked: list[MarkedRow] = field(default_factory=list)
+    marked: list[MarkedRow] = field(default_factory=list)  # the rows that may be marked
+    # For each column called "run again", its entries and how often each occurs
     cells_under: dict[int, Counter[str]] = field(default_factory=dict)
-    executions: set[str] = field(default_factory=set)
+    executions: set[str] = field(default_factory=set)  # some of the execution IDs in it
 
     @property
     def execution(self) -> int | None:
@@ -96,27 +84,18 @@ class ResultsSheet:
 
 @dataclass(frozen=True, slots=True)
 class ResultsFile:
-    """A file that contains results written by batchrun.
+    """A file that contains results written by batchrun."""
 
-    Attributes:
-        signature: The batch named in its properties; ``None`` if they got lost.
-        sheets: The sheets with results.
-    """
-
-    signature: Signature | None
+    signature: Signature | None  # the batch named in its properties; None if they got lost
     sheets: tuple[ResultsSheet, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The properties by which a workbook names its batch.
+    """The properties by which a workbook names its batch."""
 
-    Attributes:
-        batch_id: The batch it was written from.
-        as_of: The last change of the batch that it shows; ``None`` if an older batchrun wrote it.
-    """
-
-    batch_id: str
+    batch_id: str  # the batch it was written from
+    # The last change of the batch that it shows; None if an older batchrun wrote it
     as_of: datetime | None = None
 
 

@@ -60,7 +60,7 @@ class OverviewSheet:
         changes: ChangesSheet | None = None,
     ) -> None:
         """Write the whole sheet."""
-        page, summary, analysis = self._page, content.summary, content.analysis
+        page, summary, analysis = self._page, content.results.summary, content.analysis
         notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
@@ -196,7 +196,10 @@ class OverviewSheet:
         for each in numbers[:MAX_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
             values = (each.lowest, each.quantile(0.5), each.highest)
-            formats = [_in_millions(code) if _is_large(value) else code for value in values]
+            formats = [
+                _in_millions(code) if value is not None and abs(value) >= _LARGE else code
+                for value in values
+            ]
             block.fact(each.column.title, *values, formats=formats)
         _more(block, len(numbers) - MAX_NUMBERS, "number")
 
@@ -209,7 +212,7 @@ class OverviewSheet:
             shown.append(("other reasons", others, attention.place(rest[0]) if rest else ""))
         block.section("Needs attention", "", "", "Rows")
         for text, number, there in shown:
-            name = message_for_people(text) if content.for_people else text
+            name = message_for_people(text) if content.form.for_people else text
             block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
         block.row += 1
 
@@ -270,10 +273,6 @@ def _more(block: Block, number: int, what: str) -> None:
     block.row += 1
 
 
-def _is_large(value: float | None) -> bool:
-    return value is not None and abs(value) >= _LARGE
-
-
 def _in_millions(code: str) -> str:
     """Return a number format in millions, for numbers too wide for a column."""
     return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
@@ -318,7 +317,7 @@ class RunDetailsSheet:
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
-        summary, layout = content.summary, content.layout
+        summary, layout = content.results.summary, content.layout
         self._block.row = self._page.title("Run details")
         self._facts("Next steps", _next_steps(summary, layout.undecided, content.commands))
         self._facts("What ran", _settings(summary))

@@ -135,11 +135,6 @@ class Page:
 class Block:
     """A column of sections on a page, one below the other.
 
-    Args:
-        page: The page.
-        column: The column of its names, counted from 1.
-        row: Its first row.
-
     Attributes:
         row: The next row.
     """

@@ -133,10 +133,7 @@ def _is_reference(path: Path) -> bool:
 class Names:
     """The names of a list's rows.
 
-    Args:
-        header: The list's column names.
-        roles: The column of each kind of ID.
-        rows: Some rows; if no column has a known name title, the first text column is used.
+    If no column has a known name title, the first one with text in these rows is used.
     """
 
     def __init__(

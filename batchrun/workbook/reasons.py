@@ -48,16 +48,10 @@ Key: TypeAlias = tuple[Outcome, bool, Cause | None, str]
 
 @dataclass(slots=True)
 class Reason:
-    """A reason that several rows share, apart from values that vary.
-
-    Attributes:
-        outcome: The outcome of its rows.
-        dropped: Whether the user has decided not to send them again.
-        rows: Number of rows.
-    """
+    """A reason that several rows share, apart from values that vary."""
 
     outcome: Outcome
-    dropped: bool
+    dropped: bool  # whether the user has decided not to send them again
     rows: int = 0
     _skeleton: str = ""
     _values: tuple[str | None, ...] = ()
@@ -132,14 +126,10 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Builds commands that continue a batch, for the user's shell.
+    """Builds commands that continue a batch, for the user's shell."""
 
-    Attributes:
-        program: The command that runs batchrun.
-        options: The option that selects the journal, such as ``--sandbox``; ``""`` for the default.
-    """
-
-    program: str = "batchrun"
+    program: str = "batchrun"  # the command that runs batchrun
+    # The option that selects the journal, such as `--sandbox`; "" for the default
     options: str = ""
 
     def __call__(self, *words: str) -> str:
@@ -253,14 +243,7 @@ def _by_command(step: str, row: ResultRow, batch: str, call: Commands) -> Iterat
 def _what_and_step(  # noqa: PLR0911  # one for each outcome
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, *, exact: bool
 ) -> tuple[str, str]:
-    """Return what to do in plain words, and the next step.
-
-    Args:
-        row: The row.
-        roles: The list's ID columns.
-        summary: The batch.
-        exact: Whether to say the hour, not only the day.
-    """
+    """Return what to do in plain words, and the next step; ``exact`` also says the hour."""
     match row.outcome:
         case Outcome.COMPLETED:
             return "", ""

@@ -187,13 +187,9 @@ def save(
     path: Path,
     alternatives: Sequence[str] = (),
 ) -> None:
-    """Save a workbook of empty sheets, with these rows inserted.
+    """Save a workbook of sheets without cells, with these rows inserted, by the sheets' titles.
 
-    Args:
-        workbook: The workbook; its sheets have no cells.
-        sheets: The rows of the sheets, by title.
-        path: The file to write.
-        alternatives: The alternative text of each chart, in order.
+    ``alternatives`` are the alternative texts of the charts, in order.
     """
     texts = iter(alternatives)
     frame = io.BytesIO()

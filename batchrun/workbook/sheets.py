@@ -70,30 +70,20 @@ _HEAD_POINTS = 2 * LINE_POINTS + 8
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """How a column of a table is shown.
-
-    Attributes:
-        title: Its header.
-        width: Its width in characters of the default font.
-        kind: The kind of column, which determines the header's color.
-        wrap: Whether its texts wrap.
-        folded: Whether it is collapsed; one click shows it.
-        formats: Number formats by the name of the value's type, if they differ from the defaults.
-        result: Whether its texts are results, which are shown readably: Markdown without markup,
-            short addresses.
-        lines: The most lines of its text that a row shows.
-        left: Whether to align its numbers left, too.
-    """
+    """How a column of a table is shown."""
 
     title: str
-    width: float
-    kind: ColumnKind = ColumnKind.RESULT
-    wrap: bool = True
-    folded: bool = False
+    width: float  # its width in characters of the default font
+    kind: ColumnKind = ColumnKind.RESULT  # the kind of column, which determines the header's color
+    wrap: bool = True  # whether its texts wrap
+    folded: bool = False  # whether it is collapsed; one click shows it
+    # Number formats by the name of the value's type, if they differ from the defaults
     formats: Mapping[str, str] = field(default_factory=dict)
+    # Whether its texts are results, which are shown readably: Markdown without markup, short
+    # addresses
     result: bool = False
-    lines: int = MAX_LINES
-    left: bool = False
+    lines: int = MAX_LINES  # the most lines of its text that a row shows
+    left: bool = False  # whether to align its numbers left, too
 
 
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
@@ -212,23 +202,16 @@ class CellStyles(dict[tuple[str, str], int]):
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column whose cells are being written.
-
-    Attributes:
-        letter: Its letter.
-        styles: The styles of its cells.
-        letters: Number of letters on a line.
-        wrap: The width and the most lines of its texts; ``None`` if they don't wrap.
-        result: Whether its texts are results.
-        known: A cache of short texts that may occur again: the cell's XML after its reference, and
-            its number of lines.
-    """
+    """A column whose cells are being written."""
 
     letter: str
     styles: CellStyles
-    letters: int
+    letters: int  # number of letters on a line
+    # The width and the most lines of its texts; None if they don't wrap
     wrap: tuple[float, int] | None
-    result: bool
+    result: bool  # whether its texts are results
+    # A cache of short texts that may occur again: the cell's XML after its reference, and its
+    # number of lines
     known: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
@@ -380,8 +363,9 @@ class TableSheets:
         else:
             content, shown, link = self._fitter.runs(rich), rich.text, rich.link
         key, lines = "str", 1
-        if link:
-            key = self._link_address(rows, place, link)
+        is_link = bool(link) and len(link) <= self._limits.link_text and is_address(link)
+        if is_link and self._link(rows, place, target=link):
+            key = "link"
         if rich is None and key == "link":
             content = short_address(shown) if column.result else shown
         elif column.wrap is not None and (len(shown) > column.letters or "\n" in shown):
@@ -412,11 +396,6 @@ class TableSheets:
             ),
             _HEAD_POINTS,
         )
-
-    def _link_address(self, rows: SheetRows, place: str, text: str) -> str:
-        """Link a text that is an address; return the name of its style."""
-        address = len(text) <= self._limits.link_text and is_address(text)
-        return "link" if address and self._link(rows, place, target=text) else "str"
 
     def _link(self, rows: SheetRows, place: str, *, target: str = "", location: str = "") -> bool:
         """Link a cell, unless the sheet has as many links as Excel allows."""

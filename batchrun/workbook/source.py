@@ -47,14 +47,11 @@ RowFormats: TypeAlias = "tuple[str, ...]"
 
 @dataclass(frozen=True, slots=True)
 class ListFormats:
-    """The formatting of the list's cells.
+    """The formatting of the list's cells."""
 
-    Attributes:
-        widths: Column position → width, if it is not the default.
-        rows: Runs of rows with the same formats: the formats, and the number of rows.
-    """
-
+    # Column position → width, if it is not the default
     widths: Mapping[int, float] = field(default_factory=dict)
+    # Runs of rows with the same formats: the formats, and the number of rows
     rows: Sequence[tuple[RowFormats, int]] = ()
 
     def of_rows(self) -> Iterator[RowFormats]:
@@ -133,12 +130,7 @@ def _style_formats(parts: Parts) -> list[str]:
 
 
 class _SheetReader:
-    """Collects formats from a sheet's elements, which it receives in the order of the file.
-
-    Args:
-        codes: The number format of each cell style.
-        table: The list: its rows' line numbers are ascending.
-    """
+    """Collects formats from a sheet's elements, which it receives in the order of the file."""
 
     def __init__(self, codes: Sequence[str], table: Table) -> None:
         self._codes = codes

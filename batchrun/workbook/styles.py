@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from openpyxl.cell import WriteOnlyCell
@@ -78,18 +79,12 @@ _RIGHT_INDENTED = Alignment(horizontal="right", vertical="top", indent=1)
 _HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
 
 
-class _Parent:
-    """The parent that openpyxl needs to register a cell's styles: a stand-in for a sheet."""
-
-    def __init__(self, workbook: Workbook) -> None:
-        self.parent = workbook
-
-
 class Styles:
     """Returns the numbers of cell styles; openpyxl keeps each style of a workbook once."""
 
     def __init__(self, workbook: Workbook) -> None:
-        self._sheet: Any = _Parent(workbook)
+        # what openpyxl needs of a sheet to register a cell's styles
+        self._sheet: Any = SimpleNamespace(parent=workbook)
 
     def text(self, number_format: str = "General", *, wrap: bool = True, link: bool = False) -> int:
         """Return the style of text in a table, indented from the number to its left."""

@@ -202,7 +202,7 @@ class AttentionSheet:
     def __init__(self, book: Book, content: Content) -> None:
         results, layout = content.results, content.layout
         self._results, self._layout = results, layout
-        self._commands = commands = None if content.for_people else content.commands
+        self._commands = commands = None if content.form.for_people else content.commands
         self._with_values = any(
             reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
         )
@@ -312,12 +312,18 @@ class DetailSheets:
         self._layout = layout = content.layout
         self._positions = {column.path: at for at, column in enumerate(layout.results)}
         self._sheets: dict[int, TableSheets] = {}
-        for table in layout.tables:
-            for each in table.with_all_below():
-                columns = _detail_columns(each, layout, raw=content.form.raw_text)
-                frozen = 3 if each.named else 2
-                sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
-                self._sheets[id(each)] = sheets
+        numbers, others = layout.leading[:2], layout.leading[2:]
+        named = bool(layout.names)
+        leading = [
+            *(TableColumn(title, 9, ColumnKind.LIST) for title in numbers),
+            *(TableColumn(title, 34, ColumnKind.LIST) for title in others[:named]),
+            *_id_columns(others[named:], layout),
+        ]
+        raw, frozen = content.form.raw_text, 2 + named
+        for each in chain.from_iterable(table.with_all_below() for table in layout.tables):
+            columns = [*leading, *(result_column(column, raw=raw) for column in each.columns)]
+            sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
+            self._sheets[id(each)] = sheets
 
     def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
         """Write the items of a row's lists.
@@ -341,7 +347,7 @@ class DetailSheets:
         above: str,
     ) -> None:
         row, place = home
-        name = [self._layout.name_of(row)] * table.named
+        name = [self._layout.name_of(row)] * bool(self._layout.names)
         sheets = self._sheets[id(table)]
         for number, item in enumerate(items, 1):
             flat = self._layout.flat(dict(item))
@@ -350,23 +356,12 @@ class DetailSheets:
             for below in table.tables:
                 if flat.items.get(below.path):
                     at = next(i for i, each in enumerate(table.columns) if each.path == below.path)
-                    inside[len(table.leading) + at] = self._sheets[id(below)].next_place
+                    inside[len(self._layout.leading) + at] = self._sheets[id(below)].next_place
             where: Cell = path if above else number
             values = [row.row.line, where, *name, *_ids(row, self._layout.roles)]
             sheets.append([*values, *(column.value(flat) for column in table.columns)], inside)
             for below in table.tables:
                 self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
-
-
-def _detail_columns(table: DetailTable, layout: Layout, *, raw: bool) -> list[TableColumn]:
-    numbers, others = table.leading[:2], table.leading[2:]
-    names, ids = others[: table.named], others[table.named :]
-    return [
-        *(TableColumn(title, 9, ColumnKind.LIST) for title in numbers),
-        *(TableColumn(title, 34, ColumnKind.LIST) for title in names),
-        *_id_columns(ids, layout),
-        *(result_column(each, raw=raw) for each in table.columns),
-    ]
 
 
 class ChangesSheet:
@@ -435,7 +430,7 @@ class ColumnsSheet:
 
     def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
         self._layout, self._shown = content.layout, shown
-        self._with_paths = not content.for_people
+        self._with_paths = not content.form.for_people
         self._volatile = content.comparison.volatile if content.comparison else ()
         result = ColumnKind.RESULT
         columns = [

@@ -9,6 +9,7 @@ import stat
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError
 from batchrun.text import visible
+from batchrun.workbook.cells import numbered
 from batchrun.workbook.frame import require_parquet
 
 if TYPE_CHECKING:
@@ -174,9 +176,7 @@ def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
 
 def _numbered(target: Path) -> Iterator[Path]:
     """Yield a path, then others beside it, with a number in their names; without end."""
-    yield target
-    for number in count(2):
-        yield target.with_stem(f"{target.stem} ({number})")
+    return map(target.with_stem, numbered(target.stem))
 
 
 def companions(target: Path) -> tuple[Path, ...]:
@@ -212,12 +212,12 @@ def other_parts(first: Path) -> tuple[Path, ...]:
     return tuple(parts)
 
 
+@dataclass(slots=True)
 class PendingFile:
     """The temporary path of a file being written, and its final path."""
 
-    def __init__(self, temporary: Path, target: Path) -> None:
-        self.temporary = temporary
-        self.final = target
+    temporary: Path
+    final: Path
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
-from batchrun.text import as_displayed
+from batchrun.text import as_displayed, as_json
 from batchrun.workbook.cells import UNLIMITED, free_name, unique_titles
-from batchrun.workbook.flatten import as_json
 from batchrun.workbook.form import Crm, Form
 from batchrun.workbook.layout import EMPTY, REASON, REPEATS, layout_of
 from batchrun.workbook.markdown import without_markup

@@ -9,6 +9,8 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchrun.workbook.cells import numbered
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -75,19 +77,12 @@ MAX_DECIMALS = 4
 
 
 class _Unit(NamedTuple):
-    """The unit that a key's last words name.
+    """The unit that a key's last words name."""
 
-    Attributes:
-        words: Number of words that name the unit.
-        title: The unit as a title shows it.
-        currency: The currency sign.
-        scale: The scale of the amount, such as ``millions``.
-    """
-
-    words: int = 0
-    title: str = ""
+    words: int = 0  # number of words that name the unit
+    title: str = ""  # the unit as a title shows it
     currency: str = ""
-    scale: str = ""
+    scale: str = ""  # the scale of the amount, such as `millions`
 
 
 def words_of(key: str) -> list[str]:
@@ -157,9 +152,7 @@ def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
     """Append a number to titles that are still the same."""
     found: dict[Path, str] = {}
     for path, wanted in titles.items():
-        title, number = wanted, 2
-        while title.casefold() in taken:
-            title, number = f"{wanted} ({number})", number + 1
+        title = next(each for each in numbered(wanted) if each.casefold() not in taken)
         taken.add(title.casefold())
         found[path] = title
     return found

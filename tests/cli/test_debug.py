@@ -91,7 +91,7 @@ def test_the_path_of_the_details_is_shown(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"a defect near {KEY}")
 
-    monkeypatch.setattr("batchrun.batch.pipeline.open_session", broken)
+    monkeypatch.setattr("batchrun.aio.open_session", broken)
     for arguments in (["workflows", "--debug"], ["--debug", "workflows"]):
         ended = batchrun(*arguments)
         assert ended.exit_code == 1
@@ -155,7 +155,7 @@ def test_python_warnings_go_to_the_details_file(
         logging.getLogger("asyncio").error("Task exception was never retrieved")
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("batchrun.batch.pipeline.open_session", noisy)
+    monkeypatch.setattr("batchrun.aio.open_session", noisy)
     ended = batchrun("--debug", "workflows")
     text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
     for words in ("getting old", "division by zero", "never retrieved"):
@@ -173,7 +173,8 @@ def test_a_failure_inside_a_task_group_is_described(
         async with asyncio.TaskGroup() as group:
             group.create_task(broken())
 
-    monkeypatch.setattr("batchrun.batch.pipeline.list_workflows", grouped)
+    monkeypatch.setenv("PGAI_API_KEY", KEY)
+    monkeypatch.setattr("batchrun.batch.session.Session.workflows", grouped)
     ended = batchrun("workflows", "--debug")
     text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
     assert ended.exit_code == 1

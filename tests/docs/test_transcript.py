@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import shlex
 import sys
 from typing import Any
 
 import pytest
 
 from tests.docs.pages import DOCS
+from tests.preloaded import COMMAND, INTERPRETER_VARIABLES, Popen
+
+if sys.platform == "win32":
+    pytest.skip("a terminal of its own is POSIX's", allow_module_level=True)
+
+import termios
+
+from pexpect.fdpexpect import fdspawn
 
 PAGE = DOCS / "first-ten-minutes.md"
 HOW = "Made again by: python docs/make_transcript.py"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of its own is POSIX's")
+class Forked(fdspawn):  # type: ignore[type-arg]  # it is generic in its stubs only
+    """`pexpect.spawn` for `sh -c "exec batchrun …"`, without the start of Python."""
+
+    def __init__(
+        self, _: str, arguments: list[str], *, dimensions: Any, timeout: float, **how: Any
+    ) -> None:
+        ours, its = os.openpty()
+        termios.tcsetwinsize(ours, dimensions)
+        words = shlex.split(arguments[1].removeprefix("exec batchrun"))
+        how |= {"stdin": its, "stdout": its, "stderr": its}
+        self._process = Popen([*COMMAND, *words], start_new_session=True, text=True, **how)
+        os.close(its)
+        super().__init__(ours, timeout=timeout)
+
+    def sendintr(self) -> None:
+        """Press Ctrl-C."""
+        self.send("\x03")
+
+    def close(self) -> None:
+        """Wait for its end."""
+        super().close()
+        self.exitstatus = self._process.wait()
+
+
 @pytest.mark.timeout(300)
-def test_the_page_equals_todays_output() -> None:
+def test_the_page_equals_todays_output(monkeypatch: pytest.MonkeyPatch) -> None:
     script = made_by()
+    monkeypatch.setattr("pexpect.spawn", Forked)
+    for name in filter(lambda each: each.startswith(INTERPRETER_VARIABLES), list(os.environ)):
+        monkeypatch.delenv(name)
+    for name in ("LANG", "PYTHON_KEYRING_BACKEND"):  # as the page's, else Python starts anew
+        monkeypatch.setenv(name, script["Desk"](DOCS).environment()[name])
     written = script["settled"](PAGE.read_text(encoding="utf-8"))
     assert script["settled"](script["transcript"]()) == written, HOW
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of its own is POSIX's")
 def test_times_and_ids_may_differ_but_words_and_rows_may_not() -> None:
     settled = made_by()["settled"]
     today = (

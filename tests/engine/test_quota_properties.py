@@ -121,5 +121,5 @@ class QuotaMachine(RuleBasedStateMachine):
         raise AssertionError(f"no request may leave, ever: {delay} s more")
 
 
-QuotaMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+QuotaMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
 TestQuota = QuotaMachine.TestCase

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batchrun.engine.engine import DaySpent, Done, PollNext, Step, TriggerNext, Wait, next_step
+from batchrun.engine.engine import DaySpent, Done, Step, TriggerNext, Wait, next_step
 from batchrun.engine.forecast import DuePoll
 
 IDLE: dict[str, Any] = {
@@ -32,12 +32,12 @@ IDLE: dict[str, Any] = {
         ),
         pytest.param(
             {"due": DuePoll(99.0, 1, scout=True), "in_flight": 1},
-            PollNext(DuePoll(99.0, 1, scout=True)),
+            DuePoll(99.0, 1, scout=True),
             id="a probe comes before a trigger",
         ),
         pytest.param(
             {"due": DuePoll(99.0, 1), "in_flight": 60},
-            PollNext(DuePoll(99.0, 1)),
+            DuePoll(99.0, 1),
             id="a poll is due and enough is in flight",
         ),
         pytest.param(

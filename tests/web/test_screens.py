@@ -19,7 +19,7 @@ from batchrun.web.screens import Figures, Phase, ended_words, problem_words, vie
 from tests.sandbox.faults import Faults
 from tests.web.conftest import running_site
 from tests.web.test_page import SAMPLES
-from tests.web.test_states import checked_list, chosen_list, finished_batch
+from tests.web.test_states import checked_list, chosen_list, finished_batch, shown_field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +120,7 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert "The other 55 rows: about 113 requests" in said
     assert "Nothing more is sent until you decide. Run the rest" in said
     assert "Tried 5 rows tried; 55 wait for you." in shown(site, "/")
+    assert said.count("Not sent") == 45  # of the 50 rows of a page
 
 
 def test_a_quota_that_is_open_again_is_not_said_to_be_spent(site: Site) -> None:
@@ -291,7 +292,8 @@ def test_ids_that_are_sent_as_another_kind_than_their_name_says_are_noted(
     assert site.workspace.wait(60)
     fields = {"workflow": "wf_account_research", "company_column": "Contact ID"}
     site.post(f"/lists/{list_id}/choices", **fields)
-    assert "Column 'Contact ID' is sent as the company ID" in shown_list(site, list_id)
+    said = shown_list(site, list_id)
+    assert "'Contact ID' is sent as the company ID, but is named like a contact ID" in said
 
 
 def test_what_a_run_cost_is_said_when_it_has_ended(tmp_path: Path) -> None:
@@ -304,6 +306,33 @@ def test_what_a_run_cost_is_said_when_it_has_ended(tmp_path: Path) -> None:
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
         assert re.search(r"\d+ requests and about 60 credits\.", said)
+
+
+def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_are_left(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "twins.csv"
+    path.write_text("Company ID\n" + "ece4cc84-82a7-41c8-8f2c-2dd54d995e60\n" * 8)
+    with running_site(tmp_path, faults=Faults(garbage=1)) as site:
+        list_id = site.upload(path).headers["location"][-12:]
+        assert site.workspace.wait(60)
+        saved = site.workspace.lists.get(list_id)
+        assert saved is not None
+        request = replace(saved.request, workflow="wf_account_research")
+        saved = site.workspace.lists.choose(saved, request)
+        site.workspace.check(saved)
+        check = checked_list(site.workspace, saved).id
+        run = site.workspace.run(saved, check, limit=None, again=False)
+        assert site.workspace.wait(60)
+        batch = f"/batches/{run.batch_id}"
+        said = shown(site, f"{batch}/attention")
+        assert "At most 17 requests. Of 8 rows, those with the same ID are charged once." in said
+        fields = {"decision": "drop", "shown": shown_field(site, f"{batch}/attention")}
+        site.post(f"{batch}/decide", **fields)
+        assert site.workspace.wait(60)
+        said = shown(site, f"{batch}/attention")
+        assert "You left 8 rows in doubt . They are not sent again." in said
+        assert "8 in doubt" in shown(site, "/")
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,7 @@ def test_files_of_the_corpus_are_shown_or_refused_when_they_are_dropped(
 def test_other_pages_answer_while_a_long_list_is_read_run_and_written(tmp_path: Path) -> None:
     """How fast is a matter of ``benchmarks/page.py``: here, that they do not wait for the end."""
     path = tmp_path / "long.csv"
-    rows = "".join(f"00000000-0000-4000-8000-{at:012d},Name {at}\n" for at in range(20_000))
+    rows = "".join(f"00000000-0000-4000-8000-{at:012d},Name {at}\n" for at in range(10_000))
     path.write_text(f"Company ID,Name\n{rows}")
     with running_site(tmp_path) as site, site.client() as client:
         workspace = site.workspace
@@ -318,7 +318,7 @@ def test_other_pages_answer_while_a_long_list_is_read_run_and_written(tmp_path: 
         saved = workspace.lists.get(list_id)
         assert saved is not None
         checked = checked_list(workspace, saved)
-        assert checked.to_trigger == 20_000
+        assert checked.to_trigger == 10_000
         run = workspace.run(saved, checked.id, limit=5, again=False)  # enters and writes all rows
         assert answers_while(lambda: not run.ended)
         batch = f"/batches/{run.batch_id}"

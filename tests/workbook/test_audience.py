@@ -11,7 +11,7 @@ import pytest
 
 from batchrun import tables, workbook
 from batchrun.journal import Journal
-from batchrun.model import Outcome
+from batchrun.model import Cause, Outcome
 from batchrun.workbook import Audience
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import AGAIN
@@ -81,7 +81,9 @@ def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> Non
 
 
 def test_people_who_correct_the_list_are_not_told_to_retry(written: Write) -> None:
-    path = written(batch([row(0, None, Outcome.REJECTED, message="HTTP 404: not found")]), PEOPLE)
+    message, cause = "HTTP 404: not found", Cause.UNKNOWN_RECORD
+    rejected = row(0, None, Outcome.REJECTED, message=message, cause=cause)
+    path = written(batch([rejected]), PEOPLE)
 
     [found] = table(path, "Needs attention")
 

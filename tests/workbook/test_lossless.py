@@ -57,7 +57,7 @@ values = st.recursive(
 results = st.lists(st.dictionaries(keys, values, max_size=5) | values, min_size=1, max_size=4)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(results)
 def test_every_value_is_in_its_cell_or_in_the_file_beside(found: list[JSON]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -89,7 +89,7 @@ def check_cells(target: Path, found: list[JSON]) -> None:
         ):
             lines = sheet(target, next(names))[1:]
             for cells, item in zip(lines, items, strict=True):
-                check_values(each.columns, cells[len(each.leading) :], item)
+                check_values(each.columns, cells[len(layout.leading) :], item)
 
 
 def with_items(
