@@ -68,9 +68,9 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         head = read_header(lines, rows, source, layout)
         names = head.names
         collector = RowCollector(source.name, len(names), layout.fill_value, layout.correct)
-        collector.add_block(lines[head.end :], rows[head.end :])
-        for numbers, block in blocks:
-            collector.add_block(numbers, block)
+        collector.add_block((lines[head.end :], rows[head.end :]))
+        for block in blocks:
+            collector.add_block(block)
         del rows
         cells = collector.cells()
         if layout.correct is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
+from batchrun.tables.ids import MIN_ID_CHARACTERS, DamagedId, IdKind, find_id, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ def is_blank(row: Iterable[Cell]) -> bool:
 
 def is_id(cell: Cell) -> bool:
     """Whether a cell holds an ID, perhaps with letters beyond f."""
-    return isinstance(parse_id(cell, lenient=True), ValidId)
+    return find_id(cell, lenient=True) is not None
 
 
 def holds_id(row: Iterable[Cell]) -> bool:
@@ -43,13 +43,9 @@ def holds_id(row: Iterable[Cell]) -> bool:
     return any(map(is_id, row))
 
 
-MIN_CUT_OFF_CHARACTERS = 16
-"""Minimum length of a cut-off ID; most cells are shorter, and need not be parsed."""
-
-
 def is_like_id(cell: Cell) -> bool:
     """Whether a cell holds an ID, complete or cut off."""
-    if not isinstance(cell, str) or len(cell) < MIN_CUT_OFF_CHARACTERS:
+    if not isinstance(cell, str) or len(cell) < MIN_ID_CHARACTERS:
         return False
     return is_id(cell) or bool(_CUT_OFF_ID.fullmatch(cell.strip()))
 

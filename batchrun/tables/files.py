@@ -273,7 +273,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
             raise _other_columns(file, files[0], names, header)
         formats = tuple(each for each in formats if each in table.source.formats)
         for lines, rows in _blocks(table):
-            collector.add_block([line + offset for line in lines], rows)
+            collector.add_block(([line + offset for line in lines], rows))
         misaligned |= {line + offset for line in table.misaligned}
         notices += [f"{file.name}: {notice}" for notice in table.source.notices]
         doubts += [f"{file.name}: {doubt}" for doubt in table.header_doubts]

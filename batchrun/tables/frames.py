@@ -10,6 +10,7 @@ from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
 from batchrun.tables.cells import is_blank
 from batchrun.tables.roles import is_known_name
+from batchrun.tables.sheets import BLOCK_ROWS, ColumnBlock
 from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+
+    from batchrun.tables.sheets import Block
 
 Cells: TypeAlias = "npt.NDArray[np.object_] | StoredCells"
 """Cells as an array of shape (columns, rows), in memory or on disk."""
@@ -51,8 +54,8 @@ Corrector: TypeAlias = "Callable[[Sequence[Cell], set[type]], Sequence[Cell]]"
 class RowCollector:
     """Collects rows block by block and transposes them to columns.
 
-    Each block is copied while its cells are in the CPU cache: accessing millions of cells again at
-    the end takes longer than reading them.
+    Each block is copied to its place while its cells are in the CPU cache: accessing millions of
+    cells again at the end takes longer than reading them.
 
     Args:
         name: Name of the list, for messages.
@@ -75,77 +78,82 @@ class RowCollector:
         fill_value: Cell,
         correct: Corrector | None = None,
     ) -> None:
+        import numpy as np
+
         self._name = name
         self.after_blank: set[int] = set()
         self.blank_rows = 0
         self.short: list[int] = []
         self.long: list[int] = []
         self.trimmed = array("q")
-        self._count = 0
         self._trailing_blank_rows = 0
         self._width = width
         self._fill_value = fill_value
         self._correct = correct
-        self._lines: list[Lines] = []
-        self._blocks: list[npt.NDArray[np.object_]] = []
+        self._lines = array("q")
+        self._held = np.empty((width, 0), dtype=object)
         self._stored: StoredCells | None = None
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._lines)
 
     def lines(self) -> Lines:
         """Return the line number of each row."""
         import numpy as np
 
-        return np.concatenate(self._lines) if self._lines else np.empty(0, dtype=np.int64)
+        return np.array(self._lines, dtype=np.int64)
 
-    def add_block(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
+    def add_block(self, block: Block) -> None:
         """Add rows with their line numbers; blank rows are counted but not added."""
+        if (
+            isinstance(block, ColumnBlock)
+            and len(block.columns) == self._width
+            and any(map(all, block.columns))  # so no row is blank
+        ):
+            self._end_blank(len(self))
+            self._store(block.lines, block.columns)
+            return
+        lines, rows = block
         if set(map(len, rows)) != {self._width} or not all(map(any, rows)):
             lines, rows = self._clean(lines, rows)
-        elif self._trailing_blank_rows:
-            self._end_blank(self._count)
+        else:
+            self._end_blank(len(self))
         if rows:
             self._store(lines, list(zip(*rows, strict=True)))
 
     def cells(self) -> Cells:
-        """Return all cells, shape (columns, rows), and release them from the collector."""
-        import numpy as np
-
-        if self._stored is not None:
-            return self._stored
-        blocks, self._blocks = self._blocks, []
-        if not blocks:
-            return np.empty((self._width, 0), dtype=object)
-        if len(blocks) == 1:
-            return blocks[0]
-        width = max(len(block) for block in blocks)
-        for at, block in enumerate(blocks):
-            if len(block) < width:
-                blocks[at] = np.full((width, block.shape[1]), self._fill_value, dtype=object)
-                blocks[at][: len(block)] = block
-        return np.concatenate(blocks, axis=1)
+        """Return all cells, shape (columns, rows)."""
+        return self._held[:, : len(self)] if self._stored is None else self._stored
 
     def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
-        import numpy as np
-
-        numbers = np.arange(lines.start, lines.stop) if isinstance(lines, range) else lines
-        self._lines.append(np.asarray(numbers, dtype=np.int64))
-        self._count += len(lines)
         if self._correct is not None:
             columns = [self._correct(column, set(map(type, column))) for column in columns]
-        if self._stored is None and self._count * self._width > MAX_HELD_CELLS:
+        first, end = len(self), len(self) + len(lines)
+        width = max(len(columns), len(self._held))
+        if self._stored is None and end * width > MAX_HELD_CELLS:
             self._stored = StoredCells(self._name, self._fill_value)
-            for held in self._blocks:
+            for start in range(0, first, BLOCK_ROWS):
+                held = self._held[:, start : min(start + BLOCK_ROWS, first)]
                 self._stored.append(held.tolist())
-            self._blocks.clear()
         if self._stored is not None:
             self._stored.append(columns)
-            return
-        block = np.empty((len(columns), len(lines)), dtype=object)
-        for position, cells in enumerate(columns):
-            block[position, :] = cells
-        self._blocks.append(block)
+        else:
+            if width > len(self._held) or end > self._held.shape[1]:
+                self._make_room(width, end)
+            for position, cells in enumerate(columns):
+                self._held[position, first:end] = cells
+            self._held[len(columns) :, first:end] = self._fill_value
+        self._lines.extend(lines)
+
+    def _make_room(self, width: int, rows: int) -> None:
+        """Enlarge the array: first to what is needed, then at once to all that may be held."""
+        import numpy as np
+
+        first = len(self)
+        larger = np.empty((width, MAX_HELD_CELLS // width if first else rows), dtype=object)
+        larger[:, :first] = self._fill_value
+        larger[: len(self._held), :first] = self._held[:, :first]
+        self._held = larger
 
     def _clean(
         self, lines: Sequence[int], rows: list[list[Cell]]
@@ -157,8 +165,7 @@ class RowCollector:
             if is_blank(row):
                 self._trailing_blank_rows += 1
                 continue
-            if self._trailing_blank_rows:
-                self._end_blank(self._count + len(kept))
+            self._end_blank(len(self) + len(kept))
             if len(row) < self._width:
                 self.short.append(line)
             elif len(row) > self._width:
@@ -177,9 +184,11 @@ class RowCollector:
         return kept_lines, kept
 
     def _end_blank(self, position: int) -> None:
-        self.blank_rows += self._trailing_blank_rows
-        self._trailing_blank_rows = 0
-        self.after_blank.add(position)
+        """Count the blank rows above the row at a position, if there are any."""
+        if self._trailing_blank_rows:
+            self.blank_rows += self._trailing_blank_rows
+            self._trailing_blank_rows = 0
+            self.after_blank.add(position)
 
 
 def blank_rows_notice(count: int) -> list[str]:

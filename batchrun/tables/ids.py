@@ -19,6 +19,8 @@ SHOWN_CHARACTERS = 40
 """Maximum number of characters of a damaged value to show in messages."""
 
 UUID_DIGITS = 32
+MIN_ID_CHARACTERS = UUID_DIGITS // 2
+"""Minimum length of a cell with an ID, even if each of its characters stands for two digits."""
 
 
 class IdKind(StrEnum):
@@ -141,30 +143,44 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
         lenient: Also accept, unchanged, a value with the five groups of a UUID but with letters
             beyond f. The service's documentation shows such a contact ID.
     """
-    if isinstance(cell, str):
-        lowered = cell.lower()
-        if _CANONICAL.fullmatch(lowered):
-            return ValidId(lowered)
-        return _parse_text(cell, lenient=lenient)
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return MissingId()
-    return _damaged_value(cell)
+    if not isinstance(cell, str):
+        return _damaged_value(cell)
+    found = find_id(cell, lenient=lenient)
+    if found is not None:
+        return ValidId(found)
+    bare, lowered = _bare(cell)
+    if not lowered:
+        return MissingId()
+    kind, words, where = _diagnosis(lowered)
+    return DamagedId(words, kind, _shown(bare) + where)
 
 
-def _parse_text(text: str, *, lenient: bool) -> ParsedId:
+def find_id(cell: Cell, *, lenient: bool = False) -> str | None:
+    """Return the ID in a cell, as `parse_id` does; ``None`` if there is none, without a reason."""
+    if not isinstance(cell, str) or len(cell) < MIN_ID_CHARACTERS:
+        return None
+    lowered = cell.lower()
+    if _CANONICAL.fullmatch(lowered):
+        return lowered
+    bare, lowered = _bare(cell)
+    if _is_uuid(whole := lowered.translate(_WITHOUT_BLANKS)):
+        return _hyphenate(whole)
+    if lenient and _LIKE_CANONICAL.fullmatch(lowered):
+        return bare[-len(lowered) :]
+    found = _ids_inside(lowered) if "/" in lowered else set()
+    return found.pop() if len(found) == 1 else None
+
+
+def _bare(text: str) -> tuple[str, str]:
+    """Return a text without what may stand around an ID, and the same in lowercase."""
     bare = unicodedata.normalize("NFKC", text.strip(_AROUND))  # full-width digits, ligatures
     if bare.startswith("="):
         inside = bare[1:].strip(_AROUND)
         if _TEXT_FORMULA.fullmatch(text.strip(_BLANKS)) or _is_uuid(_lowered(inside)):
             bare = inside
-    lowered = _lowered(bare)
-    if not lowered:
-        return MissingId()
-    if _is_uuid(whole := lowered.translate(_WITHOUT_BLANKS)):
-        return ValidId(_hyphenate(whole))
-    if lenient and _LIKE_CANONICAL.fullmatch(lowered):
-        return ValidId(bare[-len(lowered) :])
-    return _search_text(bare, lowered)
+    return bare, _lowered(bare)
 
 
 def _lowered(bare: str) -> str:
@@ -175,12 +191,8 @@ def _is_uuid(lowered: str) -> bool:
     return bool(_CANONICAL.fullmatch(lowered) or _PLAIN.fullmatch(lowered))
 
 
-def _search_text(bare: str, lowered: str) -> ValidId | DamagedId:
-    found = {_hyphenate(each) for each in _EMBEDDED.findall(lowered)}
-    if len(found) == 1 and "/" in lowered:
-        return ValidId(found.pop())
-    kind, words, where = _diagnosis(lowered, len(found))
-    return DamagedId(words, kind, _shown(bare) + where)
+def _ids_inside(lowered: str) -> set[str]:
+    return {_hyphenate(each) for each in _EMBEDDED.findall(lowered)}
 
 
 def _hyphenate(lowered: str) -> str:
@@ -188,10 +200,10 @@ def _hyphenate(lowered: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _diagnosis(lowered: str, uuids_inside: int) -> tuple[IdKind, str, str]:
+def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
     """Return the likely kind of a text, why it is not a UUID, and where it is damaged."""
-    if uuids_inside:
-        inside = "several UUIDs" if uuids_inside > 1 else "more than the UUID"
+    if ids := _ids_inside(lowered):
+        inside = "several UUIDs" if len(ids) > 1 else "more than the UUID"
         return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS or not lowered.strip("0-"):
         return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
@@ -224,7 +236,7 @@ def _damaged_value(cell: bool | float | date | time | timedelta) -> DamagedId:
         return DamagedId("is a yes/no value, not a UUID", shown=str(cell).upper())
     if isinstance(cell, int | float):
         text = f"{cell:.15g}" if isinstance(cell, float) else str(cell)
-        kind, words, _ = _diagnosis(text, 0)
+        kind, words, _ = _diagnosis(text)
         return DamagedId(words, kind, _shown(text))
     noun = "date" if isinstance(cell, date) else "time"
     return DamagedId(f"is a {noun}, not a UUID", shown=_shown(str(cell)))

@@ -34,8 +34,8 @@ from batchrun.tables.formats import (
     detect_zip,
 )
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import Sheet, SheetRows, Traits, shown_ranges
-from batchrun.tables.store import PackingError, pack_column, unpack_column
+from batchrun.tables.sheets import ColumnBlock, Sheet, SheetRows, Traits, shown_ranges
+from batchrun.tables.store import PackingError, pack_column, pack_lines, unpack_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -102,10 +102,11 @@ class Book:
         while True:
             if not self._child.sends_rows:
                 raise RuntimeError("the rest of these rows is gone: something else was asked for")
-            (lines, kinds), columns = self._child.next_rows()
-            if not lines:
+            kinds, columns = self._child.next_rows()
+            if not kinds:
                 return
-            yield lines, _unpack_rows(kinds, columns, len(lines))
+            lines, *cells = _unpack_columns(kinds, columns)
+            yield ColumnBlock(lines, cells)
 
 
 @contextmanager
@@ -170,7 +171,7 @@ class _Child:
         """Return the next block of rows; it is empty at the end of the sheet."""
         self.sends_rows = False  # also if `answer` raises an error
         answer = self.answer()
-        self.sends_rows = bool(answer[0][0])
+        self.sends_rows = bool(answer[0])
         return answer
 
     def answer(self) -> tuple[Any, list[bytes]]:
@@ -263,25 +264,19 @@ def _read_bytes(stream: IO[bytes], size: int) -> bytes:
     return found
 
 
-def _pack_rows(rows: Sequence[Sequence[Cell]]) -> tuple[list[str], list[bytes]]:
-    """Pack rows of equal length by column; return the packing kind and the bytes of each column."""
-    packed = [pack_column(column) for column in zip(*rows, strict=True)]
-    return [kind for kind, _ in packed], [content for _, content in packed]
-
-
-def _unpack_rows(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> list[list[Cell]]:
-    """Unpack the result of `_pack_rows`.
+def _unpack_columns(kinds: Sequence[str], columns: Sequence[bytes]) -> list[Sequence[Any]]:
+    """Unpack the line numbers and the columns of a block.
 
     Raises:
-        PackingError: A column is invalid or does not have ``count`` cells.
+        PackingError: One is invalid, or not as long as the others.
     """
     try:
         cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise PackingError from error
-    if any(len(column) != count for column in cells):
+    if kinds[0] != "lines" or len(set(map(len, cells))) > 1:
         raise PackingError
-    return list(map(list, zip(*cells, strict=True))) if cells else [[] for _ in range(count)]
+    return cells
 
 
 def main() -> None:
@@ -379,7 +374,7 @@ def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -
     plain = None if content.traits is None else asdict(replace(traits, values=[]))
     _answer(stream, [content.first_column, [range_ for _, range_ in shown], plain, content.notices])
     for lines, rows in content.blocks:
-        for number in sorted((patches.keys() | copies.keys()) & set(lines)):
+        for number in sorted((patches.keys() | copies.keys()).intersection(lines)):
             cells = rows[number - lines[0]]
             for at, value in patches.get(number, ()):
                 if 0 <= at < len(cells):
@@ -387,13 +382,13 @@ def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -
             for row, at in copies.get(number, ()):
                 if 0 <= at < len(cells):
                     patches[row].append((at, cells[at]))
-        kept = list(zip(lines, rows, strict=True))
         if not hidden.isdisjoint(lines):
-            kept = [(number, cells) for number, cells in kept if number not in hidden]
-        if kept:
-            kinds, columns = _pack_rows([cells for _, cells in kept])
-            _answer(stream, [[number for number, _ in kept], kinds], *columns)
-    _answer(stream, [[], []])
+            kept = [at for at, number in enumerate(lines) if number not in hidden]
+            lines, rows = [lines[at] for at in kept], [rows[at] for at in kept]  # noqa: PLW2901
+        if rows:
+            packed = [pack_lines(lines), *map(pack_column, zip(*rows, strict=True))]
+            _answer(stream, [kind for kind, _ in packed], *(content for _, content in packed))
+    _answer(stream, [])
 
 
 def _bound_memory() -> None:

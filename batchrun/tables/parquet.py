@@ -49,9 +49,9 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
         lines, rows = next(blocks)
         names = tuple(str(name) for name in rows[0])
         collector = RowCollector(file.name, len(names), None)
-        collector.add_block(lines[1:], rows[1:])
-        for numbers, block in blocks:
-            collector.add_block(numbers, block)
+        collector.add_block((lines[1:], rows[1:]))
+        for block in blocks:
+            collector.add_block(block)
     source = TableSource(
         file.name,
         str(file.absolute()),

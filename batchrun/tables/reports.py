@@ -21,7 +21,7 @@ from batchrun.tables.cells import (
     is_label_row,
     shown_text,
 )
-from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
 from batchrun.tables.roles import is_known_name, normalise, roles_named
 from batchrun.text import one_line, plural
 
@@ -270,7 +270,7 @@ def _kind(filled: list[Cell]) -> str:
     named = named or (with_numbers and bool(_TOTAL_WITH_NUMBERS.fullmatch(texts[0].strip())))
     if not named and len(filled) > 1:
         return ""
-    if any(isinstance(parse_id(cell), ValidId) for cell in filled):
+    if any(map(find_id, filled)):
         return ""
     if named:
         others = [
@@ -297,7 +297,7 @@ def _footers(body: Body) -> list[int]:
     for at in reversed(range(max(0, count - FOOTER_ROWS), count)):
         row = body.filled(at)
         text = row[0] if len(row) == 1 else None
-        if not isinstance(text, str) or isinstance(parse_id(text), ValidId):
+        if not isinstance(text, str) or find_id(text):
             break
         if _TOTAL.fullmatch(text.strip()) or _GROUP.fullmatch(text.strip()):
             break

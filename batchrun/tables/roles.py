@@ -26,7 +26,7 @@ import numpy as np
 from batchrun.advice import Advice
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
-from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, find_id, parse_id
 from batchrun.text import close_matches, one_line, plural, visible
 
 if TYPE_CHECKING:
@@ -266,10 +266,7 @@ _NO_ID = 0
 
 def _hashes(column: Iterable[Cell]) -> array[int]:
     """Return a hash of each ID, because a large list's IDs would take too much memory."""
-    parsed = map(parse_id, column)
-    return array(
-        "q", (hash(each.value) if isinstance(each, ValidId) else _NO_ID for each in parsed)
-    )
+    return array("q", (hash(found) if found else _NO_ID for found in map(find_id, column)))
 
 
 OPTIONS = {Role.COMPANY: "--company-column", Role.CONTACT: "--contact-column"}

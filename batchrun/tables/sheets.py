@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from batchrun.errors import InputError
 
@@ -127,7 +127,26 @@ class Sheet:
 Merged = tuple[int, int, int, int]
 """A merged range: first row, first column, last row, last column; numbers from 1."""
 
-Block = tuple["Sequence[int]", "list[list[Cell]]"]
+
+@dataclass(frozen=True, slots=True)
+class ColumnBlock:
+    """A block of rows of equal length, as columns; can be unpacked like other blocks.
+
+    Attributes:
+        lines: Line numbers.
+        columns: The cells.
+    """
+
+    lines: Sequence[int]
+    columns: Sequence[Sequence[Cell]]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the line numbers and the rows."""
+        yield self.lines
+        yield list(map(list, zip(*self.columns, strict=True))) or [[] for _ in self.lines]
+
+
+Block: TypeAlias = "tuple[Sequence[int], list[list[Cell]]] | ColumnBlock"
 """Line numbers and the rows."""
 
 

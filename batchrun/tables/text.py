@@ -27,7 +27,7 @@ from batchrun.tables.encoding import (
     survey,
 )
 from batchrun.tables.header import Layout
-from batchrun.tables.ids import ValidId, parse_id
+from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
 
 
 def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
-    return sum(any(isinstance(parse_id(cell), ValidId) for cell in row) for row in records)
+    return sum(any(map(find_id, row)) for row in records)
 
 
 def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
@@ -383,23 +383,27 @@ class TextFile:
     def _blocks(self, text: TextIO) -> Iterator[Block]:
         """Yield all records in blocks, with the lines they start on."""
         skipped = int(self._dialect.declared)
-        lines = itertools.islice(self._lines(text), skipped, None)
-        reader = self._dialect.reader(lines)
-        line, starts, rows = skipped + 1, [], []
+        reader = self._dialect.reader(itertools.islice(self._lines(text), skipped, None))
+        starts, rows = [skipped + 1], []
         try:
             for row in reader:
-                starts.append(line)
                 rows.append(row)
-                begin, line = line, skipped + reader.line_num + 1
-                if line - begin > 1 and self._holds_rows(row):
-                    self._swallowed.append((begin, line - 1))
+                starts.append(skipped + reader.line_num + 1)
                 if len(rows) == BLOCK_ROWS:
-                    yield starts, rows
-                    starts, rows = [], []
+                    yield self._block(starts, rows)
+                    starts, rows = starts[-1:], []
         except csv.Error as error:
-            raise _BrokenQuoteError(line) from error
+            raise _BrokenQuoteError(starts[-1]) from error
         if rows:
-            yield starts, rows
+            yield self._block(starts, rows)
+
+    def _block(self, starts: list[int], rows: list[Any]) -> Block:
+        """Return a block of records, given the lines they start on and the line below them."""
+        if starts[-1] - starts[0] > len(rows):
+            for row, (start, end) in zip(rows, itertools.pairwise(starts), strict=True):
+                if end - start > 1 and self._holds_rows(row):
+                    self._swallowed.append((start, end - 1))
+        return starts[:-1], rows
 
     def _holds_rows(self, row: Iterable[str]) -> bool:
         """Whether a field contains lines that look like rows of the list, with IDs."""

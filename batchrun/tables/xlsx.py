@@ -60,15 +60,14 @@ MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Path of the workbook for calamine, in the child process's own temporary folder."""
 
-_ODD_CELL = re.compile(rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}+[1-9]\d{0,5}+\")")
+_ODD_CELL = re.compile(rb"<c(?! r=\"[A-Z]{1,2}+[1-9]\d{0,5}+\")(?=[\s/>])")
 _ODD_TAG = re.compile(
     rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\"(?: \w+=\"[^\"<>&]*\")*+ ?/?>)"
     rb"|<row(?=[\s/>])(?! r=\"[1-9]\d{0,6}\"(?: [\w:]+=\"[^\"<>&]*\")*+ ?/?>)"
     rb"|<(?:v|/v|/f)\s"
 )
 _PREFIXED = re.compile(rb":(?:row|c|v|f|is|t|sheetData|col)[\s/>]")
-_BLANK_TEXT = re.compile(rb"t>[ \t\r\n]+</")
-_ODD_TEXT = re.compile(rb"<t (?!xml:space=\"preserve\">)")
+_ODD_TEXT = re.compile(rb"<t(?:>[ \t\r\n]+<| (?!xml:space=\"preserve\">))")
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
 _HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t\s*=\s*[\"']0(?:\.0*)?[\"'])")
@@ -93,7 +92,7 @@ _NO_MERGED = b"<mergeCells></mergeCells>"
 They come after the rows in the file; here, calamine stops before the rows.
 """
 _LINK = re.compile(rb"HYPERLINK\([^<]{0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE)
-_NEGATIVE = re.compile(rb"v(?=[\s>])[^<>]*+>\s*+(?:-|<!)")
+_NOT_POSITIVE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
 _RANGE = re.compile(r"[A-Za-z]{1,3}\d{1,7}(?::[A-Za-z]{1,3}\d{1,7})?")
@@ -390,12 +389,10 @@ def _searched(
             head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
             text = head
             traits.hidden_columns = _hidden_columns(_columns(text))
-        traits.filled += text.count(b"</v>") + text.count(b"</is>") - text.count(b"<v></v>")
+        traits.filled += text.count(b"</v>") + text.count(b"</is>")
         marked = _is_marked(text)
-        if _is_unusual(text, marked=marked) or (has_dates and _NEGATIVE.search(text)):
+        if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
             raise _UnusualError
-        if b"HYPERLINK(" in text:
-            traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(text)]
         text = _record_details(text, traits) if marked else text
         yield _without_head(text) if number == 0 else text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
@@ -442,7 +439,7 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
         return True
     if b":" in block and _PREFIXED.search(block):
         return True
-    if _BLANK_TEXT.search(block) or _ODD_TEXT.search(block):
+    if _ODD_TEXT.search(block):
         return True
     return marked and _ODD_TAG.search(block) is not None
 
@@ -454,7 +451,10 @@ def _is_marked(block: bytes) -> bool:
 
 def _record_details(block: bytes, traits: Traits) -> bytes:
     """Record what calamine does not report; return the block with errors that calamine accepts."""
+    traits.filled -= block.count(b"<v></v>")  # formulas whose text is empty
     traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
+    if b"HYPERLINK(" in block:
+        traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(block)]
     for found in _UNCALCULATED.finditer(block):
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
 
