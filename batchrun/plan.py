@@ -419,7 +419,8 @@ class Plan:
             return []
         hint = Advice(
             f"{plural(contacts, 'contact')} at {plural(companies, 'company', 'companies')}",
-            f": --no-contact sends {plural(jobs, 'job')}",
+            f": you would pay for {plural(len(self.bodies), 'job')}; "
+            f"--no-contact pays for {jobs:,}",
             no_contact="",
         )
         if without:
@@ -444,7 +445,7 @@ class Plan:
         return html_table("Nothing is triggered yet", self._lines())
 
     def _lines(self) -> list[tuple[str, str]]:
-        cost = self.estimate
+        takes = self.estimate
         return [
             ("List", self.table.source.name),
             ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
@@ -453,7 +454,7 @@ class Plan:
                 "Jobs",
                 f"{self.to_trigger:,} to trigger, {self.duplicates:,} duplicates free",
             ),
-            ("Cost", f"about {plural(cost.requests, 'request')}, {duration(cost.seconds)}"),
+            ("Quota", f"about {plural(takes.requests, 'request')}, {duration(takes.seconds)}"),
         ]
 
     def fingerprint(self) -> str:

@@ -17,7 +17,7 @@ from batchrun.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "docs" / "loading.md", ROOT / "docs" / "tutorial.md")
-NOT_OF_THE_LIST = ("Workflow:", "Cost:", "First:")
+NOT_OF_THE_LIST = "Workflow:"
 PLACE = re.compile(r"(<!-- check (\S+) -->\n```console\n).*?(```\n)", re.DOTALL)
 
 

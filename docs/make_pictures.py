@@ -16,7 +16,14 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from make_transcript import RUN, SPEED, desk_with_sandbox, on_screen
+from make_first_hour import (
+    RUN,
+    SPEED,
+    batchrun_of_this_environment,
+    desk,
+    on_screen,
+    sandbox_on,
+)
 from rich.console import Console
 from rich.text import Text
 from rich_batch import rich_batch
@@ -79,16 +86,18 @@ def main() -> None:
 def terminal(target: Path) -> None:
     """Picture a terminal in the middle of a run."""
     heard = io.BytesIO()
-    with desk_with_sandbox(f"--speed {SPEED} --seed {SEED}", with_key=True) as (desk, _):
-        assert desk.gate is not None
-        desk.gate.hold_after(TRIGGERS)
-        command = f"{RUN} --yes"
-        running = desk.start(command)
-        running.logfile_read = heard
-        running.expect(r"2\d/60.*?(this minute|waiting for the quota).*?\r")  # bar and line
-        running.close(force=True)
-        desk.gate.free.set()
-    lines = [f"$ {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
+    command = f"{RUN} --yes"
+    with desk() as new:
+        batchrun = batchrun_of_this_environment(new)
+        with sandbox_on(new, batchrun, with_key=True):
+            assert new.gate is not None
+            new.gate.hold_after(TRIGGERS)
+            running = new.start(f"{batchrun} {command}")
+            running.logfile_read = heard
+            running.expect(r"2\d/60.*?(this minute|waiting for the quota).*?\r")  # bar and line
+            running.close(force=True)
+            new.gate.free.set()
+    lines = [f"$ batchrun {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
     console = Console(width=TERMINAL_COLUMNS, record=True, file=io.StringIO())
     console.print(Text("\n".join(lines)))
     svg = console.export_svg(title="batchrun")

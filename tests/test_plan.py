@@ -205,7 +205,9 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
     roles = {Role.COMPANY: 0, Role.CONTACT: 1}
     plan = make_plan(table, RESEARCH, roles, Parameters(), RATES)
     [hint] = plan.hints()
-    assert hint.startswith("2 contacts at 2 companies: --no-contact sends 2 jobs")
+    assert hint.startswith(
+        "2 contacts at 2 companies: you would pay for 3 jobs; --no-contact pays for 2"
+    )
     assert "the workflow's name speaks of companies" in hint
     alone = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES)
     assert len(alone.bodies) == 2

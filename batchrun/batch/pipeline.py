@@ -56,11 +56,12 @@ from batchrun.errors import (
 from batchrun.events import Event, log_event
 from batchrun.journal import Journal, remaining
 from batchrun.journal.slices import slice_size
-from batchrun.model import InDoubt, Outcome, retriable
+from batchrun.model import RETRIED_BY_ITSELF, InDoubt, Outcome, retriable
 from batchrun.service import choose_workflow
 from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
 from batchrun.settings.consent import Consent, agree, has_agreed
 from batchrun.settings.location import is_practice
+from batchrun.text import plural
 from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
@@ -163,6 +164,21 @@ def refuses_again(earlier: BatchSummary, request: Request) -> bool:
     return request.reuse is None or bool(earlier.counts[Outcome.IN_DOUBT])
 
 
+def ways_on(earlier: BatchSummary) -> Advice:
+    """Return what to do with a list that `run` refuses: the cheapest first."""
+    batch, counts = earlier.batch_id, earlier.counts
+    ways = Advice("", f"Its results: batchrun export {batch} -o OUT.xlsx. ", Action.RUN_AGAIN)
+    if failed := sum(counts[each] for each in RETRIED_BY_ITSELF):
+        rows = plural(failed, "failed or rejected row")
+        ways += Advice("", f"To send its {rows} again: batchrun retry {batch}. ")
+    if doubts := counts[Outcome.IN_DOUBT]:
+        rows = plural(doubts, "row")
+        ways += Advice("", f"To settle its {rows} in doubt: batchrun resume {batch}. ")
+    else:
+        ways += Advice("", "To pay only for rows without a recent result, add --reuse 30d. ")
+    return ways + Advice("", "To pay for all again, add --again.")
+
+
 async def run(
     request: Request,
     settings: Settings,
@@ -201,13 +217,7 @@ async def run(
             raise UsageError(
                 f"This list went through {workflow.name} already, as batch {earlier.batch_id} "
                 f"({earlier.source.name}, {earlier.created_at.astimezone():%Y-%m-%d}).",
-                Advice(
-                    "",
-                    f"Its results: batchrun export {earlier.batch_id} -o OUT.xlsx. "
-                    "To pay only for rows without a recent result, add --reuse 30d. "
-                    "To pay for all again, add --again.",
-                    Action.RUN_AGAIN,
-                ),
+                ways_on(earlier),
             )
         if earlier is not None:
             require_same_key(earlier, session.profile)

@@ -61,7 +61,7 @@ def _print_version(wanted: bool) -> None:
 def batchrun(
     context: typer.Context,
     version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Show the version."
+        False, "--version", "-V", callback=_print_version, is_eager=True, help="Show the version."
     ),
     debug: bool = typer.Option(
         False, "--debug", help="Write the details of an error to a file. [env: BATCHRUN_DEBUG]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from batchrun.cli.messages import (
     more_files,
     next_lines,
     opens_words,
+    running_line,
     summary_json,
     unknown_to_results,
 )
@@ -191,9 +193,9 @@ def status(
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
-        show_live(_lines_of(each) for each in looks_at(batch, settings=settings))
+        show_live(lines_of(each) for each in looks_at(batch, settings=settings))
     else:
-        print_lines(_lines_of(status_of(batch, settings=settings)))
+        print_lines(lines_of(status_of(batch, settings=settings)))
 
 
 def _status_json(status: BatchStatus) -> dict[str, Any]:
@@ -204,8 +206,10 @@ def _status_json(status: BatchStatus) -> dict[str, Any]:
     }
 
 
-def _lines_of(status: BatchStatus) -> list[str]:
+def lines_of(status: BatchStatus) -> list[str]:
     """Return the state of a batch, in lines."""
+    from batchrun.settings import is_practice_batch
+
     summary, left, holder = status.summary, status.left, status.holder
     now = datetime.now(UTC)
 
@@ -217,15 +221,20 @@ def _lines_of(status: BatchStatus) -> list[str]:
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
+        *([f"Practice:  at {summary.base_url}"] if is_practice_batch(summary) else []),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
     if left.oldest is not None:
-        executions = plural(left.running, "execution")
         # A sandbox that is faster than the clock reports times in the future.
         oldest = "" if left.oldest > now else f", the oldest triggered {ago(left.oldest)}"
-        lines.append(f"Running:   {executions}{oldest}")
-    if holder is not None:
+        lines.append(running_line(left.running, oldest, working=status.working))
+    if holder is not None and status.working:
         lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
+    elif holder is not None:
+        lines.append(
+            f"Stopped:   {holder.words()}; last heard of {ago(holder.beat_at)}. "
+            "Resuming is safe: nothing is sent twice"
+        )
     lines += [
         f"Rescued:   results wait in {path}; batchrun resume takes them in"
         for path in status.rescued
@@ -260,10 +269,16 @@ def list_batches(
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Return batches as a table on a terminal, else one complete line for each."""
+    from batchrun.settings import is_practice_batch
+
+    def workflow(one: BatchSummary) -> str:
+        practice = " (practice)" if is_practice_batch(one) else ""
+        return one.workflow.name + practice
+
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
         return [
-            f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}  "
+            f"{one.batch_id}  {workflow(one)}  rows: {counts(one)}  "
             f"worked on {age_words(now - one.updated_at)} ago  "
             f"list: {one.source.path or one.source.name}"
             + (f"  workbook: {one.output}" if one.output else "")
@@ -275,7 +290,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             one.batch_id,
             age_words(now - one.updated_at),
             counts_in_short(one),
-            one.workflow.name,
+            workflow(one),
             one.source.name,
         ]
         for one in found
@@ -337,7 +352,7 @@ def retry(
             settings,
             reporting.mode(),
             output=output,
-            decide=in_doubt_decision(InDoubt.HOLD),
+            decide=in_doubt_decision(InDoubt.HOLD, summary.batch_id, settings),
             form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
         )
 
@@ -396,13 +411,13 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     return True
 
 
-def in_doubt_decision(given: InDoubt | None) -> Decide:
+def in_doubt_decision(given: InDoubt | None, batch_id: str, settings: Settings) -> Decide:
     """Return a function that decides as given; else it asks at a terminal, or changes nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
             return given
-        _show_doubts(rows)
+        _show_doubts(rows, batch_id, settings)
         if given is not None or not sys.stdin.isatty():
             return InDoubt.HOLD
         return _asked()
@@ -410,16 +425,26 @@ def in_doubt_decision(given: InDoubt | None) -> Decide:
     return decide
 
 
-def _show_doubts(rows: Sequence[ResultRow]) -> None:
+def _show_doubts(rows: Sequence[ResultRow], batch_id: str, settings: Settings) -> None:
+    from batchrun import rows as rows_of
+    from batchrun.workbook.readable import Names
+
     are = "is" if len(rows) == 1 else "are"
     print_text(
         f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
         "accepted, and only you can settle it.",
         err=True,
     )
+    batch = rows_of(batch_id, limit=0, settings=settings)
+    names = Names(batch.header, batch.roles, rows)
+    by_message = defaultdict[str, list[str]](list)
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
-        print_text(f"  line {row.row.line}: {ids}: {row.message}", err=True)
+        name = names.of_row(row)
+        shown = f"{name} ({ids})" if name else ids
+        by_message[row.message].append(f"  line {row.row.line}: {shown}")
+    for message, lines in by_message.items():
+        print_lines([f"{message}:", *lines], err=True)
     if len(rows) > ROWS_SHOWN:
         print_text(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
     print_text(

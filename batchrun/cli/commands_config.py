@@ -115,7 +115,7 @@ def login(
         confirm_address(settings.model_copy(update={"base_url": address}))
     kept = asyncio.run(
         log_in(
-            _key(name, address),
+            _key(address, profile or settings.profile),
             address,
             name,
             timeout_seconds=settings.timeout_seconds,
@@ -189,10 +189,11 @@ def _delete(name: str) -> None:
         print_text(f"Note:      {gone.not_deleted_reason}")
 
 
-def _key(name: str, address: str) -> str:
+def _key(address: str, profile: str | None) -> str:
     """Read the key: hidden input at a terminal, else the first line of standard input."""
     if sys.stdin.isatty():
-        typed = ask(f"Key for {address}, profile {name} (not shown)", hidden=True)
+        chosen = f", profile {profile}" if profile else ""
+        typed = ask(f"Key for {address}{chosen} (not shown)", hidden=True)
     else:
         typed = sys.stdin.readline()
     if not typed.strip():
@@ -418,7 +419,7 @@ def welcome() -> None:
             lines.append(f"The journal can't be read: {error.what} See: batchrun doctor")
         commands |= {
             "batchrun web": "open batchrun in your browser",
-            'batchrun check FILE -w "WORKFLOW"': "what a run would do and cost",
+            'batchrun check FILE -w "WORKFLOW"': "what a run would do",
             'batchrun run FILE -w "WORKFLOW"': "run it; asks first",
             "batchrun workflows": "which workflows there are",
         }

@@ -52,6 +52,7 @@ from batchrun.cli.options import (
     with_option_groups,
 )
 from batchrun.cli.output import (
+    LABEL,
     OutputMode,
     UnbrokenLine,
     begin_log_block,
@@ -121,7 +122,7 @@ def run_marked(
         mode,
         output=output,
         limit=limit,
-        decide=in_doubt_decision(InDoubt.HOLD),
+        decide=in_doubt_decision(InDoubt.HOLD, marked.summary.batch_id, settings),
         form=form,
         asks=not yes,
     )
@@ -170,6 +171,7 @@ def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]
 
 
 DEMO_WORKFLOW = "Account Research"
+PILOT_JOBS = 5
 
 All: TypeAlias = Annotated[
     bool,
@@ -181,9 +183,7 @@ All: TypeAlias = Annotated[
 ]
 DryRun: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--dry-run", help="Show the plan and the cost, as check does.", rich_help_panel=SPENDING
-    ),
+    typer.Option("--dry-run", help="Show the plan, as check does.", rich_help_panel=SPENDING),
 ]
 
 
@@ -233,14 +233,20 @@ def check(
     daily: Daily = None,
     service: ServiceOptions,
     details: Annotated[
-        bool, typer.Option("--details", help="List every invalid row.", rich_help_panel=THE_LIST)
+        bool,
+        typer.Option(
+            "--details",
+            help="List every invalid row, and show the first request.",
+            rich_help_panel=THE_LIST,
+        ),
     ] = False,
     save_options: SaveOptions = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do and cost. Nothing is triggered.
+    """Show what a run would do. Nothing is triggered.
 
-    FILE can be - for standard input.
+    A job is one execution of the workflow, which you pay for. Rows that would send the same share
+    one. FILE can be - for standard input.
     """
     from batchrun import Rerun
     from batchrun.settings import find_configuration
@@ -284,25 +290,28 @@ def _show_plan(
     again: bool = False,
 ) -> None:
     from batchrun import aio
-    from batchrun.batch.pipeline import refuses_again
+    from batchrun.batch.pipeline import refuses_again, ways_on
 
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
     earlier = None if again else plan.earlier
-    refused = earlier.batch_id if earlier and refuses_again(earlier, request) else None
+    refused = earlier if earlier and refuses_again(earlier, request) else None
     if as_json:
-        print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": refused}))
+        known = refused and refused.batch_id
+        print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
         now = datetime.now(UTC)
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
+        if plan.to_trigger > PILOT_JOBS and refused is None:
+            label = "" if shown[-1].startswith("Credits:") else "Credits:"
+            price = f"what a job costs is known after the first: run with --limit {PILOT_JOBS}"
+            shown.append(f"{label:{LABEL}}{price}")
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
             print_text("To list every invalid row, add --details.")
         if refused is not None:
-            print_text(
-                f"This list went through already, as batch {refused}. A run needs --reuse 30d, "
-                "which pays only for rows without a recent result, or --again, which pays for all."
-            )
+            print_text(f"This list went through already, as batch {refused.batch_id}.")
+            print_text(ways_on(refused))
 
 
 def run(
@@ -325,7 +334,8 @@ def run(
 ) -> None:
     """Run a workflow for every row of a list and write a workbook.
 
-    Shows the plan and the cost and asks before anything is spent.
+    Shows the plan and asks before anything is spent. A job is one execution of the workflow, which
+    you pay for.
     """
     from batchrun import Rerun
     from batchrun.settings import find_configuration
@@ -430,7 +440,7 @@ def resume(
                 mode,
                 output=output,
                 limit=limit,
-                decide=in_doubt_decision(in_doubt),
+                decide=in_doubt_decision(in_doubt, summary.batch_id, settings),
                 form=form,
                 asks=asks,
                 asks_first=asks,
@@ -441,14 +451,16 @@ def resume(
     if all_batches:
         resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
         return
-    from batchrun import status
+    from batchrun import batches, status
 
     found = status(batch, settings=settings)
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
     if not found.something_to_do and not rewrites and written and Path(written).exists():
-        done = UnbrokenLine(f"Nothing left to do. The results are in {written}")
-        _end_unchanged(found.summary, mode, [done, *messages.retry_lines(found.summary, settings)])
+        lines: list[str] = [UnbrokenLine(f"Nothing left to do. The results are in {written}")]
+        lines += messages.retry_lines(found.summary, settings)
+        lines += messages.unfinished_lines(batches(unfinished=True, settings=settings))
+        _end_unchanged(found.summary, mode, lines)
     if not found.something_to_do:
         print_text("Nothing left to do.", err=to_stderr)
     if not to_stderr:

@@ -51,7 +51,9 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
 
     ``others`` are the commands that have the unknown option.
     """
-    what = " ".join(said.replace("Value error, ", "").split())  # pydantic adds this prefix
+    what = " ".join(said.split())
+    for pattern, words in _PLAIN_WORDS:
+        what = re.sub(pattern, words, what)
     if others:
         what = what.partition(" (Possible options")[0]  # what was typed is no misspelling
     shown = _LIKE_A_KEY.sub(MASK, what)
@@ -68,6 +70,17 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
         hint = "A key is never typed as an argument: batchrun login asks for it."
     return UsageError(f"{command}: {shown}{end}", hint)
 
+
+_PLAIN_WORDS = (
+    ("Value error, ", ""),
+    ("Input should be", "it must be"),
+    (", unable to parse string.*", ""),
+    ("a valid integer", "a whole number"),
+    ("a valid number", "a number"),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+)
+"""Replaces pydantic's words for a value that an option can't have."""
 
 _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}(?![\w./\\-])")
 """A word in a usage error that may be a key typed as an argument, which must not reach a log."""
@@ -173,8 +186,9 @@ def report_batch_error(
 
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     """Return an error as it is shown: one of ours, or what explains another."""
-    if isinstance(error, NoBatchError) and "--sandbox" not in typed:
-        error.hint = f"{sandbox_hint()}\n{error.hint}".strip()
+    elsewhere = {"--sandbox", "--journal"} & {*typed}
+    if isinstance(error, NoBatchError) and not elsewhere and (hint := sandbox_hint()):
+        return NoBatchError("You have only practice batches.", hint)
     if isinstance(error, BatchrunError):
         return error
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():

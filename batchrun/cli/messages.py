@@ -130,7 +130,6 @@ def plan_lines(
     The facts for the decision come last, to be on the screen with the question. ``now`` is how many
     jobs would be triggered now, of those that are ``left``; ``None`` for all.
     """
-    checking = now is None
     left = plan.to_trigger if left is None else left
     now = left if now is None else now
     source = plan.table.source
@@ -143,7 +142,7 @@ def plan_lines(
         *(f"           {line}" for line in plan.id_lines()),
         *_below("Sends:", parameter_lines(plan)),
     ]
-    if checking and plan.first_body is not None:
+    if details and plan.first_body is not None:
         lines.append(f"First:     {plan.first_body}")
     lines += _below("Invalid:", invalid_lines(plan, details=details))
     lines += [
@@ -375,7 +374,7 @@ def cost_lines(
     speed: float = 1.0,
 ) -> list[str]:
     """Return what some jobs cost, in lines."""
-    lines = [f"Cost:      {estimate_words(estimate, now, speed)}"]
+    lines = [f"Quota:     {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):
         lines.append(f"           {words}")
     if words := credits_words(credits_left, jobs):
@@ -431,12 +430,12 @@ def pilot_lines(
     lines = ["", *_results(shown, len(rows), width, mark)]
     lines.append(f"Pilot:     {plural(jobs, 'job')}; rows: {counted}")
     gone = credits_spent(before, report.credits)
-    cost = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
+    took = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
     seconds = [row.seconds for row in rows if row.seconds is not None]
     if seconds:
-        cost.append(f"{duration(median(seconds) / speed)} an execution")
-    cost.append(spent_words(gone, jobs))
-    lines.append(f"It cost:   {', '.join(filter(None, cost))}")
+        took.append(f"{duration(median(seconds) / speed)} an execution")
+    took.append(spent_words(gone, jobs))
+    lines.append(f"It took:   {', '.join(filter(None, took))}")
     if report.rest is not None:
         rest = [
             f"{plural(report.to_trigger, 'job')}: about {plural(report.rest.requests, 'request')}",
@@ -591,7 +590,7 @@ def more_files(written: Path) -> list[str]:
 def _lines(report: Report, settings: Settings) -> list[str]:
     from batchrun import Ending, status
 
-    summary, running = report.summary, 0
+    summary, running, executions = report.summary, 0, 0
     if report.ending is Ending.DETACHED:
         return [
             f"Batch:     {summary.batch_id} continues without this command",
@@ -599,12 +598,15 @@ def _lines(report: Report, settings: Settings) -> list[str]:
             UnbrokenLine(f"Stop:      batchrun stop {summary.batch_id}"),
         ]
     if summary.unfinished:
-        running = status(summary.batch_id, settings=settings).left.running_rows
+        left = status(summary.batch_id, settings=settings).left
+        running, executions = left.running_rows, left.running
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, running)}",
         *effort_lines(report, running, speed=settings.speed),
     ]
+    if executions:
+        lines.append(running_line(executions, working=False))
     if summary.note:
         lines.append(f"Note:      {summary.note}")
     lines += unknown_to_results(summary.batch_id, None, settings)
@@ -636,6 +638,15 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
 _MAX_REASONED = 1_000
 
 
+def running_line(executions: int, more: str = "", *, working: bool) -> str:
+    """Return how many executions of a batch run at the service; ``more`` follows the number.
+
+    If no process is ``working``, their rows count as pending although they are sent.
+    """
+    line = f"Running:   {plural(executions, 'execution')}{more}"
+    return line if working else f"{line}; resuming fetches the results, and does not pay again"
+
+
 def next_lines(summary: BatchSummary) -> list[str]:
     """Return the command that continues a batch, or that settles its rows in doubt, if any."""
     if summary.unfinished:
@@ -643,6 +654,18 @@ def next_lines(summary: BatchSummary) -> list[str]:
     if summary.counts[Outcome.IN_DOUBT]:
         return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
     return []
+
+
+def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
+    """Return how to continue the other batches of a journal that have work left."""
+    match unfinished:
+        case []:
+            return []
+        case [one]:
+            return [f"Another batch is unfinished. To continue it: batchrun resume {one.batch_id}"]
+        case _:
+            number = plural(len(unfinished), "other batch", "other batches")
+            return [f"{number} are unfinished. To list them: batchrun batches"]
 
 
 def reason_for_number(report: Report) -> str:

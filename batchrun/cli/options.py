@@ -17,7 +17,7 @@ import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.notifications import desktop_command
-from batchrun.cli.output import OutputMode, print_text
+from batchrun.cli.output import OutputMode, print_text, repeats_options
 from batchrun.cli.prompts import column_prompt
 from batchrun.errors import InputError, UsageError
 from batchrun.model import InDoubt
@@ -219,7 +219,9 @@ BaseUrl: TypeAlias = Annotated[
 JournalAt: TypeAlias = Annotated[
     str | None,
     _service(
-        "--journal", metavar="PATH", help="Path or URL of the journal. [env: BATCHRUN_JOURNAL]"
+        "--journal",
+        metavar="PATH",
+        help="Path or URL of the journal, which keeps the batches. [env: BATCHRUN_JOURNAL]",
     ),
 ]
 Sandbox: TypeAlias = Annotated[
@@ -273,7 +275,7 @@ def age(text: str, option: str) -> timedelta:
     return timedelta(**{unit: int(found[1])})
 
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 60.0}
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,7 +424,7 @@ def _pair(text: str, problem: str, example: str, *, empty: bool = False) -> tupl
 
 
 def _seconds(text: str, said_by: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)(?:in|ec)?", text.strip().lower())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])(?:in|ec)?", text.strip().lower())
     if found is None or not float(found[1]):
         raise UsageError(f"{said_by}: {text} is not a time.", "Write it as 30s, 5m or 1h.")
     return float(found[1]) * _UNITS[found[2]]
@@ -662,9 +664,11 @@ def request_from(
     if options.workflow is None:
         if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files
             raise InputError(f"There is no file {file}.", "Check its name and folder.")
+        needs_key = not repeats_options("workflows") and not _has_key()
+        login = "batchrun login, then " if needs_key else ""
         raise UsageError(
             "No workflow given.",
-            'Add -w "Account Research". To list the workflows: batchrun workflows',
+            f'Add -w "Account Research". To list the workflows: {login}batchrun workflows',
         )
     said_by = "--reuse" if reuse else "reuse in batchrun.toml"
     reuse = reuse or (None if again else options.reuse)
@@ -675,6 +679,12 @@ def request_from(
         ask=column_prompt(),
         reuse=None if reuse is None else age(reuse, said_by),
     )
+
+
+def _has_key() -> bool:
+    from batchrun.settings import given_key, load_settings, stored_profiles
+
+    return bool(given_key(load_settings()) or stored_profiles().all())
 
 
 def _parameter_from(text: str) -> tuple[str, JSON]:

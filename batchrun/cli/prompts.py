@@ -114,7 +114,9 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("Can't ask for confirmation outside a terminal.", "Add --yes.")
+        raise UsageError(
+            "Can't ask for confirmation outside a terminal.", "Add --yes, or run it in a terminal."
+        )
     return confirm(question, details)
 
 

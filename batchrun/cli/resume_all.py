@@ -62,11 +62,12 @@ def resume_all(
 
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
-    and so is one with jobs that nobody has confirmed.
+    and so is one with jobs that nobody has confirmed, and a practice batch if the settings name no
+    practice service.
     """
     from batchrun import batches, status
-    from batchrun.settings import account_of, for_batch
-    from batchrun.settings.location import shown
+    from batchrun.settings import account_of, address_of, for_batch, is_practice_batch
+    from batchrun.settings.location import is_loopback, shown
 
     left = batches(unfinished=True, settings=settings)[::-1]  # oldest first
     if not left:
@@ -77,6 +78,13 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
+        if is_practice_batch(summary) and not is_loopback(address_of(settings)):
+            print_text(
+                f"Not resumed: batch {batch_id} ({summary.source.name}): it is practice, at "
+                f"{summary.base_url}. To delete it: batchrun forget {batch_id}",
+                err=to_stderr,
+            )
+            continue
         if not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
             print_text(
                 f"Not resumed: batch {batch_id} ({summary.source.name}): nobody has confirmed its "

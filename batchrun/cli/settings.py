@@ -64,7 +64,8 @@ def settings_with_journal(**given: Any) -> Settings:
             f"There is no journal at {path}.",
             "To create one: batchrun demo"
             if given.get("sandbox")
-            else "The first batchrun run creates it. To use another one, add --journal.",
+            else "It keeps your batches; the first batchrun run creates it. "
+            "To use another one, add --journal.",
         )
     return settings
 

@@ -99,8 +99,11 @@ class Stopper:
             batch_id = self._control.batch_id
             if batch_id is None:
                 raise StoppedError("Stopped before anything was triggered.") from None
-            hint = f"To resume: batchrun resume {batch_id}"
-            stopped = StoppedError("Stopped. Nothing is lost. The workbook was not written.", hint)
+            stopped = StoppedError(
+                "Stopped. Nothing is lost. The workbook was not written.",
+                "Resuming fetches the results of the rows that were sent, and does not pay again: "
+                f"batchrun resume {batch_id}",
+            )
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None
 

@@ -261,7 +261,10 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     misaligned: set[int] = set()
     offset = 0
     for file in files:
-        table = load(file)
+        try:
+            table = load(file)
+        except InputError as error:
+            raise _one_of_several(error, name, len(files)) from error
         names = table.header[: _named_width(table.header)]
         if collector is None:
             header, formats = names, table.source.formats
@@ -315,6 +318,16 @@ def _blocks(table: Table) -> Iterator[tuple[list[int], list[list[Cell]]]]:
             lines, rows = [], []
     if rows:
         yield lines, rows
+
+
+def _one_of_several(error: InputError, name: str, files: int) -> InputError:
+    """Return the error of a file as the error of the folder or pattern that it is in."""
+    if files == 1:
+        return error
+    return InputError(
+        f"{name} is {files:,} files, read as one list. {error.what}",
+        error.hint + " To leave that file out, move it, or give a pattern in quotes.",
+    )
 
 
 def _other_columns(

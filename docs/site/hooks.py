@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 OUTSIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "sample_data/README.md")
 FOLDER = "project"
-TRANSCRIPTS = ("first-ten-minutes.md", "first-hour.md")
+TRANSCRIPT = "first-hour.md"
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")
 
 
@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
     """Point links between docs/ and the other pages to where they are on the site."""
     here = page.file.src_uri
-    if here in TRANSCRIPTS:  # else the guides come after them in most searches
+    if here == TRANSCRIPT:  # else the guides come after them in most searches
         page.meta["search"] = {"exclude": True}
 
     def moved(match: re.Match[str]) -> str:

@@ -153,7 +153,7 @@ def test_a_detached_batch_can_be_stopped_and_resumed(
         assert set(cluster.user.verdict(sandbox)) == {"completed"}
 
 
-RECORDER = """
+RECORDED_BATCHRUN = """
 import socket
 real = socket.socket.send
 def send(self, data, *more):
@@ -162,6 +162,8 @@ def send(self, data, *more):
             file.write(bytes(data))
     return real(self, data, *more)
 socket.socket.send = send
+from batchrun.cli import main
+main()
 """
 
 
@@ -170,12 +172,15 @@ def test_the_scheduler_gets_no_key_and_no_password(
 ) -> None:
     with dask_cluster(tmp_path, postgres) as (cluster, sandbox, _):
         record = tmp_path / "sent"
-        recorder = RECORDER.format(port=cluster.address.rpartition(":")[2], path=str(record))
-        (tmp_path / "sitecustomize.py").write_text(recorder, encoding="utf-8")
-        cluster.user.env |= {"PYTHONPATH": str(tmp_path)}
+        port = cluster.address.rpartition(":")[2]
+        code = RECORDED_BATCHRUN.format(port=port, path=str(record))
         cluster.add_worker("one")
-        ended = cluster.user(*RUN, *cluster.options)
-        assert ended.returncode == 0, ended.stderr
+        user, pipe = cluster.user, subprocess.PIPE
+        files = {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe}
+        run = [sys.executable, "-c", code, *RUN, *cluster.options]
+        with started(*run, env=user.env, cwd=user.folder, **files) as process:
+            _, said = process.communicate()
+        assert process.returncode == 0, said
         sent = record.read_bytes()
         assert b"batchrun-" in sent  # the tasks are in it
         assert cluster.user.env["PGAI_API_KEY"].encode() not in sent

@@ -92,7 +92,7 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
     assert len(re.findall(r"^\S.*: completed$", shown, re.MULTILINE)) == 3
     assert len(re.findall(r"^  Summary +\S", shown, re.MULTILINE)) == 3
     assert "##" not in shown
-    cost = r"It cost:   \d+ requests \(\d\.\d a job\), .* an execution, 3 credits \(1 a job\)"
+    cost = r"It took:   \d+ requests \(\d\.\d a job\), .* an execution, 3 credits \(1 a job\)"
     rest = (
         rf"The rest:  {ROWS - 3} jobs: about 44 requests, .*, done at \d\d:\d\d, about 21 credits"
     )
@@ -114,7 +114,7 @@ def test_the_question_about_money_stands_below_its_facts_on_a_small_screen(
     with terminal(*RUN, env=env, cwd=tmp_path, columns=80) as screen:
         screen.wait_for(r"d for details\]: ")
         seen = [line for line in screen.lines if line][-24:]
-        for fact in ("Workflow:", "Rows:", "Jobs:", "Cost:", "Credits:", "Trigger"):
+        for fact in ("Workflow:", "Rows:", "Jobs:", "Quota:", "Credits:", "Trigger"):
             assert any(line.startswith(fact) for line in seen), seen
         screen.typed.sendline("d")
         screen.wait_for(r"d for details\]: ")
@@ -403,5 +403,5 @@ def test_an_error_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: P
     with terminal("resume", env=env, cwd=tmp_path, columns=60) as screen:
         assert screen.ended() == ExitCode.UNUSABLE
         lines = [line for line in screen.lines if line]
-    assert "The first batchrun run creates it. To use another one, add" in lines
-    assert "--journal." in lines
+    assert "It keeps your batches; the first batchrun run creates it." in lines
+    assert "To use another one, add --journal." in lines

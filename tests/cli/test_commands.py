@@ -51,7 +51,7 @@ def test_check_shows_the_plan_and_triggers_nothing(
         "line 5",
         "2 to trigger",
         "1 duplicate row",
-        '"depth": 2',
+        "depth: 2, every row",
     ):
         assert words in shown.stdout
     plan = json.loads(

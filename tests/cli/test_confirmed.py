@@ -56,7 +56,7 @@ def test_resume_asks_before_it_sends_the_rest_of_a_pilot(
 ) -> None:
     ended = at_a_terminal(batchrun, typed, "resume")
     said = ended.stdout + ended.stderr
-    for line in ("List:      accounts.csv", "Workflow:  Account Research", "Cost:      about"):
+    for line in ("List:      accounts.csv", "Workflow:  Account Research", "Quota:     about"):
         assert line in said
     assert "Jobs:      1 to trigger" in said
     assert "Trigger 1 job now?" in said

@@ -60,7 +60,9 @@ def test_resume_shows_rows_in_doubt_and_changes_nothing_without_a_decision(
     ended = batchrun("resume")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "in doubt" in ended.stderr
-    assert f"line {2 if in_doubt(doubtful) == ACME else 3}: {in_doubt(doubtful)}" in ended.stderr
+    line, name = (2, "Acme") if in_doubt(doubtful) == ACME else (3, "Beta")
+    assert f"  line {line}: {name} ({in_doubt(doubtful)})\n" in ended.stderr
+    assert ended.stderr.count("HTTP 502") == 1  # the reason, once for all rows that have it
     assert "batchrun resume asks at a terminal" in ended.stderr
     assert "--in-doubt answers in a script" in ended.stderr
     assert len(doubtful.bodies()) == 2
@@ -98,6 +100,25 @@ def test_on_a_terminal_the_user_is_asked(
     ended = batchrun("resume")
     assert "hold/retry/drop" in ended.stderr
     assert len(doubtful.bodies()) == triggers
+
+
+def test_a_refused_list_names_the_cheapest_way_on(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox(triggers=[REFUSED]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        refused = batchrun(*RUN).stderr
+        checked = batchrun("check", *RUN[1:4]).stdout
+    for said in (refused, checked.partition("went through")[2]):
+        ways = [said.index(way) for way in ("batchrun retry 1", "--reuse 30d", "--again")]
+        assert ways == sorted(ways)
+
+
+def test_a_refused_list_with_doubts_is_to_be_settled_first(
+    batchrun: CommandLine, doubtful: FaultySandbox
+) -> None:
+    refused = batchrun(*RUN, "--reuse", "30d").stderr
+    assert "in doubt: batchrun resume 1" in refused
+    assert "add --reuse" not in refused  # it would do nothing
 
 
 def test_rejected_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts: Path) -> None:

@@ -138,13 +138,13 @@ def test_a_column_of_the_list_is_noted_before_the_question(
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("5m", 300), ("30s", 30), ("1h", 3600), ("2 min", 120), ("3", 180)]
+    ("text", "seconds"), [("5m", 300), ("30s", 30), ("1h", 3600), ("2 min", 120)]
 )
 def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
     assert form_from(ColumnOptions(), write_every=text).write_every_seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0m", "-5m", "5d"])
+@pytest.mark.parametrize("text", ["", "soon", "0m", "-5m", "5d", "5"])
 def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--write-every"):
         form_from(ColumnOptions(), write_every=text)

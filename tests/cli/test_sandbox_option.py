@@ -82,7 +82,9 @@ def test_a_printed_command_has_the_option_after_a_run(
     ):
         ended = batchrun(*words, "--sandbox")
         assert all("--sandbox" in command for command in printed_commands(ended)), words
-    assert "status --sandbox" not in batchrun("status").stderr
+    error = batchrun("status").stderr
+    assert error.startswith("Error: You have only practice batches.\n")
+    assert "status --sandbox" not in error
 
 
 def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished_one(

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
         ("check .", ["No workflow given.", 'Add -w "Account Research"', "batchrun workflows"]),
         ("export", ["--output", "See: batchrun export --help"]),
         ("run a --limit", ["--limit", "See: batchrun run --help"]),
-        ("run a --limit x", ["--limit", "integer", "See: batchrun run --help"]),
-        ("run a --limit=0", ["--limit", "1", "See: batchrun run --help"]),
+        ("run a --limit x", ["--limit", "it must be a whole number.", "See: batchrun run --help"]),
+        ("run a --limit 1.5", ["--limit", "it must be a whole number."]),
+        ("run a --limit=0", ["--limit", "it must be at least 1.", "See: batchrun run --help"]),
+        ("web --port 70000", ["--port", "it must be at most 65535."]),
+        ("sandbox --fail x", ["--fail", "it must be a number."]),
         ("sandbox --fail 2", ["--fail", "1", "See: batchrun sandbox --help"]),
         ("run a --json=1", ["--json", "See: batchrun run --help"]),
         ("run a b", ["(b)", "See: batchrun run --help"]),
@@ -45,6 +48,32 @@ def test_a_mistyped_command_points_to_the_help(
     ended = batchrun(*typed.split())
     assert_refused(ended, ExitCode.UNUSABLE, *names)
     assert ended.stdout == ""
+    assert "Input should" not in ended.stderr  # a library's words
+
+
+def test_the_version_has_the_usual_short_option(batchrun: CommandLine) -> None:
+    assert batchrun("-V").stdout == batchrun("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "variables", "way"),
+    [
+        ((), {}, "batchrun login, then batchrun workflows"),
+        ((), {"PGAI_API_KEY": "sk-0123456789abcdef"}, "the workflows: batchrun workflows"),
+        (("--sandbox",), {}, "the workflows: batchrun workflows --sandbox"),
+    ],
+    ids=["without a key", "with a key", "in the sandbox"],
+)
+def test_the_way_to_the_workflows_works_without_a_key(
+    batchrun: CommandLine,
+    accounts: Path,
+    option: tuple[str, ...],
+    variables: dict[str, str],
+    way: str,
+) -> None:
+    for name, value in variables.items():
+        batchrun.monkeypatch.setenv(name, value)
+    assert f"{way}\n" in batchrun("run", str(accounts), *option).stderr
 
 
 def test_an_option_of_another_command_is_not_taken_for_a_misspelling(

@@ -9,20 +9,21 @@ import sys
 import time
 import uuid
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyte
 import pytest
 
-from batchrun import workbook
+from batchrun import status, workbook
 from batchrun.batch.control import Control
+from batchrun.cli.commands_batches import lines_of
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
 from batchrun.engine import Progress
 from batchrun.errors import ExitCode, StoppedError, WorkflowError
-from batchrun.journal import Journal
+from batchrun.journal import Holder, Journal
 from batchrun.model import Outcome, Workflow
 from batchrun.service import choose_workflow
 from tests.cli.test_again import mark
@@ -129,7 +130,8 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
             asyncio.run(trigger_one())
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
-    assert "Running:   1 execution\n" in shown  # a time in the future says nothing
+    # A time in the future says nothing.
+    assert "Running:   1 execution; resuming fetches the results, and does not pay again\n" in shown
 
 
 def test_resuming_a_finished_batch_says_only_that(
@@ -143,6 +145,46 @@ def test_resuming_a_finished_batch_says_only_that(
     workbook.unlink()
     assert "Workbook:" in batchrun("resume").stdout  # written again
     assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
+
+
+def test_resuming_a_finished_batch_names_the_unfinished_ones(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    (batchrun.folder / "other.csv").write_text(accounts.read_text().replace("Acme", "Aeon"))
+    batchrun("run", "other.csv", *RUN[2:], "--yes", "--limit", "1")
+    other = json.loads(batchrun("status", "--json").stdout)["batch"]
+    batchrun(*RUN, "--yes")
+    assert f"To continue it: batchrun resume {other}\n" in batchrun("resume").stdout
+    batchrun(*RUN, "--yes", "--again", "--limit", "1")
+    done = json.loads(batchrun("batches", "--json").stdout)[1]["batch"]
+    said = batchrun("resume", done).stdout
+    assert "2 other batches are unfinished. To list them: batchrun batches\n" in said
+
+
+def test_a_dead_process_is_not_said_to_work(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes", "--limit", "1")
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    holder = Holder("0" * 16, 1, "desk", an_hour_ago, an_hour_ago)
+    shown = "\n".join(lines_of(replace(status(), holder=holder)))
+    assert "Worked on" not in shown
+    assert "Stopped:   process 1 on desk" in shown
+    assert "Resuming is safe: nothing is sent twice" in shown
+
+
+def test_the_first_request_is_shown_with_the_details(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    words = ("check", *RUN[1:])
+    assert "workflow_id" not in batchrun(*words).stdout
+    assert 'First:     {"workflow_id": ' in batchrun(*words, "--details").stdout
+
+
+def test_quota_is_not_called_a_cost(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
+    said = batchrun("check", *RUN[1:]).stdout
+    assert "Quota:     about " in said
+    assert "Cost:" not in said
 
 
 def test_an_export_names_the_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:

@@ -72,7 +72,7 @@ def contacts() -> Iterator[Case]:
     content = text(*rows)
     subject = "the workflow's name speaks of companies"
     for name, flags, said in (
-        ("", [], f"3 contacts at 2 companies: --no-contact sends 2 jobs ({subject})"),
+        ("", [], f"you would pay for 3 jobs; --no-contact pays for 2 ({subject})"),
         ("-companies-alone", ["--no-contact"], "No contact IDs are sent (--no-contact)"),
         ("-contacts-alone", ["--no-company"], "No company IDs are sent (--no-company)"),
     ):
@@ -84,13 +84,13 @@ def contacts() -> Iterator[Case]:
     yield Case(
         "contacts-some-without-a-company.csv", text(*some), some, [2, 3, 4, 5],
         check=["4 to trigger",
-               "3 contacts at 2 companies: --no-contact sends 2 jobs and leaves out 1 row without"],
+               "you would pay for 4 jobs; --no-contact pays for 2 and leaves out 1 row without"],
     )  # fmt: skip
 
 
 def zeros() -> Iterator[Case]:
     """Numbers that are shown with leading zeros, sent as a parameter."""
-    flags = ["--param-column", "zip=Zip"]
+    flags = ["--param-column", "zip=Zip", "--details"]
     for name, first, second, value, shown in (
         ("postal-codes", "00000", "00000", 1234, '"01234"'),
         ("two-lengths", "[<=99999]00000;00000-0000", "[<=99999]00000;00000-0000", 1234, '"01234"'),

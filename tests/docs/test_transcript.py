@@ -1,10 +1,11 @@
-"""docs/first-ten-minutes.md is what these commands answer today."""
+"""The session on docs/first-hour.md is what these commands answer today."""
 
 from __future__ import annotations
 
 import os
 import runpy
 import shlex
+import shutil
 import sys
 from typing import Any
 
@@ -20,8 +21,9 @@ import termios
 
 from pexpect.fdpexpect import fdspawn
 
-PAGE = DOCS / "first-ten-minutes.md"
-HOW = "Made again by: python docs/make_transcript.py"
+PAGE = DOCS / "first-hour.md"
+INSTALLED = ".venv/bin/batchrun"
+HOW = "Made again by: python docs/make_first_hour.py"
 
 
 class Forked(fdspawn):  # type: ignore[type-arg]  # it is generic in its stubs only
@@ -32,9 +34,10 @@ class Forked(fdspawn):  # type: ignore[type-arg]  # it is generic in its stubs o
     ) -> None:
         ours, its = os.openpty()
         termios.tcsetwinsize(ours, dimensions)
-        words = shlex.split(arguments[1].removeprefix("exec batchrun"))
+        program, *words = shlex.split(arguments[1].removeprefix("exec "))
         how |= {"stdin": its, "stdout": its, "stderr": its}
-        self._process = Popen([*COMMAND, *words], start_new_session=True, text=True, **how)
+        command = COMMAND if program == INSTALLED else [shutil.which(program) or program]
+        self._process = Popen([*command, *words], start_new_session=True, text=True, **how)
         os.close(its)
         super().__init__(ours, timeout=timeout)
 
@@ -56,8 +59,11 @@ def test_the_page_equals_todays_output(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name in ("LANG", "PYTHON_KEYRING_BACKEND"):  # as the page's, else Python starts anew
         monkeypatch.setenv(name, script["Desk"](DOCS).environment()[name])
-    written = script["settled"](PAGE.read_text(encoding="utf-8"))
-    assert script["settled"](script["transcript"]()) == written, HOW
+    page, today = PAGE.read_text(encoding="utf-8"), script["session_today"]()
+    written, typed = (
+        script["settled"](each.replace(INSTALLED, "batchrun")) for each in (page, today)
+    )
+    assert typed in written, HOW
 
 
 def test_times_and_ids_may_differ_but_words_and_rows_may_not() -> None:
@@ -72,4 +78,4 @@ def test_times_and_ids_may_differ_but_words_and_rows_may_not() -> None:
 
 
 def made_by() -> dict[str, Any]:
-    return runpy.run_path(str(DOCS / "make_transcript.py"))
+    return runpy.run_path(str(DOCS / "make_first_hour.py"))

@@ -112,6 +112,19 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         load_bytes(tmp_path, b"")
 
 
+def test_the_error_of_one_file_names_the_folder_and_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "bad.csv").write_text("")
+    with pytest.raises(InputError) as refused:
+        load(tmp_path)
+    assert refused.value.what.startswith(f"{tmp_path.name} is 2 files, read as one list. bad.csv")
+    assert "give a pattern in quotes" in refused.value.hint
+    (tmp_path / "good.csv").unlink()
+    with pytest.raises(InputError) as alone:
+        load(tmp_path)
+    assert alone.value.what.startswith("bad.csv")
+
+
 def test_a_text_file_has_no_sheets(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("a,b\n1,2\n")

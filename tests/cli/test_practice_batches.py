@@ -1,0 +1,66 @@
+"""Practice batches in the user's own journal are marked, and no trouble for a scheduler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import ExitCode
+from batchrun.sandbox import SandboxSettings, running
+from tests.cli.conftest import SPEED
+from tests.cli.test_several_batches import login
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import CommandLine
+
+RUN = ("run", "accounts.csv", "-w", "Account Research", "--yes", "--limit", "1")
+VARIABLES = ("BATCHRUN_BASE_URL", "BATCHRUN_SPEED", "PGAI_API_KEY")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_practice_batches_are_marked(batchrun: CommandLine, accounts: Path) -> None:
+    batchrun(*RUN)
+    assert "Account Research (practice)" in batchrun("batches").stdout
+    assert "Practice:  at http://127.0.0.1:" in batchrun("status").stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_resume_all_leaves_practice_alone_when_practicing_is_over(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    for name in VARIABLES:
+        batchrun.monkeypatch.delenv(name)
+    night = batchrun("resume", "--all")
+    assert night.exit_code == ExitCode.COMPLETED
+    assert "it is practice, at http://127.0.0.1:" in night.stdout
+    assert "batchrun forget" in night.stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_resume_all_continues_practice_while_practicing(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    assert batchrun("resume", "--all").exit_code == ExitCode.INCOMPLETE  # a damaged ID
+    assert "3 completed" in batchrun("status").stdout
+
+
+def test_a_service_with_a_profile_of_its_own_is_no_practice(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    """It may be a tunnel to the service."""
+    batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SPEED))
+    with running(SandboxSettings(rate_per_minute=None), speed=SPEED) as url:
+        login(batchrun, "north", url)
+        batchrun(*RUN, "--profile", "north")
+        assert "practice" not in batchrun("batches").stdout
+        assert batchrun("resume", "--all").exit_code == ExitCode.INCOMPLETE
+
+
+def test_batches_of_sandbox_need_no_mark(batchrun: CommandLine, accounts: Path) -> None:
+    batchrun(*RUN, "--sandbox")
+    assert "(practice)" not in batchrun("batches", "--sandbox").stdout
