@@ -376,7 +376,7 @@ class Plan:
         if object_ is None or object_ is role:
             return []
         words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
-        return [f"The workflow's {where} speaks of {words}"]
+        return [f"The workflow's {where} speaks of {words}: make sure that it is the one you want"]
 
     def _misnamed(self) -> list[str]:
         """Return the columns whose name is that of the other kind of ID."""
@@ -417,14 +417,14 @@ class Plan:
             or jobs >= len(self.bodies)
         ):
             return []
+        left_out = f" and leaves out {plural(without, 'row')} without a company ID"
         hint = Advice(
-            f"{plural(contacts, 'contact')} at {plural(companies, 'company', 'companies')}",
-            f": you would pay for {plural(len(self.bodies), 'job')}; "
-            f"--no-contact pays for {jobs:,}",
+            f"You would pay for {plural(len(self.bodies), 'job')} at "
+            f"{plural(companies, 'company', 'companies')}, "
+            f"because {plural(contacts, 'contact is', 'contacts are')} sent, too",
+            f"; --no-contact pays for {jobs:,}" + (left_out if without else ""),
             no_contact="",
         )
-        if without:
-            hint += f" and leaves out {plural(without, 'row')} without a company ID"
         if object_ is Role.COMPANY:
             hint += f" (the workflow's {where} speaks of companies)"
         return [hint]

@@ -206,7 +206,8 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
     plan = make_plan(table, RESEARCH, roles, Parameters(), RATES)
     [hint] = plan.hints()
     assert hint.startswith(
-        "2 contacts at 2 companies: you would pay for 3 jobs; --no-contact pays for 2"
+        "You would pay for 3 jobs at 2 companies, because 2 contacts are sent, too; "
+        "--no-contact pays for 2"
     )
     assert "the workflow's name speaks of companies" in hint
     alone = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from batchrun.plan import PlannedRow
     from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import BatchRun, CheckedPlan, ReadList, RowNumbers, Workspace
+    from batchrun.web.work import BatchRun, CheckedPlan, ListState, ReadList, RowNumbers, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -275,15 +275,16 @@ class HomeBatch:
 class Home:
     """The home screen: lists that were not run, and the batches grouped by what they need.
 
-    `unusable` holds the IDs of the lists that can't be read, and `told_apart` what to say about
-    each that was not run: its rows, and which one it is of several with the same name.
+    `remarks` holds the tag of each list that can't be read or whose rows were run from another
+    file, and `told_apart` what to say about each that was not run: its rows, and which one it is of
+    several with the same name.
     """
 
     waiting: tuple[SavedList, ...]
     decisions: tuple[HomeBatch, ...]
     running: tuple[HomeBatch, ...]
     earlier: tuple[HomeBatch, ...]
-    unusable: frozenset[str]
+    remarks: Mapping[str, tuple[str, str]]
     told_apart: Mapping[str, str]
 
 
@@ -327,23 +328,24 @@ def home_of(workspace: Workspace) -> Home:
         for one in workspace.lists.all()
         if str(one.path.absolute()) not in used and not one.batch_id
     ]
-    unusable = {
-        one.id
-        for one in waiting
-        if (state := workspace.states.get(one.id)) is not None
-        and state.error is not None
-        and state.read is None
-        and not state.sheets  # the user can choose one
-        and not state.is_results
-    }
+    remarks = {one.id: _remark(workspace.states.get(one.id)) for one in waiting}
     return Home(
         tuple(waiting),
         tuple(decisions),
         tuple(running),
         tuple(earlier),
-        frozenset(unusable),
+        {list_id: tag for list_id, tag in remarks.items() if tag is not None},
         _told_apart(workspace, waiting),
     )
+
+
+def _remark(state: ListState | None) -> tuple[str, str] | None:
+    if state is None:
+        return None
+    if state.checked is not None and state.checked.earlier is not None:
+        return "ok", "You ran these rows"
+    refused = state.error is not None and state.read is None and not state.is_results
+    return ("bad", "Can't be read") if refused and not state.sheets else None  # one can be chosen
 
 
 def _result_words(counts: Mapping[Outcome, int]) -> str:
@@ -798,5 +800,7 @@ def ended_words(view: BatchView) -> str:
             why = f"The quota is spent until {moment_words(opens_at)}."
         elif opens_at is not None:
             why = "The quota was spent, and is open again."
-        return f"{sentence(why)} {plural(figures.waiting, 'row')} not sent yet."
+        running = f"{plural(figures.running, 'row')} sent without a result yet, "
+        left = f"{plural(figures.waiting, 'row')} not sent yet."
+        return f"{sentence(why)} {running if figures.running else ''}{left}"
     return note

@@ -71,10 +71,9 @@ _ACTIONS = {
 
 def advice_words(text: str) -> str:
     """Return what to do, in terms of the page's controls."""
-    if not isinstance(text, Advice):
-        return text
-    sentences = [text.plain.strip(), *(_ACTIONS[each] for each in text.actions)]
-    for name, value in text.options.items():
+    advice = text if isinstance(text, Advice) else Advice(text)
+    sentences = [advice.plain.strip(), *(_ACTIONS[each] for each in advice.actions)]
+    for name, value in advice.options.items():
         control = CONTROLS[name]
         sentences.append(control.advice + (f", such as {value}" if value else ""))
     return " ".join(each if each[-1] in ".?!" else f"{each}." for each in sentences if each)

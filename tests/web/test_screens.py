@@ -1,4 +1,4 @@
-"""What the screens say, without a browser."""
+"""What the screens say, mostly without a browser."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from batchrun.sandbox import SandboxSettings
 from batchrun.web.app import choices_from
 from batchrun.web.screens import Figures, Phase, ended_words, problem_words, view_batch
 from tests.sandbox.faults import Faults
-from tests.web.conftest import running_site
+from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
 from tests.web.test_states import checked_list, chosen_list, finished_batch, shown_field
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.web.conftest import Site
+    from playwright.sync_api import Browser
+
+    from tests.web.conftest import Site, Window
 
 
 def shown(site: Site, path: str) -> str:
@@ -105,6 +107,43 @@ def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Si
     assert batch != f"/batches/{run.batch_id}"
     assert "depth = deep" in shown(site, batch)
     assert [one for one in site.triggers if '"deep"' in one] == site.triggers[5:]
+
+
+def test_a_list_that_was_run_before_offers_to_pay_only_for_the_rest(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+    assert workspace.wait(60)
+    again = chosen_list(site)
+    assert checked_list(workspace, again).earlier is not None
+    assert "You ran these rows" in shown(site, "/")
+    changed = tmp_path / "changed.csv"
+    text = (SAMPLES / "salesforce_accounts.csv").read_text("utf-8-sig")
+    changed.write_text(text.replace("Stuttgart", "Stuttgarx", 1), "utf-8")
+    list_id = site.upload(changed).headers["location"][-12:]
+    listed = workspace.lists.get(list_id)
+    assert listed is not None
+    listed = workspace.lists.choose(
+        listed, replace(listed.request, workflow=saved.request.workflow)
+    )
+    assert checked_list(workspace, listed).to_trigger == 60
+    with opened(browser, site) as window:
+        window.page.goto(f"{site.url}/lists/{list_id}")
+        expect(window.page.get_by_text("rows were researched before")).to_be_visible()
+        window.page.get_by_role("button", name="Reuse earlier results").click()
+        expect(window.page.get_by_role("button", name="Write the workbook")).to_be_visible()
+
+
+def test_a_run_is_not_continued_after_a_choice_was_changed(site: Site, window: Window) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    page = window.page
+    page.goto(f"{site.url}/lists/{saved.id}")
+    expect(page.get_by_role("link", name="Continue this run")).to_be_visible()
+    page.get_by_label("Contact ID").select_option("Send none")
+    expect(page.get_by_role("link", name="Continue this run")).to_be_hidden()
 
 
 def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:

@@ -197,6 +197,7 @@ function choices(form) {
     document.getElementById("changed").hidden = false;
     document.getElementById("recheck").className = "primary";
     for (const button of document.querySelectorAll("button[data-run]")) button.disabled = true;
+    for (const each of document.querySelectorAll("[data-until-changed]")) each.hidden = true;
   });
 }
 
