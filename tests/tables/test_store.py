@@ -36,7 +36,7 @@ def test_a_list_on_disk_is_the_same_as_in_memory(
 ) -> None:
     assert len(paths) > 10
     for path in paths:
-        monkeypatch.setattr(frames, "MAX_HELD_CELLS", 10**9)
+        monkeypatch.setattr(frames, "MAX_HELD_CELLS", 10**6)
         held = read(path)
         monkeypatch.setattr(frames, "MAX_HELD_CELLS", -1)
         stored = read(path)
