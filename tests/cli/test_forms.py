@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING
 
 import openpyxl
-import openpyxl
 import pytest
 
 from batchrun.cli.options import ColumnOptions, form_from
