@@ -257,7 +257,7 @@ def find_header(
         rows: The first non-blank rows of the file.
         merged: Merged ranges of the sheet.
     """
-    fills = [_fill(row) for row in rows]
+    fills = [sum(map(is_filled, row)) for row in rows]
     index, doubt = 0, ""
     later, is_certain = _later_header(rows, fills)
     is_below_titles = max(fills[:later], default=0) <= max(2, fills[later] // 2)
@@ -278,12 +278,6 @@ def header_doubt(taken: int | None, other: int) -> str:
         f": --header-row {other} says so",
         header_row=str(other),
     )
-
-
-def _fill(row: Sequence[Cell]) -> int:
-    """Count the filled cells; a title that is repeated in all of them counts once."""
-    filled = [cell for cell in row if is_filled(cell)]
-    return 1 if len(set(filled)) == 1 else len(filled)
 
 
 def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple[int, bool]:
