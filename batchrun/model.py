@@ -359,6 +359,7 @@ class BatchSummary:
         resume_at: When the quota is available again, aware, UTC; ``None`` if it is not spent.
         confirmed: Whether somebody has agreed to send all of it. Not so after a pilot.
         parameter_columns: Parameter → the column its value came from.
+        practice: Whether it certainly ran at a service that `batchrun sandbox` started.
     """
 
     batch_id: str
@@ -383,6 +384,7 @@ class BatchSummary:
     resume_at: datetime | None = None
     confirmed: bool = True
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
+    practice: bool = False
 
     @property
     def rows(self) -> int:

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar, assert_never, overload
 
@@ -156,6 +157,10 @@ class _RowPlanner:
         """Decide what to send for a row."""
         return self.decide(row.line, [row.cells[at] for at in self.columns])
 
+    def body_at(self, table: Table, place: int) -> str:
+        """Return what is sent for the row at a place."""
+        return self.row(table.row(place)).body
+
     def planned(self, row: Row, job: int) -> PlannedRow:
         """Return a row with what is sent for it, and its job: -1 for none."""
         found = self.row(row)
@@ -168,6 +173,10 @@ class _RowPlanner:
             row=row,
             job=None if job < 0 else job,
         )
+
+    def planned_at(self, table: Table, jobs: npt.NDArray[np.int32], place: int) -> PlannedRow:
+        """Return the row at a place with what is sent for it, and its job."""
+        return self.planned(table.row(place), int(jobs[place]))
 
     def all(self, table: Table) -> Iterator[Decision]:
         """Decide what to send for each row. Reads only ``columns``."""
@@ -236,9 +245,7 @@ class PlannedRows(MadeOnAccess[PlannedRow]):
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
-        super().__init__(
-            range(len(jobs)), lambda place: planner.planned(table.row(place), int(jobs[place]))
-        )
+        super().__init__(range(len(jobs)), partial(planner.planned_at, table, jobs))
         self._table = table
         self._planner = planner
         self.jobs = jobs
@@ -376,7 +383,7 @@ class Plan:
         if object_ is None or object_ is role:
             return []
         words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
-        return [f"The workflow's {where} speaks of {words}: make sure that it is the one you want"]
+        return [f"The workflow's {where} mentions {words}: make sure that it is the one you want"]
 
     def _misnamed(self) -> list[str]:
         """Return the columns whose name is that of the other kind of ID."""
@@ -426,7 +433,7 @@ class Plan:
             no_contact="",
         )
         if object_ is Role.COMPANY:
-            hint += f" (the workflow's {where} speaks of companies)"
+            hint += f" (the workflow's {where} mentions companies)"
         return [hint]
 
     def id_lines(self) -> list[str]:
@@ -512,7 +519,7 @@ def make_plan(
         PlannedRows(table, planner, jobs),
         MadeOnAccess(
             np.flatnonzero(is_first).astype(np.int32),
-            lambda place: planner.row(table.row(place)).body,
+            partial(planner.body_at, table),
         ),
         rates,
         lenient_ids,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from batchrun.model import JSON
 
@@ -79,13 +79,15 @@ def columns_of(text: str) -> int:
     )
 
 
-def one_line(text: str, most: int, mark: str = "…") -> str:
+def one_line(
+    text: str, most: int, mark: str = "…", length: Callable[[str], int] = columns_of
+) -> str:
     """A text on one line of at most ``most`` columns; the mark shows that it was shortened."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    if columns_of(line) <= most:
+    if length(line) <= most:
         return line
     line = line[:most]  # only combining characters take less than a column
-    while line and columns_of(line) > most - len(mark):
+    while line and length(line) > most - len(mark):
         line = line[:-1]
     return line + mark
 

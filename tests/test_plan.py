@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import pickle
 from datetime import datetime
 
 import numpy as np
@@ -45,6 +46,12 @@ def test_rows_with_the_same_body_share_one_job() -> None:
         {"workflow_id": "wf_abc123", "company_id": ACME},
         {"workflow_id": "wf_abc123", "company_id": BETA},
     ]
+
+
+def test_a_plan_can_be_pickled() -> None:
+    plan = plan_of(ACME, BETA, "x")
+    copy = pickle.loads(pickle.dumps(plan))
+    assert (list(copy.rows), list(copy.bodies)) == (list(plan.rows), list(plan.bodies))
 
 
 def test_a_damaged_id_makes_its_row_invalid_and_the_others_go_on() -> None:
@@ -209,7 +216,7 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
         "You would pay for 3 jobs at 2 companies, because 2 contacts are sent, too; "
         "--no-contact pays for 2"
     )
-    assert "the workflow's name speaks of companies" in hint
+    assert "the workflow's name mentions companies" in hint
     alone = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES)
     assert len(alone.bodies) == 2
     assert alone.hints() == []
@@ -218,8 +225,8 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
 def test_a_workflow_for_the_other_object_is_pointed_out() -> None:
     table = table_of(["ID"], [ACME])
     for workflow, role, words in (
-        (RESEARCH, Role.CONTACT, "name speaks of companies, but only contact IDs are sent"),
-        (Workflow("w", "Score", "Scores a person"), Role.COMPANY, "description speaks of contacts"),
+        (RESEARCH, Role.CONTACT, "name mentions companies, but only contact IDs are sent"),
+        (Workflow("w", "Score", "Scores a person"), Role.COMPANY, "description mentions contacts"),
     ):  # fmt: skip
         [hint] = make_plan(table, workflow, {role: 0}, Parameters(), RATES).hints()
         assert words in hint

@@ -162,7 +162,7 @@ class Session:
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
     def quota_opens_at(self) -> datetime:
-        """Return the whole minute, UTC, from which on the quota allows a request again."""
+        """Return when the quota allows requests again (UTC, rounded up to a minute)."""
         now = self.clock.now()
         spent = self.quota.left_today(now) < 2  # a trigger and its poll
         seconds = self.quota.seconds_to_next_day(now) if spent else self.quota.delay(now)

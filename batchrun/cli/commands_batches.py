@@ -208,8 +208,6 @@ def _status_json(status: BatchStatus) -> dict[str, Any]:
 
 def lines_of(status: BatchStatus) -> list[str]:
     """Return the state of a batch, in lines."""
-    from batchrun.settings import is_practice_batch
-
     summary, left, holder = status.summary, status.left, status.holder
     now = datetime.now(UTC)
 
@@ -221,7 +219,7 @@ def lines_of(status: BatchStatus) -> list[str]:
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
-        *([f"Practice:  at {summary.base_url}"] if is_practice_batch(summary) else []),
+        *([f"Practice:  at {summary.base_url}"] if summary.practice else []),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
     if left.oldest is not None:
@@ -269,10 +267,9 @@ def list_batches(
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
     """Return batches as a table on a terminal, else one complete line for each."""
-    from batchrun.settings import is_practice_batch
 
     def workflow(one: BatchSummary) -> str:
-        practice = " (practice)" if is_practice_batch(one) else ""
+        practice = " (practice)" if one.practice else ""
         return one.workflow.name + practice
 
     now = datetime.now(UTC)

@@ -359,6 +359,7 @@ def sandbox(
 ) -> None:
     """Start an imitation of PG:AI on this machine to practice."""
     from batchrun.sandbox import RunTimeKind, SandboxSettings, serve
+    from batchrun.settings.profiles import SANDBOX_KEY
 
     settings = SandboxSettings(
         rate_per_minute=rate or None,
@@ -373,7 +374,7 @@ def sandbox(
         print_text(f"Sandbox at {url}, key: sandbox. Stop it with Ctrl-C. To use it:")
         values = {
             "BATCHRUN_BASE_URL": url,
-            "PGAI_API_KEY": "sandbox",
+            "PGAI_API_KEY": SANDBOX_KEY,
             "BATCHRUN_SPEED": f"{speed:g}",
         }
         if sys.platform == "win32":

@@ -66,7 +66,7 @@ def resume_all(
     practice service.
     """
     from batchrun import batches, status
-    from batchrun.settings import account_of, address_of, for_batch, is_practice_batch
+    from batchrun.settings import account_of, address_of, for_batch
     from batchrun.settings.location import is_loopback, shown
 
     left = batches(unfinished=True, settings=settings)[::-1]  # oldest first
@@ -78,10 +78,10 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
-        if is_practice_batch(summary) and not is_loopback(address_of(settings)):
+        if summary.practice and not is_loopback(address_of(settings)):
             print_text(
                 f"Not resumed: batch {batch_id} ({summary.source.name}): it is practice, at "
-                f"{summary.base_url}. To delete it: batchrun forget {batch_id}",
+                f"{summary.base_url}. To continue it: batchrun resume {batch_id}",
                 err=to_stderr,
             )
             continue

@@ -184,7 +184,7 @@ class FailureWatch:
             what, reasons = f"{failed_early} of the first {plural(settled, 'job')}", self._reasons
         else:
             return
-        self.verdict = f"{what} brought no result{_most(reasons)}"
+        self.verdict = f"{what} ended without a result{_most(reasons)}"
 
 
 def _most(reasons: Counter[str]) -> str:

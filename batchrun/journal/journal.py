@@ -71,7 +71,8 @@ from batchrun.model import (
     TableSource,
     Workflow,
 )
-from batchrun.settings.location import is_server, shown
+from batchrun.settings.location import is_loopback, is_practice, is_server, shown
+from batchrun.settings.profiles import SANDBOX_KEY, SANDBOX_PROFILE
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -591,7 +592,16 @@ class Journal:
             base_url=found.base_url,
             profile=found.profile,
             confirmed=not found.unconfirmed,
+            practice=self._is_practice(found.base_url, found.profile, found.key_hash),
         )
+
+    def _is_practice(self, base_url: str, profile: str | None, key_hash: str | None) -> bool:
+        """Whether it is certain: a tunnel or a gateway may also be on this machine."""
+        if not is_loopback(base_url) or is_practice(base_url):  # `--sandbox` has its own journal
+            return False
+        if profile is None and key_hash is not None:
+            return key_hash == self.key_hash(SANDBOX_KEY)
+        return profile == SANDBOX_PROFILE
 
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)

@@ -34,6 +34,7 @@ from batchrun.journal.schema import (
     JobState,
     batches,
     bring_up_to_date,
+    cause_in,
     jobs,
     leases,
     metadata,
@@ -186,7 +187,10 @@ def _from_json(kept: Any) -> Step:
     old = tuple(JobState(state) for state in kept["old"])
     if not old or not all(_fits(name, value) for name, value in values.items()):
         raise ValueError("not a step that batchrun kept")
-    # Files of earlier versions have neither.
+    # Files of earlier versions have none of these.
+    cause = cause_in(kept["new"], str(values.get("message", "")))
+    if cause is not None:
+        values.setdefault("cause", cause)
     retried, execution_id = kept.get("retried"), kept.get("execution_id")
     return Step(
         int(kept["job"]),

@@ -44,6 +44,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.schema import CreateColumn
@@ -477,24 +478,44 @@ def _make_what_is_missing(connection: Connection, version: int) -> None:
 
 
 def _fill_causes(connection: Connection) -> None:
-    """Fill in the causes, which journals before version 13 have only in the messages."""
+    """Fill in the causes, which journals before version 13 have only in the messages.
+
+    In chunks, because a server ends a transaction in which it receives no statement for a minute.
+    """
+    place = tuple_(jobs.c.batch_id, jobs.c.number)
+    of_job = (jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
+    fill = update(jobs).where(*of_job).values(cause=bindparam("cause"))
+    query = (
+        select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
+        .where(jobs.c.state.in_(_WITH_CAUSE), jobs.c.message != "")
+        .order_by(jobs.c.batch_id, jobs.c.number)
+        .limit(_CHUNK_JOBS)
+    )
+    chunk = connection.execute(query).all()
+    while chunk:
+        causes = [
+            {"of_batch": batch_id, "of_job": number, "cause": cause}
+            for batch_id, number, state, message in chunk
+            if (cause := cause_in(state, message)) is not None
+        ]
+        if causes:
+            connection.execute(fill, causes)
+        chunk = connection.execute(query.where(place > tuple(chunk[-1][:2]))).all()
+
+
+_CHUNK_JOBS = 1_000
+_WITH_CAUSE = (JobState.FAILED, JobState.REJECTED, JobState.PENDING)
+
+
+def cause_in(state: str, message: str) -> Cause | None:
+    """Return the cause that the message of a job in this state tells, if any."""
     from batchrun.service.answers import CAUSES  # slow to import
     from batchrun.service.parsing import cause_of
 
-    of_job = (jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
-    with_cause = (JobState.FAILED, JobState.REJECTED, JobState.PENDING)
-    query = select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
-    found: list[dict[str, Any]] = []
-    for batch_id, number, state, message in connection.execute(
-        query.where(jobs.c.state.in_(with_cause), jobs.c.message != "")
-    ):
-        status = re.match(r"HTTP (\d{3}):", message)
-        refused = CAUSES.get(int(status[1])) if status else None
-        cause = cause_of(message) if state == JobState.FAILED else refused
-        if cause is not None:
-            found.append({"of_batch": batch_id, "of_job": number, "cause": cause})
-    if found:
-        connection.execute(update(jobs).where(*of_job).values(cause=bindparam("cause")), found)
+    if state == JobState.FAILED:
+        return cause_of(message)
+    status = re.match(r"HTTP (\d{3}):", message) if state in _WITH_CAUSE else None
+    return CAUSES.get(int(status[1])) if status else None
 
 
 def require_this_schema(connection: Connection) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 REASON_CHARACTERS = 300
-"""Maximum length of a reason, in columns of a terminal."""
+"""Maximum length of a reason."""
 
 _ID_CHARACTERS = 200
 _EXCERPT_CHARACTERS = 20_000  # enough for an error message or a page's title
@@ -348,7 +348,7 @@ def explain(status: int, body: bytes) -> str:
 
 def tidy(text: str) -> str:
     """Return the text on one line, shortened and without control characters."""
-    return one_line(text, REASON_CHARACTERS)
+    return one_line(text, REASON_CHARACTERS, length=len)
 
 
 def _number(digits: str) -> float | str:
@@ -432,6 +432,7 @@ _INCOMPLETE_RECORD = re.compile(
 )
 
 
+@lru_cache(maxsize=1_000)
 def cause_of(message: str) -> Cause | None:
     """Return why an execution failed. The API gives no code, so the words have to tell."""
     if _TEMPORARY.search(message):

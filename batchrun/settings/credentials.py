@@ -141,15 +141,6 @@ def usual_profile(settings: Settings) -> str:
     return SANDBOX_PROFILE if sandbox else DEFAULT_PROFILE
 
 
-def is_practice_batch(batch: BatchSummary) -> bool:
-    """Return whether a batch ran at a practice service that the user started with `sandbox`.
-
-    A profile of another name says that something else answers on this machine, such as a tunnel.
-    """
-    at_sandbox = location.is_loopback(batch.base_url) and not location.is_practice(batch.base_url)
-    return at_sandbox and batch.profile in {None, SANDBOX_PROFILE}
-
-
 def address_of(settings: Settings) -> str:
     """Return the address that requests go to: the one in the settings, else the profile's.
 

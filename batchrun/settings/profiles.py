@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 DEFAULT_PROFILE = "default"
 SANDBOX_PROFILE = "sandbox"
 """The profile for keys of a sandbox on this machine."""
+SANDBOX_KEY = "sandbox"
+"""The key that `batchrun sandbox` prints."""
 
 FILE_NAME = "profiles.json"
 

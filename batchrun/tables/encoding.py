@@ -143,9 +143,8 @@ def survey(stream: BufferedIOBase) -> Survey:
     clean = True
     try:
         while piece := stream.read(PIECE_BYTES):
-            # a search for one byte is many times faster than one for two
-            hz = b"~" in piece and b"~{" in piece
-            if b"\0" in piece or _ESCAPE[:1] in piece or hz or _UTF_7.search(piece):
+            seven_bit = _may_hold(piece, _ESCAPE) or _may_hold(piece, b"~{")
+            if b"\0" in piece or seven_bit or _UTF_7.search(piece):
                 return Survey(is_utf_8=False)
             if not piece.isascii() or decoder.getstate()[0]:
                 clean = clean and "\ufeff" not in decoder.decode(piece)
@@ -154,6 +153,12 @@ def survey(stream: BufferedIOBase) -> Survey:
     except UnicodeDecodeError:
         return Survey(is_utf_8=False)
     return Survey(is_utf_8=True, is_clean=clean)
+
+
+def _may_hold(piece: bytes, mark: bytes) -> bool:
+    """Return whether a mark of two bytes is in a piece, or may begin at its end."""
+    first = mark[:1]  # a search for one byte is many times faster than one for two
+    return first in piece and (mark in piece or piece.endswith(first))
 
 
 def detect_encoding(raw: bytes, name: str) -> Encoding:

@@ -8,6 +8,7 @@ import pytest
 
 from batchrun.errors import ExitCode
 from batchrun.sandbox import SandboxSettings, running
+from batchrun.sandbox.model import Scope
 from tests.cli.conftest import SPEED
 from tests.cli.test_several_batches import login
 
@@ -37,7 +38,8 @@ def test_resume_all_leaves_practice_alone_when_practicing_is_over(
     night = batchrun("resume", "--all")
     assert night.exit_code == ExitCode.COMPLETED
     assert "it is practice, at http://127.0.0.1:" in night.stdout
-    assert "batchrun forget" in night.stdout
+    assert "batchrun forget" not in night.stdout
+    assert "To continue it: batchrun resume 1" in " ".join(night.stdout.split())
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -59,6 +61,20 @@ def test_a_service_with_a_profile_of_its_own_is_no_practice(
         batchrun(*RUN, "--profile", "north")
         assert "practice" not in batchrun("batches").stdout
         assert batchrun("resume", "--all").exit_code == ExitCode.INCOMPLETE
+
+
+def test_a_gateway_on_this_machine_that_takes_a_real_key_is_no_practice(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    real = SandboxSettings(rate_per_minute=None, keys={"pgai-4711": frozenset(Scope)})
+    with running(real, speed=SPEED) as url:
+        batchrun.connect(url, "pgai-4711")
+        batchrun(*RUN)
+    assert "ractice" not in batchrun("batches").stdout + batchrun("status").stdout
+    batchrun.monkeypatch.delenv("BATCHRUN_BASE_URL")
+    night = batchrun("resume", "--all")  # nothing listens at the gateway's address any more
+    assert night.exit_code == ExitCode.PAUSED
+    assert "Not resumed: batch" not in night.stdout
 
 
 def test_batches_of_sandbox_need_no_mark(batchrun: CommandLine, accounts: Path) -> None:

@@ -75,13 +75,13 @@ def watch(allowed: int, settled: str) -> str:
     ("settled", "verdict"),
     [
         ("x" * 9, ""),
-        ("x" * 9 + "." + "y" * 9, "10 of the first 11 jobs brought no result, 9 of them: x"),
-        ("x" * 10, "10 jobs in a row brought no result: x"),
-        ("x" * 7 + "y" * 3, "10 jobs in a row brought no result, 7 of them: x"),
+        ("x" * 9 + "." + "y" * 9, "10 of the first 11 jobs ended without a result, 9 of them: x"),
+        ("x" * 10, "10 jobs in a row ended without a result: x"),
+        ("x" * 7 + "y" * 3, "10 jobs in a row ended without a result, 7 of them: x"),
         ("..." + "x..." * 9, ""),
-        ("x..." * 10, "10 of the first 37 jobs brought no result: x"),
+        ("x..." * 10, "10 of the first 37 jobs ended without a result: x"),
         ("." * 40 + "x.." * 100, ""),
-        ("." * 40 + "x" * 10, "10 jobs in a row brought no result: x"),
+        ("." * 40 + "x" * 10, "10 jobs in a row ended without a result: x"),
     ],
 )
 def test_a_run_of_failures_stops_the_triggers(settled: str, verdict: str) -> None:
@@ -100,10 +100,10 @@ def test_without_a_limit_nothing_stops_the_triggers() -> None:
     ("seen", "verdict"),
     [
         ([(0, 0), (0, 9)], ""),
-        ([(0, 0), (0, 4), (0, 12)], "12 jobs in a row brought no result"),
-        ([(500, 30), (500, 40)], "10 jobs in a row brought no result"),
+        ([(0, 0), (0, 4), (0, 12)], "12 jobs in a row ended without a result"),
+        ([(500, 30), (500, 40)], "10 jobs in a row ended without a result"),
         ([(0, 30), (100, 39), (101, 48), (101, 57)], ""),  # others have completed meanwhile
-        ([(0, 0), (20, 5), (25, 11)], "11 of the first 36 jobs brought no result"),
+        ([(0, 0), (20, 5), (25, 11)], "11 of the first 36 jobs ended without a result"),
         ([(0, 0), (40, 8), (80, 16), (120, 24)], ""),
     ],
 )

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
 
 from batchrun.errors import JournalError
 from batchrun.journal import Journal, schema
@@ -124,6 +125,32 @@ def test_journals_that_have_causes_only_in_their_messages_get_them_as_data(
         [summary] = journal.batches()
         with journal.results(summary.batch_id) as found:
             assert [row.cause for row in found.rows] == [None, None, cause, None, None]
+
+
+def test_causes_are_filled_in_by_chunks(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server ends a transaction in which it receives no statement for a minute."""
+    journal_of_version(12, location)
+    engine = create_engine(server_url(location) if is_server(location) else f"sqlite:///{location}")
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE jobs SET state = 'failed', message = 'timed out ' || number")
+        )
+        number = connection.execute(text("SELECT count(*) FROM jobs")).scalar_one()
+    engine.dispose()
+    monkeypatch.setattr(schema, "_CHUNK_JOBS", 1)
+    sent = []
+
+    def note(*arguments: Any) -> None:
+        sent.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        with Journal(location) as journal, journal.connect() as connection:
+            causes = connection.execute(text("SELECT cause FROM jobs")).scalars().all()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert causes == [Cause.TEMPORARY] * number
+    assert len([each for each in sent if each.startswith("UPDATE jobs SET cause")]) == number > 1
 
 
 def test_a_migration_that_fails_in_the_middle_leaves_the_journal_as_it_was(

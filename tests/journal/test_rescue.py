@@ -79,6 +79,23 @@ def test_a_result_the_journal_cannot_take_is_kept_beside_it_and_taken_in_later(
         assert journal.rescued(batch_id) == []
 
 
+@pytest.mark.parametrize(
+    ("new", "message", "cause"),
+    [
+        (JobState.FAILED, "The step timed out.", Cause.TEMPORARY),
+        (JobState.REJECTED, "HTTP 402: no credits", Cause.NO_CREDITS),
+        (JobState.IN_DOUBT, "HTTP 402: no credits", None),
+    ],
+)
+def test_a_step_kept_before_causes_were_data_has_the_cause_of_its_message(
+    tmp_path: Path, new: JobState, message: str, cause: Cause | None
+) -> None:
+    files = RescueFiles([tmp_path], "1124-list-0000")
+    files.keep(Step(0, (JobState.IN_FLIGHT,), new, {"message": message}))
+    [step] = files.steps()
+    assert step.values.get("cause") is cause
+
+
 def test_a_step_taken_in_twice_changes_nothing_the_second_time(tmp_path: Path) -> None:
     """The process that takes a file in may die before the file is gone."""
     with Journal(str(tmp_path / "journal.db")) as journal:

@@ -308,6 +308,11 @@ def test_reason_of_status_without_name() -> None:
     assert explain(599, b"") == "HTTP 599: no explanation"
 
 
+def test_reasons_are_counted_in_characters_in_every_script() -> None:
+    assert explain(400, ("理由" * 140).encode()) == "HTTP 400: " + "理由" * 140
+    assert len(explain(400, ("理由" * 200).encode())) == REASON_CHARACTERS
+
+
 @given(st.binary())
 def test_reasons_are_short_and_printable(body: bytes) -> None:
     """No body makes a reason that is long, or that a terminal would obey."""

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batchrun.errors import InputError
 from batchrun.tables import load
+from batchrun.tables.encoding import PIECE_BYTES, survey
 from tests.tables.files import OTHER_UUID, UUID, cells, load_bytes
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ NAMES = {
 }
 
 
+AT_THE_END = PIECE_BYTES - len("Firma,ü".encode()) - 1
+"""How many letters make the next one the last byte of a piece."""
+
+
 def list_of(names: list[str]) -> str:
     rows = "".join(f"{UUID},{name}\n" for name in names)
     return f"Company ID,Name\n{rows}{OTHER_UUID},Acme\n"
@@ -54,6 +60,23 @@ def test_a_list_is_read_in_its_encoding_and_said_to_be_a_guess(
     assert "a guess" in notice
     assert f'"{names[0][:40]}" in line 2' in notice
     assert "--encoding" in notice
+
+
+@pytest.mark.parametrize(
+    ("before", "mark", "utf_8"),
+    [
+        (0, "\x1b[2J", True),
+        (0, "\x1b$B", False),
+        (0, "~{", False),
+        (AT_THE_END, "\x1b$B", False),
+        (AT_THE_END, "~{", False),
+    ],
+)
+def test_only_the_marks_of_an_encoding_of_7_bits_make_a_list_doubtful(
+    before: int, mark: str, utf_8: bool
+) -> None:
+    text = "Firma,ü" + "x" * before + mark + "\n" + "y" * PIECE_BYTES
+    assert survey(BytesIO(text.encode())).is_utf_8 is utf_8
 
 
 @pytest.mark.parametrize(
