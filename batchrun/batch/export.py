@@ -26,7 +26,6 @@ from batchrun.settings.consent import Consent, agree, has_agreed
 from batchrun.settings.location import SANDBOX_JOURNALS, is_loopback
 from batchrun.settings.model import default_journal
 from batchrun.text import quoted_command
-from batchrun.workbook.marks import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -63,35 +62,45 @@ def write_results(
     """
     if target is None:
         return None
+    if as_its_workbook:
+        target = workbook.free_target(target, is_as_written)
     with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
         written = _write(found, target, form, journal.location)
     if as_its_workbook:
         with suppress(JournalWriteError):  # the workbook is written, and the caller gets its path
             journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
+    _remember(written, batch_id)
+    return written
+
+
+def _remember(written: Path, batch_id: str) -> None:
+    """Remember a file and its companions as written, to notice later changes."""
     for path in (written, *workbook.companions(written)):
         if path.exists():
             agree(Consent.REPLACE, _as_written(path, batch_id))
-    return written
+            agree(Consent.REPLACE, _as_written(path))
 
 
 def own_target(wanted: Path, batch: BatchSummary) -> Path:
     """Return where to export a batch: the path, or one beside it if another file is there.
 
-    A file is replaced if it is a workbook of this batch, or is still as this machine wrote it.
+    A file is replaced if it is still as this machine wrote it for this batch.
     """
 
     def is_own(path: Path) -> bool:
-        signature = signature_of(path)
-        if signature is not None:
-            return signature.batch_id == batch.batch_id
         return has_agreed(Consent.REPLACE, _as_written(path, batch.batch_id))
 
     return workbook.free_target(wanted, is_own)
 
 
-def _as_written(path: Path, batch_id: str) -> str:
-    """Return what tells a file of a batch apart from one that was put in its place."""
+def is_as_written(path: Path) -> bool:
+    """Return whether a file is still as this machine wrote it, for any batch."""
+    return has_agreed(Consent.REPLACE, _as_written(path))
+
+
+def _as_written(path: Path, batch_id: str = "any") -> str:
+    """Return what tells a file of a batch apart from one that was changed or put in its place."""
     found = path.stat()
     return f"{batch_id} {found.st_size} {found.st_mtime_ns} {path.absolute()}"
 
@@ -223,9 +232,10 @@ async def refreshed_workbook(
     ended = asyncio.Event()
 
     def refresh() -> None:
+        place = workbook.free_target(target, is_as_written)
         with journal.results(batch_id) as found:
             commands = commands_for(journal.location, found.summary)
-            workbook.write(found, target, form, beside=False, commands=commands)
+            _remember(workbook.write(found, place, form, beside=False, commands=commands), batch_id)
 
     writer = asyncio.create_task(_write_until(ended, refresh, form.write_every_seconds))
     try:

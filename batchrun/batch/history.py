@@ -327,7 +327,7 @@ def export(
     Args:
         batch_id: The batch; ``None`` for the newest.
         output: The file to write: .xlsx, .csv, .jsonl or .parquet. A file that isn't from this
-            batch is kept: the results go beside it.
+            batch, or was changed since, is kept: the results go beside it.
         settings: As in `batches`.
         form: How to lay out the results; ``None`` for the default. If it leaves ``rows_per_file``
             or ``compare`` open, the values of the batch's own run apply.

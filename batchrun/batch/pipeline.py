@@ -19,6 +19,7 @@ from batchrun.advice import Action, Advice
 from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
     ending_as_paused,
+    is_as_written,
     refreshed_workbook,
     remembered_form,
     write_after_journal_error,
@@ -62,7 +63,6 @@ from batchrun.settings import Settings, for_batch, load_settings, profile_replac
 from batchrun.settings.consent import Consent, agree, has_agreed
 from batchrun.settings.location import is_practice
 from batchrun.text import plural
-from batchrun.workbook.marks import read_results
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -585,16 +585,10 @@ def _checked_target(
 ) -> Path | None:
     """Return the workbook path of a batch, or of a new batch. Checks that it can be written."""
     before = None if batch is None else batch.target or batch.output
-
-    def is_own(path: Path) -> bool:
-        known = before is not None and Path(before).absolute() == path.absolute()
-        return known or read_results(path) is not None
-
     target = options.output or workbook.usual_target(source, before, options.form.usual)
     if target is not None:
         workbook.check_target(target, source)
-        if options.output is not None:
-            target = workbook.free_target(target, is_own)
+        target = workbook.free_target(target, is_as_written)
     return target
 
 

@@ -135,9 +135,11 @@ def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
 def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> Path | None:
     """Return the workbook of a list's last practice run, if the next run may replace it.
 
-    Practice costs nothing, so its results may be replaced. A workbook with marked rows is kept.
+    Practice costs nothing, so its results may be replaced. A workbook with marked rows, or one that
+    was changed since it was written, is kept.
     """
     from batchrun import Rerun, batches
+    from batchrun.batch.export import is_as_written
     from batchrun.workbook import results_path
 
     if not sandbox:
@@ -151,14 +153,13 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
         return None
     if not sandbox and Path(last.output) != results_path(source.absolute()):
         return None  # the next run writes to the default path, which practice did not use
-    if Rerun.batch_of(last.output) != last.batch_id:
+    if Rerun.batch_of(last.output) != last.batch_id or not is_as_written(Path(last.output)):
         return None
     try:
         Rerun.read(last.output, settings=settings)
     except InputError:  # no row is marked
-        if not sandbox:
-            name = Path(last.output).name
-            print_text(f"Note:      {name} holds practice results and is replaced.", err=True)
+        name = Path(last.output).name
+        print_text(f"Note:      {name} holds practice results and is replaced.", err=True)
         return Path(last.output)
     return None
 

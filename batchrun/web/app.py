@@ -412,7 +412,11 @@ class _Pages:
         run, checked = state.run, state.checked
         batch_id = None if run is None else run.batch_id
         earlier = None if checked is None or checked.earlier is None else checked.earlier.batch_id
-        other = checked is not None and batch_id is not None and batch_id != earlier
+        if checked is None:  # such as when a check after the run has failed
+            path = str(saved.path.absolute())
+            own = (one.batch_id for one in workspace.batches() if one.source.path == path)
+            batch_id = next(own, None)
+        other = batch_id is not None and batch_id != earlier
         columns = [] if state.read is None else screens.column_choices(state.read)
         notices = () if state.read is None else state.read.notices
         problems = (state.error, None if state.read is None else state.read.problem)
@@ -521,7 +525,7 @@ class _Pages:
         """Delete a list that was never run."""
         saved = self._list(request)
         self._workspace.delete_list(saved)
-        removed = UsageError(f"{saved.path.name} is removed.", "Other files are as they were.")
+        removed = UsageError(f"{saved.path.name} was removed.", "No other file was changed.")
         return self._redirect("/", removed, "ok")
 
     def unsendable(self, request: Request) -> Response:
@@ -531,16 +535,13 @@ class _Pages:
         if state.checked is None or state.read is None:
             return RedirectResponse(f"/lists/{saved.id}", 303)
         numbers = state.read.numbers
-        return _csv_answer(
-            f"{saved.path.stem}.cannot-be-sent.csv",
-            [
-                ["Line", "Reason", *state.read.header],
-                *(
-                    [numbers.words(row.row.line), words.sentence(row.reason), *row.row.cells]
-                    for row in state.checked.invalid
-                ),
-            ],
-        )
+        places = ["Line", "Excel row"] if numbers.in_excel else ["Line"]
+        lines: list[list[Any]] = [[*places, "Reason", *state.read.header]]
+        for planned in state.checked.invalid:
+            line = planned.row.line
+            place = [line, numbers.excel_row(line)] if numbers.in_excel else [line]
+            lines.append([*place, words.sentence(planned.reason), *planned.row.cells])
+        return _csv_answer(f"{saved.path.stem}.cannot-be-sent.csv", lines)
 
     # batches
 

@@ -170,6 +170,18 @@ class BatchView:
         return max(self.figures.rows - self.figures.invalid - self.summary.jobs, 0)
 
     @property
+    def sent_once(self) -> bool:
+        """Whether each job certainly was sent once and accepted; not if results were reused."""
+        summary, run = self.summary, self.run
+        accepted = {Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.INVALID}
+        return (
+            run is not None
+            and run.requests == summary.requests  # else another run may have sent some, too
+            and not summary.reused
+            and not any(number for one, number in summary.counts.items() if one not in accepted)
+        )
+
+    @property
     def title(self) -> str:
         """The title of the browser window."""
         figures = self.figures
@@ -250,8 +262,7 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
     )
     if run is None or not run.trial:
         return figures
-    trial = replace(figures, trial=run.trial, before=run.ended_before or 0)
-    return replace(trial, waiting=max(trial.to_send - trial.ended - running, 0))
+    return replace(figures, trial=run.trial, before=run.ended_before or 0)
 
 
 # home and lists
@@ -695,9 +706,9 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
 def retry_words(rows: int, *, duplicates: bool = False) -> str:
     """Return the cost of sending rows again, in words; duplicates among them are sent once."""
     requests = math.ceil(rows * REQUESTS_PER_JOB)
-    if duplicates:
-        once = "those with the same ID are charged once"
-        return f"At most {requests:,} requests. Of {plural(rows, 'row')}, {once}."
+    if duplicates and rows > 1:
+        again = f"Up to {rows:,} rows are charged again; rows with the same ID count once."
+        return f"At most {requests:,} requests. {again}"
     return f"About {requests:,} requests. {plural(rows, 'row is', 'rows are')} charged again."
 
 
@@ -757,17 +768,19 @@ def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, 
 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:
-    """Return what a run takes: requests, credits, and rows that share an ID."""
+    """Return what a run takes: requests, credits, and rows that share an ID.
+
+    Credits are added up only if it is certain that each job was sent once and accepted.
+    """
     figures, summary = view.figures, view.summary
     requests = plural(figures.requests, "request")
     price = workspace.lists.price(summary.workflow.id)
-    if view.phase.live:
-        words = [f"{requests} so far."]
-        words += [f"Last time, a row cost {credit_amounts(price)}."] if price else []
-    else:
-        sent = summary.jobs - view.status.left.to_trigger - summary.reused
-        spent = {name: each * sent for name, each in price.items()} if price and sent > 0 else {}
-        words = [f"{requests} and about {credit_amounts(spent)}." if spent else f"{requests}."]
+    words = [f"{requests} so far." if view.phase.live else f"{requests}."]
+    if price and view.sent_once:
+        spent = {name: each * summary.jobs for name, each in price.items()}
+        words = [f"{requests} and about {credit_amounts(spent)}."]
+    elif price:
+        words.append(f"Last time, a row cost {credit_amounts(price)}.")
     if view.duplicates:
         words.append(
             f"{plural(view.duplicates, 'duplicate')}: rows with the same ID are sent once."

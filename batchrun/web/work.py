@@ -72,7 +72,9 @@ WORKFLOWS_SECONDS = 300.0
 class RowNumbers:
     """The line of each row of a list, ascending, and its row in Excel; ``None`` if it is the same.
 
-    In a text file, a cell with line breaks takes several lines, but stands in one row of Excel.
+    In a text file, a cell with line breaks takes several lines, but stands in one row of Excel. The
+    rows in Excel are unknown, and thus ``None``, if there are lines above the header or set aside:
+    their cells may hold line breaks, too.
     """
 
     lines: Sequence[int]
@@ -88,15 +90,20 @@ class RowNumbers:
         rows: Iterable[Row],
     ) -> RowNumbers:
         """Number the rows of a list: ``number`` of them, between the first and the last line."""
+        known = (
+            source.delimiter is not None
+            and source.header_line in {None, 1}
+            and not any("set aside" in notice for notice in source.notices)
+        )
         breaks = sum(map(_line_breaks, header))
-        if len(lines) == number and not (breaks and source.delimiter):
+        if len(lines) == number and not (breaks and known):
             return cls(lines)
         each_line, in_excel = [], []
         for row in rows:
             each_line.append(row.line)
             in_excel.append(row.line - breaks)
             breaks += sum(map(_line_breaks, row.cells))
-        return cls(each_line, in_excel if breaks and source.delimiter else None)
+        return cls(each_line, in_excel if breaks and known else None)
 
     def words(self, line: int) -> str:
         """Return a line, and its row in Excel if that differs: ``9 (row 5 in Excel)``."""
@@ -256,12 +263,13 @@ class BatchRun:
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, ``credits`` are those before it started, and ``version`` grows with each change.
     ``trial`` is how many jobs it tries, 0 for all; ``ended_before`` are the rows that had ended
-    when it started, such as reused ones.
+    when it started, such as reused ones. ``requests_before`` are those of the runs that it resumes.
     """
 
     check_id: str = ""
     trial: int = 0
     ended_before: int | None = None
+    requests_before: int = 0
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
     report: Report | None = None
@@ -276,6 +284,11 @@ class BatchRun:
     def batch_id(self) -> str | None:
         """The batch's ID; ``None`` before it has started."""
         return self.control.batch_id
+
+    @property
+    def requests(self) -> int:
+        """The requests of this run, once it has ended, and of those that it resumes."""
+        return self.requests_before + (0 if self.report is None else self.report.requests)
 
 
 class Workspace:
@@ -565,7 +578,12 @@ class Workspace:
 
     def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
-        return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
+        with self._lock:
+            before = self.run_of(batch_id)
+            run = self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
+            if before is not None and before is not run:
+                run.requests_before = before.requests
+        return run
 
     def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
         """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""

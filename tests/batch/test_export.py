@@ -61,7 +61,6 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
-    target.write_text("open in Excel", encoding="utf-8")
     replace = Path.replace
 
     async def run() -> None:
@@ -79,6 +78,7 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
             await asyncio.wait_for(tried.wait(), 60)
 
     with journal:
+        write_results(journal, batch_id, target, Form())
         asyncio.run(run())
         assert [path.name for path in tmp_path.glob("*.xlsx")] == ["out.xlsx"]
         with journal.hold(batch_id):

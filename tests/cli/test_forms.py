@@ -229,3 +229,57 @@ def test_rows_to_correct_are_sent_with_their_own_values(
     assert ended.exit_code == 0
     sent = [json.loads(line) for line in (batchrun.folder / "out.jsonl").read_text().splitlines()]
     assert [each["input"]["Phone"] for each in sent] == ["+49 221 4", "'-", "=x"]
+
+
+def _edited(path: Path) -> bytes:
+    """Add a column as a user would, and return the workbook's new content."""
+    book = openpyxl.load_workbook(path)
+    sheet = book["Results"]
+    sheet.cell(1, sheet.max_column + 1, "My note")
+    book.save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("practice", [True, False])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("resume", "--yes"),
+        ("run", "accounts.csv", "-w", "account research", "--yes"),
+        ("run", "accounts.csv", "-w", "account research", "--yes", "-o", "accounts.results.xlsx"),
+        ("export", "-o", "accounts.results.xlsx"),
+    ],
+)
+def test_a_workbook_that_was_edited_is_kept(
+    batchrun: CommandLine,
+    accounts: Path,
+    request: pytest.FixtureRequest,
+    command: tuple[str, ...],
+    *,
+    practice: bool,
+) -> None:
+    if not practice:
+        request.getfixturevalue("sandbox")
+    options = ("--sandbox",) if practice else ()
+    pilot = ("run", accounts.name, "-w", "account research", "--limit", "1", "--yes")
+    batchrun(*pilot, *options)
+    workbook = accounts.with_name("accounts.results.xlsx")
+    edited = _edited(workbook)
+
+    ended = batchrun(*command, *options)
+
+    assert workbook.read_bytes() == edited
+    assert workbook.with_stem("accounts.results (2)").exists()
+    said = " ".join((ended.stdout + ended.stderr).split())
+    assert "is left as it is. accounts.results (2).xlsx is the newest." in said
+
+
+def test_practice_results_are_replaced_with_a_note(batchrun: CommandLine, accounts: Path) -> None:
+    run = ("run", accounts.name, "-w", "account research", "--yes", "--sandbox")
+    batchrun(*run)
+    ended = batchrun(*run, "--again", "--limit", "1")
+    assert "accounts.results.xlsx holds practice results and is replaced." in ended.stderr
+    edited = _edited(accounts.with_name("accounts.results.xlsx"))
+    batchrun(*run)
+    batchrun(*run, "--again")
+    assert accounts.with_name("accounts.results.xlsx").read_bytes() == edited

@@ -302,7 +302,7 @@ def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
     expect(page.get_by_role("heading", name="The first rows")).to_be_visible()
     page.get_by_role("link", name="Remove this list").click()
     page.get_by_role("button", name="Remove it").click()
-    expect(page.get_by_text("quotes.csv is removed")).to_be_visible()
+    expect(page.get_by_text("quotes.csv was removed")).to_be_visible()
     expect(page.get_by_role("heading", name="No lists yet")).to_be_visible()
     assert site.workspace.lists.all() == []
 

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import csv
 import html
+import io
 import re
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun import Request
-from batchrun.errors import UsageError
+from batchrun import Outcome, Request
+from batchrun.errors import ServiceError, UsageError
 from batchrun.sandbox import SandboxSettings
-from batchrun.web.app import choices_from
-from batchrun.web.screens import Figures, Phase, ended_words, problem_words, view_batch
+from batchrun.web.app import NO_COLUMN, choices_from
+from batchrun.web.screens import (
+    Figures,
+    Phase,
+    cost_words,
+    ended_words,
+    problem_words,
+    retry_words,
+    view_batch,
+)
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from batchrun.model import Workflow
     from tests.web.conftest import Site, Window
 
 
@@ -235,7 +246,42 @@ def test_reasons_before_a_run_name_rows_as_excel_shows_them(site: Site, tmp_path
     assert "line 7 (row 4 in Excel)" in said
     assert "line 8 (row 5 in Excel)" in said
     with site.client() as client:
-        assert "7 (row 4 in Excel)" in client.get(f"/lists/{list_id}/unsendable.csv").text
+        text = client.get(f"/lists/{list_id}/unsendable.csv").text.removeprefix("\ufeff")
+    found = list(csv.reader(io.StringIO(text, newline="")))
+    assert found[0][:3] == ["Line", "Excel row", "Reason"]
+    assert [row[:2] for row in found if row[0].isdecimal()] == [["7", "4"], ["8", "5"]]
+
+
+def test_a_row_that_cannot_be_sent_has_a_bare_line_number(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    one = "ece4cc84-82a7-41c8-8f2c-2dd54d995e60"
+    path.write_text("Company ID,Name\n" + f"{one},x\n" * 1_499 + "n/a,y\n")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    site.post(f"/lists/{list_id}/choices", workflow="wf_account_research")
+    assert site.workspace.wait(60)
+    with site.client() as client:
+        text = client.get(f"/lists/{list_id}/unsendable.csv").text.removeprefix("\ufeff")
+    title, row = csv.reader(io.StringIO(text, newline=""))
+    assert title == ["Line", "Reason", "Company ID", "Name"]
+    assert row[0] == "1501"
+
+
+@pytest.mark.parametrize(
+    ("above", "below"), [('"Accounts\nof May"\n\n', ""), ("", "Grand Total (10),,\n")]
+)
+def test_no_excel_row_is_said_where_lines_that_are_not_read_may_hold_line_breaks(
+    site: Site, tmp_path: Path, above: str, below: str
+) -> None:
+    path = tmp_path / "report.csv"
+    one = "ece4cc84-82a7-41c8-8f2c-2dd54d995e"
+    rows = "".join(f'{one}{at},Acme {at},"a\nb"\n' for at in range(10, 20))
+    path.write_text(f"{above}Company ID,Name,Notes\n{rows}{below}")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    said = shown(site, f"/lists/{list_id}")
+    assert "set aside" in said
+    assert "The first rows Line " in said
 
 
 @pytest.mark.parametrize("name", ["hubspot_contacts.xlsx", "salesforce_report.xlsx"])
@@ -347,6 +393,103 @@ def test_what_a_run_cost_is_said_when_it_has_ended(tmp_path: Path) -> None:
         assert re.search(r"\d+ requests and about 60 credits\.", said)
 
 
+def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_path: Path) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, credits=400, fail=1)
+    with running_site(tmp_path, sandbox) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        workspace.lists.remember_price(saved.request.workflow, {"credits": 5})
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        assert workspace.wait(60)
+        batch = f"/batches/{run.batch_id}"
+        assert "requests and about 300 credits." in shown(site, batch)
+        assert run.batch_id is not None
+        view = view_batch(workspace, run.batch_id)
+        counts = dict.fromkeys(Outcome, 0) | {Outcome.REJECTED: 60}  # such as with 402
+        refused = replace(view, summary=replace(view.summary, counts=counts))
+        not_added_up = re.compile(r"\d requests\. Last time, a row cost 5 credits\.")
+        assert not_added_up.search(cost_words(workspace, refused))
+        fields = {"retry-FAILED": "yes", "shown": shown_field(site, f"{batch}/attention")}
+        site.post(f"{batch}/retry", **fields)
+        assert workspace.wait(60)
+        assert len(site.triggers) == 120
+        assert not_added_up.search(shown(site, batch))
+
+
+def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    check = checked_list(workspace, saved).id
+
+    def fail() -> None:
+        raise ServiceError("The service is away.")
+
+    monkeypatch.setattr(workspace, "workflows", fail)
+    run = workspace.run(saved, check, limit=5, again=False)
+    assert workspace.wait(60)
+    for _ in range(2):  # also after a start
+        said = shown_list(site, saved.id)
+        assert "The service is away." in said
+        assert "You ran this list before" in said
+        assert "Remove this list" not in said
+        with site.client() as client:
+            assert f'href="/batches/{run.batch_id}"' in client.get(f"/lists/{saved.id}").text
+        workspace._switch(workspace._settings)
+
+
+def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
+    site: Site, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    checked_list(workspace, saved)
+    gate, find = threading.Event(), workspace.workflows
+
+    def wait() -> list[Workflow]:
+        gate.wait(60)
+        return find()
+
+    monkeypatch.setattr(workspace, "workflows", wait)
+    workspace.check(saved)
+    page = window.page
+    page.goto(f"{site.url}/lists/{saved.id}")
+    expect(page.locator("#recheck")).to_be_disabled()
+    page.get_by_label("Contact ID").select_option("Send none")
+    expect(page.locator("#changed")).to_be_visible()
+    gate.set()
+    expect(page.locator("#recheck")).to_be_enabled()
+    expect(page.get_by_label("Contact ID")).to_have_value(NO_COLUMN)
+    expect(page.locator("#changed")).to_be_visible()
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_disabled()
+
+
+def test_rows_that_are_not_sent_are_counted_as_the_table_names_them(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    run.ended = False  # as just before the end of the trial
+    said = reversed_figures(shown(site, f"/batches/{run.batch_id}"))
+    run.ended = True
+    assert "the other 55 are not sent until you decide" in said
+    assert "5 completed 0 running 55 not sent" in said
+    assert said.count("Not sent") == 45  # of the 50 rows of a page
+
+
+def test_what_running_again_costs_stands_in_no_other_paragraph(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+    assert workspace.wait(60)
+    shown_list(site, saved.id)
+    with site.client() as client:
+        text = client.get(f"/lists/{saved.id}").text
+    assert "Run everything again" in text
+    assert not re.search(r"<p\b(?:(?!</p>).)*<p\b", text, re.DOTALL)
+
+
+def test_one_row_in_doubt_that_shares_no_id_is_charged_again() -> None:
+    assert retry_words(1, duplicates=True) == retry_words(1)
+    assert "1 row is charged again" in retry_words(1)
+
+
 def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_are_left(
     tmp_path: Path,
 ) -> None:
@@ -365,7 +508,9 @@ def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_
         assert site.workspace.wait(60)
         batch = f"/batches/{run.batch_id}"
         said = shown(site, f"{batch}/attention")
-        assert "At most 17 requests. Of 8 rows, those with the same ID are charged once." in said
+        assert (
+            "At most 17 requests. Up to 8 rows are charged again; rows with the same ID count once."
+        ) in said
         fields = {"decision": "drop", "shown": shown_field(site, f"{batch}/attention")}
         site.post(f"{batch}/decide", **fields)
         assert site.workspace.wait(60)
@@ -394,7 +539,7 @@ def test_removing_a_list_says_nothing_of_a_file_that_a_sample_list_does_not_have
     path = site.post("/lists/sample").headers["location"]
     assert "This deletes only batchrun" in shown(site, f"{path}/delete")
     removed = site.post(f"{path}/delete").headers["location"]
-    assert "is removed. Other files are as they were." in shown(site, removed)
+    assert "was removed. No other file was changed." in shown(site, removed)
 
 
 def test_lists_of_one_name_are_told_apart(site: Site) -> None:

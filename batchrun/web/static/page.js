@@ -55,6 +55,20 @@ function changeChildren(old, next) {
   for (const each of before.slice(next.length)) each.remove();
 }
 
+// The controls of a list's form that the user has changed since the page was loaded.
+const edited = new Map();
+function keepEdits() {
+  const form = document.querySelector("form[data-choices]");
+  if (!form) return;
+  for (const [name, old] of edited) {
+    const next = form.elements.namedItem(name);
+    if (!next) continue;
+    next.value = old.value;
+    next.checked = old.checked;
+    next.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
 async function swap() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   const next = parse(await answer.text());
@@ -70,6 +84,7 @@ async function swap() {
   if (held) main.focus({ preventScroll: true });
   announce(main.querySelector(".message, .card h2")?.textContent.trim() ?? document.title);
   start();
+  keepEdits();
 }
 
 async function poll() {
@@ -188,6 +203,7 @@ function choices(form) {
     event.preventDefault(); // Enter checks the list from each control, so that nobody tabs through all options
     form.requestSubmit(document.getElementById("recheck"));
   });
+  form.addEventListener("input", (event) => edited.set(event.target.name, event.target));
   form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
   form.addEventListener("change", () => {
     for (const each of form.querySelectorAll(".parameter")) {
