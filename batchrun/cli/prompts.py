@@ -129,6 +129,8 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Ask which column holds the IDs; ``None`` if the user does not choose."""
     from batchrun.model import Role
 
+    for doubt in question.doubts:
+        print_text(f"{doubt}.", err=True)
     print_text(f"{question.text}:", err=True)
     for candidate in question.candidates:
         samples = ", ".join(candidate.samples)

@@ -20,6 +20,7 @@ _NOT_A_LABEL = re.compile(
     r"|[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+"  # an e-mail address
     r"|(https?://|www\.).*"
 )
+_SIGNS = frozenset({"#", "##", "№", "%", "€", "$", "£", "¥", "+/-", "±"})
 _CUT_OFF_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}-?[0-9a-f-]{8,}", re.IGNORECASE)
 
 
@@ -63,10 +64,15 @@ def is_label_row(row: Iterable[Cell]) -> bool:
 
 
 def is_label(cell: Cell) -> bool:
-    """Whether a cell could be a column name: a short text, no number, date, address or ID."""
+    """Whether a cell could be a column name: a short text, no number, date, address or ID.
+
+    A sign such as # may be one, too.
+    """
     if not isinstance(cell, str) or len(cell) > LABEL_CHARACTERS:
         return False
     text = cell.strip()
+    if text in _SIGNS:
+        return True
     if not any(map(str.isalpha, text)) or _NOT_A_LABEL.fullmatch(text):
         return False
     return not is_id(text)

@@ -260,7 +260,8 @@ def find_header(
     fills = [sum(map(is_filled, row)) for row in rows]
     index, doubt = 0, ""
     later, is_certain = _later_header(rows, fills)
-    if later and (is_certain or max(fills[:later]) <= max(2, fills[later] // 2)):
+    is_below_titles = max(fills[:later], default=0) <= max(2, fills[later] // 2)
+    if later and (is_certain or (is_below_titles and is_label_row(rows[later]))):
         index = later
     elif later:
         doubt = header_doubt(lines[0], lines[later])
@@ -284,7 +285,8 @@ def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple
 
     Returns:
         Its position (0 if there is none), and whether it is certain. It is certain if it names a
-        column of IDs and no row above it holds an ID. Otherwise it is wider than all rows above.
+        column of IDs and no row above it holds an ID. Otherwise it is wider than all rows above,
+        and most of its cells are labels.
     """
     if any(is_known_name(cell) for cell in rows[0]):
         return 0, False
@@ -297,18 +299,19 @@ def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple
             for column, name in enumerate(rows[index])
         ):
             return index, True
+    likely = []
     for index in range(1, first_ids):
         below = fills[index + 1 : index + 31]
         if fills[index] < 2 or fills[index] <= max(fills[:index]) or not below:
             continue
         if fills[index] < 0.6 * statistics.median(below):
             continue
-        if not is_label_row(rows[index]):
+        if sum(map(is_label, rows[index])) * 2 <= fills[index]:
             continue
         known = any(is_known_name(cell) for cell in rows[index])
         if known or (narrow_first and _contrasts(rows[index], rows[index + 1 : index + 31])):
-            return index, False
-    return 0, False
+            likely.append(index)
+    return next((at for at in likely if is_label_row(rows[at])), min(likely, default=0)), False
 
 
 def _mostly(is_such: Callable[[Cell], bool], column: int, rows: Sequence[Sequence[Cell]]) -> bool:

@@ -89,7 +89,8 @@ NAMES = {
 }  # fmt: skip
 """Names of ID columns, in tiers: the service's own, plain ones, and those of a CRM's own IDs."""
 
-_KNOWN = frozenset({"id", "record id"}).union(*(tier for tiers in NAMES.values() for tier in tiers))
+_EITHER = _id_names(_OWN) | {"id", "record id"}
+_KNOWN = _EITHER.union(*(tier for tiers in NAMES.values() for tier in tiers))
 
 
 def normalise(name: str) -> str:
@@ -297,11 +298,13 @@ class ColumnQuestion:
         text: The question.
         roles: The roles that the column may get.
         candidates: The columns to choose from, with their contents.
+        doubts: Notices that another line may be the header.
     """
 
     text: str
     roles: tuple[Role, ...]
     candidates: tuple[Contents, ...]
+    doubts: tuple[str, ...] = ()
 
 
 Ask: TypeAlias = "Callable[[ColumnQuestion], tuple[Role, int] | None]"
@@ -438,10 +441,11 @@ def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Ro
 def _unnamed_notice(table: Table, roles: Mapping[Role, int]) -> list[str]:
     """Return a notice if the header may be a data row: an ID column has no name in it.
 
-    There is no notice if the header contains a known name.
+    There is no notice if the header contains a known name, or if another notice names the line
+    that may be the header.
     """
     line = table.source.header_line
-    if line is None or any(map(is_known_name, table.header)):
+    if line is None or table.header_doubts or any(map(is_known_name, table.header)):
         return []
     for role, column in roles.items():
         named = parse_id(table.header[column])
@@ -705,7 +709,7 @@ def _question(
 ) -> ColumnQuestion:
     shown = columns[:SHOWN_CANDIDATES]
     contents = tuple(read_contents(table, column, lenient=lenient) for column in shown)
-    return ColumnQuestion(text, tuple(roles), contents)
+    return ColumnQuestion(text, tuple(roles), contents, table.header_doubts)
 
 
 def _answer(

@@ -65,9 +65,12 @@ def test_the_question_is_asked_until_it_is_answered(
     left = iter(answers)
     monkeypatch.setattr("typer.prompt", lambda *_, **__: next(left))
     columns = (Contents(0, "Ref", 2, {}, 0, ("a",)), Contents(1, "Id", 2, {}, 0, ("b",)))
-    assert ask_for_column(ColumnQuestion("Which", tuple(Role), columns)) == chosen
+    question = ColumnQuestion("Which", tuple(Role), columns, ("Line 4 may be the header",))
+    assert ask_for_column(question) == chosen
     assert list(left) == []
-    assert said in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.startswith("Line 4 may be the header.\nWhich:")
 
 
 def test_without_a_terminal_nothing_is_asked(

@@ -41,6 +41,7 @@ KINDS = {
     "18 SYLK, DIF and MHTML": "kind-sylk* kind-dif* kind-mhtml*",
     "19 a cover sheet first": "sheets-*",
     "19 a header in doubt": "report-*-above-* report-preamble*",
+    "19 a header below a title": "titled-*",
     "20 marks in results that were changed": "results-with-* results-without-* results-in-*",
     "21 negative times": "cells-negative-* libreoffice-negative-*",
     "21 durations in ODS": "durations-* libreoffice-typed.ods",

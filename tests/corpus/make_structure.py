@@ -6,6 +6,7 @@ Run from the repository: ``python -m tests.corpus.make_structure``.
 from __future__ import annotations
 
 import io
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -433,6 +434,44 @@ def group_headers() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def titled() -> Iterator[Case]:
+    """A title, blank lines, then the names: signs and line breaks don't keep them from being it."""
+    names = ["#", "Account\nName", "PG:AI ID", "Owner", "Rev %"]
+    rows = [[1, "Acme", A, "Ann", 0.5], [2, "Bay", None, "Bo", 0.25], [3, "Cod", C, "Ann", 1.5]]
+    total = ["Total", None, None, None, 2.25]
+    title = [None, "Q4 Target Accounts", None, None, None]
+    said = ["1 line above the header set aside (line 1: Q4 Target Accounts)", "1 subtotal or total"]
+    unnamed = ["#", "Account\nName", None, "Owner", "Rev %"]
+    unnamed_out = ["#", "Account\nName", "", "Owner", "Rev %"]
+    for name, first, header, merge in (
+        ("merged", title, names, "B1:D1"),
+        ("merged-over-all", [title[1], *[None] * 4], names, "A1:E1"),
+        ("not-merged", title, names, ""),
+        ("beside-a-date", [*title[:4], date(2026, 10, 1)], names, "B1:D1"),
+        ("in-each-cell", [title[1]] * 5, names, ""),
+        ("above-an-unnamed-id", title, unnamed, "B1:D1"),
+        ("above-other-names", title, ["No", "Name", "Key", "Owner", "€"], "B1:D1"),
+    ):
+        yield Case(
+            f"titled-{name}.xlsx", book(first, [], [], header, *rows, total, merge=merge),
+            [unnamed_out if header is unnamed else header, *rows], [5, 6, 7], said,
+        )  # fmt: skip
+    texts = [["", "Q4 Target Accounts", "", "", ""], ["#", "Account", "PGAI Id", "Owner", "%"]]
+    lines = [["1", "Acme", A, "Ann", "5"], ["2", "Bay", "", "Bo", "2"]]
+    yield Case(
+        "titled.csv", text(texts[0], [""] * 5, texts[1], *lines), [texts[1], *lines], [4, 5],
+        ["1 line above the header set aside (line 1: Q4 Target Accounts)"],
+        check=["PGAI Id (column 3: 1 UUID, 1 empty", "such as --company-column 3"],
+    )  # fmt: skip
+    years = ["Account", "Key", "Owner", "2025", "2026"]
+    doubtful = [["Acme", A, "Ann", "5", "6"], ["Bay", "", "Bo", "2", "3"]]
+    yield Case(
+        "titled-above-years.csv", text(texts[0], years, *doubtful), [texts[0], years, *doubtful],
+        [2, 3, 4], ["Line 1 was taken as the header, though line 2 may be it"],
+        check=["--header-row 2 says so"],
+    )  # fmt: skip
+
+
 def headerless() -> Iterator[Case]:
     """Lists without column names."""
     rows = [[A, "Acme"], [B, "Bay"]]
@@ -596,7 +635,7 @@ def cases() -> list[Case]:
     """All of them."""
     kinds = (
         spans, merged, seconds, beside_the_header, pages, shifted, wrapped, swallowed,
-        group_headers, headerless, sheets, oddities,
+        group_headers, titled, headerless, sheets, oddities,
     )  # fmt: skip
     return [case for kind in kinds for case in kind()]
 

@@ -17,6 +17,7 @@ from batchrun.tables import (
     role_notices,
     swap_notice,
 )
+from batchrun.tables.roles import is_known_name
 from tests.tables.files import OTHER_UUID, UUID, write_workbook
 
 if TYPE_CHECKING:
@@ -236,6 +237,28 @@ def test_a_list_of_a_crms_own_ids_says_how_to_get_those_of_pg_ai(name: str, cell
     with pytest.raises(InputError, match="Other IDs are in") as caught:
         find_roles(table((name, cell), ("Name", "x")))
     assert "Export the list from PG:AI" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["ID", "PG:AI ID", "PG.AI-ID", "PGAI Id", "PGAIID", "PG_ID__c"])
+def test_a_name_that_does_not_say_whose_ids_is_known_and_asked_about(name: str) -> None:
+    assert is_known_name(name)
+    listed = table(("Name", "x"), (name, UUID))
+    with pytest.raises(InputError, match="UUIDs are in: "):
+        find_roles(listed)
+    assert find_roles(listed, ask=lambda _: (Role.CONTACT, 1)) == {Role.CONTACT: 1}
+
+
+def test_where_another_line_may_be_the_header_no_notice_says_that_there_is_none() -> None:
+    frame = from_frame(pd.DataFrame([["Bay", UUID]], columns=["Acme", ""]))
+    listed = replace(frame, source=replace(frame.source, header_line=1))
+    roles = find_roles(listed, company_column="2")
+    assert len(role_notices(listed, roles, ())) == 1
+    doubt = "Line 1 was taken as the header, though line 2 may be it"
+    assert not role_notices(replace(listed, header_doubts=(doubt,)), roles, ())
+    questions: list[ColumnQuestion] = []
+    with pytest.raises(InputError):
+        find_roles(replace(listed, header_doubts=(doubt,)), ask=questions.append)
+    assert [question.doubts for question in questions] == [(doubt,)]
 
 
 def test_a_header_that_may_be_a_row_is_said() -> None:
