@@ -70,7 +70,6 @@ def write_results(
         with suppress(JournalWriteError):  # the workbook is written, and the caller gets its path
             journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
-    _remember(written, batch_id)
     return written
 
 
@@ -183,6 +182,7 @@ def _write(found: BatchResults, target: Path, form: workbook.Form, location: str
         batch_id = found.summary.batch_id
         log_event(_LOG, Event.RESULTS_DEGRADED, logging.ERROR, batch=batch_id, error=kind)
         written = workbook.write(found, plain, form)
+    _remember(written, found.summary.batch_id)
     log_event(_LOG, Event.RESULTS_WRITTEN, batch=found.summary.batch_id, path=str(written))
     return written
 

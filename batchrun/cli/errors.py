@@ -186,8 +186,9 @@ def report_batch_error(
 
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     """Return an error as it is shown: one of ours, or what explains another."""
+    named = [word for word in typed if not word.startswith("-")]
     elsewhere = {"--sandbox", "--journal"} & {*typed}
-    if isinstance(error, NoBatchError) and not elsewhere and (hint := sandbox_hint()):
+    if isinstance(error, NoBatchError) and not elsewhere and (hint := sandbox_hint(*named[:1])):
         return NoBatchError("You have only practice batches.", hint)
     if isinstance(error, BatchrunError):
         return error

@@ -230,7 +230,7 @@ def name_commands(program: str, commands: Iterable[str]) -> None:
     _Commands.repeated = {}
     names = "|".join(map(re.escape, commands))
     _Commands.known = re.compile(
-        rf"(?<![\w./\\\"-])batchrun (?P<name>{names or '(?!)'}|--help)\b"
+        rf"(?<![\w./\\\"'-])batchrun (?P<name>{names or '(?!)'}|--help)\b"
         r"(?P<first>(?: (?:[A-Z_]{2,}|\d{4}-[^\s,;]*[^\s,;.]))?)(?P<rest>[^\n]*)"
     )
 

@@ -176,14 +176,14 @@ def sandbox_journal(settings: Settings) -> str:
     return str(path.with_name(usual if path.name.casefold() != usual else other))
 
 
-def sandbox_hint() -> str:
-    """Return a hint how to list the sandbox's batches; ``""`` if there are none."""
+def sandbox_hint(command: str = "batches") -> str:
+    """Return a hint how to use a command for the sandbox's batches; ``""`` if there are none."""
     from batchrun import batches
 
     with suppress(BatchrunError):  # a broken sandbox journal is not worth an error here
         settings = settings_from(sandbox=True)
         if Path(settings.journal).exists() and batches(settings=settings):
-            return "For practice batches, add --sandbox: batchrun batches --sandbox"
+            return f"For practice batches, add --sandbox: batchrun {command} --sandbox"
     return ""
 
 

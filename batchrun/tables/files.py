@@ -336,13 +336,14 @@ def _other_columns(
     missing = [name for name in wanted if name not in header]
     extra = [name for name in header if name not in wanted]
     differences = [
-        f"{what}: {', '.join(names[:SHOWN_NAMES])}{', …' if len(names) > SHOWN_NAMES else ''}"
+        f"{what}: {', '.join(map(repr, names[:SHOWN_NAMES]))}"
+        f"{', …' if len(names) > SHOWN_NAMES else ''}"
         for what, names in (("missing", missing), ("only there", extra))
         if names
     ]
     reason = "; ".join(differences) or "the order of its columns is another"
     return InputError(
         f"{file.name} has other columns than {first.name} ({reason}).",
-        "Files are one list only with the same columns in the same order. Run that file by itself,"
-        " or export it again.",
+        "Files are one list only with the same columns in the same order. To leave that file out,"
+        " move it, or give a pattern in quotes.",
     )

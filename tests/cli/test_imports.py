@@ -23,6 +23,7 @@ PUBLIC = {
 }
 """docs/python.md names them."""
 SHARED = {
+    "batchrun.batch.export",
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
     "batchrun.cli.errors",
@@ -37,8 +38,8 @@ SHARED = {
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, which lists run again, workers, questions about strangers' files, what the
-doctor finds, costs and numbers as words, failures as files, the page."""
+written, stored keys, which files are replaced and which lists run again, workers, questions about
+strangers' files, what the doctor finds, costs and numbers as words, failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 

@@ -84,7 +84,7 @@ def test_a_printed_command_has_the_option_after_a_run(
         assert all("--sandbox" in command for command in printed_commands(ended)), words
     error = batchrun("status").stderr
     assert error.startswith("Error: You have only practice batches.\n")
-    assert "status --sandbox" not in error
+    assert "add --sandbox: batchrun status --sandbox\n" in error
 
 
 def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished_one(
@@ -160,6 +160,7 @@ def in_a_venv() -> Iterator[None]:
         ("See: batchrun run --help", "See: .venv/bin/batchrun run --help"),
         ("batchrun runs it", "batchrun runs it"),
         ('the column "batchrun status" is', 'the column "batchrun status" is'),
+        ("only there: 'batchrun status', 'x'", "only there: 'batchrun status', 'x'"),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("in_a_venv")

@@ -342,15 +342,16 @@ def test_batches_points_to_the_batches_of_the_sandbox(
     place = tmp_path / "home" / "journal.db"
     batchrun.monkeypatch.setattr("batchrun.settings.model.default_journal", lambda: place)
     there = "add --sandbox: batchrun batches --sandbox"
+    status = "add --sandbox: batchrun status --sandbox"
     assert there not in batchrun("batches").stdout
     with Journal(str(place.with_name("sandbox.db"))) as journal:
         journal.create(plan_of(*IDS), URL)
     assert there in batchrun("batches").stdout
-    assert there in batchrun("status").stderr
+    assert status in batchrun("status").stderr
     Journal(str(place)).close()  # it is there, and holds nothing
-    assert there in batchrun("status").stderr
+    assert status in batchrun("status").stderr
     assert there not in batchrun("batches", "--sandbox").stdout
-    assert there not in batchrun("status", "--sandbox").stderr
+    assert status not in batchrun("status", "--sandbox").stderr
 
 
 def test_batches_that_begin_alike_are_named(batchrun: CommandLine) -> None:

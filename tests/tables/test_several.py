@@ -54,7 +54,9 @@ def test_the_files_of_a_folder_or_pattern_are_one_list(
 
 def test_a_file_with_other_columns_is_named(folder: Path) -> None:
     (folder / "c.csv").write_text(f"Company ID,City\n{UUID},Ulm\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"c\.csv has other columns than a\.csv \(missing: Name;"):
+    with pytest.raises(
+        InputError, match=r"c\.csv has other columns than a\.csv \(missing: 'Name';"
+    ):
         load(folder)
     (folder / "c.csv").write_text(f"Name,Company ID\nAcme,{UUID}\n", encoding="utf-8")
     with pytest.raises(InputError, match="the order of its columns"):
