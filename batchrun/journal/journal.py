@@ -592,15 +592,17 @@ class Journal:
             base_url=found.base_url,
             profile=found.profile,
             confirmed=not found.unconfirmed,
-            practice=self._is_practice(found.base_url, found.profile, found.key_hash),
+            practice=self._is_practice(connection, found.base_url, found.profile, found.key_hash),
         )
 
-    def _is_practice(self, base_url: str, profile: str | None, key_hash: str | None) -> bool:
+    def _is_practice(
+        self, connection: Connection, base_url: str, profile: str | None, key_hash: str | None
+    ) -> bool:
         """Whether it is certain: a tunnel or a gateway may also be on this machine."""
         if not is_loopback(base_url) or is_practice(base_url):  # `--sandbox` has its own journal
             return False
         if profile is None and key_hash is not None:
-            return key_hash == self.key_hash(SANDBOX_KEY)
+            return key_hash == self._salted_hash(connection, SANDBOX_KEY)
         return profile == SANDBOX_PROFILE
 
     def _rescue(self, batch_id: str) -> RescueFiles:
@@ -609,17 +611,22 @@ class Journal:
     def key_hash(self, key: str) -> str:
         """Return a one-way hash of the key; computing it is deliberately slow."""
         if key not in self._key_hashes:
-            self._key_hashes[key] = self._hash(key)
+            salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
+            with writing(self._engine) as connection:
+                connection.execute(salted.on_conflict_do_nothing())
+            with self._engine.connect() as connection:
+                return self._salted_hash(connection, key)
         return self._key_hashes[key]
 
-    def _hash(self, key: str) -> str:
-        salted = inserter(self._engine)(meta).values(name="salt", value=secrets.token_hex(16))
-        with writing(self._engine) as connection:
-            connection.execute(salted.on_conflict_do_nothing())
-            salt = connection.execute(
-                select(meta.c.value).where(meta.c.name == "salt")
-            ).scalar_one()
-        return hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+    def _salted_hash(self, connection: Connection, key: str) -> str:
+        """Return the hash of the key with the journal's salt, ``""`` if it has none; reads only."""
+        if key not in self._key_hashes:
+            salt = connection.scalar(select(meta.c.value).where(meta.c.name == "salt"))
+            if salt is None:
+                return ""
+            hashed = hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16)
+            self._key_hashes[key] = hashed.hex()
+        return self._key_hashes[key]
 
 
 def _all_batches(connection: Connection) -> list[str]:

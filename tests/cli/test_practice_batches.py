@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +32,16 @@ def test_practice_batches_are_marked(batchrun: CommandLine, accounts: Path) -> N
 
 
 @pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("sandbox")
+def test_listing_practice_batches_waits_for_no_writer(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun(*RUN)
+    with closing(sqlite3.connect(os.environ["BATCHRUN_JOURNAL"])) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert "(practice)" in batchrun("batches").stdout
+
+
 def test_resume_all_leaves_practice_alone_when_practicing_is_over(
     batchrun: CommandLine, accounts: Path
 ) -> None:
