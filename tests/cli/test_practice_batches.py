@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import ExitCode
+from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.sandbox.model import Scope
 from tests.cli.conftest import SPEED
@@ -32,16 +33,18 @@ def test_practice_batches_are_marked(batchrun: CommandLine, accounts: Path) -> N
 
 
 @pytest.mark.usefixtures("sandbox")
-@pytest.mark.usefixtures("sandbox")
 def test_listing_practice_batches_waits_for_no_writer(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     batchrun(*RUN)
-    with closing(sqlite3.connect(os.environ["BATCHRUN_JOURNAL"])) as writer:
+    place = os.environ["BATCHRUN_JOURNAL"]
+    with Journal(place) as journal, closing(sqlite3.connect(place)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        assert "(practice)" in batchrun("batches").stdout
+        [summary] = journal.batches()
+        assert summary.practice
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_resume_all_leaves_practice_alone_when_practicing_is_over(
     batchrun: CommandLine, accounts: Path
 ) -> None:
