@@ -57,7 +57,8 @@ def test_the_page_equals_todays_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pexpect.spawn", Forked)
     for name in filter(lambda each: each.startswith(INTERPRETER_VARIABLES), list(os.environ)):
         monkeypatch.delenv(name)
-    for name in ("LANG", "PYTHON_KEYRING_BACKEND"):  # as the page's, else Python starts anew
+    # With other values than the page's, a real Python starts for each command.
+    for name in ("LANG", "PYTHON_KEYRING_BACKEND"):
         monkeypatch.setenv(name, script["Desk"](DOCS).environment()[name])
     page, today = PAGE.read_text(encoding="utf-8"), script["session_today"]()
     written, typed = (

@@ -285,7 +285,7 @@ def test_files_of_the_corpus_are_shown_or_refused_when_they_are_dropped(
                 wrong.append(f"{path.name} is not refused in the command line's words: {said}")
             notes = page.get_by_role("alert").or_(page.get_by_label("How the file was read"))
             if COMMAND_LINE.search(" ".join(notes.all_inner_texts())):
-                wrong.append(f"{path.name} is told of the command line: {said}")
+                wrong.append(f"{path.name} shows words of the command line: {said}")
             if not expected.get("options", True) and shown != bool(expected["table"]):
                 wrong.append(f"{path.name} is {'shown' if shown else 'refused'}: {said}")
             page.get_by_role("link", name=re.compile("^Remove this")).click()
