@@ -23,7 +23,7 @@ from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS, ResultColumn
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import ORDER, SHEET, Reason, advice, message_for_people
+from batchrun.workbook.reasons import ORDER, SHEET, Reason, Step, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format
@@ -414,7 +414,6 @@ class ChangesSheet:
 
 _MEANINGS = {
     COLUMN: ("text", "whether the result is new, changed or the same since the earlier batch"),
-    AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
 } | {
     each.title: (f"{type_name(each.kind)}{' (UTC)' * (each.kind is datetime)}", each.meaning)
     for each in STATUS
@@ -431,6 +430,8 @@ class ColumnsSheet:
     def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
         self._layout, self._shown = content.layout, shown
         self._with_paths = not content.form.for_people
+        again = f"type x here, save, then: {content.commands(Step.RUN_MARKED)}"
+        self._meanings = {**_MEANINGS, AGAIN: ("anything", again)}
         self._volatile = content.comparison.volatile if content.comparison else ()
         result = ColumnKind.RESULT
         columns = [
@@ -464,7 +465,7 @@ class ColumnsSheet:
             elif column.title in _HIDDEN_FROM_PEOPLE and not self._with_paths:
                 continue
             else:
-                source, (kind, what) = "batchrun", _MEANINGS[column.title]
+                source, (kind, what) = "batchrun", self._meanings[column.title]
             line: list[Cell] = [get_column_letter(position), column.title or "(blank)"]
             line += [source, what, *[path] * self._with_paths, kind]
             if survey is not None:
