@@ -127,9 +127,7 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
     return [earlier.batch_id]
 
 
-def commands_for(
-    location: str, summary: BatchSummary, form: workbook.Form
-) -> workbook.Commands:
+def commands_for(location: str, summary: BatchSummary, form: workbook.Form) -> workbook.Commands:
     """Return how to continue a batch: on the page, or by commands quoted for the user's shell."""
     if form.on_page:
         return workbook.Commands(on_page=True)

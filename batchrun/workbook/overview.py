@@ -155,7 +155,8 @@ class OverviewSheet:
         block.section(f"{analysis.score.title}: rose or fell most", "Before", "Now")
         code = number_format(analysis.score.path, analysis.score.survey)
         for change in comparison.largest:
-            name, where = change.name or f"row {change.line}", rows.place(change.number)
+            name = change.name or f"row {rows.row_of(change.number)}"
+            where = rows.place(change.number)
             block.fact(name, change.before, change.now, formats=(code,) * 2, location=where)
         _more(block, comparison.fields[analysis.score.title] - len(comparison.largest), "row")
 
@@ -180,7 +181,8 @@ class OverviewSheet:
                 page.put(block.row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
             page.put(block.row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
             copies = analysis.copies[each.execution]
-            name = f"{each.name} (in {copies} rows)" if copies > 1 else each.name
+            name = each.name or f"row {rows.row_of(each.number)}"
+            name += f" (in {copies} rows)" * (copies > 1)
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
             block.fact(f"and {plural(more, 'other row')} with", best[-1].value, formats=(code,))
