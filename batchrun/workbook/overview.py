@@ -17,7 +17,7 @@ from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
-from batchrun.workbook.reasons import Step, message_for_people
+from batchrun.workbook.reasons import OPEN_RUN, Step, message_for_people
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
@@ -314,14 +314,16 @@ class RunDetailsSheet:
     """The last sheet, for operators: how the batch ran, what it used, and how to continue."""
 
     def __init__(self, book: Book) -> None:
-        self._page = Page(book, "Run details", (48, 44))
+        self._page = Page(book, "Run details", (48, 60))
         self._block = Block(self._page, 1, 1)
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
         summary, layout = content.results.summary, content.layout
         self._block.row = self._page.title("Run details")
-        self._facts("Next steps", _next_steps(summary, layout.undecided, content.commands))
+        call = content.commands
+        title = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
+        self._facts(title, _next_steps(summary, layout.undecided, call))
         self._facts("What ran", _settings(summary))
         self._facts("Time", _times(summary, layout))
         self._facts("Requests", _requests(summary))

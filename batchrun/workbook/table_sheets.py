@@ -194,7 +194,6 @@ def _pixels(columns: Sequence[TableColumn]) -> float:
 LIST_LINE = "Line in the list"
 """The title of the column with a row's line in the list, if that differs from its row in Results.
 On all other sheets, a row is one of Results, which the reader has open."""
-MAX_LINES_OF_ADVICE = 8
 
 
 class AttentionSheet:
@@ -219,7 +218,7 @@ class AttentionSheet:
             TableColumn("Status", 12, why),
             TableColumn("Reason", 46, why),
             *[value] * self._with_values,
-            TableColumn("What to do", wide, why, lines=MAX_LINES_OF_ADVICE),
+            TableColumn("What to do", wide, why),
         ]
         outcome = [column.title for column in columns].index("Status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
