@@ -69,6 +69,7 @@ class OverviewSheet:
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
+        self._renamed(left, analysis, rows)
         if content.comparison is not None and changes is not None:
             self._changes(left, content, content.comparison, changes)
         self._numbers(left, analysis)
@@ -217,6 +218,18 @@ class OverviewSheet:
             name = message_for_people(text) if content.form.for_people else text
             block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
         block.row += 1
+
+    def _renamed(self, block: Block, analysis: Analysis, rows: TableSheets) -> None:
+        """Write the rows that have the IDs of an earlier row but another name."""
+        if not analysis.renamed:
+            return
+        block.section("Same ID, another name: is the ID right?", wide=4)
+        for each in analysis.renamed:
+            name = f"Row {rows.row_of(each.number)}: {each.name}"
+            first = f"as row {rows.row_of(each.first)}: {each.first_name}"
+            place = rows.place(each.number)
+            block.fact(f"{name}, {first}", None, None, None, location=place)
+        _more(block, analysis.renamed_rows - len(analysis.renamed), "row")
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""

@@ -265,6 +265,45 @@ def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
     assert "Rows that repeat another one and share its result: 1." in sheet(path, "Overview")[1][0]
 
 
+def hints(path: Path) -> list[tuple[str, str]]:
+    """The rows with the ID of another one and another name, with what each links to."""
+    cells = [line[0] for line in openpyxl.load_workbook(path)["Overview"].iter_rows()]
+    linked = [cell for cell in cells if cell.hyperlink and " as row " in str(cell.value)]
+    return [(str(cell.value), str(cell.hyperlink and cell.hyperlink.location)) for cell in linked]
+
+
+def test_the_overview_names_rows_that_have_the_id_of_another_company(written: Write) -> None:
+    names = ["Acme GmbH", "Bay Inc.", "ACME  gmbh", "Bay Inc", "Cobalt AG", None]
+    rows = [
+        replace(row(at, {"score": 90}, cells=(company(0), name)), company_id=company(0))
+        for at, name in enumerate(names)
+    ]
+    rows[1] = replace(rows[1], company_id=company(1))
+    rows[3] = replace(rows[3], company_id=company(1))
+
+    assert hints(written(batch(rows))) == [
+        ("Row 6: Cobalt AG, as row 2: Acme GmbH", "'Results'!A6")
+    ]
+
+
+def test_people_at_one_company_may_have_its_id(written: Write) -> None:
+    rows = [
+        replace(row(at, {"score": 90}, cells=(company(0), name, "Lee")), company_id=company(0))
+        for at, name in enumerate(["Ann", "Bob"])
+    ]
+
+    assert hints(written(batch(rows, ("Company ID", "First Name", "Last Name")))) == []
+
+
+def test_of_many_rows_with_the_id_of_another_company_some_are_named(written: Write) -> None:
+    rows = [replace(row(at, {"score": 90}), company_id=company(0)) for at in range(14)]
+
+    path = written(batch(rows))
+
+    assert len(hints(path)) == 10
+    assert "and 3 other rows" in [line[0] for line in sheet(path, "Overview")]
+
+
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
     rows = [row(0, {"when": "2026-05-01"}, cells=(company(0), "2026-05-01"))]
 

@@ -185,7 +185,7 @@ def test_each_printed_page_names_its_rows_however_far_right_the_name_stands(writ
         "some words of some length " * 3,
         "Firm " * 9,
     )
-    texts = dict.fromkeys("abc", "word " * 20)
+    texts: JSON = {"a": "word " * 20, "b": "word " * 20, "c": "word " * 20}
 
     path = written(batch([row(0, texts, cells=cells)], header))
 
