@@ -11,7 +11,6 @@ from openpyxl.utils import get_column_letter
 
 from batchrun import __version__
 from batchrun.model import Outcome
-from batchrun.settings.location import is_practice
 from batchrun.text import plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
@@ -61,7 +60,7 @@ class OverviewSheet:
     ) -> None:
         """Write the whole sheet."""
         page, summary, analysis = self._page, content.results.summary, content.analysis
-        notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
+        notes = filter(None, (*_notes(content), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
         self._best(best, content, rows)
@@ -293,7 +292,8 @@ def _in_millions(code: str) -> str:
     return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
 
 
-def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
+def _notes(content: Content) -> tuple[str, ...]:
+    summary, whole = content.results.summary, not content.part
     completed = summary.counts[Outcome.COMPLETED]
     day = f"{summary.created_at:%Y-%m-%d}"
     if completed == summary.rows:
@@ -312,7 +312,7 @@ def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
         *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
         *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
     ]
-    practice = f"Practice: {_INVENTED}." if is_practice(summary.base_url) else ""
+    practice = f"Practice: {_INVENTED}." if content.practice else ""
     return practice, asked, f"With {', '.join(parameters)}" if parameters else ""
 
 
@@ -337,8 +337,8 @@ class RunDetailsSheet:
         call = content.commands
         title = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
         self._facts(title, _next_steps(summary, layout.undecided, call))
-        self._facts("What ran", _settings(summary))
-        self._facts("Time", _times(summary, layout))
+        self._facts("What ran", _settings(content))
+        self._facts("Time", _times(content))
         self._facts("Requests", _requests(summary))
 
     def close(self) -> None:
@@ -376,9 +376,13 @@ def _next_steps(
     yield "write this file again with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")
 
 
-def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
+def _times(content: Content) -> Iterable[tuple[str, Cell]]:
+    summary, layout = content.results.summary, content.layout
     yield "created (UTC)", utc_without_zone(summary.created_at)
     yield "last change (UTC)", utc_without_zone(summary.updated_at)
+    if content.practice:
+        yield "durations", "left out: practice runs many times as fast as PG:AI"
+        return
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "took", _rounded(summary.worked_seconds)
     if summary.worked_seconds:
@@ -402,8 +406,9 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "jobs (rows without their duplicates)", summary.jobs
 
 
-def _settings(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
-    if is_practice(summary.base_url):
+def _settings(content: Content) -> Iterable[tuple[str, Cell]]:
+    summary = content.results.summary
+    if content.practice:
         yield "practice", _INVENTED
     yield "batch", summary.batch_id
     yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"
