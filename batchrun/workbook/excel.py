@@ -1,8 +1,8 @@
 """Results as an Excel workbook.
 
 Sheets, in this order: Overview, Results, Needs attention (if any row does), Changes (if there is
-an earlier batch), one per list of objects, Columns, and, for operators, Run details. A failure in
-one row, sheet, or chart leaves out only that part, with a note: the results are paid for.
+an earlier batch), one per list of objects, and, for operators, Columns and Run details. A failure
+in one row, sheet, or chart leaves out only that part, with a note: the results are paid for.
 """
 
 from __future__ import annotations
@@ -171,14 +171,14 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     """Create the sheets in their order, then write them: some tell where rows are on others."""
     results, comparison = content.results, content.comparison
     shown = ResultsSheet(book, content)
-    attention = changes = run_details = None
+    attention = changes = columns = run_details = None
     if results.summary.counts[Outcome.COMPLETED] < results.summary.rows:
         attention = AttentionSheet(book, content)
     if comparison is not None and results.earlier is not None:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
-    columns = ColumnsSheet(book, content, shown)
     if not content.form.for_people:
+        columns = ColumnsSheet(book, content, shown)
         run_details = RunDetailsSheet(book)
     _write_rows(book, content, shown, details)
     if changes is not None:
@@ -187,8 +187,9 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     if attention is not None:
         with book.optional("the sheet Needs attention"):
             attention.write(shown.sheets)
-    with book.optional("the sheet Columns"):
-        columns.write(results.summary.rows)
+    if columns is not None:
+        with book.optional("the sheet Columns"):
+            columns.write(results.summary.rows)
     with book.optional("the sheet Overview"):
         overview.write(content, shown.sheets, attention, changes)
     overview.close()

@@ -21,7 +21,7 @@ class Audience(StrEnum):
     """The readers of a workbook."""
 
     PEOPLE = "people"
-    """The people who receive it: no execution IDs, times, key paths, or commands."""
+    """The people who receive it: no technical columns, times, key paths, or commands."""
     OPERATORS = "operators"
     """The people who run batches: everything."""
 

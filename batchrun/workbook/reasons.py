@@ -202,9 +202,9 @@ _PLAIN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
-        (r" from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r"\bHTTP \d{3}: ", ""),
         (r" \(\d+ characters\)", ""),
-        (r"\ba UUID\b", "an ID of PG:AI"),
+        (r"\ba UUID\b", "a PG:AI ID"),
         (r"\bUUID", "ID"),
         (r"\bhexadecimal digits", "letters and digits"),
         (r"\bis not hexadecimal \(0-9, a-f\)", "is not one of 0-9 and a-f"),
