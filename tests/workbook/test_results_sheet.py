@@ -95,7 +95,7 @@ def test_the_order_of_columns_is_that_of_the_rows_with_siblings_together(written
     )
 
     assert sheet(path)[0][len(HEADER) + len(STATUS) :] == [
-        "B", "Company name", "City", "Last on", "A",
+        "B", "Company name", "Company city", "Last on", "A",
     ]  # fmt: skip
 
 
