@@ -18,6 +18,7 @@ from batchrun.workbook.columns import (
     moment_of,
     name_columns,
     name_of,
+    names_people,
     owner_column,
 )
 from batchrun.workbook.flatten import dotted, flatten
@@ -146,6 +147,7 @@ class Layout:
     overflow: bool  # whether there are too many result columns; the rest is one column of JSON
     lists_overflow: bool  # whether the items of a list have more columns than fit
     names: tuple[int, ...]  # positions of the input columns that name a row
+    names_people: bool  # whether they name people rather than companies
     roles: Mapping[Role, int]
     reasons: Reasons  # why rows are not completed
     # Whether any row's line in the list differs from its row in the sheet Results
@@ -298,6 +300,7 @@ def layout_of(
         overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
+        names_people=names_people(header, names),
         roles=results.roles,
         reasons=reasons,
         lines_differ=lines_differ,
