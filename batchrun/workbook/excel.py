@@ -23,7 +23,7 @@ from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
-from batchrun.workbook.reasons import SHEET, Commands
+from batchrun.workbook.reasons import SHEET
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -134,7 +134,6 @@ def write_excel(
     *,
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
-    commands: Commands | None = None,
     split: Split | None = None,
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
@@ -147,7 +146,7 @@ def write_excel(
     form = form or Form()
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
-    content = Content(results, form, layout, commands or Commands(), Analysis(layout))
+    content = Content(results, form, layout, Analysis(layout))
     with Book(limits, fitter, footer=results.summary.source.name) as book:
         with book.optional("the list's own formats"):
             content.formats = ListFormats.decoded(results.list_formats)
