@@ -433,7 +433,7 @@ def pilot_lines(
     took = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
     seconds = [row.seconds for row in rows if row.seconds is not None]
     if seconds:
-        took.append(f"{duration(median(seconds) / speed)} an execution")
+        took.append(f"{duration(median(seconds) / speed)} a job")
     took.append(spent_words(gone, jobs))
     lines.append(f"It took:   {', '.join(filter(None, took))}")
     if report.rest is not None:
@@ -638,12 +638,12 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
 _MAX_REASONED = 1_000
 
 
-def running_line(executions: int, more: str = "", *, working: bool) -> str:
-    """Return how many executions of a batch run at the service; ``more`` follows the number.
+def running_line(jobs: int, more: str = "", *, working: bool) -> str:
+    """Return how many jobs of a batch run at the service; ``more`` follows the number.
 
     If no process is ``working``, their rows count as pending although they are sent.
     """
-    line = f"Running:   {plural(executions, 'execution')}{more}"
+    line = f"Running:   {plural(jobs, 'job')}{more}"
     return line if working else f"{line}; resuming fetches the results, and does not pay again"
 
 

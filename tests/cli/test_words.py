@@ -131,7 +131,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
     # A time in the future says nothing.
-    assert "Running:   1 execution; resuming fetches the results, and does not pay again\n" in shown
+    assert "Running:   1 job; resuming fetches the results, and does not pay again\n" in shown
 
 
 def test_resuming_a_finished_batch_says_only_that(
