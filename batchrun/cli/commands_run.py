@@ -243,7 +243,7 @@ def check(
         bool,
         typer.Option(
             "--details",
-            help="List every invalid row, and show the first request.",
+            help="List every row that can't be sent, and show the first request.",
             rich_help_panel=THE_LIST,
         ),
     ] = False,
@@ -315,7 +315,7 @@ def _show_plan(
             shown.append(f"{label:{LABEL}}{price}")
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
-            print_text("To list every invalid row, add --details.")
+            print_text("To list every row that can't be sent, add --details.")
         if refused is not None:
             print_text(f"This list went through already, as batch {refused.batch_id}.")
             print_text(ways_on(refused))
