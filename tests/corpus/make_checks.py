@@ -76,7 +76,7 @@ def contacts() -> Iterator[Case]:
         ("-companies-alone", ["--no-contact"], "No contact IDs are sent (--no-contact)"),
         ("-contacts-alone", ["--no-company"], "No company IDs are sent (--no-company)"),
     ):
-        jobs = "2 to trigger; 1 duplicate" if "--no-contact" in flags else "3 to trigger"
+        jobs = "2 to send, 1 duplicate" if "--no-contact" in flags else "3 to trigger"
         order = [jobs, said] if not flags else [said, jobs]
         yield Case(f"contacts-of-companies{name}.csv", content, rows, [2, 3, 4], flags=flags,
                    check=order)  # fmt: skip
