@@ -25,8 +25,6 @@ from batchrun.text import did_you_mean, json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import timedelta
-    from pathlib import Path
 
     from batchrun import Request
     from batchrun.model import JSON
