@@ -113,8 +113,11 @@ class ResultsSheet:
         every = [*values, mark, None]
         for at in self._untrue:  # the practice service's clock runs ahead
             every[at] = None
-        start = self._found.start
-        inside = {self._places[start + position]: place for position, place in lists.items()}
+        inside = {
+            self._places[at]: place
+            for position, place in lists.items()
+            if (at := self._found.start + position) in self._places
+        }
         ordered = [every[at] for at in self._order]
         self.sheets.append(ordered, inside, formats[: self._layout.own])
 

@@ -69,6 +69,14 @@ def test_people_get_the_list_its_status_and_results_that_say_something(written: 
         assert cell.hyperlink.location == f"'{name}'!A3"
 
 
+def test_a_list_without_a_column_to_share_keeps_its_sheet(written: Write) -> None:
+    items: JSON = [{"title": "x"}]
+
+    path = written(batch([row(0, {"news": items, "news_count": items})]), PEOPLE)
+
+    assert {"News", "News count"} <= set(sheet_names(path))
+
+
 def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> None:
     damaged = tables.parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
     assert isinstance(damaged, tables.ids.DamagedId)
