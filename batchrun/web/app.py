@@ -597,8 +597,8 @@ class _Pages:
                 "version": view.version,
                 "phase": view.phase.value,
                 "title": view.title,
-                "say": f"{figures.ended:,} of {figures.to_send:,} rows finished",
-                "share": figures.ended * 10 // max(figures.to_send, 1),
+                "say": figures.words,
+                "share": figures.ended * 10 // max(figures.rows, 1),
                 "parts": parts,
             }
         )
@@ -607,7 +607,7 @@ class _Pages:
         batch_id, line = request.path_params["batch_id"], request.path_params["line"]
         found = screens.row_at_line(self._workspace, batch_id, line)
         if found is None:
-            raise NoBatchError("The list has no such row.", "Go back to the batch.")
+            raise NoBatchError("The list has no such row.", "Go back to the run.")
         return found
 
     def row_live(self, request: Request) -> Response:
@@ -640,7 +640,8 @@ class _Pages:
         view = self._batch(request)
         counts = view.summary.counts
         workspace = self._workspace
-        words_of = partial(screens.retry_words, duplicates=view.duplicates > 0)
+        price = workspace.lists.price(view.summary.workflow.id)
+        words_of = partial(screens.retry_words, price=price, duplicates=view.duplicates > 0)
         retried = [
             (outcome, counts[outcome], words_of(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
