@@ -93,7 +93,7 @@ class Best:
 
     rank: float  # the sort key; the best row has the highest
     order: int  # the row's number, negated, so that the first of equal rows wins
-    name: str
+    name: str  # "" if the list has no names
     owner: str  # who looks after it; "" if the list does not say
     value: float
     why: str  # the beginning of the text that explains the score
@@ -189,10 +189,9 @@ class Analysis:
             return
         found = None if self.why is None else flat.values.get(self.why.path)
         text = "" if found is None else without_heading(str(found))
-        shown = name or f"row {row.row.line}"
         owner = None if self._owner is None else row.row.cells[self._owner]
         said = "" if owner is None else str(owner)
-        entry = Best(rank, -number, shown, said, value, " ".join(text.split()), execution)
+        entry = Best(rank, -number, name or "", said, value, " ".join(text.split()), execution)
         self.copies[execution] = 1
         if full:
             del self.copies[heapq.heapreplace(self._best, entry).execution]

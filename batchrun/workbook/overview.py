@@ -17,7 +17,7 @@ from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
-from batchrun.workbook.reasons import RERUN_HINT, message_for_people
+from batchrun.workbook.reasons import Step, message_for_people
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
@@ -155,7 +155,8 @@ class OverviewSheet:
         block.section(f"{analysis.score.title}: rose or fell most", "Before", "Now")
         code = number_format(analysis.score.path, analysis.score.survey)
         for change in comparison.largest:
-            name, where = change.name or f"row {change.line}", rows.place(change.number)
+            name = change.name or f"row {rows.row_of(change.number)}"
+            where = rows.place(change.number)
             block.fact(name, change.before, change.now, formats=(code,) * 2, location=where)
         _more(block, comparison.fields[analysis.score.title] - len(comparison.largest), "row")
 
@@ -180,7 +181,8 @@ class OverviewSheet:
                 page.put(block.row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
             page.put(block.row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
             copies = analysis.copies[each.execution]
-            name = f"{each.name} (in {copies} rows)" if copies > 1 else each.name
+            name = each.name or f"row {rows.row_of(each.number)}"
+            name += f" (in {copies} rows)" * (copies > 1)
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
             block.fact(f"and {plural(more, 'other row')} with", best[-1].value, formats=(code,))
@@ -347,16 +349,16 @@ def _next_steps(
     counts, batch_id = summary.counts, summary.batch_id
     yield "note", summary.note or None
     if summary.unfinished:
-        yield "continue with", call(f"resume {batch_id}")
+        yield "continue with", call(Step.RESUME, batch_id)
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
-        yield "send failed and rejected rows again with", call(f"retry {batch_id}")
+        yield "send failed and rejected rows again with", call(Step.RETRY, batch_id)
     if undecided:
-        yield "settle rows in doubt with", call(f"resume {batch_id}")
+        yield "settle rows in doubt with", call(Step.DECIDE, batch_id)
     if counts[Outcome.INVALID]:
-        yield "correct invalid rows in the list, then", f"{RERUN_HINT} {call.options}".strip()
+        yield "correct invalid rows in the list, then", call.run_corrected
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
-        yield f'send the rows you mark under "{AGAIN}" with', call("run THIS_FILE")
-    yield "write this file again with", call(f"export {batch_id} -o OUT.xlsx")
+        yield f'send the rows you mark under "{AGAIN}" with', call(Step.RUN_MARKED)
+    yield "write this file again with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")
 
 
 def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
