@@ -145,16 +145,14 @@ class BatchView:
 
     @property
     def total_words(self) -> str:
-        """How the run's rows add up; while it runs, in the words of the check."""
+        """How the run's rows add up."""
         summary = self.summary
-        to_send = summary.jobs if self.phase.live else self.status.left.to_trigger
+        to_send = self.status.left.to_trigger
         sent = "sent or reused" if summary.reused else "sent"
-        return total_words(
-            self.figures.rows,
-            {sent: summary.jobs - to_send, "to send": to_send},
-            self.duplicates,
-            self.figures.invalid,
-        )
+        parts = {sent: summary.jobs - to_send, "to send": to_send}
+        if self.phase.live:  # the journal's count would be old
+            parts = {"to send in all": summary.jobs}
+        return total_words(self.figures.rows, parts, self.duplicates, self.figures.invalid)
 
     @property
     def duplicates(self) -> int:
@@ -770,7 +768,7 @@ def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
     return " ".join(
         (
             f"{'They' if rows != 1 else 'It'} cost {spent}." if spent else "",
-            f"The other {plural(left, 'row')}: {', '.join(filter(None, [rest, took]))}.",
+            f"The other {plural(left, 'row')}: {', '.join(filter(None, [took, rest]))}.",
         )
     ).strip()
 
@@ -808,9 +806,9 @@ def continue_words(workspace: Workspace, view: BatchView) -> str:
 
 def ended_words(view: BatchView) -> str:
     """Return why a batch has stopped, in one sentence."""
-    figures, note = view.figures, view.summary.note
+    figures, note = view.figures, plain(view.summary.note)
     if view.phase is Phase.PILOT:
-        return f"{figures.done + figures.failed} rows tried; {figures.waiting:,} wait for you."
+        return view.total_words
     if view.phase is Phase.PAUSED:
         stopped = view.run is not None and view.run.control.stopped
         why = "You stopped it." if stopped else note or "It was interrupted."
