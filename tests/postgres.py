@@ -99,7 +99,7 @@ def running_server() -> Iterator[PostgresServer]:
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        server = PostgresServer(programs, folder, _free_port())
+        server = PostgresServer(programs, folder, free_port())
         server.make()
         server.start()
         try:
@@ -119,7 +119,7 @@ def _programs() -> Path | None:
     return places[-1].parent if places else None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that is free and stays so: systems give connections none of these by themselves."""
     while True:
         port = random.randrange(20_000, 32_000)

@@ -11,13 +11,12 @@ from openpyxl.utils import get_column_letter
 
 from batchrun import __version__
 from batchrun.model import Outcome
-from batchrun.settings.location import is_practice
 from batchrun.text import plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
-from batchrun.workbook.reasons import Step, message_for_people
+from batchrun.workbook.reasons import OPEN_RUN, Step, message_for_people
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
@@ -61,7 +60,7 @@ class OverviewSheet:
     ) -> None:
         """Write the whole sheet."""
         page, summary, analysis = self._page, content.results.summary, content.analysis
-        notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
+        notes = filter(None, (*_notes(content), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
         self._best(best, content, rows)
@@ -69,6 +68,7 @@ class OverviewSheet:
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
+        self._renamed(left, analysis, rows)
         if content.comparison is not None and changes is not None:
             self._changes(left, content, content.comparison, changes)
         self._numbers(left, analysis)
@@ -218,6 +218,18 @@ class OverviewSheet:
             block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
         block.row += 1
 
+    def _renamed(self, block: Block, analysis: Analysis, rows: TableSheets) -> None:
+        """Write the rows that have the IDs of an earlier row but another name."""
+        if not analysis.renamed:
+            return
+        block.section("Same ID, another name: is the ID right?", wide=4)
+        for each in analysis.renamed:
+            name = f"Row {rows.row_of(each.number)}: {each.name}"
+            first = f"as row {rows.row_of(each.first)}: {each.first_name}"
+            place = rows.place(each.number)
+            block.fact(f"{name}, {first}", None, None, None, location=place)
+        _more(block, analysis.renamed_rows - len(analysis.renamed), "row")
+
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""
         for position, each in enumerate(categories):
@@ -280,7 +292,8 @@ def _in_millions(code: str) -> str:
     return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
 
 
-def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
+def _notes(content: Content) -> tuple[str, ...]:
+    summary, whole = content.results.summary, not content.part
     completed = summary.counts[Outcome.COMPLETED]
     day = f"{summary.created_at:%Y-%m-%d}"
     if completed == summary.rows:
@@ -299,7 +312,7 @@ def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
         *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
         *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
     ]
-    practice = f"Practice: {_INVENTED}." if is_practice(summary.base_url) else ""
+    practice = f"Practice: {_INVENTED}." if content.practice else ""
     return practice, asked, f"With {', '.join(parameters)}" if parameters else ""
 
 
@@ -314,16 +327,18 @@ class RunDetailsSheet:
     """The last sheet, for operators: how the batch ran, what it used, and how to continue."""
 
     def __init__(self, book: Book) -> None:
-        self._page = Page(book, "Run details", (48, 44))
+        self._page = Page(book, "Run details", (48, 60))
         self._block = Block(self._page, 1, 1)
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
         summary, layout = content.results.summary, content.layout
         self._block.row = self._page.title("Run details")
-        self._facts("Next steps", _next_steps(summary, layout.undecided, content.commands))
-        self._facts("What ran", _settings(summary))
-        self._facts("Time", _times(summary, layout))
+        call = content.commands
+        title = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
+        self._facts(title, _next_steps(summary, layout.undecided, call))
+        self._facts("What ran", _settings(content))
+        self._facts("Time", _times(content))
         self._facts("Requests", _requests(summary))
 
     def close(self) -> None:
@@ -361,9 +376,13 @@ def _next_steps(
     yield "write this file again with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")
 
 
-def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
+def _times(content: Content) -> Iterable[tuple[str, Cell]]:
+    summary, layout = content.results.summary, content.layout
     yield "created (UTC)", utc_without_zone(summary.created_at)
     yield "last change (UTC)", utc_without_zone(summary.updated_at)
+    if content.practice:
+        yield "durations", "left out: practice runs many times as fast as PG:AI"
+        return
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "took", _rounded(summary.worked_seconds)
     if summary.worked_seconds:
@@ -387,8 +406,9 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "jobs (rows without their duplicates)", summary.jobs
 
 
-def _settings(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
-    if is_practice(summary.base_url):
+def _settings(content: Content) -> Iterable[tuple[str, Cell]]:
+    summary = content.results.summary
+    if content.practice:
         yield "practice", _INVENTED
     yield "batch", summary.batch_id
     yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"

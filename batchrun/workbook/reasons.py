@@ -125,17 +125,17 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
     return (row.outcome, row.dropped, row.cause, skeleton), values
 
 
-_THIS_RUN = "on the page, open this run"
-_NO_RESULT = f"{_THIS_RUN}, choose “See the rows without a result”"
+OPEN_RUN = "On the page, open this run"
+_NO_RESULT = "“See the rows without a result”"
 
 
 class Step(Enum):
-    """What to do next: as a command, and on the page."""
+    """What to do next: as a command, and on the page, where this run is open."""
 
     CORRECT = "export", f"{_NO_RESULT}, then “Download only the rows without a result”"
-    DECIDE = "resume", f"{_THIS_RUN}, and decide about its rows in doubt"
-    DOWNLOAD = "export", f"{_THIS_RUN}, and choose “Download workbook”"
-    RESUME = "resume", f"{_THIS_RUN}, and choose “Continue”"
+    DECIDE = "resume", "decide about its rows in doubt"
+    DOWNLOAD = "export", "“Download workbook”"
+    RESUME = "resume", "“Continue”"
     RETRY = "retry", f"{_NO_RESULT}, then “Send again and pay again”"
     RUN_MARKED = "run THIS_FILE", "drop this workbook on the page"
 
@@ -160,7 +160,7 @@ class Commands:
     def run_corrected(self) -> str:
         """How to run a corrected list; as a new batch, it would otherwise pay for every row."""
         if self.on_page:
-            return "drop it on the page and choose “Reuse earlier results”"
+            return "drop it on the page with “Reuse earlier results”"
         return f"{RERUN_HINT} {self.options}".strip()
 
 
@@ -240,6 +240,8 @@ def advice(
         return what
     if commands is None:
         return " ".join(filter(None, (what, _ASKING.get(step))))
+    if commands.on_page and step is not Step.RUN_MARKED:
+        what += f"\n{OPEN_RUN}."
     return "\n".join((what, *_lines_about(step, row.outcome, summary.batch_id, commands)))
 
 

@@ -69,6 +69,7 @@ class ResultsSheet:
         first = len(own)
         status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
+        self._untrue = status[3:] if content.practice else range(0)
         changed, again = range(len(columns))[-2:]
         main = [*status[:2], *[changed] * (comparison is not None)]
         if form.for_people:  # the last two recognize the rows when the file comes back
@@ -107,6 +108,8 @@ class ResultsSheet:
         if self._for_people:
             message = len(self._layout.original) + 1
             every[message] = message_for_people(str(every[message] or ""))
+        for at in self._untrue:  # the practice service's clock runs ahead
+            every[at] = None
         inside = {self._first_result + position: place for position, place in lists.items()}
         ordered = [every[at] for at in self._order]
         self.sheets.append(ordered, inside, formats[: self._layout.own])
@@ -194,7 +197,6 @@ def _pixels(columns: Sequence[TableColumn]) -> float:
 LIST_LINE = "Line in the list"
 """The title of the column with a row's line in the list, if that differs from its row in Results.
 On all other sheets, a row is one of Results, which the reader has open."""
-MAX_LINES_OF_ADVICE = 8
 
 
 class AttentionSheet:
@@ -219,7 +221,7 @@ class AttentionSheet:
             TableColumn("Status", 12, why),
             TableColumn("Reason", 46, why),
             *[value] * self._with_values,
-            TableColumn("What to do", wide, why, lines=MAX_LINES_OF_ADVICE),
+            TableColumn("What to do", wide, why),
         ]
         outcome = [column.title for column in columns].index("Status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
@@ -373,6 +375,7 @@ class ChangesSheet:
         self, book: Book, content: Content, comparison: Comparison, earlier: EarlierResults
     ) -> None:
         self._comparison, self._layout = comparison, content.layout
+        self._practice = content.practice
         layout, several = content.layout, len(earlier.batch_ids) > 1
         columns = [
             TableColumn("Row", 9, ColumnKind.LIST),
@@ -399,7 +402,9 @@ class ChangesSheet:
         layout = self._layout
         for change in chain(self._comparison.new(), self._comparison.changes()):
             who = _name_and_owner(layout, change.name, change.owner)
-            day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
+            day = None
+            if change.earlier_at is not None and not self._practice:
+                day = change.earlier_at.astimezone(UTC).date()
             values = [change.before, change.now, change.difference]
             code = self._formats.get(change.path, "")
             signed = f"+{code};-{code}" if code else ""

@@ -134,15 +134,11 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
     assert "Running:   1 execution; resuming fetches the results, and does not pay again\n" in shown
 
 
-def test_resuming_a_finished_batch_says_only_that(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
-    batchrun(*RUN, "--yes")
-    workbook = batchrun.folder / "accounts.results.xlsx"
-    only = f"Nothing left to do. The results are in {workbook}\n"
+def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
+    only = f"Nothing left to do. The results are in {results}\n"
     assert batchrun("resume").stdout == only
-    assert batchrun("resume", "-q").stdout == f"{workbook}\n"
-    workbook.unlink()
+    assert batchrun("resume", "-q").stdout == f"{results}\n"
+    results.unlink()
     assert "Workbook:" in batchrun("resume").stdout  # written again
     assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
 
@@ -187,8 +183,8 @@ def test_quota_is_not_called_a_cost(batchrun: CommandLine, sandbox: str, account
     assert "Cost:" not in said
 
 
-def test_an_export_names_the_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
-    batchrun(*RUN, "--yes")
+@pytest.mark.usefixtures("results")
+def test_an_export_names_the_batch(batchrun: CommandLine) -> None:
     batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
     assert f"Results of batch {batch_id}: " in batchrun("export", "-o", "out.csv").stdout
 
@@ -224,9 +220,8 @@ def test_a_resumed_batch_no_longer_shows_why_it_stopped(
 
 
 def test_a_list_that_was_run_before_is_named_with_its_date(
-    batchrun: CommandLine, sandbox: str, accounts: Path
+    batchrun: CommandLine, accounts: Path, results: Path
 ) -> None:
-    batchrun(*RUN, "--yes")
     accounts.rename(batchrun.folder / "november.csv")
     ended = batchrun("run", "november.csv", *RUN[2:], "--yes")
     batch = json.loads(batchrun("status", "--json").stdout)
@@ -431,21 +426,16 @@ def test_a_mistyped_workflow_gets_the_closest_names(wanted: str, offered: str) -
 
 @pytest.mark.parametrize("option", [["--again"], ["--sheet", "Results"], ["--param", "depth=2"]])
 def test_options_without_effect_on_a_results_workbook_are_refused(
-    batchrun: CommandLine, sandbox: str, accounts: Path, option: list[str]
+    batchrun: CommandLine, sandbox: str, results: Path, option: list[str]
 ) -> None:
-    batchrun(*RUN, "--yes")
-    paid = triggers_accepted(sandbox)
-    mark(batchrun.folder / "accounts.results.xlsx", 3)
-    ended = batchrun("run", "accounts.results.xlsx", "--yes", *option)
+    mark(results, 3)
+    ended = batchrun("run", results.name, "--yes", *option)
     assert_refused(ended, ExitCode.UNUSABLE, option[0], "accounts.results.xlsx")
-    assert triggers_accepted(sandbox) == paid
+    assert triggers_accepted(sandbox) == 0
 
 
-def test_marked_rows_respect_stop_after_failures(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
-    batchrun(*RUN, "--yes")
-    mark(batchrun.folder / "accounts.results.xlsx", 3)
+def test_marked_rows_respect_stop_after_failures(batchrun: CommandLine, results: Path) -> None:
+    mark(results, 3)
     seen: list[Settings] = []
     batchrun.monkeypatch.setattr(
         "batchrun.cli.commands_run.continue_batch",

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.sandbox import SandboxSettings, running
-from tests.cli.conftest import SPEED, batchrun
+from tests.cli.conftest import SPEED, batchrun, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.cli.commands import CommandLine
 
-__all__ = ["batchrun"]  # the command in a folder of its own
+__all__ = ["batchrun", "place"]  # the command in a folder of its own
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_results_have_the_titles_and_formats_of_the_workbook(
     assert set(names) <= titles
     assert "Last funding (USD)" in titles
     texts = dict(zip(names, shown.locator("dd").all_inner_texts(), strict=True))
-    assert re.fullmatch(r"\d{1,3}(,\d{3})*", texts["Employees"])
+    assert re.fullmatch(r"\d{1,3}(,\d{3})*", texts["Company employees"])
     if "Last funding (USD)" in texts:
         assert re.fullmatch(r"\$\d{1,3}(,\d{3})*", texts["Last funding (USD)"])
 
