@@ -183,6 +183,7 @@ class _Pages:
             "duration": duration,
             "advice": words.advice_words,
             "plain": words.plain,
+            "reason": words.reason_words,
             "sentence": words.sentence,
         }
         self._templates.globals |= {
@@ -540,7 +541,7 @@ class _Pages:
         for planned in state.checked.invalid:
             line = planned.row.line
             place = [line, numbers.excel_row(line)] if numbers.in_excel else [line]
-            lines.append([*place, words.sentence(planned.reason), *planned.row.cells])
+            lines.append([*place, words.reason_words(planned.reason), *planned.row.cells])
         return _csv_answer(f"{saved.path.stem}.cannot-be-sent.csv", lines)
 
     # batches

@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Outcome
-from batchrun.estimate import credit_amounts, credits_spent, rest_words
+from batchrun.estimate import credit_amounts, rest_words
 from batchrun.model import ResultRow, Role
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
-from batchrun.web.words import moment_words, plain, plain_words, sentence, short, total_words
+from batchrun.web.words import (
+    moment_words,
+    plain,
+    plain_words,
+    reason_words,
+    sentence,
+    short,
+    total_words,
+)
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS, has_other_lines
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
@@ -607,7 +615,7 @@ def row_message(row: ResultRow) -> str:
     if row.outcome in {Outcome.COMPLETED, Outcome.PENDING} or row.sending:
         return ""
     if row.outcome is Outcome.INVALID:
-        return sentence(plain(visible(row.message)))
+        return reason_words(visible(row.message))
     if row.outcome is Outcome.IN_DOUBT:  # the message is about the connection
         return "No clear answer came when it was sent. It may have been charged."
     return sentence(visible(row.message))
@@ -722,7 +730,7 @@ def retry_words(rows: int, price: Mapping[str, float] | None, *, duplicates: boo
 
 def _cost(price: Mapping[str, float], rows: int, about: str = "about") -> str:
     """Return what a number of rows costs in credits, in words."""
-    return f"{about} {credit_amounts({name: each * rows for name, each in price.items()})}"
+    return f"{about} {credit_amounts({name: each * rows for name, each in price.items()})}".strip()
 
 
 # credits and reasons for stopping
@@ -753,24 +761,20 @@ def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
     ``rows`` is how many were tried. After a restart, a row's last known price counts.
     """
     summary, left = view.summary, view.status.to_confirm
-    report = None if view.run is None else view.run.report
-    if view.run is not None and report is not None and report.rest is not None:
-        gone, sent = credits_spent(view.run.credits, report.credits), len(report.sent)
-        spent = "" if gone is None else credit_amounts(gone) if gone else "no credits"
-        rest = rest_words(gone, sent, left, report.credits)
+    run, price = view.run, workspace.lists.price(summary.workflow.id)
+    report = None if run is None else run.report
+    seconds = summary.estimated_seconds * left / summary.jobs
+    if report is not None and report.rest is not None:
         seconds = report.rest.seconds
-    else:
-        price = workspace.lists.price(summary.workflow.id)
-        spent = _cost(price, rows) if price and rows else ""
-        rest = _cost(price, left) if price else ""
-        seconds = summary.estimated_seconds * left / summary.jobs
-    took = f"about {duration(seconds / workspace.settings.speed)}"
-    return " ".join(
-        (
-            f"{'They' if rows != 1 else 'It'} cost {spent}." if spent else "",
-            f"The other {plural(left, 'row')}: {', '.join(filter(None, [took, rest]))}.",
-        )
-    ).strip()
+    rest = f"The other {plural(left, 'row')}: about {duration(seconds / workspace.settings.speed)}"
+    if price is None or not rows:
+        return f"{rest}."
+    if not price:
+        return f"{'It' if rows == 1 else 'They'} cost no credits. {rest}."
+    about = "about" if run is None or run.price is None else ""
+    cost = rest_words(price, 1, left, report.credits if report else None) or _cost(price, left)
+    spent = f"{'It' if rows == 1 else 'They'} cost {_cost(price, rows, about)}."
+    return f"{spent} {rest}, {cost}."
 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:

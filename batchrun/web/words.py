@@ -79,15 +79,21 @@ _TERMS = (
     (re.compile(r"\bUUIDs\b"), "PG:AI IDs"),
     (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b"), r"\1 PG:AI ID"),
     (re.compile(r"(?<=\d )job(s?)\b"), r"row\1"),
+    (re.compile(r"\bBatch(?= \d{4}-)"), "Run"),
+    (re.compile(r"\bbatch(?= \d{4}-)|(?<=\bthe )batch\b|(?<=\bthis )batch\b"), "run"),
 )
-_RUN = re.compile(r"\bbatch(?= \d{4}-)|(?<=\b(?:the|his) )batch\b", re.IGNORECASE)
 
 
 def plain_words(text: str) -> str:
     """Return a message in the page's words, such as “PG:AI ID” for “UUID”."""
     for pattern, words in _TERMS:
         text = pattern.sub(words, text)
-    return _RUN.sub(lambda found: "Run" if found[0][0] == "B" else "run", message_for_people(text))
+    return text
+
+
+def reason_words(text: str) -> str:
+    """Return why a row can't be sent, in the page's words."""
+    return sentence(message_for_people(plain_words(text)))
 
 
 def advice_words(text: str) -> str:

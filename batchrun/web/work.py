@@ -192,18 +192,11 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
     return MadeOnAccess(places, table.row)
 
 
-@dataclass(frozen=True, slots=True)
-class OtherName:
-    """A row with the ID of an earlier one, but with another name: one of the IDs may be wrong."""
+def _other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
+    """Return the duplicates with another name than the row whose result they share.
 
-    line: int
-    name: str
-    first_line: int
-    first_name: str
-
-
-def _other_names(plan: Plan) -> list[OtherName]:
-    """Return the duplicates whose name is not that of the row whose result they share."""
+    Each is its line and its name, and those of that row: one of their IDs may be wrong.
+    """
     columns = name_columns(plan.table.header)
     if not columns or not plan.duplicates:
         return []
@@ -216,7 +209,7 @@ def _other_names(plan: Plan) -> list[OtherName]:
         line = int(plan.table.lines[place])
         own = first.setdefault(int(jobs[place]), (line, name))
         if own[1].casefold() != name.casefold():
-            found.append(OtherName(line, name, *own))
+            found.append((line, name, *own))
     return found
 
 
@@ -243,7 +236,7 @@ class CheckedPlan:
     first_body: str | None
     hints: Sequence[str]
     earlier: BatchSummary | None
-    other_names: Sequence[OtherName]
+    other_names: Sequence[tuple[int, str, int, str]]
 
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
