@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
+from batchrun.tables.workbooks import OUR_STATUS
 from batchrun.text import as_json, close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
@@ -61,7 +62,7 @@ class StatusColumn(NamedTuple):
 
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
 STATUS = (
-    StatusColumn("batchrun status", str, 13, "what became of the row",
+    StatusColumn(OUR_STATUS, str, 13, "what became of the row",
                  lambda row: row.outcome.value),
     StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
     StatusColumn("execution id", str, 39, "the execution in PG:AI", lambda row: row.execution_id),
