@@ -358,10 +358,8 @@ def _result_words(summary: BatchSummary) -> str:
         "completed": counts[Outcome.COMPLETED],
         "failed": counts[Outcome.FAILED] + counts[Outcome.REJECTED],
         "in doubt": counts[Outcome.IN_DOUBT],
-        "can't be sent": counts[Outcome.INVALID],
     }
-    named = (f"{number:,} {word}" for word, number in numbers.items() if number)
-    return f"{plural(summary.rows, 'row')}: {', '.join(named)}"
+    return total_words(summary.rows, numbers, 0, counts[Outcome.INVALID]).removesuffix(".")
 
 
 def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.advice import Action, Advice
-from batchrun.text import one_line, plural
+from batchrun.text import CANT_BE_SENT, counted, one_line, plural
 from batchrun.workbook.reasons import message_for_people
 
 if TYPE_CHECKING:
@@ -123,16 +123,11 @@ def sentence(text: str) -> str:
 
 
 def total_words(rows: int, parts: Mapping[str, int], duplicates: int, invalid: int) -> str:
-    """Return how a list's rows add up: ``25 rows: 20 sent, 3 are duplicates of these, ...``.
-
-    Duplicates are rows that share the ID and thus the result of another.
-    """
-    found = [f"{number:,} {words}" for words, number in parts.items() if number]
-    if duplicates:
-        found.append(f"{plural(duplicates, 'is a duplicate', 'are duplicates')} of these")
-    if invalid or not found:
-        found.append(f"{invalid:,} can't be sent")
-    return f"{plural(rows, 'row')}: {', '.join(found)}."
+    """Return how rows add up: ``25 rows: 20 sent, 3 duplicates of these, 2 can't be sent.``."""
+    shared = "duplicate of these" if duplicates == 1 else "duplicates of these"
+    return (
+        f"{plural(rows, 'row')}: {counted({**parts, shared: duplicates, CANT_BE_SENT: invalid})}."
+    )
 
 
 def short(text: str) -> str:

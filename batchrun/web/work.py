@@ -751,9 +751,13 @@ class Workspace:
     def wait(self, seconds: float) -> bool:
         """Wait for the background work; return whether all of it has ended."""
         until = time.monotonic() + seconds
-        for thread in list(self._threads):
-            thread.join(max(until - time.monotonic(), 0))
-        return not any(thread.is_alive() for thread in list(self._threads))
+        while (alive := self._alive()) and (left := until - time.monotonic()) > 0:
+            alive.pop().join(left)
+        return not alive
+
+    def _alive(self) -> set[threading.Thread]:
+        with self._lock:
+            return {thread for thread in self._threads if thread.is_alive()}
 
     def close(self) -> None:
         """Stop the sandbox."""
@@ -919,14 +923,13 @@ class Workspace:
 
         def run() -> None:
             work()
-            others = self._threads - {threading.current_thread()}
-            if not any(thread.is_alive() for thread in others):
+            if not self._alive() - {threading.current_thread()}:
                 gc.collect()  # the server runs no full collection while lists are worked on
 
-        self._threads = {thread for thread in self._threads if thread.is_alive()}
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._lock:  # a run starts one, too
+            thread.start()
+            self._threads = {*self._alive(), thread}
 
 
 async def _credits_left(settings: Settings) -> Credits | None:

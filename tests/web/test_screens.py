@@ -100,7 +100,7 @@ def counted_list(site: Site, folder: Path) -> SavedList:
 
 
 def test_rows_add_up_in_the_same_words_before_while_and_after_they_are_run(tmp_path: Path) -> None:
-    rest = "3 are duplicates of these, 2 can't be sent."
+    rest = "3 duplicates of these, 2 can't be sent."
     with running_site(tmp_path) as site:
         saved = counted_list(site, tmp_path)
         said = reversed_figures(shown(site, f"/lists/{saved.id}"))
