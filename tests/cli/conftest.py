@@ -22,33 +22,50 @@ GAMMA = "c1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A batch that was run once, for all tests that begin after it (the fixture `results`).
+class Beginning:
+    """What a fixture prepares once, for all tests that begin with it.
 
-    Its journal has absolute paths and the service's address: each test finds it in the same place.
+    Journals have absolute paths and the service's address: each test finds them in the same place.
     """
 
     place: Path
-    copy: Path  # what the place held after the run
+    copy: Path  # of the place, when it was prepared
     port: int  # of the sandbox
+
+    def restore(self) -> None:
+        """Empty the place, and put there what is prepared."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        if self.copy.exists():
+            shutil.copytree(self.copy, self.place)
+
+    def keep(self) -> None:
+        """Keep what is prepared."""
+        shutil.copytree(self.place, self.copy)
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    folder = tmp_path_factory.mktemp("finished")
-    return Finished(folder / "place", folder / "copy", free_port())
+def beginnings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Beginning]:
+    """By the names of the fixtures that prepare them."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("results", "desk")}
+    return {
+        name: Beginning(folder / "place", folder / "copy", free_port())
+        for name, folder in folders.items()
+    }
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def beginning(request: pytest.FixtureRequest, beginnings: dict[str, Beginning]) -> Beginning | None:
+    """What this test begins with, if another one may have prepared it."""
+    return next((beginnings[name] for name in beginnings if name in request.fixturenames), None)
+
+
+@pytest.fixture
+def place(beginning: Beginning | None, tmp_path: Path) -> Path:
     """The folder of all that the command reads and writes."""
-    if "results" not in request.fixturenames:
+    if beginning is None:
         return tmp_path
-    finished: Finished = request.getfixturevalue("finished")
-    shutil.rmtree(finished.place, ignore_errors=True)
-    if finished.copy.exists():
-        shutil.copytree(finished.copy, finished.place)
-    return finished.place
+    beginning.restore()
+    return beginning.place
 
 
 @pytest.fixture
@@ -70,11 +87,9 @@ def batchrun(
 
 
 @pytest.fixture
-def sandbox(request: pytest.FixtureRequest, batchrun: CommandLine) -> Iterator[str]:
+def sandbox(beginning: Beginning | None, batchrun: CommandLine) -> Iterator[str]:
     """A sandbox without a quota that the command talks to; its base URL."""
-    port = 0
-    if "results" in request.fixturenames:
-        port = request.getfixturevalue("finished").port
+    port = 0 if beginning is None else beginning.port
     with running(SandboxSettings(rate_per_minute=None), speed=SPEED, port=port) as url:
         batchrun.connect(url, speed=SPEED)
         yield url
@@ -95,9 +110,12 @@ def accounts(batchrun: CommandLine) -> Path:
 
 
 @pytest.fixture
-def results(batchrun: CommandLine, sandbox: str, accounts: Path, finished: Finished) -> Path:
+def results(
+    batchrun: CommandLine, sandbox: str, accounts: Path, beginnings: dict[str, Beginning]
+) -> Path:
     """The workbook of the list's finished batch. The sandbox has seen no request yet."""
-    if not finished.copy.exists():
+    beginning = beginnings["results"]
+    if not beginning.copy.exists():
         batchrun("run", str(accounts), "-w", "Account Research", "--yes")
-        shutil.copytree(finished.place, finished.copy)
+        beginning.keep()
     return batchrun.folder / "accounts.results.xlsx"

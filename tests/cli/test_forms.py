@@ -244,14 +244,16 @@ def _edited(path: Path) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("practice", [True, False])
+OWN_OUTPUT = ("-o", "accounts.results.xlsx")
+
+
 @pytest.mark.parametrize(
-    "command",
+    ("command", "practice"),
     [
-        ("resume", "--yes"),
-        ("run", "accounts.csv", "-w", "account research", "--yes"),
-        ("run", "accounts.csv", "-w", "account research", "--yes", "-o", "accounts.results.xlsx"),
-        ("export", "-o", "accounts.results.xlsx"),
+        (("resume", "--yes"), False),
+        (("run", "accounts.csv", *WORKFLOW), False),
+        (("run", "accounts.csv", *WORKFLOW, *OWN_OUTPUT), True),
+        (("export", *OWN_OUTPUT), True),
     ],
 )
 def test_a_workbook_that_was_edited_is_kept(
@@ -265,8 +267,7 @@ def test_a_workbook_that_was_edited_is_kept(
     if not practice:
         request.getfixturevalue("sandbox")
     options = ("--sandbox",) if practice else ()
-    pilot = ("run", accounts.name, "-w", "account research", "--limit", "1", "--yes")
-    batchrun(*pilot, *options)
+    batchrun("run", accounts.name, *WORKFLOW, "--limit", "1", *options)
     workbook = accounts.with_name("accounts.results.xlsx")
     edited = _edited(workbook)
 

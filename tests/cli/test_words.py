@@ -113,9 +113,10 @@ def test_the_question_names_jobs_that_were_paid_for_before(
 
 
 @pytest.mark.parametrize(
-    "quietly", [(), ("-q",), ("--json",)], ids=["captured", "quiet", "as JSON"]
+    ("command", "quietly"),
+    [(RUN, ()), (RUN, ("--json",)), (("resume",), ("-q",))],
+    ids=["captured", "as JSON", "quiet"],
 )
-@pytest.mark.parametrize("command", [RUN, ("resume",)], ids=["run", "resume"])
 def test_a_pilot_without_a_terminal_asks_nothing_and_pauses(
     batchrun: CommandLine,
     sandbox: str,

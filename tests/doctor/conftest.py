@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.cli.conftest import batchrun, place
+from tests.cli.conftest import batchrun, beginning, beginnings, place
 
-__all__ = ["batchrun", "place"]
+__all__ = ["batchrun", "beginning", "beginnings", "place"]
