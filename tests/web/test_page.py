@@ -283,7 +283,7 @@ def test_a_guess_is_said_with_its_control(window: Window, tmp_path: Path) -> Non
     guess.get_by_role("link", name="Change “Sheet”").click()
     page.get_by_label("Sheet").select_option("Other")
     page.get_by_role("button", name="Check again").click()
-    expect(page.get_by_role("alert").first).to_contain_text("none holds UUIDs")
+    expect(page.get_by_role("alert").first).to_contain_text("none holds PG:AI IDs")
 
 
 def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(

@@ -27,6 +27,7 @@ from batchrun.sandbox import SandboxSettings, write_demo_list
 from batchrun.sandbox.model import DEFAULT_KEYS
 from batchrun.web.lists import Lists
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
+from batchrun.web.words import plain
 from batchrun.web.work import Workspace
 from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
@@ -281,7 +282,7 @@ def test_files_of_the_corpus_are_shown_or_refused_when_they_are_dropped(
             shown = page.get_by_role("heading", name="The first rows").count() > 0
             counts["shown" if shown else "refused"] += 1
             error = corpus_site.workspace.states[page.url.rpartition("/")[2]].error
-            if not shown and (error is None or " ".join(error.what.split()) not in said):
+            if not shown and (error is None or " ".join(plain(error.what).split()) not in said):
                 wrong.append(f"{path.name} is not refused in the command line's words: {said}")
             notes = page.get_by_role("alert").or_(page.get_by_label("How the file was read"))
             if COMMAND_LINE.search(" ".join(notes.all_inner_texts())):
