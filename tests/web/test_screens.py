@@ -538,7 +538,7 @@ def test_a_column_of_ids_with_another_name_is_asked_about(site: Site, tmp_path: 
     assert site.workspace.wait(60)
     said = shown(site, f"/lists/{list_id}")
     assert "Is PG-Firmen-Nr the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
-    assert "no column with UUIDs is named" not in said
+    assert "no column with PG:AI IDs is named" not in said
     site.post(f"/lists/{list_id}/choices", **{"is": "company:PG-Firmen-Nr"})
     said = shown_list(site, list_id)
     assert "Is PG-Firmen-Nr" not in said
