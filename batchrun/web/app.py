@@ -42,6 +42,7 @@ from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
+from batchrun.workbook.reasons import Commands
 from batchrun.workbook.text import crms_of, escaped
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ ENCODINGS = {
 }
 
 _EDITIONS = {
-    "xlsx": (".xlsx", Form(on_page=True)),
+    "xlsx": (".xlsx", Form(commands=Commands(on_page=True))),
     "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
     "fix": (
         ".to-fix.xlsx",
