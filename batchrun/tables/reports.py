@@ -23,6 +23,7 @@ from batchrun.tables.cells import (
 )
 from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
 from batchrun.tables.roles import is_known_name, normalise, roles_named
+from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -126,26 +127,36 @@ class Body:
 
 
 def _id_columns(columns: Cells) -> list[IdColumn]:
-    """Find the columns that hold IDs in a sample of the rows, and their cells that may not be IDs.
-
-    Checks length and hyphens instead of parsing each cell, which would be slow: nearly all UUIDs
-    are 36 characters long.
-    """
+    """Find the columns that hold IDs in a sample of rows, and their cells that may not be IDs."""
     count = len(columns[0])
     sample = sorted({*range(min(count, 60)), *range(0, count, count // 200 + 1),
                      *range(max(count - 60, 0), count)})  # fmt: skip
     return [
-        (
-            column,
-            [
-                at
-                for at, cell in enumerate(column)
-                if not (isinstance(cell, str) and len(cell) == 36 and cell[8] == "-" != cell[0])
-            ],
-        )
+        (column, _unlike_uuids(column))
         for column in columns
         if any(is_id(column[at]) for at in sample)
     ]
+
+
+def _unlike_uuids(column: Iterable[Cell]) -> list[int]:
+    """Return the positions of the cells that don't look like a UUID.
+
+    Checks length and hyphens instead of parsing each cell, which would be slow: nearly all UUIDs
+    are 36 characters long. Blocks in which all cells look like one are checked as one text.
+    """
+    places: list[int] = []
+    cells, first = iter(column), 0
+    while block := list(islice(cells, BLOCK_ROWS)):
+        texts = [cell for cell in block if isinstance(cell, str) and len(cell) == 36]
+        text = "".join(texts)
+        if len(texts) < len(block) or text[8::36].strip("-") or "-" in text[::36]:
+            places += [
+                at
+                for at, cell in enumerate(block, start=first)
+                if not (isinstance(cell, str) and len(cell) == 36 and cell[8] == "-" != cell[0])
+            ]
+        first += len(block)
+    return places
 
 
 def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
@@ -200,7 +211,7 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
     if doubtful:
         places = _places([int(body.lines[at]) for at in doubtful])
         rows = plural(len(doubtful), "row looks", "rows look")
-        said.append(f"{rows} like part of the report, but this is in doubt: kept ({places})")
+        said.append(f"{rows} like part of the report, but may be data: kept ({places})")
     return said
 
 

@@ -47,10 +47,9 @@ def test_check_shows_the_plan_and_triggers_nothing(
     shown = batchrun("check", "accounts.csv", "-w", "account research", "--param", "depth=2")
     assert shown.exit_code == ExitCode.COMPLETED
     for words in (
-        "4, of them 1 invalid",
+        "4 (2 to send, 1 duplicate of these, 1 can't be sent)",
         "line 5",
         "2 to trigger",
-        "1 duplicate row",
         "depth: 2, every row",
     ):
         assert words in shown.stdout
@@ -79,7 +78,7 @@ def test_check_reads_a_list_from_standard_input(
     batchrun.monkeypatch.setattr("sys.stdin", piped)
     shown = batchrun("check", "-", "-w", "account research")
     assert shown.exit_code == ExitCode.COMPLETED
-    assert "4, of them 1 invalid" in shown.stdout
+    assert "4 (2 to send, 1 duplicate of these, 1 can't be sent)" in shown.stdout
 
 
 def test_check_waits_for_no_second_request(
@@ -211,7 +210,7 @@ def test_status_shows_the_progress_of_a_batch(
 ) -> None:
     batchrun(*RUN, "--limit", "1")
     shown = batchrun("status").stdout
-    assert "2 completed, 1 invalid, 1 pending" in shown
+    assert "2 completed, 1 can't be sent, 1 pending" in shown
     assert "batchrun resume" in shown
 
 
@@ -247,7 +246,7 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     command = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert command is not None
     resumed = batchrun(*command[1].split())
-    assert "3 completed, 1 invalid" in resumed.stdout
+    assert "3 completed, 1 can't be sent" in resumed.stdout
     assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do.")
     retried = batchrun("retry", "--sandbox", "--yes")
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
@@ -259,7 +258,7 @@ def test_practice_runs_a_finished_list_again_and_replaces_its_workbook(
     for _ in range(2):
         ended = batchrun(*RUN, "--sandbox")
         assert ended.exit_code == ExitCode.INCOMPLETE
-        assert "3 completed, 1 invalid" in ended.stdout
+        assert "3 completed, 1 can't be sent" in ended.stdout
     assert [path.name for path in batchrun.folder.glob("*.xlsx")] == ["accounts.results.xlsx"]
 
 
@@ -282,7 +281,7 @@ def test_practice_goes_on_in_a_sandbox_that_listens_elsewhere(
 ) -> None:
     assert batchrun(*RUN, "--sandbox", "--limit", "1").exit_code == ExitCode.PAUSED
     ended = batchrun(*RUN, "--sandbox")  # the same list: its batch goes on
-    assert "3 completed, 1 invalid" in ended.stdout
+    assert "3 completed, 1 can't be sent" in ended.stdout
     assert len(batchrun("batches", "--sandbox", "--json").stdout.splitlines()) == 1
 
 
@@ -354,7 +353,7 @@ def test_a_sandbox_run_says_how_to_look_at_it_afterwards(
     ended = batchrun(*RUN, "--sandbox")
     shown = re.search(r"^Look at:   batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
     assert shown is not None
-    assert "3 completed, 1 invalid" in batchrun(*shown[1].split()).stdout
+    assert "3 completed, 1 can't be sent" in batchrun(*shown[1].split()).stdout
 
 
 @pytest.mark.parametrize("typed", [(), ("--journal", "play.db")], ids=["its own", "another"])

@@ -283,7 +283,7 @@ def test_practice_results_are_replaced_with_a_note(batchrun: CommandLine, accoun
     run = ("run", accounts.name, "-w", "account research", "--yes", "--sandbox")
     batchrun(*run)
     ended = batchrun(*run, "--again", "--limit", "1")
-    assert "accounts.results.xlsx holds practice results and is replaced." in ended.stderr
+    assert "accounts.results.xlsx holds practice results, which the run replaces" in ended.stderr
     edited = _edited(accounts.with_name("accounts.results.xlsx"))
     batchrun(*run)
     batchrun(*run, "--again")

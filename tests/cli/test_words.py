@@ -48,6 +48,32 @@ def answer(batchrun: CommandLine, words: str) -> None:
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal(words))
 
 
+# how rows add up
+
+
+def test_the_rows_of_a_list_add_up_in_the_plan_the_end_and_the_status(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    planned = "Rows:      4 (2 to send, 1 duplicate of these, 1 can't be sent)\n"
+    assert planned in batchrun("check", *RUN[1:]).stdout
+    ended = batchrun(*RUN, "--yes").stdout
+    assert planned in ended
+    finished = "Rows:      4 (3 completed, 1 can't be sent), 1 duplicate among them\n"
+    assert finished in ended
+    assert finished in batchrun("status").stdout
+    assert "3 completed, 1 can't be sent" in batchrun("batches").stdout
+
+
+def test_progress_counts_only_rows_that_can_be_sent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("batchrun.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    counts = {Outcome.COMPLETED: 2, Outcome.INVALID: 5, Outcome.PENDING: 18}
+    with ProgressPrinter() as printer:
+        printer.show(Progress(counts, 1, 3, 60, 60))
+    assert "2 of 20 rows; 5 can't be sent, 1 running" in capsys.readouterr().err
+
+
 # what a run asks
 
 
@@ -132,7 +158,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
     # A time in the future says nothing.
-    assert "Running:   1 execution; resuming fetches the results, and does not pay again\n" in shown
+    assert "Running:   1 job; resuming fetches the results, and does not pay again\n" in shown
 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
