@@ -262,6 +262,8 @@ def problem_of(error: Mapping[str, Any]) -> str:
 
 _EXAMPLES = {
     "rate": "120, 120/min or unlimited",
+    "reuse": '"30d", "12w" or "48h"',
+    "write_every": '"30s", "5m" or "1h"',
     "columns": 'a list such as ["summary", "outputs.*"]',
     "parameters": 'a table such as [parameters] with the line depth = "comprehensive"',
     "parameter_columns": 'a table such as [parameter_columns] with the line focus = "Focus"',
@@ -284,6 +286,7 @@ def wanted_value(name: str, kind: object = None, bounds: Sequence[object] = ()) 
     if kind is bool:
         return "true or false"
     number = _NUMBERS.get(kind, "")
+    number += " of seconds" if number and name.endswith("_seconds") else ""
     least = [bound.ge for bound in bounds if hasattr(bound, "ge")]
     return f"{number} of at least {least[0]}" if number and least else number or "a text"
 
