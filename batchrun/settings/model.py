@@ -75,11 +75,11 @@ class Settings(BaseModel):
             (``BATCHRUN_RATE``).
         daily: Requests a day, all batches of this key; ``None`` for no limit of our own
             (``BATCHRUN_DAILY``).
-        max_in_flight: Executions at once; ``None`` lets the rate decide
+        max_in_flight: Jobs at once; ``None`` lets the rate decide
             (``BATCHRUN_MAX_IN_FLIGHT``).
-        patience_seconds: How long to poll one execution before its rows are "timed out"
+        patience_seconds: How long to poll one job before its rows are "timed out"
             (``BATCHRUN_PATIENCE_SECONDS``).
-        drain_seconds: How long an interrupted batch still collects results of running executions,
+        drain_seconds: How long an interrupted batch still collects results of running jobs,
             in seconds (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
