@@ -27,7 +27,7 @@ from batchrun.tables.roles import (
     roles_named,
     swap_notice,
 )
-from batchrun.text import as_displayed, duration, html_table, plural
+from batchrun.text import CANT_BE_SENT, as_displayed, counted, duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -352,6 +352,22 @@ class Plan:
         """Rows that share the job of an earlier row."""
         return int(np.count_nonzero(self.rows.jobs >= 0)) - len(self.bodies)
 
+    def rows_words(self, left: int | None = None) -> str:
+        """Return how the rows add up: ``25 (20 to send, 3 duplicates of these, 2 can't be sent)``.
+
+        ``left`` of the jobs are still to be triggered; ``None`` for all.
+        """
+        left = self.to_trigger if left is None else left
+        duplicates = "duplicate" if self.duplicates == 1 else "duplicates"
+        parts = {
+            "to send": left,
+            "sent before": self.to_trigger - left,
+            "reused": len(self.reused),
+            f"{duplicates} of these": self.duplicates,
+            CANT_BE_SENT: len(self.invalid),
+        }
+        return f"{len(self.rows):,} ({counted(parts)})"
+
     def require_jobs(self) -> None:
         """Raise an error if there is nothing to send.
 
@@ -456,11 +472,8 @@ class Plan:
         return [
             ("List", self.table.source.name),
             ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
-            ("Rows", f"{len(self.rows):,}, of them {len(self.invalid):,} invalid"),
-            (
-                "Jobs",
-                f"{self.to_trigger:,} to trigger, {self.duplicates:,} duplicates free",
-            ),
+            ("Rows", self.rows_words()),
+            ("Jobs", f"{self.to_trigger:,} to trigger"),
             ("Quota", f"about {plural(takes.requests, 'request')}, {duration(takes.seconds)}"),
         ]
 

@@ -64,6 +64,10 @@ def as_displayed(value: Shown, code: str) -> Shown | str:
     return placed[:first] + digits[: len(digits) - places] + placed[first:]
 
 
+CANT_BE_SENT = "can't be sent"
+"""What a row is whose outcome is "invalid", in texts for people."""
+
+
 def counted(counts: Mapping[Kind, int]) -> str:
     """Counts as text without the zeros, such as ``38 completed, 2 failed``."""
     return ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "none"

@@ -1,4 +1,4 @@
-"""Put into the pages what `batchrun check` says of the files of sample_data/.
+"""Put into docs/loading.md what `batchrun check` says of the files of sample_data/.
 
 Run from the repository: ``python docs/fill_in_checks.py``. Only what is said of the list is shown:
 the workflow, the cost and the first trigger are the same for any list.
@@ -16,7 +16,7 @@ from batchrun.model import Workflow
 from batchrun.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "docs" / "loading.md", ROOT / "docs" / "tutorial.md")
+PAGE = ROOT / "docs" / "loading.md"
 NOT_OF_THE_LIST = "Workflow:"
 PLACE = re.compile(r"(<!-- check (\S+) -->\n```console\n).*?(```\n)", re.DOTALL)
 
@@ -36,5 +36,4 @@ def filled_in(page: str) -> str:
 
 
 if __name__ == "__main__":
-    for page in PAGES:
-        page.write_text(filled_in(page.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(filled_in(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

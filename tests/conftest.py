@@ -22,7 +22,7 @@ from keyring.backends import fail
 import batchrun
 from tests.postgres import running_server
 from tests.preloaded import Popen
-from tests.shortcuts import compile_statements_once, hash_keys_once
+from tests.shortcuts import compile_statements_once, hash_keys_once, make_tables_once
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -146,6 +146,7 @@ def shortcuts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         hash_keys_once(patch)
         compile_statements_once(patch)
+        make_tables_once(patch)
         yield
 
 

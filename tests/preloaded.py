@@ -162,11 +162,12 @@ def _run_a_batch() -> None:
 
     import batchrun
     from batchrun.sandbox import SandboxSettings, running
-    from tests.shortcuts import compile_statements_once, hash_keys_once
+    from tests.shortcuts import compile_statements_once, hash_keys_once, make_tables_once
 
     patch = pytest.MonkeyPatch()  # for as long as this process lives
     hash_keys_once(patch)
     compile_statements_once(patch)
+    make_tables_once(patch)
     with (
         tempfile.TemporaryDirectory() as folder,
         running(SandboxSettings(rate_per_minute=None), speed=1000.0) as url,

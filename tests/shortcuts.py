@@ -8,11 +8,11 @@ import secrets
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
-from batchrun.journal import journal
+from batchrun.journal import journal, schema
 
 if TYPE_CHECKING:
     import pytest
@@ -41,3 +41,22 @@ def compile_statements_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Engine, "_compiled_cache", property(lambda _: cache, lambda *_: None), raising=False
     )
+
+
+def make_tables_once(patch: pytest.MonkeyPatch) -> None:
+    """A journal's file gets its tables as the first one got them: to write the SQL takes longer."""
+    statements: list[str] = []
+    create_all = schema.metadata.create_all
+
+    def created(connection: Connection) -> None:
+        if connection.dialect.name != "sqlite" or inspect(connection).get_table_names():
+            create_all(connection)
+            return
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        if not statements:
+            create_all(connection)
+            kept = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+            statements.extend(connection.exec_driver_sql(kept).scalars())
+
+    patch.setattr(schema.metadata, "create_all", created)

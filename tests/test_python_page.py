@@ -27,6 +27,8 @@ PAGES = [
     if "```python\n" in page.read_text(encoding="utf-8")
 ]
 SPEED = 300.0
+LISTS = ("accounts.xlsx", "accounts.csv")
+"""Names that the pages give to a reader's own lists."""
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith(("BATCHRUN_", "PGAI_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "sample_data" / "hubspot_contacts.xlsx", tmp_path / "accounts.xlsx")
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    for name in LISTS:
+        shutil.copy(ROOT / "sample_data" / "hubspot_contacts.xlsx", tmp_path / name)
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal.db"))
     with running(SandboxSettings(rate_per_minute=None), speed=SPEED) as url:
         monkeypatch.setenv("BATCHRUN_BASE_URL", url)
@@ -65,6 +69,8 @@ def test_every_example_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> N
         if inspect.isawaitable(ended):
             asyncio.run(_awaited(ended))
     said = capsys.readouterr().out
+    as_before = (ROOT / "sample_data" / "hubspot_contacts.xlsx").read_bytes()
+    assert [name for name in LISTS if Path(name).read_bytes() != as_before] == []
     if page.name == "python.md":
         for words in ("<Progress 3 of 3 rows (3 completed), 0 running>", "There is no file"):
             assert words in said

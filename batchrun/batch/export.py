@@ -127,8 +127,10 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
     return [earlier.batch_id]
 
 
-def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
-    """Return the commands that continue a batch, quoted for the user's shell."""
+def commands_for(location: str, summary: BatchSummary, form: workbook.Form) -> workbook.Commands:
+    """Return how to continue a batch: on the page, or by commands quoted for the user's shell."""
+    if form.on_page:
+        return workbook.Commands(on_page=True)
     name = Path(location).name
     if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
         return workbook.Commands(program(), "--sandbox")
@@ -170,7 +172,7 @@ def write_after_journal_error(
 def _write(found: BatchResults, target: Path, form: workbook.Form, location: str) -> Path:
     """Write results. If the layout fails, write them as JSON Lines beside the target instead."""
     try:
-        commands = commands_for(location, found.summary)
+        commands = commands_for(location, found.summary, form)
         written = workbook.write(found, target, form, commands=commands)
     except BatchrunError:
         raise
@@ -234,7 +236,7 @@ async def refreshed_workbook(
     def refresh() -> None:
         place = workbook.free_target(target, is_as_written)
         with journal.results(batch_id) as found:
-            commands = commands_for(journal.location, found.summary)
+            commands = commands_for(journal.location, found.summary, form)
             _remember(workbook.write(found, place, form, beside=False, commands=commands), batch_id)
 
     writer = asyncio.create_task(_write_until(ended, refresh, form.write_every_seconds))

@@ -123,7 +123,7 @@ class BatchStatus:
     def _repr_html_(self) -> str:
         left = [
             ("To trigger", plural(self.left.to_trigger, "job")),
-            ("Running", plural(self.left.running, "execution")),
+            ("Running", plural(self.left.running, "job")),
             ("Worked on", self._worked_on),
         ]
         return html_table(f"Batch {self.summary.batch_id}", [*self.summary.lines(), *left])

@@ -56,7 +56,13 @@ from batchrun.cli.output import (
     table,
     usable_columns,
 )
-from batchrun.cli.prompts import ask, beside_question, confirm_batch, confirmed
+from batchrun.cli.prompts import (
+    ask,
+    beside_question,
+    confirm_batch,
+    confirmed,
+    print_other_payer,
+)
 from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
     configuration_of,
@@ -343,7 +349,10 @@ def retry(
         if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
-        _confirm_retry(summary, chosen, yes=yes)
+        question = _retry_question(summary, chosen)
+        print_other_payer(settings, summary)
+        if not confirmed(question, yes=yes):
+            raise NotConfirmedError("Nothing was triggered.")
         continue_batch(
             partial(aio.retry, summary.batch_id, outcomes=chosen),
             settings,
@@ -460,7 +469,12 @@ def _asked() -> InDoubt:
             return InDoubt(word)
 
 
-def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: bool) -> None:
+def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome]) -> str:
+    """Return the question before a retry.
+
+    Raises:
+        UsageError: There is no row to send again.
+    """
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
@@ -470,9 +484,7 @@ def _confirm_retry(summary: BatchSummary, outcomes: frozenset[Outcome], *, yes: 
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"
-    question = f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
-    if not confirmed(question, yes=yes):
-        raise NotConfirmedError("Nothing was triggered.")
+    return f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:

@@ -112,7 +112,7 @@ def login(
     address = address_for(name, settings)
     earlier = stored_profiles().get(name)
     if earlier is None or service_of(earlier.base_url) != address:
-        confirm_address(settings.model_copy(update={"base_url": address}))
+        confirm_address(settings.model_copy(update={"base_url": address}), at_login=True)
     kept = asyncio.run(
         log_in(
             _key(address, profile or settings.profile),

@@ -60,7 +60,13 @@ from batchrun.cli.output import (
     print_lines,
     print_text,
 )
-from batchrun.cli.prompts import beside_question, confirm_address, confirm_batch, confirmed
+from batchrun.cli.prompts import (
+    beside_question,
+    confirm_address,
+    confirm_batch,
+    confirmed,
+    print_other_payer,
+)
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
 from batchrun.cli.settings import (
@@ -113,6 +119,7 @@ def run_marked(
     if not marked.jobs:
         _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
+    print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if not confirmed("Send them again (you pay again)?", yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
@@ -236,7 +243,7 @@ def check(
         bool,
         typer.Option(
             "--details",
-            help="List every invalid row, and show the first request.",
+            help="List every row that can't be sent, and show the first request.",
             rich_help_panel=THE_LIST,
         ),
     ] = False,
@@ -308,7 +315,7 @@ def _show_plan(
             shown.append(f"{label:{LABEL}}{price}")
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
-            print_text("To list every invalid row, add --details.")
+            print_text("To list every row that can't be sent, add --details.")
         if refused is not None:
             print_text(f"This list went through already, as batch {refused.batch_id}.")
             print_text(ways_on(refused))
@@ -370,8 +377,9 @@ def run(
         begin_log_block(f"List {file.name}")
     with settings_or_sandbox(**given) as settings:
         print_configuration(files, settings)
+        replaced = None
         if output is None and form.usual is None:
-            output = replaceable_results(settings, file, sandbox=service.sandbox)
+            replaced = replaceable_results(settings, file, sandbox=service.sandbox)
         if save_options:
             others: dict[str, object] = {"write_every": write_every, "reuse": reuse}
             others |= {"wait": pace.wait, "daily": pace.daily}
@@ -380,8 +388,18 @@ def run(
         if dry_run:
             _show_plan(request, settings, as_json=reporting.as_json, again=again)
             return
-        detach = pace.detach
-        run_list(request, settings, output, limit, form, mode, yes=yes, again=again, detach=detach)
+        run_list(
+            request,
+            settings,
+            output,
+            limit,
+            form,
+            mode,
+            yes=yes,
+            again=again,
+            detach=pace.detach,
+            replaced=replaced,
+        )
 
 
 def resume(
@@ -429,6 +447,7 @@ def resume(
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
+            print_other_payer(settings, summary)
             continue_batch(
                 partial(
                     aio.resume,
@@ -511,9 +530,10 @@ def demo(
             "Go to a folder of your own first.",
         ) from error
     with settings_or_sandbox(sandbox=True, journal=journal) as settings:
-        output = replaceable_results(settings, source, sandbox=True)
+        replaced = replaceable_results(settings, source, sandbox=True)
         request = Request(source, DEMO_WORKFLOW)
-        run_list(request, settings, output, None, None, OutputMode(), yes=True, again=True)
+        mode = OutputMode()
+        run_list(request, settings, None, None, None, mode, yes=True, again=True, replaced=replaced)
 
 
 def work(

@@ -25,7 +25,7 @@ from batchrun.cli.output import (
 )
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, columns_of, duration, one_line, plural
+from batchrun.text import CANT_BE_SENT, as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,14 +64,21 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
 
     ``running_rows`` is how many of the pending rows have been sent; 0 if that is unknown.
     """
-    parts = [f"{number:,} {outcome}" for outcome, number in summary.counts.items() if number]
+    parts = [f"{number:,} {outcome_name(one)}" for one, number in summary.counts.items() if number]
     if running_rows:
         pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
         parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
     if summary.reused:
         completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
         parts[parts.index(completed)] += f" ({summary.reused:,} of them reused)"
-    return f"{summary.rows:,} ({', '.join(parts) or 'none'})"
+    duplicates = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs
+    shared = f", {plural(duplicates, 'duplicate')} among them" if duplicates > 0 else ""
+    return f"{summary.rows:,} ({', '.join(parts) or 'none'}){shared}"
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """Return an outcome in the words of the plan."""
+    return CANT_BE_SENT if outcome is Outcome.INVALID else str(outcome)
 
 
 def batch_lines(summary: BatchSummary) -> list[str]:
@@ -86,7 +93,7 @@ def batch_lines(summary: BatchSummary) -> list[str]:
 def counts_in_short(summary: BatchSummary) -> str:
     """Return a batch's outcomes for a table: completed rows of all rows, then the others."""
     others = [
-        f"{number:,} {outcome}"
+        f"{number:,} {outcome_name(outcome)}"
         for outcome, number in summary.counts.items()
         if number and outcome is not Outcome.COMPLETED
     ]
@@ -144,18 +151,15 @@ def plan_lines(
     ]
     if details and plan.first_body is not None:
         lines.append(f"First:     {plan.first_body}")
-    lines += _below("Invalid:", invalid_lines(plan, details=details))
+    lines += _below("Not sent:", invalid_lines(plan, details=details))
     lines += [
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
-        f"Rows:      {len(plan.rows):,}, of them {len(plan.invalid):,} invalid",
+        f"Rows:      {plan.rows_words(left)}",
     ]
-    duplicates = ""
-    if plan.duplicates:
-        duplicates = f"; {plural(plan.duplicates, 'duplicate row')}, paid for once"
     part = f", now {now:,} of them (--limit)" if now < left else ""
     if sent := plan.to_trigger - left:
         part += f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
-    lines.append(f"Jobs:      {left:,} to trigger{part}{duplicates}")
+    lines.append(f"Jobs:      {left:,} to trigger{part}")
     lines += [f"           {hint}" for hint in plan.hints()]
     lines += [f"           {line}" for line in known_lines(plan)]
     return [*lines, *costs]
@@ -433,7 +437,7 @@ def pilot_lines(
     took = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
     seconds = [row.seconds for row in rows if row.seconds is not None]
     if seconds:
-        took.append(f"{duration(median(seconds) / speed)} an execution")
+        took.append(f"{duration(median(seconds) / speed)} a job")
     took.append(spent_words(gone, jobs))
     lines.append(f"It took:   {', '.join(filter(None, took))}")
     if report.rest is not None:
@@ -638,12 +642,12 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
 _MAX_REASONED = 1_000
 
 
-def running_line(executions: int, more: str = "", *, working: bool) -> str:
-    """Return how many executions of a batch run at the service; ``more`` follows the number.
+def running_line(jobs: int, more: str = "", *, working: bool) -> str:
+    """Return how many jobs of a batch run at the service; ``more`` follows the number.
 
     If no process is ``working``, their rows count as pending although they are sent.
     """
-    line = f"Running:   {plural(executions, 'execution')}{more}"
+    line = f"Running:   {plural(jobs, 'job')}{more}"
     return line if working else f"{line}; resuming fetches the results, and does not pay again"
 
 

@@ -314,7 +314,7 @@ class ColumnOptions:
             "--for",
             metavar="WHOM",
             help="Workbook for operators (everything, the default) or for people you hand it to "
-            "(no execution IDs, times, key paths or commands).",
+            "(no execution IDs, times, names of result fields or commands).",
             autocompletion=lambda: ["operators", "people"],
         ),
     ] = None
@@ -692,7 +692,7 @@ def _parameter_from(text: str) -> tuple[str, JSON]:
     name, value = parse_parameter(text)
     if isinstance(value, str) and _BROKEN_JSON.fullmatch(value.strip()):
         print_text(
-            f"Note:      --param {name} is sent as text, because it is not valid JSON. "
+            f"Note:      --param {name} is text, because it is not valid JSON. "
             'PowerShell and cmd remove quotes: write \\" for each, or use --params FILE.json',
             err=True,
         )

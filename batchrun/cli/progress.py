@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from batchrun.cli.messages import clock_after
+from batchrun.cli.messages import clock_after, outcome_name
 from batchrun.cli.output import (
     discard_output,
     fitted,
@@ -83,7 +83,8 @@ class ProgressPrinter:
                 self.say(text)
 
     def _show(self, progress: Progress) -> None:
-        rows, done = progress.total, progress.done
+        cant_be_sent = progress.counts.get(Outcome.INVALID, 0)
+        rows, done = progress.total - cant_be_sent, progress.done - cant_be_sent
         if is_screen(sys.stderr):
             self._show_bar(progress, done, rows)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
@@ -147,7 +148,7 @@ class ProgressPrinter:
 def outcome_words(progress: Progress) -> list[str]:
     """Return the outcomes other than completed and pending, and the number of running rows."""
     shown = [
-        f"{number:,} {outcome}"
+        f"{number:,} {outcome_name(outcome)}"
         for outcome, number in progress.counts.items()
         if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
     ]

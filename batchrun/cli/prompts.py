@@ -152,13 +152,14 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     return role, numbers[answer]
 
 
-def confirm_address(settings: Settings) -> None:
+def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
     """Ask once before a key is sent to an address that is not the service's.
 
-    Without a terminal, an option or the environment must name the address.
+    Without a terminal, an option or the environment must name the address. ``at_login``, the key
+    is not saved yet.
 
     Raises:
-        UsageError: There is no terminal, or the address can't be used.
+        UsageError: There is no key, no terminal, or the address can't be used.
         NotConfirmedError: The answer was no.
     """
     from batchrun.settings import address_of, profile_of, service_of
@@ -169,8 +170,11 @@ def confirm_address(settings: Settings) -> None:
         punycode,
         require_agreed_address,
     )
+    from batchrun.settings.credentials import require_key
     from batchrun.settings.location import checked_base_url
 
+    if not at_login:
+        require_key(settings)
     address = checked_base_url(address_of(settings))
     stored = profile_of(settings)
     if stored is not None and service_of(stored.base_url) == address:
@@ -196,7 +200,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
     """Ask before a batch continues, if its journal may come from a stranger.
 
     Its address, a key that this machine has never used, and an output in another folder each need
-    consent once. If another key pays than before, a note says so every time.
+    consent once.
 
     Raises:
         UsageError: There is no key to use, or there is no terminal to ask at.
@@ -210,8 +214,6 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
     at_address = for_batch(settings, batch)
     confirm_address(at_address)
     now = status(batch.batch_id, settings=settings)
-    if note := _other_payer(at_address, batch, now):
-        print_text(f"Note:      {note}", err=True)
     for request in now.needed_consents(at_address, output):
         if not sys.stdin.isatty():
             raise consent_refused(request, batch.batch_id)
@@ -221,8 +223,19 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
         agree(request.kind, request.value)
 
 
+def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
+    """Print a note if another key pays from now on than when the batch was started."""
+    from batchrun import status
+    from batchrun.settings import for_batch
+
+    at_address = for_batch(settings, batch)
+    now = status(batch.batch_id, settings=settings)
+    if note := _other_payer(at_address, batch, now):
+        print_text(f"Note:      {note}", err=True)
+
+
 def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> str:
-    """Return a note if another key pays from now on; ``""`` for the same key."""
+    """Return who pays from now on; ``""`` for the same key as before."""
     from batchrun.settings import profile_replaced_by
 
     if other := profile_replaced_by(settings, batch):
@@ -233,6 +246,6 @@ def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> s
     if other := now.key_replaced_by(settings):
         return (
             f"batch {batch.batch_id} was started with another key: {other} pays from now on; a key "
-            "of another workspace can't see the executions that run already"
+            "of another workspace can't see the jobs that run already"
         )
     return ""

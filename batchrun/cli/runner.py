@@ -26,6 +26,7 @@ from batchrun.cli.prompts import (
     confirm_address,
     confirm_batch,
     confirmed,
+    print_other_payer,
 )
 from batchrun.cli.signals import Stopper, exit_codes
 from batchrun.errors import (
@@ -64,10 +65,15 @@ def run_list(
     yes: bool,
     again: bool = False,
     detach: bool = False,
+    replaced: Path | None = None,
 ) -> None:
-    """Run a list in the terminal, and end the command with the batch's exit code."""
+    """Run a list in the terminal, and end the command with the batch's exit code.
+
+    Without an ``output``, the results may go to the workbook of a practice run, ``replaced``.
+    """
     from batchrun import aio, status
 
+    output = output or replaced
     confirm_address(settings)
     asked = not yes and not mode.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
@@ -81,6 +87,10 @@ def run_list(
                 if earlier is not None and earlier.unfinished:
                     left = status(earlier.batch_id, settings=settings)
                     confirm_batch(settings, earlier, output)
+                    print_other_payer(settings, earlier)
+                if replaced is not None:
+                    note = f"{replaced.name} holds practice results, which the run replaces"
+                    print_text(f"Note:      {note}", err=True)
                 if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
                 return True

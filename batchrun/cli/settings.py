@@ -158,8 +158,6 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
     try:
         Rerun.read(last.output, settings=settings)
     except InputError:  # no row is marked
-        name = Path(last.output).name
-        print_text(f"Note:      {name} holds practice results and is replaced.", err=True)
         return Path(last.output)
     return None
 

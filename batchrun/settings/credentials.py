@@ -62,10 +62,9 @@ def find_credentials(settings: Settings) -> Credentials:
     Raises:
         UsageError: There is no key, no such profile, or the key may not go to that address.
     """
+    require_key(settings)
     stored, given = profile_of(settings), given_key(settings)
     if stored is None:
-        if not given:
-            raise _no_key()
         require_agreed_address(settings, settings.base_url)
         return Credentials(settings.typed_key or given, settings.base_url)
     address = address_of(settings)
@@ -83,6 +82,16 @@ def find_credentials(settings: Settings) -> Credentials:
     key = settings.typed_key or stored.key or keyring.fetch(stored)
     hide_secret(key)
     return Credentials(key, address, stored.name)
+
+
+def require_key(settings: Settings) -> None:
+    """Check that there is a key to use, in the settings or in a profile.
+
+    Raises:
+        UsageError: There is none, or no such profile.
+    """
+    if profile_of(settings) is None and not given_key(settings):
+        raise _no_key()
 
 
 def _no_key() -> UsageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +23,7 @@ from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.tables.text import open_text
-from batchrun.tables.workbooks import read_workbook
+from batchrun.tables.workbooks import OUR_STATUS, OURS, read_workbook
 from batchrun.text import plural, visible
 
 if TYPE_CHECKING:
@@ -227,10 +227,7 @@ def _files_of(path: Path) -> list[Path]:
         if each.is_file() and each.name[0] not in "._~" and ".results." not in each.name
     ]
     if not files:
-        raise InputError(
-            f"{path} has no list in it.",
-            "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
-        )
+        raise _no_list(path)
     if len(files) > MAX_FILES:
         raise InputError(
             f"{path} has {len(files):,} files, more than {MAX_FILES:,}.", "Name fewer."
@@ -238,10 +235,17 @@ def _files_of(path: Path) -> list[Path]:
     return files
 
 
+def _no_list(path: Path) -> InputError:
+    return InputError(
+        f"{path} has no list in it.",
+        "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
+    )
+
+
 def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Table]) -> Table:
     """Concatenate files with the same columns.
 
-    Line numbers continue from file to file.
+    Line numbers continue from file to file. Results that batchrun wrote are left out.
 
     Args:
         path: The folder or pattern that the user gave.
@@ -254,23 +258,30 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     name = path.name or str(path.absolute())
     header: tuple[str, ...] = ()
     formats: tuple[tuple[int, str], ...] = ()
+    header_line: int | None = None
     collector: RowCollector | None = None
+    first = files[0]
     notices: list[str] = []
     doubts: list[str] = []
     spans: list[str] = []
+    results: list[str] = []
     misaligned: set[int] = set()
     offset = 0
     for file in files:
         try:
-            table = load(file)
+            table = None if _is_signed(file) else load(file)
         except InputError as error:
             raise _one_of_several(error, name, len(files)) from error
+        if table is None or OUR_STATUS in table.header:
+            results.append(file.name)
+            continue
         names = table.header[: _named_width(table.header)]
         if collector is None:
-            header, formats = names, table.source.formats
+            first, header, formats = file, names, table.source.formats
+            header_line = table.source.header_line
             collector = RowCollector(name, len(header), None)
         elif names != header:
-            raise _other_columns(file, files[0], names, header)
+            raise _other_columns(file, first, names, header)
         formats = tuple(each for each in formats if each in table.source.formats)
         for lines, rows in _blocks(table):
             collector.add_block(([line + offset for line in lines], rows))
@@ -280,26 +291,41 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         last = offset + int(table.lines[-1])
         spans.append(f"{file.name} {offset + 1:,}-{last:,}")
         offset = last
-    assert collector is not None
-    more = f"; and {len(spans) - SHOWN_FILES:,} more" if len(spans) > SHOWN_FILES else ""
-    said = (
-        f"{plural(len(files), 'file')} read as one list; lines count through all of them:"
-        f" {'; '.join(spans[:SHOWN_FILES])}{more}"
-    )
+    if collector is None:
+        raise _no_list(path)
+    said = [
+        f"{plural(len(spans), 'file')} read as one list; lines count through all: {_some(spans)}"
+    ]
+    if results:
+        said.append(f"Left out, because batchrun wrote them: {_some(results)}")
     # the name of the results workbook is derived from this path
     place = path.with_name(re.sub(r"[*?\[\]]+", "", path.stem) or "all")
     source = TableSource(
         name,
         str((path if path.is_dir() else place).absolute()),
         "files",
-        header_line=table.source.header_line,
+        header_line=header_line,
         formats=formats,
-        notices=(said, *notices),
+        notices=(*said, *notices),
     )
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
     line_numbers = collector.lines()
     return Table(source, header, cells, line_numbers, frozenset(misaligned), tuple(doubts))
+
+
+def _is_signed(file: Path) -> bool:
+    """Return whether a workbook says that batchrun wrote it, whatever its name and its columns."""
+    if file.suffix.lower() != ".xlsx":
+        return False
+    with suppress(InputError, OSError), open_raw(file, OURS) as raw:
+        return OURS in raw.properties
+    return False
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f"; and {len(names) - SHOWN_FILES:,} more" if len(names) > SHOWN_FILES else ""
+    return f"{'; '.join(names[:SHOWN_FILES])}{more}"
 
 
 def _named_width(header: Sequence[str]) -> int:

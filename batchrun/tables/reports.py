@@ -211,7 +211,7 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
     if doubtful:
         places = _places([int(body.lines[at]) for at in doubtful])
         rows = plural(len(doubtful), "row looks", "rows look")
-        said.append(f"{rows} like part of the report, but this is in doubt: kept ({places})")
+        said.append(f"{rows} like part of the report, but may be data: kept ({places})")
     return said
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 OURS = "batchrun batch"
 """Custom property of the workbooks that batchrun writes; their results are on the sheet Results."""
+OUR_STATUS = "batchrun status"
+"""Column of all results that batchrun writes, but of a workbook for people."""
 
 EXACT_INTEGERS = 2**53
 """Excel stores numbers as doubles, which are exact for integers below this."""

@@ -95,7 +95,7 @@ ENCODINGS = {
 }
 
 _EDITIONS = {
-    "xlsx": (".xlsx", Form()),
+    "xlsx": (".xlsx", Form(on_page=True)),
     "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
     "fix": (
         ".to-fix.xlsx",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from batchrun.model import Outcome, Role
 from batchrun.workbook.cells import LARGEST_NUMBER, is_number
 from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
@@ -27,6 +29,9 @@ MAX_DISTINCT = 5_000
 MAX_CATEGORIES = 25
 MAX_LETTERS = 60
 BEST = 10
+MAX_RENAMED = 10
+MAX_NAMES = 20_000
+"""Rows whose names to keep, to compare rows with the same IDs."""
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
@@ -93,7 +98,7 @@ class Best:
 
     rank: float  # the sort key; the best row has the highest
     order: int  # the row's number, negated, so that the first of equal rows wins
-    name: str
+    name: str  # "" if the list has no names
     owner: str  # who looks after it; "" if the list does not say
     value: float
     why: str  # the beginning of the text that explains the score
@@ -103,6 +108,15 @@ class Best:
     def number(self) -> int:
         """The row's number, counted from 0."""
         return -self.order
+
+
+class Renamed(NamedTuple):
+    """A row with the IDs of an earlier row but another name: one of the two IDs may be wrong."""
+
+    number: int  # counted from 0
+    name: str
+    first: int  # the number of the earlier row
+    first_name: str
 
 
 class Analysis:
@@ -116,6 +130,8 @@ class Analysis:
         categories: Short-text columns.
         lists: List columns.
         copies: For each execution of the best rows, how many rows share it.
+        renamed: The first of the rows with the IDs of an earlier row but another name.
+        renamed_rows: How many there are.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -134,11 +150,17 @@ class Analysis:
         self.categories = [Counted(column) for column in columns if _may_be_category(column)]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
         self.copies: Counter[str] = Counter()
+        self.renamed: list[Renamed] = []
+        self.renamed_rows = 0
+        self._compares_names = Role.CONTACT in layout.roles or not layout.names_people
+        self._first_names: dict[tuple[str | None, str | None], tuple[int, str]] = {}
         self._owner = layout.owner
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
         """Count a row."""
+        if name is not None and self._compares_names and row.outcome is not Outcome.INVALID:
+            self._compare_name(number, row, name)
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
@@ -163,6 +185,16 @@ class Analysis:
             counted.rows += bool(items)
             for item in items:
                 counted.see(item)
+
+    def _compare_name(self, number: int, row: ResultRow, name: str) -> None:
+        ids = row.company_id, row.contact_id
+        first, first_name = self._first_names.get(ids, (number, name))
+        if len(self._first_names) < MAX_NAMES:
+            self._first_names.setdefault(ids, (number, name))
+        if first_name != name and _words_of_name(first_name) != _words_of_name(name):
+            self.renamed_rows += 1
+            if len(self.renamed) < MAX_RENAMED:
+                self.renamed.append(Renamed(number, name, first, first_name))
 
     def best(self) -> list[Best]:
         """Return the rows with the best scores, best first."""
@@ -189,10 +221,9 @@ class Analysis:
             return
         found = None if self.why is None else flat.values.get(self.why.path)
         text = "" if found is None else without_heading(str(found))
-        shown = name or f"row {row.row.line}"
         owner = None if self._owner is None else row.row.cells[self._owner]
         said = "" if owner is None else str(owner)
-        entry = Best(rank, -number, shown, said, value, " ".join(text.split()), execution)
+        entry = Best(rank, -number, name or "", said, value, " ".join(text.split()), execution)
         self.copies[execution] = 1
         if full:
             del self.copies[heapq.heapreplace(self._best, entry).execution]
@@ -204,6 +235,11 @@ _REASONS = {
     "because", "comment", "explanation", "justification", "motivation", "rationale", "reason",
     "reasoning", "reasons", "verdict", "why",
 }  # fmt: skip
+
+
+def _words_of_name(name: str) -> list[str]:
+    """Return a name's words, without what two spellings of it may differ in."""
+    return re.findall(r"\w+", name.casefold())
 
 
 def _column_of_reasons(

@@ -258,6 +258,12 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     return next(((columns[name],) for name in _WHOLE if name in columns), ())
 
 
+def names_people(header: Sequence[str], names: Sequence[int]) -> bool:
+    """Whether the columns of `name_columns` name people rather than companies."""
+    return len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
+
+
+_PEOPLE = {"full name", "contact name", "e mail", "email"}
 _OWNERS = (
     "account owner", "owner", "owner name", "account owner name", "company owner", "contact owner",
     "record owner", "account manager", "sales rep", "responsible", "inhaber", "besitzer",

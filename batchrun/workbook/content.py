@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from batchrun.settings.location import is_practice
 from batchrun.workbook.source import ListFormats
 
 if TYPE_CHECKING:
@@ -30,3 +31,9 @@ class Content:
     comparison: Comparison | None = None
     # The sentence that says which part of the results this is; "" for all of them
     part: str = ""
+
+    @property
+    def practice(self) -> bool:
+        """Whether a practice service invented the results; its clock runs faster than ours."""
+        summary = self.results.summary
+        return summary.practice or is_practice(summary.base_url)

@@ -215,7 +215,8 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
             values = layout.plain_values(row)
         try:  # not `optional`, which would take its time in every row
             if flat.items:
-                lists = details.add(row, flat, shown.sheets.place(number))
+                home = shown.sheets.row_of(number), shown.sheets.place(number)
+                lists = details.add(row, flat, home)
             content.analysis.see(number, row, flat, layout.name_of(row))
         except OSError:
             raise

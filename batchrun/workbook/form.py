@@ -54,6 +54,7 @@ class Form:
             ``None`` for the results of all rows.
         rows_per_file: The most rows in a workbook; more rows are split into several files.
             ``None`` for as many as an Excel sheet can hold.
+        on_page: Whether the reader of a workbook uses the page: it names no commands.
         usual: The default path for a batch that has written no results yet; a number is added if
             it is taken. ``None`` for ``NAME.results.xlsx`` beside the list.
     """
@@ -70,6 +71,7 @@ class Form:
     only: Collection[Outcome] | None = None
     compare: str | None = None
     rows_per_file: int | None = None
+    on_page: bool = False
 
     @property
     def depth(self) -> int:

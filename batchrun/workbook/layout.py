@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
+from batchrun.tables.workbooks import OUR_STATUS
 from batchrun.text import as_json, close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
@@ -18,6 +19,7 @@ from batchrun.workbook.columns import (
     moment_of,
     name_columns,
     name_of,
+    names_people,
     owner_column,
 )
 from batchrun.workbook.flatten import dotted, flatten
@@ -37,8 +39,13 @@ AGAIN = "run again"
 REASON = "why it had no result"
 """The header of the column with the reason, in a list of the rows to correct: the next results have
 it beside their own status, so it must not look like that."""
-EMPTY, REPEATS = "empty in every row", "repeats an ID of the list"
-"""Why people rarely want a column."""
+EMPTY, REPEATS, COUNTS, TECHNICAL = NOT_FOR_CRM = (
+    "empty in every row",
+    "repeats an ID of the list",
+    "how many items another column has",
+    "an ID for programs",
+)
+"""Why people rarely want a column, and never in a CRM."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
@@ -55,7 +62,7 @@ class StatusColumn(NamedTuple):
 
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
 STATUS = (
-    StatusColumn("batchrun status", str, 13, "what became of the row",
+    StatusColumn(OUR_STATUS, str, 13, "what became of the row",
                  lambda row: row.outcome.value),
     StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
     StatusColumn("execution id", str, 39, "the execution in PG:AI", lambda row: row.execution_id),
@@ -141,6 +148,7 @@ class Layout:
     overflow: bool  # whether there are too many result columns; the rest is one column of JSON
     lists_overflow: bool  # whether the items of a list have more columns than fit
     names: tuple[int, ...]  # positions of the input columns that name a row
+    names_people: bool  # whether they name people rather than companies
     roles: Mapping[Role, int]
     reasons: Reasons  # why rows are not completed
     # Whether any row's line in the list differs from its row in the sheet Results
@@ -293,6 +301,7 @@ def layout_of(
         overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
+        names_people=names_people(header, names),
         roles=results.roles,
         reasons=reasons,
         lines_differ=lines_differ,
@@ -314,17 +323,18 @@ FEW = 5
 def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
     """Return the columns that people rarely want, each with the reason."""
     found = {}
+    lists = [words_of(path[-1]) for path in survey.lists]
     for path, seen in survey.columns.items():
         if not seen.filled:
             found[path] = EMPTY
         elif repeats.get(path) == seen.filled and seen.filled > 1:
             found[path] = REPEATS
-        elif seen.filled < FEW:
-            continue
-        elif not seen.varied and seen.filled == survey.lines:
-            found[path] = "the same in every row"
         elif words_of(path[-1])[-1] in _TECHNICAL and seen.kinds == {str} and not seen.spaced:
-            found[path] = "an ID for programs"
+            found[path] = TECHNICAL
+        elif words_of(path[-1])[-1] == "count" and words_of(path[-1])[:-1] in lists:
+            found[path] = COUNTS
+        elif seen.filled >= FEW and not seen.varied and seen.filled == survey.lines:
+            found[path] = "the same in every row"
     return found
 
 
@@ -393,8 +403,9 @@ def _titled(
     taken: Sequence[str],
     asides: Mapping[Path, str],
 ) -> tuple[ResultColumn, ...]:
-    chosen = [path for path in paths if dotted(path) not in rename]
-    titles = titles_of(chosen, [*taken, *rename.values()])
+    every = dict.fromkeys([*survey.order(), *paths])  # a title doesn't depend on what is chosen
+    named = [path for path in every if dotted(path) not in rename]
+    titles = titles_of(named, [*taken, *rename.values()])
     used = set(taken)
     columns = []
     for path in paths:

@@ -11,13 +11,12 @@ from openpyxl.utils import get_column_letter
 
 from batchrun import __version__
 from batchrun.model import Outcome
-from batchrun.settings.location import is_practice
 from batchrun.text import plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
-from batchrun.workbook.reasons import RERUN_HINT, message_for_people
+from batchrun.workbook.reasons import OPEN_RUN, Step, message_for_people
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
@@ -61,7 +60,7 @@ class OverviewSheet:
     ) -> None:
         """Write the whole sheet."""
         page, summary, analysis = self._page, content.results.summary, content.analysis
-        notes = filter(None, (*_notes(summary, whole=not content.part), content.part))
+        notes = filter(None, (*_notes(content), content.part))
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
         self._best(best, content, rows)
@@ -69,6 +68,7 @@ class OverviewSheet:
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
+        self._renamed(left, analysis, rows)
         if content.comparison is not None and changes is not None:
             self._changes(left, content, content.comparison, changes)
         self._numbers(left, analysis)
@@ -155,7 +155,8 @@ class OverviewSheet:
         block.section(f"{analysis.score.title}: rose or fell most", "Before", "Now")
         code = number_format(analysis.score.path, analysis.score.survey)
         for change in comparison.largest:
-            name, where = change.name or f"row {change.line}", rows.place(change.number)
+            name = change.name or f"row {rows.row_of(change.number)}"
+            where = rows.place(change.number)
             block.fact(name, change.before, change.now, formats=(code,) * 2, location=where)
         _more(block, comparison.fields[analysis.score.title] - len(comparison.largest), "row")
 
@@ -180,7 +181,8 @@ class OverviewSheet:
                 page.put(block.row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
             page.put(block.row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
             copies = analysis.copies[each.execution]
-            name = f"{each.name} (in {copies} rows)" if copies > 1 else each.name
+            name = each.name or f"row {rows.row_of(each.number)}"
+            name += f" (in {copies} rows)" * (copies > 1)
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
             block.fact(f"and {plural(more, 'other row')} with", best[-1].value, formats=(code,))
@@ -215,6 +217,18 @@ class OverviewSheet:
             name = message_for_people(text) if content.form.for_people else text
             block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
         block.row += 1
+
+    def _renamed(self, block: Block, analysis: Analysis, rows: TableSheets) -> None:
+        """Write the rows that have the IDs of an earlier row but another name."""
+        if not analysis.renamed:
+            return
+        block.section("Same ID, another name: is the ID right?", wide=4)
+        for each in analysis.renamed:
+            name = f"Row {rows.row_of(each.number)}: {each.name}"
+            first = f"as row {rows.row_of(each.first)}: {each.first_name}"
+            place = rows.place(each.number)
+            block.fact(f"{name}, {first}", None, None, None, location=place)
+        _more(block, analysis.renamed_rows - len(analysis.renamed), "row")
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""
@@ -278,7 +292,8 @@ def _in_millions(code: str) -> str:
     return re.sub(r"(#,##0|(?<!#)0)(\.0+)?", '#,##0,,"M"', code, count=1)
 
 
-def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
+def _notes(content: Content) -> tuple[str, ...]:
+    summary, whole = content.results.summary, not content.part
     completed = summary.counts[Outcome.COMPLETED]
     day = f"{summary.created_at:%Y-%m-%d}"
     if completed == summary.rows:
@@ -297,7 +312,7 @@ def _notes(summary: BatchSummary, *, whole: bool) -> tuple[str, ...]:
         *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
         *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
     ]
-    practice = f"Practice: {_INVENTED}." if is_practice(summary.base_url) else ""
+    practice = f"Practice: {_INVENTED}." if content.practice else ""
     return practice, asked, f"With {', '.join(parameters)}" if parameters else ""
 
 
@@ -312,16 +327,18 @@ class RunDetailsSheet:
     """The last sheet, for operators: how the batch ran, what it used, and how to continue."""
 
     def __init__(self, book: Book) -> None:
-        self._page = Page(book, "Run details", (48, 44))
+        self._page = Page(book, "Run details", (48, 60))
         self._block = Block(self._page, 1, 1)
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
         summary, layout = content.results.summary, content.layout
         self._block.row = self._page.title("Run details")
-        self._facts("Next steps", _next_steps(summary, layout.undecided, content.commands))
-        self._facts("What ran", _settings(summary))
-        self._facts("Time", _times(summary, layout))
+        call = content.commands
+        title = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
+        self._facts(title, _next_steps(summary, layout.undecided, call))
+        self._facts("What ran", _settings(content))
+        self._facts("Time", _times(content))
         self._facts("Requests", _requests(summary))
 
     def close(self) -> None:
@@ -347,21 +364,25 @@ def _next_steps(
     counts, batch_id = summary.counts, summary.batch_id
     yield "note", summary.note or None
     if summary.unfinished:
-        yield "continue with", call(f"resume {batch_id}")
+        yield "continue with", call(Step.RESUME, batch_id)
     if counts[Outcome.FAILED] or counts[Outcome.REJECTED]:
-        yield "send failed and rejected rows again with", call(f"retry {batch_id}")
+        yield "send failed and rejected rows again with", call(Step.RETRY, batch_id)
     if undecided:
-        yield "settle rows in doubt with", call(f"resume {batch_id}")
+        yield "settle rows in doubt with", call(Step.DECIDE, batch_id)
     if counts[Outcome.INVALID]:
-        yield "correct invalid rows in the list, then", f"{RERUN_HINT} {call.options}".strip()
+        yield "correct invalid rows in the list, then", call.run_corrected
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
-        yield f'send the rows you mark under "{AGAIN}" with', call("run THIS_FILE")
-    yield "write this file again with", call(f"export {batch_id} -o OUT.xlsx")
+        yield f'send the rows you mark under "{AGAIN}" with', call(Step.RUN_MARKED)
+    yield "write this file again with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")
 
 
-def _times(summary: BatchSummary, layout: Layout) -> Iterable[tuple[str, Cell]]:
+def _times(content: Content) -> Iterable[tuple[str, Cell]]:
+    summary, layout = content.results.summary, content.layout
     yield "created (UTC)", utc_without_zone(summary.created_at)
     yield "last change (UTC)", utc_without_zone(summary.updated_at)
+    if content.practice:
+        yield "durations", "left out: practice runs many times as fast as PG:AI"
+        return
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "took", _rounded(summary.worked_seconds)
     if summary.worked_seconds:
@@ -385,8 +406,9 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "jobs (rows without their duplicates)", summary.jobs
 
 
-def _settings(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
-    if is_practice(summary.base_url):
+def _settings(content: Content) -> Iterable[tuple[str, Cell]]:
+    summary = content.results.summary
+    if content.practice:
         yield "practice", _INVENTED
     yield "batch", summary.batch_id
     yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"

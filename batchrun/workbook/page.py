@@ -172,7 +172,7 @@ class Block:
         """
         page, styles = self.page, self.page.book.styles
         style = styles.fact(left=True, indent=indent, link=bool(location))
-        free = next((at for at, value in enumerate(values) if value is not None), 0)
+        free = next((at for at, value in enumerate(values) if value is not None), len(values))
         width = sum(page.widths[self.column - 1 : self.column + free])
         text = shorter(name, width) if isinstance(name, str) else name
         page.put(self.row, self.column, text, style, location)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.model import Cause, Outcome, Role
@@ -124,17 +125,43 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
     return (row.outcome, row.dropped, row.cause, skeleton), values
 
 
+OPEN_RUN = "On the page, open this run"
+_NO_RESULT = "“See the rows without a result”"
+
+
+class Step(Enum):
+    """What to do next: as a command, and on the page, where this run is open."""
+
+    CORRECT = "export", f"{_NO_RESULT}, then “Download only the rows without a result”"
+    DECIDE = "resume", "decide about its rows in doubt"
+    DOWNLOAD = "export", "“Download workbook”"
+    RESUME = "resume", "“Continue”"
+    RETRY = "retry", f"{_NO_RESULT}, then “Send again and pay again”"
+    RUN_MARKED = "run THIS_FILE", "drop this workbook on the page"
+
+
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Builds commands that continue a batch, for the user's shell."""
+    """Words the next steps as commands for the user's shell, or for somebody who uses the page."""
 
     program: str = "batchrun"  # the command that runs batchrun
     # The option that selects the journal, such as `--sandbox`; "" for the default
     options: str = ""
+    on_page: bool = False
 
-    def __call__(self, *words: str) -> str:
-        """Return a command."""
-        return " ".join(filter(None, (self.program, *words, self.options)))
+    def __call__(self, step: Step, *words: str) -> str:
+        """Return what to do; the words follow the name of the command."""
+        command, on_page = step.value
+        if self.on_page:
+            return on_page
+        return " ".join(filter(None, (self.program, command, *words, self.options)))
+
+    @property
+    def run_corrected(self) -> str:
+        """How to run a corrected list; as a new batch, it would otherwise pay for every row."""
+        if self.on_page:
+            return "drop it on the page with “Reuse earlier results”"
+        return f"{RERUN_HINT} {self.options}".strip()
 
 
 _ID = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
@@ -193,10 +220,10 @@ def message_for_people(message: str) -> str:
 
 
 _ASKING = {
-    "retry": "Ask the person who ran this list to retry these rows.",
-    "resume": "Ask the person who ran this list for a newer file.",
-    "look up": "Ask the person who ran this list to look it up.",
-    "correct": "Then give the corrected list to the person who ran it.",
+    Step.RETRY: "Ask the person who ran this list to retry these rows.",
+    Step.RESUME: "Ask the person who ran this list for a newer file.",
+    Step.DECIDE: "Ask the person who ran this list to look it up.",
+    Step.CORRECT: "Then give the corrected list to the person who ran it.",
 }
 """The next step for people who don't run batchrun."""
 
@@ -209,9 +236,13 @@ def advice(
     Readers who don't run batchrun get no ``commands``.
     """
     what, step = _what_and_step(row, roles, summary, exact=commands is not None)
+    if step is None:
+        return what
     if commands is None:
         return " ".join(filter(None, (what, _ASKING.get(step))))
-    return "\n".join(filter(None, (what, *_by_command(step, row, summary.batch_id, commands))))
+    if commands.on_page and step is not Step.RUN_MARKED:
+        what += f"\n{OPEN_RUN}."
+    return "\n".join((what, *_lines_about(step, row.outcome, summary.batch_id, commands)))
 
 
 def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
@@ -219,52 +250,55 @@ def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> 
     return _what_and_step(row, roles, summary, exact=False)[0]
 
 
-def _by_command(step: str, row: ResultRow, batch: str, call: Commands) -> Iterator[str]:
-    """Yield the commands for a step, each with what it is for."""
-    marking = f'type x under "run again" on {SHEET}, save, then: {call("run THIS_FILE")}'
+def _lines_about(step: Step, outcome: Outcome, batch: str, call: Commands) -> Iterator[str]:
+    """Yield how to do a step, each way with what it is for."""
+    marking = f'type x under "run again" on {SHEET}, save, then: {call(Step.RUN_MARKED)}'
     match step:
-        case "retry":
-            retry = call(f"retry {batch} --outcome {row.outcome}")
-            yield f"Retry all {row.outcome} rows: {retry}"
+        case Step.RETRY:
+            yield f"Retry all {outcome} rows: {call(step, batch, f'--outcome {outcome}')}"
             yield f"Retry single rows: {marking}"
-        case "resume":
-            yield f"Resume with: {call(f'resume {batch}')}"
-        case "look up":
-            yield f"Look for it in PG:AI, then decide: {call(f'resume {batch}')}"
-        case "correct":
-            again = " ".join(filter(None, (RERUN_HINT, call.options)))
-            export = call(f"export {batch} --only {row.outcome} -o fix.xlsx")
-            yield f"Get a list of these rows: {export}"
-            yield f"Correct it, then {again}: results of the last 30 days are not paid for again."
-        case "send anyway":
+        case Step.RESUME:
+            yield f"Resume: {call(step, batch)}"
+        case Step.DECIDE:
+            yield f"Look for it in PG:AI, then decide: {call(step, batch)}"
+        case Step.CORRECT:
+            rows = call(step, batch, f"--only {outcome} -o fix.xlsx")
+            yield f"Get a list of these rows: {rows}"
+            yield (
+                f"Correct it, then {call.run_corrected}: results of the last 30 days are not paid "
+                "for again."
+            )
+        case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"
+        case Step.DOWNLOAD:
+            pass
 
 
 def _what_and_step(  # noqa: PLR0911  # one for each outcome
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, *, exact: bool
-) -> tuple[str, str]:
+) -> tuple[str, Step | None]:
     """Return what to do in plain words, and the next step; ``exact`` also says the hour."""
     match row.outcome:
         case Outcome.COMPLETED:
-            return "", ""
+            return "", None
         case Outcome.IN_DOUBT if row.dropped:
-            return "Nothing to do: you decided to leave it.", "send anyway"
+            return "Nothing to do: you decided to leave it.", Step.RUN_MARKED
         case Outcome.IN_DOUBT:
             return (
                 "It may have been researched and paid for, so batchrun never sends it again "
                 "automatically."
-            ), "look up"
+            ), Step.DECIDE
         case Outcome.FAILED:
-            return _ABOUT_CAUSE.get(row.cause, _RETRY_ONCE), "retry"
+            return _ABOUT_CAUSE.get(row.cause, _RETRY_ONCE), Step.RETRY
         case Outcome.REJECTED:
             what = _ABOUT_CAUSE.get(row.cause, "Read the reason and remove the cause.")
-            return what, "correct" if row.cause in _IN_LIST else "retry"
+            return what, Step.CORRECT if row.cause in _IN_LIST else Step.RETRY
         case Outcome.TIMED_OUT:
-            return "Its result may still come, and costs nothing more.", "resume"
+            return "Its result may still come, and costs nothing more.", Step.RESUME
         case Outcome.PENDING:
-            return _about_waiting(row, summary, exact=exact), "resume"
+            return _about_waiting(row, summary, exact=exact), Step.RESUME
         case Outcome.INVALID:
-            return _about_ids(row, roles), "correct"
+            return _about_ids(row, roles), Step.CORRECT
         case _:
             assert_never(row.outcome)
 

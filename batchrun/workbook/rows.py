@@ -17,10 +17,12 @@ import shutil
 import tempfile
 import zipfile
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from xml.sax.saxutils import escape
 
+from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
 from openpyxl.utils import datetime as serials
+from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.writer.excel import ExcelWriter
 
 from batchrun.workbook.cells import EXACT_DIGITS
@@ -48,6 +50,8 @@ _MIN_INT = -_MAX_INT
 _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file must be declared as large."""
+_MEMORY_BYTES = 2**18
+"""Most bytes of rows, or of links, that a sheet keeps in memory."""
 LEVEL = 3
 """Compression level: half the time of the default 6 for a file that is an eighth larger."""
 _NO_MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -116,13 +120,13 @@ _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs
 
 
 class SheetRows:
-    """The rows of one sheet, in temporary files until they go into the workbook."""
+    """The rows of one sheet until they go into the workbook: many are in temporary files."""
 
     def __init__(self, name: str, stack: ExitStack) -> None:
         self.name, self._stack = name, stack
         self._rows = self._file()
-        self._links: IO[str] | None = None
-        self._relations: IO[str] | None = None
+        self._links: IO[bytes] | None = None
+        self._relations: IO[bytes] | None = None
         self.count = 0
         self.links = 0
 
@@ -130,7 +134,7 @@ class SheetRows:
         """Add a row of cells from `cell_xml`; the height is in points."""
         self.count += 1
         high = "" if height is None else f' ht="{height:g}" customHeight="1"'
-        self._rows.write(f'<row r="{self.count}"{high}>{"".join(cells)}</row>')
+        self._rows.write(f'<row r="{self.count}"{high}>{"".join(cells)}</row>'.encode())
 
     def link(self, place: str, *, target: str = "", location: str = "") -> None:
         """Link a cell to an address, or to a place in the workbook."""
@@ -138,13 +142,15 @@ class SheetRows:
             self._links, self._relations = self._file(), self._file()
         self.links += 1
         if location:
-            self._links.write(f'<hyperlink ref="{place}" location="{_attribute(location)}"/>')
+            link = f'<hyperlink ref="{place}" location="{_attribute(location)}"/>'
+            self._links.write(link.encode())
             return
-        self._links.write(f'<hyperlink ref="{place}" r:id="rId{self.links}"/>')
-        self._relations.write(
+        self._links.write(f'<hyperlink ref="{place}" r:id="rId{self.links}"/>'.encode())
+        relation = (
             f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
             f'Target="{_attribute(target)}" TargetMode="External"/>'
         )
+        self._relations.write(relation.encode())
 
     def write_sheet(self, sheet: bytes, part: IO[bytes]) -> None:
         """Write a sheet that openpyxl made without rows, with the rows inserted."""
@@ -177,8 +183,8 @@ class SheetRows:
         """Whether it links to any address."""
         return self._relations is not None and self._relations.tell() > 0
 
-    def _file(self) -> IO[str]:
-        return self._stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline=""))
+    def _file(self) -> IO[bytes]:
+        return self._stack.enter_context(tempfile.SpooledTemporaryFile(_MEMORY_BYTES))
 
 
 def save(
@@ -192,26 +198,22 @@ def save(
     ``alternatives`` are the alternative texts of the charts, in order.
     """
     texts = iter(alternatives)
-    frame = io.BytesIO()
-    with _Archive(frame, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-        writer: Any = ExcelWriter(workbook, archive)
-        writer.save()
+    made = _Parts()
+    writer: Any = _Writer(workbook, cast("zipfile.ZipFile", made))
+    writer.save()
     # openpyxl names the parts while it saves
     parts = {sheet.path.removeprefix("/"): sheets[sheet.title] for sheet in workbook.worksheets}
-    with (
-        zipfile.ZipFile(frame) as made,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as finished,
-    ):
-        for entry in made.infolist():
-            content, rows = made.read(entry), parts.get(entry.filename)
-            if entry.filename.startswith("xl/drawings/drawing"):
-                content = _CHART_NAME.sub(lambda found: _with_text(found, next(texts, "")), content)
-            if rows is None:
-                finished.writestr(_entry(entry.filename), content)
-                continue
-            large = rows.size > _LARGE
-            with finished.open(_entry(entry.filename), "w", force_zip64=large) as part:
-                rows.write_sheet(content, part)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as finished:
+        for name, content in made.items():
+            if (rows := parts.get(name)) is not None:
+                large = rows.size > _LARGE
+                with finished.open(_entry(name), "w", force_zip64=large) as part:
+                    rows.write_sheet(content, part)
+            elif name.startswith("xl/drawings/drawing"):
+                named = _CHART_NAME.sub(lambda found: _with_text(found, next(texts, "")), content)
+                finished.writestr(_entry(name), named)
+            else:
+                finished.writestr(_entry(name), content)
         for name, rows in parts.items():
             if rows.has_external_links:
                 folder, _, file = name.rpartition("/")
@@ -223,13 +225,30 @@ def _with_text(found: re.Match[bytes], text: str) -> bytes:
     return found[1] + f' descr="{_attribute(text)}"'.encode("utf-8", "replace") + found[2]
 
 
-class _Archive(zipfile.ZipFile):
-    """An archive that gives the same bytes at any time."""
+class _Parts(dict[str, bytes]):
+    """The parts of a workbook by name: an archive in memory, as openpyxl uses it."""
 
-    def writestr(self, zinfo_or_arcname: Any, data: Any, *args: Any, **kwargs: Any) -> None:
-        if isinstance(zinfo_or_arcname, str):
-            zinfo_or_arcname = _entry(zinfo_or_arcname)
-        super().writestr(zinfo_or_arcname, data, *args, **kwargs)
+    def writestr(self, name: str, content: bytes | str) -> None:
+        self[name] = content.encode() if isinstance(content, str) else content
+
+    def namelist(self) -> list[str]:
+        return list(self)
+
+    def close(self) -> None:
+        pass
+
+
+class _Writer(ExcelWriter):
+    """Writes sheets without openpyxl's temporary files; they have no rows yet."""
+
+    def write_worksheet(self, ws: Any) -> None:
+        ws._drawing = SpreadsheetDrawing()
+        ws._drawing.charts = ws._charts
+        writer: Any = WorksheetWriter(ws, io.BytesIO())
+        writer.write()
+        ws._rels = writer._rels
+        self._archive.writestr(ws.path[1:], writer.out.getvalue())  # type: ignore[attr-defined]
+        self.manifest.append(ws)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -239,13 +258,11 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _copy(text: IO[str], part: IO[bytes]) -> None:
-    text.flush()
-    end = text.tell()
-    text.seek(0)
-    binary: Any = text.buffer  # type: ignore[attr-defined]  # files on disk have one
-    shutil.copyfileobj(binary, part, 2**20)
-    text.seek(end)
+def _copy(file: IO[bytes], part: IO[bytes]) -> None:
+    end = file.tell()
+    file.seek(0)
+    shutil.copyfileobj(file, part, 2**20)
+    file.seek(end)
 
 
 def _attribute(text: str) -> str:

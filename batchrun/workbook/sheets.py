@@ -45,8 +45,12 @@ WRAPPED_LETTERS_PER_WIDTH = 1.1
 """The same for text on several lines, which only breaks between words."""
 
 LINE_POINTS = 15.0
-MAX_LINES = 3
-"""The most lines of text in a row's height: a click on the cell shows the rest."""
+MAX_LINES = 8
+"""The most lines of text in a row's height: a click on the cell shows the rest.
+
+A usual summary is shown whole. A longer text is cut within a line wherever letters are lower than
+`LINE_POINTS`, as in LibreOffice.
+"""
 
 BUTTON_WIDTH = 3.0
 """Width of the filter button in a header."""
@@ -82,7 +86,6 @@ class TableColumn:
     # Whether its texts are results, which are shown readably: Markdown without markup, short
     # addresses
     result: bool = False
-    lines: int = MAX_LINES  # the most lines of its text that a row shows
     left: bool = False  # whether to align its numbers left, too
 
 
@@ -207,8 +210,7 @@ class _Column:
     letter: str
     styles: CellStyles
     letters: int  # number of letters on a line
-    # The width and the most lines of its texts; None if they don't wrap
-    wrap: tuple[float, int] | None
+    wrap: float | None  # the width of its texts; None if they don't wrap
     result: bool  # whether its texts are results
     # A cache of short texts that may occur again: the cell's XML after its reference, and its
     # number of lines
@@ -244,7 +246,7 @@ class TableSheets:
                 get_column_letter(position),
                 CellStyles(column, book.styles),
                 int(column.width * LETTERS_PER_WIDTH),
-                (column.width, column.lines) if column.wrap and not column.folded else None,
+                column.width if column.wrap and not column.folded else None,
                 column.result,
             )
             for position, column in enumerate(columns, 1)
@@ -369,7 +371,7 @@ class TableSheets:
         if rich is None and key == "link":
             content = short_address(shown) if column.result else shown
         elif column.wrap is not None and (len(shown) > column.letters or "\n" in shown):
-            lines = lines_of(shown, *column.wrap)
+            lines = lines_of(shown, column.wrap)
         text = text_xml(content) if isinstance(content, str) else rich_xml(content)
         found = f'" s="{column.styles[key, code]}" t="inlineStr">{text}</c>', lines
         if not link and not code and len(column.known) < MAX_KNOWN:
@@ -411,14 +413,15 @@ def short_address(address: str) -> str:
     return short if len(short) <= MAX_ADDRESS else f"{short[: MAX_ADDRESS - 1]}…"
 
 
-def lines_of(text: str, width: float, most: int = MAX_LINES) -> int:
-    """Return roughly how many lines a text takes in a column, at most ``most``."""
+def lines_of(text: str, width: float) -> int:
+    """Return roughly how many lines a text takes in a column, at most `MAX_LINES`."""
     whole = int(width * LETTERS_PER_WIDTH)
     if len(text) <= whole and "\n" not in text:
         return 1
     wrapped = int(width * WRAPPED_LETTERS_PER_WIDTH)
-    parts = text[: whole * most + most].split("\n")
-    return min(sum(1 if len(part) <= whole else -(-len(part) // wrapped) for part in parts), most)
+    parts = text[: (whole + 1) * MAX_LINES].split("\n")
+    lines = sum(1 if len(part) <= whole else -(-len(part) // wrapped) for part in parts)
+    return min(lines, MAX_LINES)
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
@@ -467,9 +470,11 @@ def _format_sheet(
         color_outcomes(sheet, f"{letter}2:{letter}{max(rows, 1) + 1}")
     color_bands(sheet, f"A2:{get_column_letter(len(columns))}{max(rows, 1) + 1}")
     widths = [0.0 if column.folded else column.width for column in columns]
-    first = sum(widths[:frozen])
-    repeated = first if sum(widths) > PAGE_WIDTH and first <= PAGE_WIDTH / 2 else 0.0
-    print_on(sheet, wide=pages_across(widths[frozen:] if repeated else widths, repeated))
+    first = frozen  # the first of the columns to print on each page: the last frozen ones
+    while sum(widths) > PAGE_WIDTH and first and sum(widths[first - 1 : frozen]) <= PAGE_WIDTH / 2:
+        first -= 1
+    repeated, others = widths[first:frozen], [*widths[:first], *widths[frozen:]]
+    print_on(sheet, wide=pages_across(others, sum(repeated)))
     sheet.print_title_rows = "1:1"
     if repeated:
-        sheet.print_title_cols = f"A:{get_column_letter(frozen)}"
+        sheet.print_title_cols = f"{get_column_letter(first + 1)}:{get_column_letter(frozen)}"

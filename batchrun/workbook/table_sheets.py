@@ -23,7 +23,7 @@ from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.layout import AGAIN, MORE, STATUS, ResultColumn
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import ORDER, SHEET, Reason, advice, message_for_people
+from batchrun.workbook.reasons import ORDER, SHEET, Reason, Step, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.titles import number_format
@@ -69,6 +69,7 @@ class ResultsSheet:
         first = len(own)
         status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
+        self._untrue = status[3:] if content.practice else range(0)
         changed, again = range(len(columns))[-2:]
         main = [*status[:2], *[changed] * (comparison is not None)]
         if form.for_people:  # the last two recognize the rows when the file comes back
@@ -107,6 +108,8 @@ class ResultsSheet:
         if self._for_people:
             message = len(self._layout.original) + 1
             every[message] = message_for_people(str(every[message] or ""))
+        for at in self._untrue:  # the practice service's clock runs ahead
+            every[at] = None
         inside = {self._first_result + position: place for position, place in lists.items()}
         ordered = [every[at] for at in self._order]
         self.sheets.append(ordered, inside, formats[: self._layout.own])
@@ -191,9 +194,9 @@ def _pixels(columns: Sequence[TableColumn]) -> float:
     return sum(7 * column.width + 5 for column in columns if not column.folded)
 
 
-SHEET_ROW = "Row in Results"
-"""The title of the column with a row's place, if that differs from its line in the list."""
-MAX_LINES_OF_ADVICE = 8
+LIST_LINE = "Line in the list"
+"""The title of the column with a row's line in the list, if that differs from its row in Results.
+On all other sheets, a row is one of Results, which the reader has open."""
 
 
 class AttentionSheet:
@@ -212,13 +215,13 @@ class AttentionSheet:
         wide = 66 if commands is None else 92
         columns = [
             TableColumn("Row", 9, who),
-            *[TableColumn(SHEET_ROW, 9, who)] * layout.lines_differ,
+            *[TableColumn(LIST_LINE, 9, who)] * layout.lines_differ,
             *_name_and_owner_columns(layout, 28),
             *_id_columns((f"{role.name.capitalize()} ID" for role in results.roles), layout),
             TableColumn("Status", 12, why),
             TableColumn("Reason", 46, why),
             *[value] * self._with_values,
-            TableColumn("What to do", wide, why, lines=MAX_LINES_OF_ADVICE),
+            TableColumn("What to do", wide, why),
         ]
         outcome = [column.title for column in columns].index("Status")
         rows = summary.rows - summary.counts[Outcome.COMPLETED]
@@ -255,8 +258,8 @@ class AttentionSheet:
             if reason is not None and not value:
                 value = reason.value_in(row.message)
             values = [
-                row.row.line,
-                *[rows.row_of(number)] * layout.lines_differ,
+                rows.row_of(number),
+                *[row.row.line] * layout.lines_differ,
                 *_name_and_owner(layout, layout.name_of(row), layout.owner_of(row)),
                 *_ids(row, roles),
                 row.outcome.value,
@@ -325,8 +328,8 @@ class DetailSheets:
             sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
             self._sheets[id(each)] = sheets
 
-    def add(self, row: ResultRow, flat: Flat, place: str) -> dict[int, str]:
-        """Write the items of a row's lists.
+    def add(self, row: ResultRow, flat: Flat, home: tuple[int, str]) -> dict[int, str]:
+        """Write the items of the lists of a row, with its number and place on Results.
 
         Returns:
             Position of a result column that counts a list → place of that list's first item.
@@ -336,17 +339,18 @@ class DetailSheets:
             items = flat.items.get(table.path)
             if items:
                 first[self._positions[table.path]] = self._sheets[id(table)].next_place
-                self._add_items(table, items, (row, place), "")
+                self._add_items(table, items, row, home, "")
         return first
 
     def _add_items(
         self,
         table: DetailTable,
         items: Sequence[Mapping[str, JSON]],
-        home: tuple[ResultRow, str],
+        row: ResultRow,
+        home: tuple[int, str],
         above: str,
     ) -> None:
-        row, place = home
+        row_number, place = home
         name = [self._layout.name_of(row)] * bool(self._layout.names)
         sheets = self._sheets[id(table)]
         for number, item in enumerate(items, 1):
@@ -358,10 +362,10 @@ class DetailSheets:
                     at = next(i for i, each in enumerate(table.columns) if each.path == below.path)
                     inside[len(self._layout.leading) + at] = self._sheets[id(below)].next_place
             where: Cell = path if above else number
-            values = [row.row.line, where, *name, *_ids(row, self._layout.roles)]
+            values = [row_number, where, *name, *_ids(row, self._layout.roles)]
             sheets.append([*values, *(column.value(flat) for column in table.columns)], inside)
             for below in table.tables:
-                self._add_items(below, flat.items.get(below.path, []), home, f"{path}.")
+                self._add_items(below, flat.items.get(below.path, []), row, home, f"{path}.")
 
 
 class ChangesSheet:
@@ -371,6 +375,7 @@ class ChangesSheet:
         self, book: Book, content: Content, comparison: Comparison, earlier: EarlierResults
     ) -> None:
         self._comparison, self._layout = comparison, content.layout
+        self._practice = content.practice
         layout, several = content.layout, len(earlier.batch_ids) > 1
         columns = [
             TableColumn("Row", 9, ColumnKind.LIST),
@@ -397,7 +402,9 @@ class ChangesSheet:
         layout = self._layout
         for change in chain(self._comparison.new(), self._comparison.changes()):
             who = _name_and_owner(layout, change.name, change.owner)
-            day = None if change.earlier_at is None else change.earlier_at.astimezone(UTC).date()
+            day = None
+            if change.earlier_at is not None and not self._practice:
+                day = change.earlier_at.astimezone(UTC).date()
             values = [change.before, change.now, change.difference]
             code = self._formats.get(change.path, "")
             signed = f"+{code};-{code}" if code else ""
@@ -405,7 +412,7 @@ class ChangesSheet:
                 each if is_number(value) else ""
                 for value, each in zip(values, (code, code, signed), strict=True)
             ]
-            line = [change.line, *who, change.field, *values, day]
+            line = [rows.row_of(change.number), *who, change.field, *values, day]
             formats = (*[""] * (2 + len(who)), *codes)
             self._sheets.append(line, {0: rows.place(change.number)}, formats)
         if not self._comparison.marks_counted.keys() & {NEW, CHANGED}:
@@ -414,7 +421,6 @@ class ChangesSheet:
 
 _MEANINGS = {
     COLUMN: ("text", "whether the result is new, changed or the same since the earlier batch"),
-    AGAIN: ("anything", "write something here, save, and: batchrun run THIS_FILE"),
 } | {
     each.title: (f"{type_name(each.kind)}{' (UTC)' * (each.kind is datetime)}", each.meaning)
     for each in STATUS
@@ -431,6 +437,8 @@ class ColumnsSheet:
     def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
         self._layout, self._shown = content.layout, shown
         self._with_paths = not content.form.for_people
+        again = f"type x here, save, then: {content.commands(Step.RUN_MARKED)}"
+        self._meanings = {**_MEANINGS, AGAIN: ("anything", again)}
         self._volatile = content.comparison.volatile if content.comparison else ()
         result = ColumnKind.RESULT
         columns = [
@@ -464,7 +472,7 @@ class ColumnsSheet:
             elif column.title in _HIDDEN_FROM_PEOPLE and not self._with_paths:
                 continue
             else:
-                source, (kind, what) = "batchrun", _MEANINGS[column.title]
+                source, (kind, what) = "batchrun", self._meanings[column.title]
             line: list[Cell] = [get_column_letter(position), column.title or "(blank)"]
             line += [source, what, *[path] * self._with_paths, kind]
             if survey is not None:

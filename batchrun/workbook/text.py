@@ -7,6 +7,7 @@ import json
 import math
 import re
 import unicodedata
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from batchrun.model import Outcome
 from batchrun.text import as_displayed, as_json
 from batchrun.workbook.cells import UNLIMITED, free_name, unique_titles
 from batchrun.workbook.form import Crm, Form
-from batchrun.workbook.layout import EMPTY, REASON, REPEATS, layout_of
+from batchrun.workbook.layout import NOT_FOR_CRM, REASON, layout_of
 from batchrun.workbook.markdown import without_markup
+from batchrun.workbook.titles import STANDARD_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -223,17 +225,10 @@ def _field(cell: Cell, *, plain: bool) -> str:
 
 
 _RECORD_IDS = {
-    Crm.SALESFORCE: re.compile(r"[A-Za-z0-9]{15}(?:[A-Z0-5]{3})?"),
+    Crm.SALESFORCE: re.compile(r"(?=\D*\d)[A-Za-z0-9]{15}(?:[A-Z0-5]{3})?"),
     Crm.HUBSPOT: re.compile(r"\d{4,15}"),
 }
 """Salesforce IDs have 15 characters and an optional checksum of 3; HubSpot IDs are numbers."""
-
-_STANDARD_FIELDS = (
-    *("Annual revenue", "City", "Country", "Country/Region", "Description", "Email", "Employees"),
-    *("Industry", "Name", "Number of employees", "Phone", "Phone number", "Postal code", "Rating"),
-    *("State", "State/Region", "Street", "Title", "Type", "Website", "Website URL", "Year founded"),
-)
-"""Labels of fields that every account, company or contact has: results must not overwrite them."""
 
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
@@ -248,8 +243,8 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
 
     Columns have the workbook's titles, which importers match with field labels; none is the label
     of a standard field, which an import would overwrite. Unless the user chose columns, those that
-    are empty, repeat an ID, or only count the items of a list are left out. An import reads
-    data, so values stay unchanged; only a formula that calls something gets an apostrophe.
+    are empty, an ID, or only count the items of a list are left out. An import reads data, so
+    values stay unchanged; only a formula that calls something gets an apostrophe.
     Dates and times are ISO 8601, times with their zone.
 
     Raises:
@@ -258,12 +253,12 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = _record_column(results, form.crm)
     own = results.header[record]
-    beside = [own, *_STANDARD_FIELDS]
+    beside = [own, *STANDARD_FIELDS]
     layout = layout_of(results, form, UNLIMITED, arranged=True, beside=beside)
     columns = [
         column
         for column in layout.results
-        if form.columns or not (column.counts or column.aside in {EMPTY, REPEATS})
+        if form.columns or not (column.counts or column.aside in NOT_FOR_CRM)
     ]
     titles = [own, *(column.title for column in columns)]
     header = [_escaped_for_crm(title) for title in titles]
@@ -302,26 +297,33 @@ def crms_of(header: Sequence[str], rows: Sequence[ResultRow]) -> list[Crm]:
 
 
 def _record_column(results: BatchResults, crm: Crm) -> int:
-    """Return the column of the CRM's own IDs, found by its title and values."""
-    hits = _record_columns(results.header, results.rows, crm)
-    if not hits:
+    """Return the column of the CRM's own IDs, found by its title and values.
+
+    Of several, such as those of contacts and their accounts, it has the most different IDs.
+    """
+    ids = _record_columns(results.header, results.rows, crm)
+    if not ids:
         raise OutputError(
             f"The list has no column with the record IDs of {_NAMES[crm]}.",
             "Export it from the CRM with the record's ID, and run that list.",
         )
-    return max(hits, key=lambda position: hits[position])
+    return max(ids, key=lambda position: ids[position])
 
 
 def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) -> dict[int, int]:
-    """Return the columns with a CRM's IDs in most rows, and in how many."""
-    pattern, hits, total = _RECORD_IDS[crm], [0] * len(header), 0
+    """Return the columns with a CRM's IDs in most rows, and how many different ones.
+
+    Salesforce IDs are known by their form; those of HubSpot are numbers and need a known title.
+    """
+    titled = {at for at, title in enumerate(header) if _TITLES[crm].fullmatch(title.strip())}
+    columns = range(len(header)) if crm is Crm.SALESFORCE else titled
+    pattern, total = _RECORD_IDS[crm], 0
+    found: dict[int, Counter[str]] = {position: Counter() for position in columns}
     for row in rows:
         total += 1
-        for position, cell in enumerate(row.row.cells):
-            if cell is not None and pattern.fullmatch(str(cell)):
-                hits[position] += 1
-    return {
-        position: hits[position]
-        for position, title in enumerate(header)
-        if _TITLES[crm].fullmatch(title.strip()) and hits[position] * 2 > total
-    }
+        for position, ids in found.items():
+            cell = row.row.cells[position]
+            if cell is not None and pattern.fullmatch(text := str(cell)):
+                ids[text] += 1
+    most = {at: len(ids) for at, ids in found.items() if ids.total() * 2 > total}
+    return {at: number for at, number in most.items() if at in titled} or most

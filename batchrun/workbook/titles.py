@@ -72,6 +72,16 @@ _SHARES = {
     "share",
 }  # fmt: skip
 """Words for numbers between -1 and 1 that are shares of 1."""
+STANDARD_FIELDS = frozenset({
+    "annual revenue", "city", "country", "country/region", "description", "email", "employees",
+    "industry", "name", "number of employees", "phone", "phone number", "postal code", "rating",
+    "state", "state/region", "street", "title", "type", "website", "website url", "year founded",
+})  # fmt: skip
+"""Labels of fields that CRMs have for every account, company or contact, in lower case.
+
+Results have longer titles, whether the list has such a column or not: titles are the same from
+list to list, and an import into a CRM doesn't overwrite the field.
+"""
 _IDENTIFIER = re.compile(r"(?:[^\W_]|&)+(?:[_\-]+(?:[^\W_]|&)+)*")
 MAX_DECIMALS = 4
 
@@ -122,10 +132,12 @@ def _split(part: str) -> list[str]:
 
 
 def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
-    """Return a title for each path: its last key, plus as many keys above it as make it unique."""
+    """Return a title for each path: its last key, plus as many keys above it as make it unique.
+
+    Its words depend on the paths only; a number follows a title that is ``taken``.
+    """
     wanted = {path: _shortest(path) for path in paths}
     titles = {path: _title(path, keys) for path, keys in wanted.items()}
-    foreign = {title.casefold() for title in taken}
     while True:
         counted: dict[str, int] = {}
         for title in titles.values():
@@ -133,11 +145,11 @@ def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
         unclear = [
             path
             for path, title in titles.items()
-            if (counted[title.casefold()] > 1 or title.casefold() in foreign)
+            if (counted[title.casefold()] > 1 or title.casefold() in STANDARD_FIELDS)
             and wanted[path] < len(path)
         ]
         if not unclear:
-            return _numbered(titles, foreign)
+            return _numbered(titles, {title.casefold() for title in taken})
         for path in unclear:
             wanted[path] += 1
             titles[path] = _title(path, wanted[path])

@@ -74,10 +74,12 @@ def started(*command: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def sandbox_process(*options: str, speed: float = 200.0) -> Iterator[SandboxProcess]:
+def sandbox_process(
+    *options: str, speed: float = 200.0, popen: type[subprocess.Popen[str]] = Popen
+) -> Iterator[SandboxProcess]:
     """Start `batchrun sandbox` on a free port and stop it afterwards."""
     command = [*COMMAND, "sandbox", "--port", "0", "--speed", str(speed), *options]
-    with Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as process:
+    with popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as process:
         try:
             assert process.stdout is not None
             url = re.search(r"http://\S+/v1", process.stdout.readline())

@@ -87,7 +87,7 @@ def dask_cluster(
 ) -> Iterator[tuple[DaskCluster, SandboxProcess, Barrier]]:
     """A cluster without workers, and a sandbox whose triggers can be held up."""
     with sandbox_with_barrier() as (sandbox, barrier):
-        cluster = DaskCluster(folder, sandbox, postgres.new_database())
+        cluster = DaskCluster(folder, sandbox, postgres.new_journal())
         try:
             yield cluster, sandbox, barrier
         finally:

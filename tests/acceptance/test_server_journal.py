@@ -83,7 +83,7 @@ class Machine:
 @pytest.fixture
 def journal(postgres: PostgresServer) -> Iterator[str]:
     """An empty database on the server, which runs again afterwards."""
-    yield postgres.new_database()
+    yield postgres.new_journal()
     postgres.ensure_running()
 
 

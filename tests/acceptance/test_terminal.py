@@ -92,7 +92,7 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
     assert len(re.findall(r"^\S.*: completed$", shown, re.MULTILINE)) == 3
     assert len(re.findall(r"^  Summary +\S", shown, re.MULTILINE)) == 3
     assert "##" not in shown
-    cost = r"It took:   \d+ requests \(\d\.\d a job\), .* an execution, 3 credits \(1 a job\)"
+    cost = r"It took:   \d+ requests \(\d\.\d a job\), .* a job, 3 credits \(1 a job\)"
     rest = (
         rf"The rest:  {ROWS - 3} jobs: about 44 requests, .*, done at \d\d:\d\d, about 21 credits"
     )

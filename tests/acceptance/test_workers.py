@@ -104,7 +104,7 @@ def silence(journal: str, *, holder: bool = True) -> None:
 def test_the_others_go_on_when_one_dies_or_sleeps(
     tmp_path: Path, postgres: PostgresServer, victim: str, fault: str
 ) -> None:
-    journal = postgres.new_database()
+    journal = postgres.new_journal()
     with sandbox_with_barrier() as (sandbox, barrier):
         first, second = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
         barrier.hold_after(6)
@@ -153,7 +153,7 @@ def test_local_workers_finish_a_batch_whose_first_process_was_killed(tmp_path: P
 def test_ctrl_c_stops_the_workers_on_other_machines_too(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    journal = postgres.new_database()
+    journal = postgres.new_journal()
     with sandbox_with_barrier() as (sandbox, barrier):
         first, second = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
         barrier.hold_after(6)
@@ -179,7 +179,7 @@ def test_ctrl_c_stops_the_workers_on_other_machines_too(
 def test_a_worker_with_another_key_is_refused_with_words(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    journal = postgres.new_database()
+    journal = postgres.new_journal()
     with sandbox_with_barrier() as (sandbox, barrier):
         first, second = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
         second.env["PGAI_API_KEY"] = "another-key"
@@ -198,7 +198,7 @@ def test_a_worker_with_another_key_is_refused_with_words(
 
 def test_workers_on_one_key_overrun_no_window(tmp_path: Path, postgres: PostgresServer) -> None:
     """The service says nothing of its quota, so that only the shared ledger can keep it."""
-    journal = postgres.new_database()
+    journal = postgres.new_journal()
     settings = SandboxSettings(rate_per_minute=66, silent_quota=True)
     with running(settings, 10.0) as url:
         sandbox = SandboxProcess(url, 10.0)
@@ -217,7 +217,7 @@ def test_workers_on_one_key_overrun_no_window(tmp_path: Path, postgres: Postgres
 def test_rows_that_were_not_confirmed_are_not_open_to_workers(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    journal = postgres.new_database()
+    journal = postgres.new_journal()
     with sandbox_with_barrier() as (sandbox, barrier):
         first, second = (Machine(tmp_path / name, sandbox, journal) for name in ("one", "two"))
         barrier.hold_after(2)

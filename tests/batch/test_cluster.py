@@ -43,7 +43,7 @@ def test_a_worker_says_why_it_cannot_work_on_a_batch(
     environment: dict[str, str],
     problem: str,
 ) -> None:
-    journal = postgres.new_database()
+    journal = postgres.new_journal()
     with Journal(journal) as opened:
         batch_id = opened.create(plan_of(*IDS), URL, key=KEY)
     monkeypatch.chdir(tmp_path)
@@ -116,8 +116,6 @@ def test_a_batch_runs_with_a_client_of_the_program(
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        settings = batchrun.load_settings(
-            base_url=url, speed=100.0, journal=postgres.new_database()
-        )
+        settings = batchrun.load_settings(base_url=url, speed=100.0, journal=postgres.new_journal())
         report = batchrun.run(frame, "Account Research", workers=client, settings=settings)
     assert report.summary.counts[batchrun.Outcome.COMPLETED] == len(IDS)

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")
 
-ROWS = 24
-IN_FLIGHT = 4
+ROWS = 12
+IN_FLIGHT = 2
+COPIED_AT, LOST_AT = 2, 4
+"""Numbers of completed rows."""
 IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(ROWS)]
 
 
@@ -102,13 +104,13 @@ class Loss:
         completed = progress.counts[Outcome.COMPLETED]
         if self._lost:
             return
-        if completed >= 3 and not older.exists():
+        if completed >= COPIED_AT and not older.exists():
             with (
                 closing(sqlite3.connect(self._journal)) as now,
                 closing(sqlite3.connect(older)) as old,
             ):
                 now.backup(old)
-        if completed >= 9:
+        if completed >= LOST_AT:
             self._lost = True
             self._lose(self._journal)
 
@@ -174,7 +176,7 @@ def test_a_lost_journal_stops_the_batch_and_what_was_paid_for_is_kept(
         sheet = load_workbook(accounts.with_name("accounts.results.xlsx"))["Results"]
         results = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)]
         assert [each[0] for each in results] == IDS
-        assert sum("completed" in each for each in results) >= 9
+        assert sum("completed" in each for each in results) >= LOST_AT
 
         saved = Path(error.hint.split("--journal ")[1].partition("\n")[0])
         assert str(saved) in error.what
@@ -235,7 +237,7 @@ def test_after_a_failed_write_the_newest_state_has_the_workbooks_own_name(
                 asyncio.run(run)
         assert "accounts.results.xlsx" in raised.value.what
         before = completed()
-        assert 9 <= before < ROWS
+        assert LOST_AT <= before < ROWS
         asyncio.run(aio.resume(None, settings=settings_for(url, journal)))
         assert completed() > before
         assert_nothing_doubled_or_lost(sandbox, accounts, journal)

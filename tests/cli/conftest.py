@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batchrun.sandbox import SandboxSettings, running
 from tests.cli.commands import CommandLine
+from tests.postgres import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,28 +21,76 @@ BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
 GAMMA = "c1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a fixture prepares once, for all tests that begin with it.
+
+    Journals have absolute paths and the service's address: each test finds them in the same place.
+    """
+
+    place: Path
+    copy: Path  # of the place, when it was prepared
+    port: int  # of the sandbox
+
+    def restore(self) -> None:
+        """Empty the place, and put there what is prepared."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        if self.copy.exists():
+            shutil.copytree(self.copy, self.place)
+
+    def keep(self) -> None:
+        """Keep what is prepared."""
+        shutil.copytree(self.place, self.copy)
+
+
+@pytest.fixture(scope="session")
+def beginnings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Beginning]:
+    """By the names of the fixtures that prepare them."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("results", "desk")}
+    return {
+        name: Beginning(folder / "place", folder / "copy", free_port())
+        for name, folder in folders.items()
+    }
+
+
+@pytest.fixture
+def beginning(request: pytest.FixtureRequest, beginnings: dict[str, Beginning]) -> Beginning | None:
+    """What this test begins with, if another one may have prepared it."""
+    return next((beginnings[name] for name in beginnings if name in request.fixturenames), None)
+
+
+@pytest.fixture
+def place(beginning: Beginning | None, tmp_path: Path) -> Path:
+    """The folder of all that the command reads and writes."""
+    if beginning is None:
+        return tmp_path
+    beginning.restore()
+    return beginning.place
+
+
 @pytest.fixture
 def batchrun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> CommandLine:
     """The command in an empty folder, with a journal of its own and no service."""
     for name in os.environ:
         if name.upper().startswith(("BATCHRUN_", "PGAI_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("BATCHRUN_JOURNAL", str(tmp_path / "journal" / "journal.db"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BATCHRUN_JOURNAL", str(place / "journal" / "journal.db"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "home"))
     monkeypatch.setattr("batchrun.cli.settings.SANDBOX_SPEED", SPEED)
-    folder = tmp_path / "desk"
-    folder.mkdir()
+    folder = place / "desk"
+    folder.mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(folder)
     return CommandLine(folder, monkeypatch, capsys)
 
 
 @pytest.fixture
-def sandbox(batchrun: CommandLine) -> Iterator[str]:
+def sandbox(beginning: Beginning | None, batchrun: CommandLine) -> Iterator[str]:
     """A sandbox without a quota that the command talks to; its base URL."""
-    with running(SandboxSettings(rate_per_minute=None), speed=SPEED) as url:
+    port = 0 if beginning is None else beginning.port
+    with running(SandboxSettings(rate_per_minute=None), speed=SPEED, port=port) as url:
         batchrun.connect(url, speed=SPEED)
         yield url
 
@@ -56,3 +107,15 @@ def accounts(batchrun: CommandLine) -> Path:
     ]
     path.write_text("\n".join(["Company ID,Name,Code", *rows]) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def results(
+    batchrun: CommandLine, sandbox: str, accounts: Path, beginnings: dict[str, Beginning]
+) -> Path:
+    """The workbook of the list's finished batch. The sandbox has seen no request yet."""
+    beginning = beginnings["results"]
+    if not beginning.copy.exists():
+        batchrun("run", str(accounts), "-w", "Account Research", "--yes")
+        beginning.keep()
+    return batchrun.folder / "accounts.results.xlsx"

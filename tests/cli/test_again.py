@@ -27,13 +27,6 @@ LOST_ANSWER = Fault(502, "<html>", accepted=True)
 REFUSED = Fault(400, {"error": "company is archived"})
 
 
-@pytest.fixture
-def results(batchrun: CommandLine, sandbox: str, accounts: Path) -> Path:
-    """The workbook of a batch that has been run."""
-    batchrun("run", str(accounts), "-w", "Account Research", "--yes")
-    return batchrun.folder / RESULTS
-
-
 def triggers(sandbox: str) -> int:
     """How many triggers the sandbox has accepted."""
     report = httpx.get(f"{sandbox.removesuffix('/v1')}/sandbox/report", trust_env=False).json()

@@ -12,15 +12,14 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from tests.cli.test_again import RESULTS, mark, results, rows, triggers
+from batchrun import Rerun, load_settings
+from tests.cli.test_again import RESULTS, mark, rows, triggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.cli.commands import CommandLine
-
-__all__ = ["results"]
 
 
 def without_properties(path: Path) -> Path:
@@ -141,7 +140,19 @@ SAVED = {
 
 
 @pytest.mark.parametrize("saved", SAVED)
-def test_only_marked_rows_are_sent_however_the_results_were_saved(
+def test_the_marked_row_is_found_however_the_results_were_saved(results: Path, saved: str) -> None:
+    mark(results, 3)
+    file = SAVED[saved](results)
+
+    found = Rerun.read(file, settings=load_settings())
+
+    assert found is not None
+    assert found.jobs == {1: 0}
+    assert found.output.name == f"{file.stem} (2).xlsx"
+
+
+@pytest.mark.parametrize("saved", ["by pandas without a status", "as CSV with other names"])
+def test_only_marked_rows_of_saved_results_are_sent(
     batchrun: CommandLine, sandbox: str, results: Path, saved: str
 ) -> None:
     mark(results, 3)

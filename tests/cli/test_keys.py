@@ -313,7 +313,7 @@ def begun(batchrun: CommandLine, accounts: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("command", [("resume",), RUN, ("retry", "--yes")])
+@pytest.mark.parametrize("command", [("resume",), RUN])
 @pytest.mark.usefixtures("begun")
 def test_a_note_says_when_another_key_than_the_first_pays(
     batchrun: CommandLine, command: tuple[str, ...]
@@ -321,9 +321,16 @@ def test_a_note_says_when_another_key_than_the_first_pays(
     batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
     ended = batchrun(*command, "--log-file", "log.jsonl")
     assert "was started with another key: PGAI_API_KEY pays from now on" in ended.stderr
-    if "retry" not in command:  # which has nothing to do here
-        assert ended.exit_code == ExitCode.INCOMPLETE
-        assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert '"key.replaced"' in (batchrun.folder / "log.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("begun")
+def test_no_other_key_is_said_to_pay_if_there_is_nothing_to_retry(batchrun: CommandLine) -> None:
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
+    ended = batchrun("retry", "--yes")
+    assert ended.stderr.startswith("Error: Batch ")
+    assert "has no row that is failed or rejected" in ended.stderr
 
 
 @pytest.fixture

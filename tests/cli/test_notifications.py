@@ -46,7 +46,10 @@ def test_the_command_gets_the_outcome_and_the_workbook(
     assert environ["BATCHRUN_OUTCOME"] == "incomplete"
     assert environ["BATCHRUN_EXIT_CODE"] == str(int(ended.exit_code)) == "3"
     assert environ["BATCHRUN_WORKBOOK"] == str(batchrun.folder / "accounts.results.xlsx")
-    assert environ["BATCHRUN_MESSAGE"] == "accounts.csv: rows 4 (3 completed, 1 invalid)"
+    assert (
+        environ["BATCHRUN_MESSAGE"]
+        == "accounts.csv: rows 4 (3 completed, 1 can't be sent), 1 duplicate among them"
+    )
     assert environ["BATCHRUN_BATCH"] in ended.stdout
     assert "PGAI_API_KEY" not in environ
 

@@ -68,6 +68,6 @@ def test_a_parameter_that_looks_like_broken_json_gets_a_note(
 ) -> None:
     """PowerShell hands on ``{a:1}`` for ``'{"a":1}'``."""
     ended = batchrun("check", "accounts.csv", "-w", "account research", "--param", f"x={value}")
-    assert "--param x is sent as text, because it is not valid JSON" in ended.stderr
+    assert "--param x is text, because it is not valid JSON" in ended.stderr
     ended = batchrun("check", "accounts.csv", "-w", "account research", "--param", "x=a [b] c")
     assert "not valid JSON" not in ended.stderr

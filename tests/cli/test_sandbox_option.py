@@ -111,6 +111,19 @@ def test_the_first_real_run_replaces_the_results_of_practice_and_not_the_other_w
     assert re.search(r"accounts\.results\.xlsx holds the results of batch \S+ and is", ended.stdout)
 
 
+@pytest.mark.parametrize("options", [(), ("--param", "x={y"), ("--limit", "1")])
+@pytest.mark.parametrize("address", ["", "https://service.example.org/v1"])
+def test_an_error_that_stops_the_command_comes_first_and_nothing_is_announced_before(
+    batchrun: CommandLine, accounts: Path, options: tuple[str, ...], address: str
+) -> None:
+    batchrun(*RUN)
+    batchrun.monkeypatch.setenv("BATCHRUN_BASE_URL", address or "https://api.getpg.ai/v1")
+    ended = batchrun(*(word for word in RUN if word != "--sandbox"), *options)
+    assert "There is no API key" in ended.stderr
+    for announced in ("is replaced", "replaces", "goes to", "go to", "is sent"):
+        assert announced not in ended.stderr + ended.stdout
+
+
 def test_a_real_run_does_not_go_where_practice_was_told_to_go(
     batchrun: CommandLine, accounts: Path, sandbox: str
 ) -> None:

@@ -20,7 +20,14 @@ from batchrun.cli.progress import ProgressPrinter
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.model import Outcome
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox import (
+    SandboxClock,
+    SandboxService,
+    SandboxSettings,
+    Scope,
+    create_app,
+    running_app,
+)
 from batchrun.settings import stored_profiles
 from tests.cli.conftest import SPEED
 from tests.cli.test_json import assert_described
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
     from tests.cli.commands import CommandLine
 
+SLOW, MORNING = 100.0, 1_795_514_400.0
+"""Of the service: from ten o'clock, UTC, on, no day ends during a test, however long it takes."""
 KEYS = {name: f"sk-workspace-{name}-000000" for name in ("north", "south")}
 
 
@@ -41,8 +50,9 @@ def service(batchrun: CommandLine) -> Iterator[str]:
     """A service with two workspaces, each with 14 requests a day."""
     keys = {key: frozenset(Scope) for key in KEYS.values()}
     settings = SandboxSettings(rate_per_minute=600, daily=14, run_median_seconds=10, keys=keys)
-    batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SPEED))
-    with running(settings, speed=SPEED) as url:
+    batchrun.monkeypatch.setenv("BATCHRUN_SPEED", str(SLOW))
+    clock = SandboxClock(SLOW, MORNING)
+    with running_app(create_app(SandboxService(settings, clock()), clock)) as url:
         yield url
 
 

@@ -90,9 +90,8 @@ def test_a_mistyped_crm_gets_a_suggestion() -> None:
     assert refused.value.hint.startswith("Did you mean hubspot?")
 
 
-@pytest.mark.usefixtures("sandbox")
-def test_a_mistyped_batch_gets_a_suggestion(batchrun: CommandLine, accounts: Path) -> None:
-    batchrun("run", str(accounts), "-w", "Account Research", "--yes")
+@pytest.mark.usefixtures("results")
+def test_a_mistyped_batch_gets_a_suggestion(batchrun: CommandLine) -> None:
     [batch] = json.loads(batchrun("batches", "--json").stdout)
     name = batch["batch"]
     ended = batchrun("status", name.replace("accounts", "acounts"))

@@ -48,6 +48,32 @@ def answer(batchrun: CommandLine, words: str) -> None:
     batchrun.monkeypatch.setattr(sys, "stdin", Terminal(words))
 
 
+# how rows add up
+
+
+def test_the_rows_of_a_list_add_up_in_the_plan_the_end_and_the_status(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    planned = "Rows:      4 (2 to send, 1 duplicate of these, 1 can't be sent)\n"
+    assert planned in batchrun("check", *RUN[1:]).stdout
+    ended = batchrun(*RUN, "--yes").stdout
+    assert planned in ended
+    finished = "Rows:      4 (3 completed, 1 can't be sent), 1 duplicate among them\n"
+    assert finished in ended
+    assert finished in batchrun("status").stdout
+    assert "3 completed, 1 can't be sent" in batchrun("batches").stdout
+
+
+def test_progress_counts_only_rows_that_can_be_sent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("batchrun.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    counts = {Outcome.COMPLETED: 2, Outcome.INVALID: 5, Outcome.PENDING: 18}
+    with ProgressPrinter() as printer:
+        printer.show(Progress(counts, 1, 3, 60, 60))
+    assert "2 of 20 rows; 5 can't be sent, 1 running" in capsys.readouterr().err
+
+
 # what a run asks
 
 
@@ -87,9 +113,10 @@ def test_the_question_names_jobs_that_were_paid_for_before(
 
 
 @pytest.mark.parametrize(
-    "quietly", [(), ("-q",), ("--json",)], ids=["captured", "quiet", "as JSON"]
+    ("command", "quietly"),
+    [(RUN, ()), (RUN, ("--json",)), (("resume",), ("-q",))],
+    ids=["captured", "as JSON", "quiet"],
 )
-@pytest.mark.parametrize("command", [RUN, ("resume",)], ids=["run", "resume"])
 def test_a_pilot_without_a_terminal_asks_nothing_and_pauses(
     batchrun: CommandLine,
     sandbox: str,
@@ -131,18 +158,14 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
     # A time in the future says nothing.
-    assert "Running:   1 execution; resuming fetches the results, and does not pay again\n" in shown
+    assert "Running:   1 job; resuming fetches the results, and does not pay again\n" in shown
 
 
-def test_resuming_a_finished_batch_says_only_that(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
-    batchrun(*RUN, "--yes")
-    workbook = batchrun.folder / "accounts.results.xlsx"
-    only = f"Nothing left to do. The results are in {workbook}\n"
+def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
+    only = f"Nothing left to do. The results are in {results}\n"
     assert batchrun("resume").stdout == only
-    assert batchrun("resume", "-q").stdout == f"{workbook}\n"
-    workbook.unlink()
+    assert batchrun("resume", "-q").stdout == f"{results}\n"
+    results.unlink()
     assert "Workbook:" in batchrun("resume").stdout  # written again
     assert json.loads(batchrun("resume", "--json").stdout)["unfinished"] is False
 
@@ -187,8 +210,8 @@ def test_quota_is_not_called_a_cost(batchrun: CommandLine, sandbox: str, account
     assert "Cost:" not in said
 
 
-def test_an_export_names_the_batch(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
-    batchrun(*RUN, "--yes")
+@pytest.mark.usefixtures("results")
+def test_an_export_names_the_batch(batchrun: CommandLine) -> None:
     batch_id = json.loads(batchrun("status", "--json").stdout)["batch"]
     assert f"Results of batch {batch_id}: " in batchrun("export", "-o", "out.csv").stdout
 
@@ -224,9 +247,8 @@ def test_a_resumed_batch_no_longer_shows_why_it_stopped(
 
 
 def test_a_list_that_was_run_before_is_named_with_its_date(
-    batchrun: CommandLine, sandbox: str, accounts: Path
+    batchrun: CommandLine, accounts: Path, results: Path
 ) -> None:
-    batchrun(*RUN, "--yes")
     accounts.rename(batchrun.folder / "november.csv")
     ended = batchrun("run", "november.csv", *RUN[2:], "--yes")
     batch = json.loads(batchrun("status", "--json").stdout)
@@ -431,21 +453,16 @@ def test_a_mistyped_workflow_gets_the_closest_names(wanted: str, offered: str) -
 
 @pytest.mark.parametrize("option", [["--again"], ["--sheet", "Results"], ["--param", "depth=2"]])
 def test_options_without_effect_on_a_results_workbook_are_refused(
-    batchrun: CommandLine, sandbox: str, accounts: Path, option: list[str]
+    batchrun: CommandLine, sandbox: str, results: Path, option: list[str]
 ) -> None:
-    batchrun(*RUN, "--yes")
-    paid = triggers_accepted(sandbox)
-    mark(batchrun.folder / "accounts.results.xlsx", 3)
-    ended = batchrun("run", "accounts.results.xlsx", "--yes", *option)
+    mark(results, 3)
+    ended = batchrun("run", results.name, "--yes", *option)
     assert_refused(ended, ExitCode.UNUSABLE, option[0], "accounts.results.xlsx")
-    assert triggers_accepted(sandbox) == paid
+    assert triggers_accepted(sandbox) == 0
 
 
-def test_marked_rows_respect_stop_after_failures(
-    batchrun: CommandLine, sandbox: str, accounts: Path
-) -> None:
-    batchrun(*RUN, "--yes")
-    mark(batchrun.folder / "accounts.results.xlsx", 3)
+def test_marked_rows_respect_stop_after_failures(batchrun: CommandLine, results: Path) -> None:
+    mark(results, 3)
     seen: list[Settings] = []
     batchrun.monkeypatch.setattr(
         "batchrun.cli.commands_run.continue_batch",

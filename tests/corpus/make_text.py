@@ -337,7 +337,7 @@ def reports() -> Iterator[Case]:
     table = [*amounts, ["Something else", "", ""], [C, "Cat", "30"]]
     yield Case(
         "report-in-doubt-stays.csv", doubt.encode(), table, [4, 5, 6, 7],
-        ["1 line above", "1 row looks like part of the report, but this is in doubt"],
+        ["1 line above", "1 row looks like part of the report, but may be data"],
     )  # fmt: skip
     yield Case(
         "report-header-row-said.csv", f"a,b\nc,d\nRef,Wert\n{A},x\n".encode(),

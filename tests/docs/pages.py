@@ -91,6 +91,18 @@ class Page:
             if token.type == "heading_open"
         ]
 
+    def paragraphs(self) -> list[str]:
+        """The text of its paragraphs, cells and headings, without code."""
+        return [
+            "".join(
+                child.content if child.type == "text" else " "
+                for child in token.children or ()
+                if child.type in {"text", "softbreak"}
+            )
+            for token in self._tokens()
+            if token.type == "inline"
+        ]
+
     def blocks(self, *languages: str) -> list[str]:
         """Its fenced blocks in one of these languages."""
         return [

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.commands import CommandLine
+    from tests.cli.conftest import Beginning
 
 ROWS, BEGUN = 6, 4
 AS_IT_SHOULD = {ExitCode.COMPLETED, ExitCode.INCOMPLETE, ExitCode.PAUSED}
@@ -36,9 +37,21 @@ def sections(name: str) -> list[object]:
 
 @pytest.fixture
 def desk(
-    batchrun: CommandLine, sandbox_with_failures: str, monkeypatch: pytest.MonkeyPatch
+    batchrun: CommandLine,
+    sandbox_with_failures: str,
+    beginnings: dict[str, Beginning],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> CommandLine:
     """The lists that the pages speak of, a batch that has begun, and somebody who says yes."""
+    beginning = beginnings["desk"]
+    if not beginning.copy.exists():
+        prepare(batchrun, monkeypatch)
+        beginning.keep()
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n" * 20))
+    return batchrun
+
+
+def prepare(batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(SAMPLES, batchrun.folder / "sample_data")
     rows = pd.read_excel(SAMPLES / "hubspot_contacts.xlsx", dtype=str, engine="calamine")
     few = rows[["Record ID", "Company ID", "Email"]].head(ROWS).assign(Industry="cloud")
@@ -47,8 +60,6 @@ def desk(
     batchrun("run", "accounts.xlsx", "-w", "Account Research", "--yes", "--limit", str(BEGUN))
     mark_a_row(batchrun.folder / "accounts.results.xlsx")
     keep_a_key("north", batchrun, monkeypatch)
-    monkeypatch.setattr(sys, "stdin", Terminal("y\n" * 20))
-    return batchrun
 
 
 def keep_a_key(profile: str, batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from tests.docs.pages import DOCS, SAMPLES, Page
 MADE = {
     "reference.md": "make_reference.py",
     "loading.md": "fill_in_checks.py",
-    "tutorial.md": "fill_in_checks.py",
 }
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README, MAP = ROOT / "README.md", DOCS / "README.md"
+OWN_WORDS = {"journal": "database", "key path": "where in the result", "drain_seconds": "collect"}
+"""Words that only batchrun uses, and a word of their explanation."""
 PAGE_WITH_EVERY_FAULT = """
 # A page
 
@@ -107,6 +109,15 @@ def _pages_linked_from(path: Path) -> set[Path]:
     links = [urlsplit(link) for link in Page(path).links()]
     names = [unquote(link.path) for link in links if not link.scheme]
     return {(path.parent / name).resolve() for name in names if name.endswith(".md")}
+
+
+@pytest.mark.parametrize("page", [Page(README), *map(Page, sorted(DOCS.glob("*.md")))], ids=str)
+def test_a_word_of_our_own_is_explained_where_a_page_first_uses_it(page: Page) -> None:
+    if page.path.stem in {"benchmarks", "design", "first-hour", "platforms", "reliability"}:
+        return  # for developers, or made from output
+    for word, explained in OWN_WORDS.items():
+        first = next((each for each in page.paragraphs() if word in each.lower()), explained)
+        assert explained in first, word
 
 
 @pytest.fixture

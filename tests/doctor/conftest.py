@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.cli.conftest import batchrun
+from tests.cli.conftest import batchrun, beginning, beginnings, place
 
-__all__ = ["batchrun"]
+__all__ = ["batchrun", "beginning", "beginnings", "place"]

@@ -15,9 +15,19 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 
+@pytest.fixture
+def has_tables() -> bool:
+    """Whether a journal on a server has its tables already; a module may say no."""
+    return True
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def location(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    has_tables: bool,
 ) -> str:
     """A journal that is still empty; each test runs with one of both kinds."""
     # Locks and rescue files of a server's journal lie in the user's folder.
@@ -25,7 +35,7 @@ def location(
     if request.param == "sqlite":
         return str(tmp_path / "journal.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+    return server.new_journal() if has_tables else server.new_database()
 
 
 @pytest.fixture

@@ -30,6 +30,11 @@ pending, one invalid. Made with that version's own code by ``sqlite3.Connection.
 VERSIONS = range(1, SCHEMA_VERSION)
 
 
+@pytest.fixture
+def has_tables() -> bool:
+    return False
+
+
 def journal_of_version(version: int, location: str) -> str:
     script = (SCHEMAS / f"version_{version}.sql").read_text(encoding="utf-8")
     if "://" not in location:

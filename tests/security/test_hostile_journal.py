@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 
 from batchrun.errors import ExitCode
 from batchrun.journal import schema
-from tests.cli.conftest import accounts, batchrun, sandbox
+from tests.cli.conftest import accounts, batchrun, beginning, beginnings, place, sandbox
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.cli.commands import CommandLine
 
-__all__ = ["accounts", "batchrun", "sandbox"]
+__all__ = ["accounts", "batchrun", "beginning", "beginnings", "place", "sandbox"]
 
 RUN = ("run", "accounts.csv", "-w", "account research", "--yes")
 STATEMENTS = {

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import accounts, batchrun, sandbox
+from tests.cli.conftest import accounts, batchrun, beginning, beginnings, place, sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.commands import CommandLine
 
-__all__ = ["accounts", "batchrun", "sandbox"]
+__all__ = ["accounts", "batchrun", "beginning", "beginnings", "place", "sandbox"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have other files")
 

@@ -7,11 +7,14 @@ import json
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import trustme
+
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +46,20 @@ class Connection:
 
     def send(self, content: bytes) -> None:
         self._socket.sendall(content)
+
+    def await_arrival(self) -> None:
+        """Wait until the client's system has all that was sent. Only Linux can tell."""
+        if sys.platform != "linux":
+            return
+        import fcntl
+        import termios
+
+        def all_arrived() -> bool:
+            left = bytearray(4)
+            fcntl.ioctl(self._socket, termios.TIOCOUTQ, left)
+            return not any(left)
+
+        wait_until(all_arrived)
 
     def await_first_byte(self) -> None:
         """Wait until the client has sent something, and leave it unread."""

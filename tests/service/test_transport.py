@@ -181,7 +181,12 @@ def test_bytes_that_arrive_on_an_idle_connection_belong_to_no_request(
     encrypted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = trusted_server(monkeypatch) if encrypted else None
-    leaving = Leaving(lambda connection: connection.send(STRAY))
+
+    def send_stray(connection: Connection) -> None:
+        connection.send(STRAY)
+        connection.await_arrival()
+
+    leaving = Leaving(send_stray)
     with ScriptedServer(keeping(RUNNING, leaving), TAKEN, context=context) as server:
         _, triggered = poll_then_trigger(server.url, leaving.happens)
     assert isinstance(triggered, Accepted)

@@ -14,7 +14,9 @@ from pyarrow import parquet
 from batchrun.errors import InputError
 from batchrun.model import Role
 from batchrun.tables import find_roles, frames, load
+from batchrun.workbook import Audience, Form, write
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, write_workbook
+from tests.workbook.batches import batch_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,22 @@ def test_a_folder_without_lists_is_refused(folder: Path) -> None:
     for path in (folder / "old", folder / "*.tsv"):
         with pytest.raises(InputError, match="has no list in it"):
             load(path)
+
+
+@pytest.mark.parametrize("name", ["0-export.csv", "0-export.xlsx", "c-export.parquet"])
+@pytest.mark.parametrize("form", [Form(), Form(audience=Audience.PEOPLE)])
+def test_results_are_no_list_whatever_their_names(folder: Path, name: str, form: Form) -> None:
+    before = load(folder)
+    write(batch_of({"fit": 1}), folder / name, form)
+    table = load(folder)
+    assert cells(table) == cells(before)
+    assert table.source.notices[:2] == (
+        before.source.notices[0],
+        f"Left out, because batchrun wrote them: {name}",
+    )
+    write(batch_of({"fit": 1}), folder / "old" / name, form)
+    with pytest.raises(InputError, match="has no list in it"):
+        load(folder / "old")
 
 
 def test_a_wide_row_of_one_file_is_no_other_column(folder: Path) -> None:

@@ -227,7 +227,9 @@ def test_results_have_the_titles_and_formats_of_the_workbook(
         page.get_by_role("link", name="Download workbook").click()
     path = tmp_path / "results.xlsx"
     download.value.save_as(path)
-    sheet = openpyxl.load_workbook(path)["Results"]
+    opened = openpyxl.load_workbook(path)
+    sheet, details = opened["Results"], opened["Run details"]
+    assert "choose “Download workbook”" in str([*details.values])
     titles = {str(cell.value) for row in sheet.iter_rows(max_row=3) for cell in row}
     page.locator("table.rows th a").first.click()
     shown = page.locator("section[aria-labelledby=result]")
@@ -236,7 +238,7 @@ def test_results_have_the_titles_and_formats_of_the_workbook(
     assert set(names) <= titles
     assert "Last funding (USD)" in titles
     texts = dict(zip(names, shown.locator("dd").all_inner_texts(), strict=True))
-    assert re.fullmatch(r"\d{1,3}(,\d{3})*", texts["Employees"])
+    assert re.fullmatch(r"\d{1,3}(,\d{3})*", texts["Company employees"])
     if "Last funding (USD)" in texts:
         assert re.fullmatch(r"\$\d{1,3}(,\d{3})*", texts["Last funding (USD)"])
 

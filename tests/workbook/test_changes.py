@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 from openpyxl.utils import get_column_letter
 
-from batchrun.model import BatchResults, EarlierResults, Outcome
+from batchrun.model import BatchResults, EarlierResults, Outcome, Row
 from batchrun.workbook.changes import Comparison
 from batchrun.workbook.layout import layout_of
 from tests.workbook.batches import batch, company, row, sheet, sheet_names, table
@@ -47,6 +47,32 @@ def compared() -> BatchResults:
     ]
     earlier = [(result, MONTH_AGO if result else None) for result in BEFORE]
     return replace(batch(rows), earlier=EarlierResults(("1024-accounts-0000",), MONTH_AGO, earlier))
+
+
+def test_a_row_on_any_sheet_is_that_of_results_and_links_to_it(written: Write) -> None:
+    """In a list with lines above its header, a row's line in the list is another number."""
+    results = compared()
+    rows = [
+        replace(each, row=Row(each.row.line + 7, (each.row.cells[0], None)))
+        for each in results.rows
+    ]
+
+    opened = openpyxl.load_workbook(written(replace(results, rows=rows)))
+
+    for name in ("Needs attention", "Changes", "News"):
+        assert opened[name]["A1"].value == "Row"
+        for line in range(2, opened[name].max_row + 1):
+            cell = opened[name].cell(line, 1)
+            assert cell.hyperlink is not None
+            assert cell.hyperlink.location == f"'Results'!A{cell.value}"
+    named = [
+        (cell.value, cell.hyperlink.location)
+        for column in ("A", "F")
+        for cell in opened["Overview"][column]
+        if str(cell.value).startswith("row ")
+    ]
+    assert len(named) == 5
+    assert all(location == f"'Results'!A{name[4:]}" for name, location in named)
 
 
 def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchrun.model import JSON
+    from batchrun.model import JSON, Cell
 
     Write = Callable[..., Path]
 
@@ -36,7 +36,7 @@ FIRST = len(HEADER) + len(STATUS)
     [
         (
             Form(),
-            ["Summary", "ID", "Score", "Est", "People"],
+            ["Summary", "Score", "Est", "People", "ID"],
         ),
         (Form(columns=("outputs.score", "summary")), ["Score", "Summary"]),
         (Form(columns=("Score", "summary")), ["Score", "Summary"]),
@@ -97,6 +97,9 @@ def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_pa
                 "company": {"industry": "Software", "city": f"Bonn {number}"},
                 "country": "DE",
                 "insights": [{"text": "a"}, {"text": "b"}],
+                "insights_count": number,
+                "employee_count": number,
+                "report_id": f"r{number}",
                 "summary": f"About {number}",
             },
             cells=(company(number), f"0015g00000XyZ{number:02}", "Transportation"),
@@ -104,8 +107,18 @@ def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_pa
         for number in range(3)
     ]
     for chosen, titles in (
-        (None, {"Account ID", "Company industry", "Company city", "Country (2)", "Summary"}),
-        (("company.city", "contact_id"), {"Account ID", "Company city", "Contact ID"}),
+        (
+            None,
+            {
+                "Account ID",
+                "Company industry",
+                "Company city",
+                "Country (2)",
+                "Summary",
+                "Employee count",
+            },
+        ),
+        (("company.city", "report_id"), {"Account ID", "Company city", "Report ID"}),
     ):
         form = Form(crm=Crm.SALESFORCE, columns=chosen)
         path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
@@ -115,7 +128,7 @@ def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_pa
 def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path) -> None:
     header = ("Company ID", "Account ID")
     rows = [row(0, {"company_id": "x", "account_id": "y"}, cells=("z", SALESFORCE))]
-    form = Form(crm=Crm.SALESFORCE)
+    form = Form(crm=Crm.SALESFORCE, columns=("company_id", "account_id"))
 
     path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
 
@@ -129,6 +142,30 @@ def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path) -> None:
     path = workbook.write(batch(rows, header), tmp_path / "import.csv", Form(crm=Crm.HUBSPOT))
 
     assert path.read_text(encoding="utf-8") == "Record ID,Fit\n123456789,1\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "own"),
+    [
+        (("PG Company ID", "SFDC-Kennung", "Branche"), "SFDC-Kennung"),
+        (("PG Contact ID", "Account ID", "Contact ID"), "Contact ID"),
+    ],
+)
+def test_the_first_column_for_a_crm_is_that_of_the_rows_own_ids(
+    tmp_path: Path, header: tuple[str, ...], own: str
+) -> None:
+    def cells(number: int) -> list[Cell]:
+        known = {own: f"0035g00000XyZ{number:02}", "Account ID": SALESFORCE}
+        return [known.get(title, "Pharmaceuticals") for title in header]
+
+    rows = [row(number, {"fit": number}, cells=cells(number)) for number in range(3)]
+    form = Form(crm=Crm.SALESFORCE)
+
+    path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
+
+    first, *others = path.read_text(encoding="utf-8").splitlines()
+    assert first == f"{own},Fit"
+    assert others == [f"0035g00000XyZ{number:02},{number}" for number in range(3)]
 
 
 @pytest.mark.parametrize("crm", Crm)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openpyxl
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from batchrun.model import Outcome
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.form import Audience, Form
+from batchrun.workbook.layout import STATUS_COLUMNS
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
@@ -265,6 +266,45 @@ def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
     assert "Rows that repeat another one and share its result: 1." in sheet(path, "Overview")[1][0]
 
 
+def hints(path: Path) -> list[tuple[str, str]]:
+    """The rows with the ID of another one and another name, with what each links to."""
+    cells = [line[0] for line in openpyxl.load_workbook(path)["Overview"].iter_rows()]
+    linked = [cell for cell in cells if cell.hyperlink and " as row " in str(cell.value)]
+    return [(str(cell.value), str(cell.hyperlink and cell.hyperlink.location)) for cell in linked]
+
+
+def test_the_overview_names_rows_that_have_the_id_of_another_company(written: Write) -> None:
+    names = ["Acme GmbH", "Bay Inc.", "ACME  gmbh", "Bay Inc", "Cobalt AG", None]
+    rows = [
+        replace(row(at, {"score": 90}, cells=(company(0), name)), company_id=company(0))
+        for at, name in enumerate(names)
+    ]
+    rows[1] = replace(rows[1], company_id=company(1))
+    rows[3] = replace(rows[3], company_id=company(1))
+
+    assert hints(written(batch(rows))) == [
+        ("Row 6: Cobalt AG, as row 2: Acme GmbH", "'Results'!A6")
+    ]
+
+
+def test_people_at_one_company_may_have_its_id(written: Write) -> None:
+    rows = [
+        replace(row(at, {"score": 90}, cells=(company(0), name, "Lee")), company_id=company(0))
+        for at, name in enumerate(["Ann", "Bob"])
+    ]
+
+    assert hints(written(batch(rows, ("Company ID", "First Name", "Last Name")))) == []
+
+
+def test_of_many_rows_with_the_id_of_another_company_some_are_named(written: Write) -> None:
+    rows = [replace(row(at, {"score": 90}), company_id=company(0)) for at in range(14)]
+
+    path = written(batch(rows))
+
+    assert len(hints(path)) == 10
+    assert "and 3 other rows" in [line[0] for line in sheet(path, "Overview")]
+
+
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
     rows = [row(0, {"when": "2026-05-01"}, cells=(company(0), "2026-05-01"))]
 
@@ -391,16 +431,38 @@ def test_a_time_says_that_it_is_in_utc_and_a_date_takes_no_more_room_than_it_nee
     assert widths[1] < 15
 
 
+PRACTICE: list[dict[str, Any]] = [
+    {"base_url": "http://127.0.0.1/practice/v1"},
+    {"base_url": "http://127.0.0.1:8020/v1", "practice": True},
+]
+
+
+@pytest.mark.parametrize("practice", PRACTICE)
 @pytest.mark.parametrize("form", [Form(), Form(audience=Audience.PEOPLE)])
 def test_a_workbook_of_practice_says_that_its_results_are_invented(
-    written: Write, form: Form
+    written: Write, form: Form, practice: dict[str, Any]
 ) -> None:
     rows = [row(number, {"score": 90}) for number in range(3)]
-    practice = written(batch(rows, base_url="http://127.0.0.1/practice/v1"), form)
-    assert sheet(practice, "Overview")[1][0] == "Practice: these results are invented."
+    path = written(batch(rows, **practice), form)
+    assert sheet(path, "Overview")[1][0] == "Practice: these results are invented."
     for address in ("https://api.pipelinegeneration.ai/v1", "http://127.0.0.1:8020/v1"):
         real = written(batch(rows, base_url=address), form)
         assert "invented" not in str(sheet(real, "Overview"))
+
+
+@pytest.mark.parametrize("practice", PRACTICE)
+def test_a_workbook_of_practice_has_no_times_of_the_service(
+    written: Write, practice: dict[str, Any]
+) -> None:
+    """The practice service's clock runs ahead: its times would lie in the future."""
+    rows = [row(number, {"score": 90}) for number in range(3)]
+    path = written(batch(rows, worked_seconds=163.2, **practice))
+
+    assert not any(each[title] for each in table(path) for title in STATUS_COLUMNS[3:])
+    facts = {line[0]: line[1] for line in sheet(path, "Run details")}
+    assert facts["created (UTC)"] == datetime(2026, 11, 24, 9)
+    assert "as fast as PG:AI" in facts["durations"]
+    assert not [value for value in facts.values() if isinstance(value, timedelta)]
 
 
 def test_the_workbook_says_with_which_parameters_it_ran(written: Write) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
 
+from batchrun import web
 from batchrun.batch.export import commands_for
 from batchrun.model import BatchResults, Cause, Outcome, ResultRow, Role, Row
 from batchrun.settings.model import default_journal
 from batchrun.workbook.form import Audience, Form
-from batchrun.workbook.reasons import Commands, Reasons, advice
-from tests.workbook.batches import batch, company, row, sheet, table
+from batchrun.workbook.reasons import Commands, Reasons, Step, advice
+from tests.workbook.batches import batch, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Write = Callable[..., Path]
 
@@ -257,8 +259,28 @@ def test_commands_name_the_journal_and_the_program_as_the_shell_knows_it(written
     )
 
 
+def test_a_workbook_from_the_page_names_its_buttons_and_no_commands(written: Write) -> None:
+    outcomes = [each for each in Outcome if each is not Outcome.COMPLETED]
+    rows = [row(at, None, each, message="x") for at, each in enumerate(outcomes)]
+    rows += [row(9, None, Outcome.REJECTED, message="y", cause=Cause.BAD_VALUES)]
+    rows += [row(10, None, Outcome.IN_DOUBT, message="z", dropped=True)]
+
+    path = written(batch(rows), commands=Commands(on_page=True))
+
+    texts = [str(cell) for name in sheet_names(path) for line in sheet(path, name) for cell in line]
+    assert not [text for text in texts if re.search(r"batchrun (re|run|export)|--[a-z]", text)]
+    marking = [text for text in texts if "type x" in text]
+    assert len(marking) == 3 + 1  # of failed, rejected and left rows; and the column's meaning
+    assert all("drop this workbook on the page" in text for text in marking)
+    templates = Path(web.__file__).with_name("templates").glob("*.html")
+    page = "".join(template.read_text(encoding="utf-8") for template in templates)
+    labels = {label for text in texts for label in re.findall("“(.*?)”", text)}
+    assert len(labels) == 6
+    assert not [label for label in labels if label not in page]
+
+
 @pytest.mark.parametrize("audience", Audience)
-def test_a_row_of_results_is_named_where_it_is_not_the_line_of_the_list(
+def test_the_line_of_the_list_is_named_where_it_is_not_the_row_of_results(
     written: Write, audience: Audience
 ) -> None:
     lines = (5, 7, 8)
@@ -269,11 +291,10 @@ def test_a_row_of_results_is_named_where_it_is_not_the_line_of_the_list(
 
     found = table(written(batch(rows), Form(audience=audience)), "Needs attention")
 
-    assert [(each["Row"], each["Row in Results"]) for each in found] == [(5, 2), (7, 3), (8, 4)]
-
-
-def test_the_row_of_results_is_left_out_where_it_is_the_line_of_the_list(written: Write) -> None:
-    assert "Row in Results" not in table(written(failed("x")), "Needs attention")[0]
+    lines_found = [(each["Row"], each["Line in the list"]) for each in found]
+    assert lines_found == [(2, 5), (3, 7), (4, 8)]
+    same = table(written(failed("x"), Form(audience=audience)), "Needs attention")
+    assert "Line in the list" not in same[0]
 
 
 @pytest.mark.parametrize(
@@ -290,6 +311,6 @@ def test_commands_find_the_batch_again(journal: str, address: str, options: str)
     usual = default_journal()
     location = journal.format(usual=usual, folder=usual.parent)
 
-    commands = commands_for(location, batch([], base_url=address).summary)
+    commands = commands_for(location, batch([], base_url=address).summary, Form())
 
-    assert commands("resume 1") == f"batchrun resume 1 {options}".strip()
+    assert commands(Step.RESUME, "1") == f"batchrun resume 1 {options}".strip()

@@ -11,6 +11,7 @@ import openpyxl
 from batchrun import tables
 from batchrun.model import Outcome
 from batchrun.workbook.cells import Limits
+from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import (
     HEADER,
     STATUS,
@@ -95,7 +96,7 @@ def test_the_order_of_columns_is_that_of_the_rows_with_siblings_together(written
     )
 
     assert sheet(path)[0][len(HEADER) + len(STATUS) :] == [
-        "B", "Company name", "City", "Last on", "A",
+        "B", "Company name", "Company city", "Last on", "A",
     ]  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def test_long_text_is_wrapped_in_a_row_of_sane_height(written: Write) -> None:
     results = opened["Results"]
 
     assert results["K2"].alignment.wrap_text
-    assert results.row_dimensions[2].height == 45
+    assert results.row_dimensions[2].height == MAX_LINES * LINE_POINTS
     assert results.row_dimensions[3].height is None
     assert 40 < results.column_dimensions["K"].width <= 60
 
@@ -175,3 +176,19 @@ def parts(path: Path) -> dict[str, bytes]:
         return {
             name: archive.read(name) for name in archive.namelist() if name != "docProps/core.xml"
         }
+
+
+def test_each_printed_page_names_its_rows_however_far_right_the_name_stands(written: Write) -> None:
+    header = ("Company ID", "Notes", "Account Name")
+    cells = (
+        company(0),
+        "some words of some length " * 3,
+        "Firm " * 9,
+    )
+    texts: JSON = {"a": "word " * 20, "b": "word " * 20, "c": "word " * 20}
+
+    path = written(batch([row(0, texts, cells=cells)], header))
+
+    results = openpyxl.load_workbook(path)["Results"]
+    assert results.freeze_panes == "D2"
+    assert results.print_title_cols == "$C:$C"

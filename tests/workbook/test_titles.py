@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from batchrun.workbook.columns import ColumnSurvey
+from batchrun.workbook.form import Form
+from batchrun.workbook.layout import layout_of
 from batchrun.workbook.titles import number_as_shown, number_format, titles_of
+from tests.workbook.batches import batch, row
+
+if TYPE_CHECKING:
+    from batchrun.model import JSON
 
 
 @pytest.mark.parametrize(
@@ -57,7 +65,9 @@ from batchrun.workbook.titles import number_as_shown, number_format, titles_of
         ("fit.score", "Fit score"),
         ("fit.reason", "Fit reason"),
         ("outputs.score", "Score"),
-        ("a.b.c.d.e.employees", "Employees"),
+        ("a.b.c.d.e.headcount", "Headcount"),
+        ("company.employees", "Company employees"),
+        ("employees", "Employees"),
         ("नाम", "नाम"),
     ],
 )
@@ -71,6 +81,34 @@ def test_titles_alike_get_the_shortest_part_that_tells_them_apart() -> None:
     paths = [("a", "score"), ("b", "score"), ("other",)]
 
     assert list(titles_of(paths, ["Other"]).values()) == ["A score", "B score", "Other (2)"]
+
+
+@pytest.mark.parametrize("chosen", [None, ("company.industry", "outputs.fit")])
+@pytest.mark.parametrize(
+    ("header", "titles"),
+    [
+        (("Company ID",), ["Company industry", "Outputs fit"]),
+        (("Company ID", "Industry"), ["Company industry", "Outputs fit"]),
+        (
+            ("Company ID", "Company industry", "Outputs fit"),
+            ["Company industry (2)", "Outputs fit (2)"],
+        ),
+    ],
+)
+def test_a_title_has_the_same_words_beside_any_list_and_any_choice(
+    header: tuple[str, ...], titles: list[str], chosen: tuple[str, ...] | None
+) -> None:
+    result: JSON = {
+        "company": {"industry": "Software"},
+        "outputs": {"fit": 5},
+        "products": {"fit": 7},
+    }
+    results = batch([row(0, result, cells=("x",) * len(header))], header)
+
+    found = [column.title for column in layout_of(results, Form(columns=chosen)).results]
+
+    others = [] if chosen else ["Products fit"]
+    assert found == [*titles, *others]
 
 
 @pytest.mark.parametrize(

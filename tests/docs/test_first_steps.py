@@ -1,0 +1,56 @@
+"""Typed from the top in an empty home, the README's commands work, and a key is asked for first."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchrun.errors import ExitCode
+from batchrun.sandbox import running
+from tests.cli.test_deciding import Terminal
+from tests.docs.pages import DOCS, ROOT, SAMPLES, Page
+from tests.docs.test_how_to import AS_IT_SHOULD, NEVER_ENDS
+
+if TYPE_CHECKING:
+    from tests.cli.commands import CommandLine
+
+README = Page(ROOT / "README.md")
+
+
+@pytest.fixture
+def clone(batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """A clone in an empty home: the sample lists, no key, no batch, and somebody who says yes."""
+    shutil.copytree(SAMPLES, batchrun.folder / "sample_data")
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n" * 20))
+    return batchrun
+
+
+def test_the_commands_of_the_readme_work_in_their_order(
+    clone: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = [words for words in README.commands() if words[0] not in NEVER_ENDS]
+    login = commands.index(["login"])
+    for words in commands[:login]:
+        ended = clone(*words)
+        assert ended.exit_code in AS_IT_SHOULD, f"batchrun {' '.join(words)}\n{ended.stderr}"
+    with running() as url:
+        monkeypatch.setattr("typer.prompt", lambda *_, **__: "sandbox")
+        monkeypatch.setenv("BATCHRUN_BASE_URL", url)
+        for words in commands[login:]:
+            ended = clone(*words)
+            assert ended.exit_code == ExitCode.COMPLETED, ended.stderr
+
+
+@pytest.mark.parametrize("page", [README, Page(DOCS / "tutorial.md")], ids=lambda page: page.name)
+def test_a_command_of_the_first_pages_names_no_list_that_is_not_there(page: Page) -> None:
+    lists = [
+        word
+        for words in page.commands()
+        for word in words
+        if re.search(r"\.(csv|xlsx)$", word) and not {"-o", "--output"} & set(words)
+    ]
+    assert [name for name in lists if not (ROOT / name.replace("\\", "/")).exists()] == []
