@@ -21,6 +21,7 @@ from make_first_hour import (
     SPEED,
     batchrun_of_this_environment,
     desk,
+    kill,
     on_screen,
     sandbox_on,
 )
@@ -94,8 +95,9 @@ def terminal(target: Path) -> None:
             new.gate.hold_after(TRIGGERS)
             running = new.start(f"{batchrun} {command}")
             running.logfile_read = heard
-            running.expect(r"2\d/60.*?(this minute|waiting for the quota).*?\r")  # bar and line
-            running.close(force=True)
+            bar_and_line = r"2\d/60.*?(this minute|waiting for the quota).*?\r"
+            running.expect(bar_and_line)
+            kill(running)
             new.gate.free.set()
     lines = [f"$ batchrun {command}", *on_screen(heard.getvalue(), TERMINAL_COLUMNS)]
     console = Console(width=TERMINAL_COLUMNS, record=True, file=io.StringIO())

@@ -76,7 +76,7 @@ from batchrun.model import InDoubt, Outcome
 from batchrun.text import did_you_mean, duration, plural, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary, Decide, ResultRow

@@ -74,7 +74,7 @@ def add_config_commands(app: typer.Typer) -> None:
     add(
         sandbox,
         "batchrun sandbox --speed 60  # a minute passes in a second",
-        "batchrun sandbox --fail 0.1  # a tenth of the executions fail",
+        "batchrun sandbox --fail 0.1  # a tenth of the jobs fail",
     )
 
 
@@ -340,7 +340,7 @@ def sandbox(
         int, typer.Option(metavar="N", min=0, help="Requests a day; 0 for no limit.")
     ] = 10_000,
     slots: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Executions at once; 0 for no limit.")
+        int, typer.Option(metavar="N", min=0, help="Jobs at once; 0 for no limit.")
     ] = 0,
     speed: Annotated[
         float,
@@ -351,7 +351,7 @@ def sandbox(
         typer.Option(metavar="KIND", help="Run times: lognormal, bimodal, uniform, short or none."),
     ] = "lognormal",
     fail: Annotated[
-        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of executions that fail.")
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of jobs that fail.")
     ] = 0.0,
     seed: Annotated[
         int, typer.Option(metavar="N", help="The same seed gives the same run times and results.")

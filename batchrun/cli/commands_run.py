@@ -84,7 +84,7 @@ from batchrun.model import InDoubt
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from batchrun import Request
     from batchrun.batch.rerun import Rerun

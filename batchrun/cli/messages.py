@@ -28,8 +28,7 @@ from batchrun.model import BatchSummary, Outcome
 from batchrun.text import CANT_BE_SENT, as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from batchrun.batch.report import Report
@@ -64,7 +63,7 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
 
     ``running_rows`` is how many of the pending rows have been sent; 0 if that is unknown.
     """
-    parts = [f"{number:,} {outcome_name(one)}" for one, number in summary.counts.items() if number]
+    parts = outcome_counts(summary.counts)
     if running_rows:
         pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
         parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
@@ -76,9 +75,13 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     return f"{summary.rows:,} ({', '.join(parts) or 'none'}){shared}"
 
 
-def outcome_name(outcome: Outcome) -> str:
-    """Return an outcome in the words of the plan."""
-    return CANT_BE_SENT if outcome is Outcome.INVALID else str(outcome)
+def outcome_counts(counts: Mapping[Outcome, int], but: Collection[Outcome] = ()) -> list[str]:
+    """Return the outcomes that occur, but for some, in the words of the plan."""
+    return [
+        f"{counts[one]:,} {CANT_BE_SENT if one is Outcome.INVALID else one}"
+        for one in Outcome
+        if counts.get(one) and one not in but
+    ]
 
 
 def batch_lines(summary: BatchSummary) -> list[str]:
@@ -92,12 +95,8 @@ def batch_lines(summary: BatchSummary) -> list[str]:
 
 def counts_in_short(summary: BatchSummary) -> str:
     """Return a batch's outcomes for a table: completed rows of all rows, then the others."""
-    others = [
-        f"{number:,} {outcome_name(outcome)}"
-        for outcome, number in summary.counts.items()
-        if number and outcome is not Outcome.COMPLETED
-    ]
-    return ", ".join([f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}", *others])
+    completed = f"{summary.counts[Outcome.COMPLETED]:,}/{summary.rows:,}"
+    return ", ".join([completed, *outcome_counts(summary.counts, {Outcome.COMPLETED})])
 
 
 def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
@@ -429,8 +428,7 @@ def pilot_lines(
 ) -> list[str]:
     """Return a pilot's results, their cost, and the estimated cost of the other jobs."""
     jobs = len(report.sent)
-    outcomes = Counter(row.outcome for row in rows)
-    counted = ", ".join(f"{outcomes[one]:,} {one}" for one in Outcome if outcomes[one])
+    counted = ", ".join(outcome_counts(Counter(row.outcome for row in rows)))
     lines = ["", *_results(shown, len(rows), width, mark)]
     lines.append(f"Pilot:     {plural(jobs, 'job')}; rows: {counted}")
     gone = credits_spent(before, report.credits)

@@ -25,8 +25,6 @@ from batchrun.text import did_you_mean, json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import timedelta
-    from pathlib import Path
 
     from batchrun import Request
     from batchrun.model import JSON
@@ -262,20 +260,49 @@ def refuse_together(options: Mapping[str, object], why: str = "") -> None:
         raise UsageError(f"{first} and {', '.join(others)} can't be combined.", hint)
 
 
-def age(text: str, option: str) -> timedelta:
+def age(text: str, said_by: str) -> timedelta:
     """Parse an age such as ``90d``, ``12w`` or ``48h``.
 
     Raises:
         UsageError: It is not an age.
     """
-    found = re.fullmatch(r"(\d{1,5})\s*([hdw])", text.strip().lower(), re.ASCII)
-    if found is None:
-        raise UsageError(f"{option} {text} is not an age.", "Write it as 30d, 12w or 48h.")
-    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
-    return timedelta(**{unit: int(found[1])})
+    return _duration(text, said_by, ("30d", "12w", "48h"), zero=True)
 
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def _duration(text: str, said_by: str, examples: Sequence[str], *, zero: bool = False) -> timedelta:
+    """Parse a number with one of the units of the examples.
+
+    Args:
+        text: The duration.
+        said_by: The option, or the name of the entry of ``batchrun.toml``.
+        examples: A duration for each unit.
+        zero: Whether it may be 0.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    units = [example[-1] for example in examples]
+    bare = text.strip().lower()
+    found = re.fullmatch(rf"(\d{{1,5}}(?:\.\d+)?)\s*([{''.join(units)}])(?:ec|in)?", bare, re.ASCII)
+    if found is not None and (zero or float(found[1])):
+        return float(found[1]) * _UNITS[found[2]]
+    problem, written = "is not a duration", examples
+    if re.fullmatch(r"\d{1,5}", bare, re.ASCII):
+        problem, written = "has no unit", [f"{bare}{unit}" for unit in units]
+    said = f"{said_by} {text}"
+    if not said_by.startswith("--"):
+        said = f'{said_by} = "{text}" in batchrun.toml'
+    *first, last = written
+    raise UsageError(f"{said} {problem}.", f"Write it as {', '.join(first)} or {last}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,8 +402,8 @@ def form_from(
     usual = (defaults or ListDefaults()).merged_with(typed)
     every = None
     if usual.write_every is not None:
-        said_by = "--write-every" if "write_every" in typed else "write_every in batchrun.toml"
-        every = _seconds(usual.write_every, said_by)
+        said_by = "--write-every" if "write_every" in typed else "write_every"
+        every = _duration(usual.write_every, said_by, ("30s", "5m", "1h")).total_seconds()
     return Form(
         _names(usual.columns) or None,
         usual.rename,
@@ -421,13 +448,6 @@ def _pair(text: str, problem: str, example: str, *, empty: bool = False) -> tupl
     if not (equals and name.strip() and (empty or value.strip())):
         raise UsageError(problem, f"Write it as {example}.")
     return name.strip(), value
-
-
-def _seconds(text: str, said_by: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])(?:in|ec)?", text.strip().lower())
-    if found is None or not float(found[1]):
-        raise UsageError(f"{said_by}: {text} is not a time.", "Write it as 30s, 5m or 1h.")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -670,7 +690,7 @@ def request_from(
             "No workflow given.",
             f'Add -w "Account Research". To list the workflows: {login}batchrun workflows',
         )
-    said_by = "--reuse" if reuse else "reuse in batchrun.toml"
+    said_by = "--reuse" if reuse else "reuse"
     reuse = reuse or (None if again else options.reuse)
     return Request(
         file,

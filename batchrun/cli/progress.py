@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from batchrun.cli.messages import clock_after, outcome_name
+from batchrun.cli.messages import clock_after, outcome_counts
 from batchrun.cli.output import (
     discard_output,
     fitted,
@@ -147,11 +147,7 @@ class ProgressPrinter:
 
 def outcome_words(progress: Progress) -> list[str]:
     """Return the outcomes other than completed and pending, and the number of running rows."""
-    shown = [
-        f"{number:,} {outcome_name(outcome)}"
-        for outcome, number in progress.counts.items()
-        if number and outcome not in {Outcome.COMPLETED, Outcome.PENDING}
-    ]
+    shown = outcome_counts(progress.counts, {Outcome.COMPLETED, Outcome.PENDING})
     return [*shown, f"{progress.in_flight:,} running"]
 
 

@@ -75,11 +75,11 @@ class Settings(BaseModel):
             (``BATCHRUN_RATE``).
         daily: Requests a day, all batches of this key; ``None`` for no limit of our own
             (``BATCHRUN_DAILY``).
-        max_in_flight: Executions at once; ``None`` lets the rate decide
+        max_in_flight: Jobs at once; ``None`` lets the rate decide
             (``BATCHRUN_MAX_IN_FLIGHT``).
-        patience_seconds: How long to poll one execution before its rows are "timed out"
+        patience_seconds: How long to poll one job before its rows are "timed out"
             (``BATCHRUN_PATIENCE_SECONDS``).
-        drain_seconds: How long an interrupted batch still collects results of running executions,
+        drain_seconds: How long an interrupted batch still collects results of running jobs,
             in seconds (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).
@@ -262,6 +262,8 @@ def problem_of(error: Mapping[str, Any]) -> str:
 
 _EXAMPLES = {
     "rate": "120, 120/min or unlimited",
+    "reuse": '"30d", "12w" or "48h"',
+    "write_every": '"30s", "5m" or "1h"',
     "columns": 'a list such as ["summary", "outputs.*"]',
     "parameters": 'a table such as [parameters] with the line depth = "comprehensive"',
     "parameter_columns": 'a table such as [parameter_columns] with the line focus = "Focus"',
@@ -284,6 +286,7 @@ def wanted_value(name: str, kind: object = None, bounds: Sequence[object] = ()) 
     if kind is bool:
         return "true or false"
     number = _NUMBERS.get(kind, "")
+    number += " of seconds" if number and name.endswith("_seconds") else ""
     least = [bound.ge for bound in bounds if hasattr(bound, "ge")]
     return f"{number} of at least {least[0]}" if number and least else number or "a text"
 

@@ -299,10 +299,12 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     if results:
         said.append(f"Left out, because batchrun wrote them: {_some(results)}")
     # the name of the results workbook is derived from this path
-    place = path.with_name(re.sub(r"[*?\[\]]+", "", path.stem) or "all")
+    place = path.absolute()
+    if not path.is_dir():
+        place = place.with_name(re.sub(r"[*?\[\]]+", "", path.stem) or "all")
     source = TableSource(
         name,
-        str((path if path.is_dir() else place).absolute()),
+        str(place),
         "files",
         header_line=header_line,
         formats=formats,

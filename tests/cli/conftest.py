@@ -87,10 +87,19 @@ def batchrun(
 
 
 @pytest.fixture
-def sandbox(beginning: Beginning | None, batchrun: CommandLine) -> Iterator[str]:
+def sandbox(
+    request: pytest.FixtureRequest, beginning: Beginning | None, batchrun: CommandLine
+) -> Iterator[str]:
     """A sandbox without a quota that the command talks to; its base URL."""
+    quick = SandboxSettings(rate_per_minute=None)
     port = 0 if beginning is None else beginning.port
-    with running(SandboxSettings(rate_per_minute=None), speed=SPEED, port=port) as url:
+    if "results" in request.fixturenames and beginning and not beginning.copy.exists():
+        with running(quick, speed=SPEED, port=port) as url:  # the test's own has seen no request
+            batchrun.connect(url, speed=SPEED)
+            finished = str(write_accounts(batchrun.folder))
+            batchrun("run", finished, "-w", "Account Research", "--yes")
+        beginning.keep()
+    with running(quick, speed=SPEED, port=port) as url:
         batchrun.connect(url, speed=SPEED)
         yield url
 
@@ -98,7 +107,11 @@ def sandbox(beginning: Beginning | None, batchrun: CommandLine) -> Iterator[str]
 @pytest.fixture
 def accounts(batchrun: CommandLine) -> Path:
     """A small list: two companies, one of them twice, and a damaged id."""
-    path = batchrun.folder / "accounts.csv"
+    return write_accounts(batchrun.folder)
+
+
+def write_accounts(folder: Path) -> Path:
+    path = folder / "accounts.csv"
     rows = [
         f"{ACME},Acme,00123",
         f"{BETA},Beta,=1+1",
@@ -110,12 +123,6 @@ def accounts(batchrun: CommandLine) -> Path:
 
 
 @pytest.fixture
-def results(
-    batchrun: CommandLine, sandbox: str, accounts: Path, beginnings: dict[str, Beginning]
-) -> Path:
+def results(batchrun: CommandLine, sandbox: str, accounts: Path) -> Path:
     """The workbook of the list's finished batch. The sandbox has seen no request yet."""
-    beginning = beginnings["results"]
-    if not beginning.copy.exists():
-        batchrun("run", str(accounts), "-w", "Account Research", "--yes")
-        beginning.keep()
     return batchrun.folder / "accounts.results.xlsx"

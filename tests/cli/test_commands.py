@@ -341,10 +341,29 @@ def test_reuse_and_again_exclude_each_other(
     assert "can't be combined" in ended.stderr
 
 
-def test_an_invalid_age_is_refused(batchrun: CommandLine, sandbox: str, accounts: Path) -> None:
-    ended = batchrun(*RUN, "--reuse", "soon")
-    assert ended.exit_code == ExitCode.UNUSABLE
-    assert "--reuse soon is not an age" in ended.stderr
+@pytest.mark.parametrize(
+    ("option", "entry", "given", "hint"),
+    [
+        ("--reuse", "reuse", "30", "30d"),
+        ("--reuse", "reuse", "soon", "30d"),
+        ("--reuse", "reuse", "30m", "30d"),
+        ("--write-every", "write_every", "5", "5m"),
+        ("--write-every", "write_every", "1d", "5m"),
+        ("--write-every", "write_every", "0s", "5m"),
+    ],
+)
+def test_a_duration_that_is_refused_says_what_to_write(  # noqa: PLR0917 - one row each
+    batchrun: CommandLine, accounts: Path, option: str, entry: str, given: str, hint: str
+) -> None:
+    typed = batchrun(*RUN, option, given)
+    in_file = []
+    for value in (f'"{given}"', *([given] if given.isdecimal() else [])):
+        (batchrun.folder / "batchrun.toml").write_text(f"{entry} = {value}\n", encoding="utf-8")
+        in_file.append(batchrun(*RUN))
+    for ended in (typed, *in_file):
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert option in ended.stderr or entry in ended.stderr
+        assert hint in ended.stderr
 
 
 def test_a_sandbox_run_says_how_to_look_at_it_afterwards(

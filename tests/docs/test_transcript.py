@@ -7,6 +7,7 @@ import runpy
 import shlex
 import shutil
 import sys
+from difflib import unified_diff
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ class Forked(fdspawn):  # type: ignore[type-arg]  # it is generic in its stubs o
     """`pexpect.spawn` for `sh -c "exec batchrun …"`, without the start of Python."""
 
     def __init__(
-        self, _: str, arguments: list[str], *, dimensions: Any, timeout: float, **how: Any
+        self, _: str, arguments: list[str], *, dimensions: Any, timeout: None, **how: Any
     ) -> None:
         ours, its = os.openpty()
         termios.tcsetwinsize(ours, dimensions)
@@ -45,9 +46,12 @@ class Forked(fdspawn):  # type: ignore[type-arg]  # it is generic in its stubs o
         """Press Ctrl-C."""
         self.send("\x03")
 
-    def close(self) -> None:
+    def kill(self, _: int) -> None:
+        """End it."""
+        self._process.kill()
+
+    def wait(self) -> None:
         """Wait for its end."""
-        super().close()
         self.exitstatus = self._process.wait()
 
 
@@ -64,7 +68,28 @@ def test_the_page_equals_todays_output(monkeypatch: pytest.MonkeyPatch) -> None:
     written, typed = (
         script["settled"](each.replace(INSTALLED, "batchrun")) for each in (page, today)
     )
-    assert typed in written, HOW
+    assert typed in written, f"{HOW}\n{differing_lines(written, typed)}"
+
+
+def differing_lines(written: str, typed: str) -> str:
+    """The lines of a session that are not on the page, and those of the page in their place."""
+    page, lines = written.splitlines(), typed.splitlines()
+    begins = page.index(lines[0]) if lines[0] in page else 0
+    different = unified_diff(page[begins : begins + len(lines)], lines, "page", "today", n=1)
+    return "\n".join(different)
+
+
+def test_a_line_that_differs_is_shown() -> None:
+    page, today = "# Page\n\n## Step\nRows: 5\nDone\n\nMore", "## Step\nRows: 6\nDone"
+    assert differing_lines(page, today).splitlines()[-4:-1] == [" ## Step", "-Rows: 5", "+Rows: 6"]
+
+
+def test_what_depends_on_the_load_of_the_machine_does_not_count() -> None:
+    settled = made_by()["settled"]
+    idle = "Quota:     about 7 requests, 9 s (sandbox, 60 times as\n           fast)\n"
+    busy = "Quota:     about 23 requests, 1 min 9 s (sandbox, 60\n           times as fast)\n"
+    more = "A request failed (HTTP 502). Retrying.\nRunning:   3 jobs; resuming fetches\n"
+    assert settled(busy + more) == settled(idle)
 
 
 def test_times_and_ids_may_differ_but_words_and_rows_may_not() -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.pages import ROOT, Page
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALL = [
     ["py", "-m", "venv", ".venv"],
     [r".venv\Scripts\python", "-m", "pip", "install", "-q", "."],
@@ -83,6 +85,18 @@ def test_the_lines_for_uv_and_pipx_mean_the_same_in_both_shells() -> None:
     assert len(LINES) >= 4
     for line in LINES:
         assert powershell(line) == cmd(line) == [line.split()]
+
+
+def test_every_command_of_the_readme_means_the_same_in_each_shell() -> None:
+    page = Page(ROOT / "README.md")
+    typed = [
+        *page.code(),
+        *(line for block in page.blocks("console") for line in block.splitlines()),
+    ]
+    commands = [line for line in typed if line.startswith("batchrun ")]
+    assert len(commands) > 15
+    for line in commands:
+        assert powershell(line) == cmd(line) == [shlex.split(line)]
 
 
 def parsed_by_grammar(text: str) -> list[list[str]]:

@@ -54,6 +54,19 @@ def test_the_files_of_a_folder_or_pattern_are_one_list(
     assert "*" not in table.source.path
 
 
+@pytest.mark.parametrize("name", [".", "./", "../exports", "*"])
+def test_the_folder_one_is_in_is_a_list_too(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "notes.md").unlink()
+    monkeypatch.chdir(folder)
+    table = load(name)
+    assert cells(table) == [[UUID, "Acme"], [OTHER_UUID, "Bay"]]
+    assert table.source.name
+    assert table.source.path is not None
+    assert table.source.path.startswith(str(folder.parent))
+
+
 def test_a_file_with_other_columns_is_named(folder: Path) -> None:
     (folder / "c.csv").write_text(f"Company ID,City\n{UUID},Ulm\n", encoding="utf-8")
     with pytest.raises(
