@@ -20,14 +20,13 @@ from batchrun.sandbox import SandboxSettings, running
 from batchrun.web.app import create_app
 from batchrun.web.security import Session
 from batchrun.web.server import _listen, _serving
-from batchrun.web.work import Workspace
+from batchrun.web.work import PRACTICE_SPEED, Workspace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 DOCS = Path(__file__).parent
 SAMPLES = DOCS.parent / "sample_data"
-SPEED = 40.0
 SIZE = (1280, 800)
 RUN_MS = 120_000
 
@@ -39,13 +38,14 @@ def main() -> None:
         sandbox = SandboxSettings(fail=0.12, seed=7)
         settings = Settings(
             api_key=SecretStr("sandbox"),
-            base_url=stack.enter_context(running(sandbox, speed=SPEED)),
-            speed=SPEED,
+            base_url=stack.enter_context(running(sandbox, speed=PRACTICE_SPEED)),
+            speed=PRACTICE_SPEED,
             journal=str(folder / "journal.db"),
         )
         listener = stack.enter_context(closing(_listen(0)))
         session = Session(listener.getsockname()[1])
         workspace = Workspace(settings, lambda: settings, str(folder / "sandbox.db"))
+        workspace.sandbox = True  # the pictures show what readers see who practice
         stack.enter_context(_serving(create_app(workspace, session), listener))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(

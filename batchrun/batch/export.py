@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,16 +128,18 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
     return [earlier.batch_id]
 
 
-def commands_for(location: str, summary: BatchSummary, form: workbook.Form) -> workbook.Commands:
-    """Return how to continue a batch: on the page, or by commands quoted for the user's shell."""
-    if form.on_page:
-        return workbook.Commands(on_page=True)
+def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
+    """Return the commands that continue a batch, quoted for the user's shell."""
     name = Path(location).name
     if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
         return workbook.Commands(program(), "--sandbox")
     if location == str(default_journal()):
         return workbook.Commands(program())
     return workbook.Commands(program(), f"--journal {quoted_command(location)}")
+
+
+def _with_commands(form: workbook.Form, location: str, summary: BatchSummary) -> workbook.Form:
+    return replace(form, commands=form.commands or commands_for(location, summary))
 
 
 def write_after_journal_error(
@@ -172,8 +175,7 @@ def write_after_journal_error(
 def _write(found: BatchResults, target: Path, form: workbook.Form, location: str) -> Path:
     """Write results. If the layout fails, write them as JSON Lines beside the target instead."""
     try:
-        commands = commands_for(location, found.summary, form)
-        written = workbook.write(found, target, form, commands=commands)
+        written = workbook.write(found, target, _with_commands(form, location, found.summary))
     except BatchrunError:
         raise
     except Exception as error:
@@ -236,8 +238,8 @@ async def refreshed_workbook(
     def refresh() -> None:
         place = workbook.free_target(target, is_as_written)
         with journal.results(batch_id) as found:
-            commands = commands_for(journal.location, found.summary, form)
-            _remember(workbook.write(found, place, form, beside=False, commands=commands), batch_id)
+            complete = _with_commands(form, journal.location, found.summary)
+            _remember(workbook.write(found, place, complete, beside=False), batch_id)
 
     writer = asyncio.create_task(_write_until(ended, refresh, form.write_every_seconds))
     try:

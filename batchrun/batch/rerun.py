@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import EXECUTION, is_mark, read_results, signature_of
 from batchrun.workbook.reasons import RERUN_HINT
+from batchrun.workbook.target import numbered_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -304,13 +304,8 @@ def _beside(path: Path, batch_id: str) -> Path:
     A workbook of this batch without marks can be overwritten.
     """
     whole = re.sub(r"\.part\d{1,4}\Z", "", path.stem)  # the new workbook has all parts' rows
-    numbered = re.fullmatch(r"(.+) \((\d{1,4})\)", whole)  # the marked one may be a rerun itself
-    stem, last = (whole, 1) if numbered is None else (numbered[1], int(numbered[2]))
-    for number in count(last + 1):
-        target = path.with_name(f"{stem} ({number}).xlsx")
-        if not target.exists() or _is_unmarked(target, batch_id):
-            return target
-    raise AssertionError("count() does not end")
+    beside = numbered_beside(path.with_name(f"{whole}.xlsx"))
+    return next(each for each in beside if not each.exists() or _is_unmarked(each, batch_id))
 
 
 def _is_unmarked(path: Path, batch_id: str) -> bool:

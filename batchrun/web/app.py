@@ -42,6 +42,7 @@ from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
+from batchrun.workbook.reasons import Commands
 from batchrun.workbook.text import crms_of, escaped
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ ENCODINGS = {
 }
 
 _EDITIONS = {
-    "xlsx": (".xlsx", Form(on_page=True)),
+    "xlsx": (".xlsx", Form(commands=Commands(on_page=True))),
     "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
     "fix": (
         ".to-fix.xlsx",
@@ -183,6 +184,7 @@ class _Pages:
             "duration": duration,
             "advice": words.advice_words,
             "plain": words.plain,
+            "reason": words.reason_words,
             "sentence": words.sentence,
         }
         self._templates.globals |= {
@@ -540,7 +542,7 @@ class _Pages:
         for planned in state.checked.invalid:
             line = planned.row.line
             place = [line, numbers.excel_row(line)] if numbers.in_excel else [line]
-            lines.append([*place, words.sentence(planned.reason), *planned.row.cells])
+            lines.append([*place, words.reason_words(planned.reason), *planned.row.cells])
         return _csv_answer(f"{saved.path.stem}.cannot-be-sent.csv", lines)
 
     # batches
@@ -597,8 +599,8 @@ class _Pages:
                 "version": view.version,
                 "phase": view.phase.value,
                 "title": view.title,
-                "say": f"{figures.ended:,} of {figures.to_send:,} rows finished",
-                "share": figures.ended * 10 // max(figures.to_send, 1),
+                "say": figures.words,
+                "share": figures.ended * 10 // max(figures.rows, 1),
                 "parts": parts,
             }
         )
@@ -607,7 +609,7 @@ class _Pages:
         batch_id, line = request.path_params["batch_id"], request.path_params["line"]
         found = screens.row_at_line(self._workspace, batch_id, line)
         if found is None:
-            raise NoBatchError("The list has no such row.", "Go back to the batch.")
+            raise NoBatchError("The list has no such row.", "Go back to the run.")
         return found
 
     def row_live(self, request: Request) -> Response:
@@ -640,7 +642,8 @@ class _Pages:
         view = self._batch(request)
         counts = view.summary.counts
         workspace = self._workspace
-        words_of = partial(screens.retry_words, duplicates=view.duplicates > 0)
+        price = workspace.lists.price(view.summary.workflow.id)
+        words_of = partial(screens.retry_words, price=price, duplicates=view.duplicates > 0)
         retried = [
             (outcome, counts[outcome], words_of(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)

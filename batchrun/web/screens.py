@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING
 
 import batchrun
 from batchrun import Outcome
-from batchrun.estimate import (
-    REQUESTS_PER_JOB,
-    credit_amounts,
-    credits_spent,
-    rest_words,
-)
-from batchrun.model import ResultRow
+from batchrun.estimate import credit_amounts, rest_words
+from batchrun.model import ResultRow, Role
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
 from batchrun.web.words import (
     moment_words,
+    plain,
+    plain_words,
+    reason_words,
     sentence,
     short,
+    total_words,
 )
-from batchrun.web.work import FRESH_SECONDS
+from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS, has_other_lines
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.model import Role
     from batchrun.plan import PlannedRow
     from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
@@ -51,7 +49,6 @@ SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
 """Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
-NAMED_ROWS = 5
 SAMPLED_ROWS = 20
 """Results to sample when choosing the fields that are worth a column."""
 COMPARED_ROWS = 5_000
@@ -77,10 +74,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A batch's rows in numbers: rejected ones count as failed, waiting ones are not sent yet.
-
-    ``trial`` is how many jobs are tried now, 0 for all; ``before`` had ended by then.
-    """
+    """A run's rows in numbers, which add up to ``rows``; rejected ones count as failed."""
 
     rows: int
     done: int
@@ -90,31 +84,16 @@ class Figures:
     invalid: int
     running: int
     waiting: int
-    requests: int
-    trial: int = 0
-    before: int = 0
-
-    @property
-    def to_send(self) -> int:
-        """Number of rows that can be sent, or that are tried now."""
-        all_rows = self.rows - self.invalid
-        begun = self._ended - self.before + self.running  # rows that share an ID are one job
-        return max(self.trial, begun) if self.trial else all_rows
 
     @property
     def ended(self) -> int:
-        """Number of those rows that have ended."""
-        return self._ended - self.before if self.trial else self._ended
-
-    @property
-    def _ended(self) -> int:
+        """Number of rows that were sent and have ended."""
         return self.done + self.failed + self.timed_out + self.in_doubt
 
     @property
-    def held(self) -> int:
-        """Number of rows that are not sent until the user has seen the trial's results."""
-        left = self.rows - self.invalid - self.before - self.to_send
-        return max(left, 0) if self.trial else 0
+    def words(self) -> str:
+        """The progress in words."""
+        return f"{self.ended:,} of {plural(self.rows, 'row')} finished"
 
     @property
     def bars(self) -> list[tuple[str, float, float]]:
@@ -124,10 +103,12 @@ class Figures:
             ("bad", self.failed + self.timed_out),
             ("wait", self.in_doubt),
             ("busy", self.running),
+            ("rest", self.waiting),
+            ("none", self.invalid),
         ]
         found, begin = [], 0.0
         for kind, number in parts:
-            width = 100 * number / max(self.to_send, 1)
+            width = 100 * number / max(self.rows, 1)
             if number:
                 found.append((kind, round(begin, 2), round(width, 2)))
             begin += width
@@ -155,14 +136,31 @@ class BatchView:
     @property
     def done_at(self) -> str:
         """The estimated time when it will be done, in words; ``""`` if not known."""
-        if (
-            self.seconds_left is None
-            or self.figures.trial
-            or self.figures.ended >= self.figures.to_send
-        ):
+        if self.seconds_left is None or self.trial or not self.pending:
             return ""
         moment = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
         return moment_words(moment).removeprefix("today, ")
+
+    @property
+    def trial(self) -> int:
+        """How many rows are being tried before the user decides about the others; 0 for none."""
+        return self.run.trial if self.phase.live and self.run is not None else 0
+
+    @property
+    def pending(self) -> int:
+        """Number of rows that have not ended and can be sent."""
+        return self.figures.running + self.figures.waiting
+
+    @property
+    def total_words(self) -> str:
+        """How the run's rows add up."""
+        summary = self.summary
+        to_send = self.status.left.to_trigger
+        sent = "sent or reused" if summary.reused else "sent"
+        parts = {sent: summary.jobs - to_send, "to send": to_send}
+        if self.phase.live:  # the journal's count would be old
+            parts = {"to send in all": summary.jobs}
+        return total_words(self.figures.rows, parts, self.duplicates, self.figures.invalid)
 
     @property
     def duplicates(self) -> int:
@@ -186,7 +184,7 @@ class BatchView:
         """The title of the browser window."""
         figures = self.figures
         if self.phase.live:
-            return f"{figures.ended:,} of {figures.to_send:,}"
+            return f"{figures.ended:,} of {figures.rows:,}"
         return self.summary.source.name
 
 
@@ -242,14 +240,13 @@ def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phas
 def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
     summary, left = status.summary, status.left
     counts: Mapping[Outcome, int] = summary.counts
-    running, requests = left.running_rows, summary.requests
+    running = left.running_rows
     if run is not None and run.progress is not None:
         counts = run.progress.counts
         running = run.progress.running_rows
-        requests = max(requests, run.progress.requests)
     pending = counts[Outcome.PENDING]
     running = min(running, pending)
-    figures = Figures(
+    return Figures(
         rows=summary.rows,
         done=counts[Outcome.COMPLETED],
         failed=counts[Outcome.FAILED] + counts[Outcome.REJECTED],
@@ -258,11 +255,7 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
         invalid=counts[Outcome.INVALID],
         running=running,
         waiting=pending - running,
-        requests=requests,
     )
-    if run is None or not run.trial:
-        return figures
-    return replace(figures, trial=run.trial, before=run.ended_before or 0)
 
 
 # home and lists
@@ -308,12 +301,12 @@ def home_of(workspace: Workspace) -> Home:
         run = workspace.run_of(summary.batch_id)
         open_ended = summary.unfinished or counts[Outcome.IN_DOUBT]
         if not open_ended and (run is None or run.ended):
-            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(counts), path, ""))
+            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(summary), path, ""))
             continue
         view = view_batch(workspace, summary.batch_id)
         figures = view.figures
         if view.phase.live:
-            words = f"{figures.ended:,} of {figures.to_send:,} rows finished"
+            words = figures.words
             words += f", ends at about {view.done_at}" if view.done_at else ""
             where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
             running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
@@ -332,7 +325,7 @@ def home_of(workspace: Workspace) -> Home:
             tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
-            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(counts), path, ""))
+            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(summary), path, ""))
     used = {summary.source.path for summary in summaries}
     waiting = [
         one
@@ -359,15 +352,14 @@ def _remark(state: ListState | None) -> tuple[str, str] | None:
     return ("bad", "Can't be read") if refused and not state.sheets else None  # one can be chosen
 
 
-def _result_words(counts: Mapping[Outcome, int]) -> str:
+def _result_words(summary: BatchSummary) -> str:
+    counts = summary.counts
     numbers = {
         "completed": counts[Outcome.COMPLETED],
         "failed": counts[Outcome.FAILED] + counts[Outcome.REJECTED],
         "in doubt": counts[Outcome.IN_DOUBT],
-        "invalid": counts[Outcome.INVALID],
     }
-    named = (f"{number:,} {word}" for word, number in numbers.items() if number)
-    return ", ".join(named) or "0 completed"
+    return total_words(summary.rows, numbers, 0, counts[Outcome.INVALID]).removesuffix(".")
 
 
 def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict[str, str]:
@@ -428,8 +420,14 @@ def _count_ids(column: Contents, rows: int) -> str:
 
 
 def _holds(column: Contents, rows: int) -> str:
-    others = replace(column, uuids=0).words
+    others = plain_words(replace(column, uuids=0).words)
     return _count_ids(column, rows) + (f"; {others}" if others else "")
+
+
+def column_of_ids(read: ReadList) -> ColumnChoice | None:
+    """Return a column with PG:AI IDs that is not sent, if there is one."""
+    sent = [role_name(read, role) for role in Role]
+    return next((one for one in column_choices(read) if one.sample and one.name not in sent), None)
 
 
 def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
@@ -465,7 +463,7 @@ _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
         frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
     ),
     "waiting": ("Running or not sent", frozenset({Outcome.PENDING})),
-    "invalid": ("Invalid (can't be sent)", frozenset({Outcome.INVALID})),
+    "invalid": ("Can't be sent", frozenset({Outcome.INVALID})),
 }
 FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
@@ -562,11 +560,11 @@ def _found(
             return batchrun.RowPage(page.header, page.roles, tuple(matches[offset:wanted]))
 
 
-_TAGS = {  # the workbook's words
+_TAGS = {
     Outcome.COMPLETED: ("ok", "Completed"),
     Outcome.FAILED: ("bad", "Failed"),
     Outcome.REJECTED: ("bad", "Rejected"),
-    Outcome.INVALID: ("bad", "Invalid"),
+    Outcome.INVALID: ("bad", "Can't be sent"),
     Outcome.TIMED_OUT: ("wait", "Timed out"),
     Outcome.IN_DOUBT: ("wait", "In doubt"),
 }
@@ -612,8 +610,10 @@ def _shown_row(
 
 def row_message(row: ResultRow) -> str:
     """Return why a row has no result; the service's own words stay unchanged."""
-    if row.outcome in {Outcome.COMPLETED, Outcome.PENDING}:
+    if row.outcome in {Outcome.COMPLETED, Outcome.PENDING} or row.sending:
         return ""
+    if row.outcome is Outcome.INVALID:
+        return reason_words(visible(row.message))
     if row.outcome is Outcome.IN_DOUBT:  # the message is about the connection
         return "No clear answer came when it was sent. It may have been charged."
     return sentence(visible(row.message))
@@ -676,11 +676,23 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     return groups
 
 
+def named(names: Sequence[str], number: int) -> str:
+    """Return the first of a number of names, such as ``Acme, Baker and 12 more``."""
+    more = number - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
 def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
     """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
-    shown = ", ".join(numbers.words(each.row.line) for each in rows[:NAMED_ROWS])
-    more = len(rows) - NAMED_ROWS
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    return named([numbers.words(each.row.line) for each in rows[:NAMED_ROWS]], len(rows))
+
+
+def workbook_words(view: BatchView) -> str:
+    """Return which rows the workbook has."""
+    rows = "every row of the list, in the same order, with the result beside it"
+    if not has_other_lines(view.summary.source):
+        return f"The workbook has {rows}."
+    return f"The workbook has {rows}. Title, blank, and total lines of the file are left out."
 
 
 def problem_words(figures: Figures) -> str:
@@ -703,13 +715,20 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
     return f"Stop: nothing more is sent{rest}. You can continue later."
 
 
-def retry_words(rows: int, *, duplicates: bool = False) -> str:
-    """Return the cost of sending rows again, in words; duplicates among them are sent once."""
-    requests = math.ceil(rows * REQUESTS_PER_JOB)
-    if duplicates and rows > 1:
-        again = f"Up to {rows:,} rows are charged again; rows with the same ID count once."
-        return f"At most {requests:,} requests. {again}"
-    return f"About {requests:,} requests. {plural(rows, 'row is', 'rows are')} charged again."
+def retry_words(rows: int, price: Mapping[str, float] | None, *, duplicates: bool = False) -> str:
+    """Return the cost of sending rows again, in words; duplicates among them are sent once.
+
+    ``price`` is what a row costs; ``None`` if that is unknown.
+    """
+    most = duplicates and rows > 1
+    again = f"{plural(rows, 'row is', 'rows are')} charged again"
+    cost = f": {_cost(price, rows, 'at most' if most else 'about')}" if price else ""
+    return f"Up to {again}{cost}; duplicates count once." if most else f"{again}{cost}."
+
+
+def _cost(price: Mapping[str, float], rows: int, about: str = "about") -> str:
+    """Return what a number of rows costs in credits, in words."""
+    return f"{about} {credit_amounts({name: each * rows for name, each in price.items()})}".strip()
 
 
 # credits and reasons for stopping
@@ -726,10 +745,7 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
         return "", False
     price = workspace.lists.price(checked.workflow.id)
     if price is None:
-        return (
-            f"You have {credit_amounts(left)}. What a row costs is known after the first ones.",
-            False,
-        )
+        return f"You have {credit_amounts(left)}.", False
     rest = rest_words(price, 1, checked.to_trigger, checked.credits)
     short = any(price[name] * checked.to_trigger > left.get(name, 0) for name in price)
     if not rest:
@@ -737,74 +753,64 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
     return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
 
 
-def pilot_costs(workspace: Workspace, view: BatchView, rows: int) -> tuple[str, str]:
-    """Return what the first rows cost, and what the rest is expected to cost, in words.
+def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
+    """Return what the first rows cost, and what the rest is expected to cost and take, in words.
 
     ``rows`` is how many were tried. After a restart, a row's last known price counts.
     """
     summary, left = view.summary, view.status.to_confirm
-    report = None if view.run is None else view.run.report
-    if view.run is not None and report is not None and report.rest is not None:
-        gone, sent = credits_spent(view.run.credits, report.credits), len(report.sent)
-        spent = "" if gone is None else credit_amounts(gone) if gone else "no credits"
-        rest = rest_words(gone, sent, left, report.credits)
-        requests, seconds = report.rest.requests, report.rest.seconds
-    else:
-        price = workspace.lists.price(summary.workflow.id) or {}
-        spent, rest = (
-            f"about {credit_amounts({name: each * number for name, each in price.items()})}"
-            if price and number
-            else ""
-            for number in (rows, left)
-        )
-        requests = math.ceil(left * REQUESTS_PER_JOB)
-        seconds = summary.estimated_seconds * left / summary.jobs
-    took = duration(seconds / workspace.settings.speed)
-    now = plural(summary.requests, "request")
-    return (
-        f"{now} and {spent}" if spent else now,
-        ", ".join(filter(None, [f"about {plural(requests, 'request')} and {took}", rest])),
-    )
+    run, price = view.run, workspace.lists.price(summary.workflow.id)
+    report = None if run is None else run.report
+    seconds = summary.estimated_seconds * left / summary.jobs
+    if report is not None and report.rest is not None:
+        seconds = report.rest.seconds
+    rest = f"The other {plural(left, 'row')}: about {duration(seconds / workspace.settings.speed)}"
+    if price is None or not rows:
+        return f"{rest}."
+    if not price:
+        return f"{'It' if rows == 1 else 'They'} cost no credits. {rest}."
+    about = "about" if run is None or run.price is None else ""
+    cost = rest_words(price, 1, left, report.credits if report else None) or _cost(price, left)
+    spent = f"{'It' if rows == 1 else 'They'} cost {_cost(price, rows, about)}."
+    return f"{spent} {rest}, {cost}."
 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:
-    """Return what a run takes: requests, credits, and rows that share an ID.
+    """Return what the rest of a run will cost in credits, or what all of it did; ``""`` if unknown.
 
-    Credits are added up only if it is certain that each job was sent once and accepted.
+    Credits are added up only if it is certain that each row was sent once and accepted.
     """
-    figures, summary = view.figures, view.summary
-    requests = plural(figures.requests, "request")
-    price = workspace.lists.price(summary.workflow.id)
-    words = [f"{requests} so far." if view.phase.live else f"{requests}."]
+    summary, figures, run = view.summary, view.figures, view.run
+    price = (run and run.price) or workspace.lists.price(summary.workflow.id)
+    if view.trial:
+        return ""
+    if price and view.phase.live:
+        rows = figures.rows - figures.invalid
+        left = math.ceil(figures.waiting * summary.jobs / max(rows, 1))  # duplicates cost nothing
+        return f"The rest costs {_cost(price, left)}." if left else ""
+    if view.phase.live and run is not None and run.credits is not None and run.credits.remaining:
+        return "What a row costs is known after the first results."
     if price and view.sent_once:
-        spent = {name: each * summary.jobs for name, each in price.items()}
-        words = [f"{requests} and about {credit_amounts(spent)}."]
-    elif price:
-        words.append(f"Last time, a row cost {credit_amounts(price)}.")
-    if view.duplicates:
-        words.append(
-            f"{plural(view.duplicates, 'duplicate')}: rows with the same ID are sent once."
-        )
-    return " ".join(words)
+        return f"This run cost {_cost(price, summary.jobs)}."
+    return f"Last time, a row cost {credit_amounts(price)}." if price else ""
 
 
 def continue_words(workspace: Workspace, view: BatchView) -> str:
-    """Return what it costs to send the rows of a batch that are not sent yet; ``""`` if none is."""
-    jobs = view.status.left.to_trigger
-    if not jobs:
+    """Return what it costs to send the rows of a run that are not sent yet; ``""`` if none is."""
+    rows = view.status.left.to_trigger
+    if not rows:
         return ""
-    price = workspace.lists.price(view.summary.workflow.id) or {}
-    rest = {name: number * jobs for name, number in price.items()}
-    cost = f" and {credit_amounts(rest)}" if rest else "; each row that is sent is charged"
-    requests = f"{math.ceil(jobs * REQUESTS_PER_JOB):,} requests"
-    return f"Sending the other {plural(jobs, 'row')} takes about {requests}{cost}."
+    price = workspace.lists.price(view.summary.workflow.id)
+    if price:
+        return f"The other {plural(rows, 'row costs', 'rows cost')} {_cost(price, rows)}."
+    return f"The other {plural(rows, 'row is', 'rows are')} charged when sent."
 
 
 def ended_words(view: BatchView) -> str:
     """Return why a batch has stopped, in one sentence."""
-    figures, note = view.figures, view.summary.note
+    figures, note = view.figures, plain(view.summary.note)
     if view.phase is Phase.PILOT:
-        return f"{figures.done + figures.failed} rows tried; {figures.waiting:,} wait for you."
+        return view.total_words
     if view.phase is Phase.PAUSED:
         stopped = view.run is not None and view.run.control.stopped
         why = "You stopped it." if stopped else note or "It was interrupted."

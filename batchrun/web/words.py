@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.advice import Action, Advice
-from batchrun.text import one_line
+from batchrun.text import CANT_BE_SENT, counted, one_line, plural
+from batchrun.workbook.reasons import message_for_people
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_CELL_CHARACTERS = 300
 
@@ -69,10 +74,32 @@ _ACTIONS = {
 }
 
 
+_TERMS = (
+    (re.compile(r", UUIDs (?=such as)"), ", "),
+    (re.compile(r"\bUUIDs\b"), "PG:AI IDs"),
+    (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b"), r"\1 PG:AI ID"),
+    (re.compile(r"(?<=\d )job(s?)\b"), r"row\1"),
+    (re.compile(r"\bBatch(?= \d{4}-)"), "Run"),
+    (re.compile(r"\bbatch(?= \d{4}-)|(?<=\bthe )batch\b|(?<=\bthis )batch\b"), "run"),
+)
+
+
+def plain_words(text: str) -> str:
+    """Return a message in the page's words, such as “PG:AI ID” for “UUID”."""
+    for pattern, words in _TERMS:
+        text = pattern.sub(words, text)
+    return text
+
+
+def reason_words(text: str) -> str:
+    """Return why a row can't be sent, in the page's words."""
+    return sentence(message_for_people(plain_words(text)))
+
+
 def advice_words(text: str) -> str:
     """Return what to do, in terms of the page's controls."""
     advice = text if isinstance(text, Advice) else Advice(text)
-    sentences = [advice.plain.strip(), *(_ACTIONS[each] for each in advice.actions)]
+    sentences = [plain_words(advice.plain.strip()), *(_ACTIONS[each] for each in advice.actions)]
     for name, value in advice.options.items():
         control = CONTROLS[name]
         sentences.append(control.advice + (f", such as {value}" if value else ""))
@@ -80,8 +107,8 @@ def advice_words(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the part of a notice that names no option."""
-    return text.plain if isinstance(text, Advice) else text
+    """Return the part of a message that names no option."""
+    return plain_words(text.plain if isinstance(text, Advice) else text)
 
 
 def controls_of(text: str) -> list[Control]:
@@ -93,6 +120,14 @@ def sentence(text: str) -> str:
     """Capitalize the first letter of a text, unless it starts with a file name."""
     first = text.split(" ", 1)[0].rstrip(".,;:")
     return text if "." in first or "_" in first else text[:1].upper() + text[1:]
+
+
+def total_words(rows: int, parts: Mapping[str, int], duplicates: int, invalid: int) -> str:
+    """Return how rows add up: ``25 rows: 20 sent, 3 duplicates of these, 2 can't be sent.``."""
+    shared = "duplicate of these" if duplicates == 1 else "duplicates of these"
+    return (
+        f"{plural(rows, 'row')}: {counted({**parts, shared: duplicates, CANT_BE_SENT: invalid})}."
+    )
 
 
 def short(text: str) -> str:

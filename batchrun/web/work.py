@@ -17,12 +17,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 from pydantic import SecretStr
 
 import batchrun
 from batchrun import Control, Outcome, Request, Rerun, aio
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
+from batchrun.batch.session import open_session
 from batchrun.errors import (
     BatchrunError,
     NoBatchError,
@@ -31,16 +33,20 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.estimate import credits_spent
+from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Lists, lists_folder
+from batchrun.web.words import controls_of, total_words
+from batchrun.workbook.columns import name_columns, name_of
+from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.model import Row, TableSource, Workflow
+    from batchrun.model import Row, Table, TableSource, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -55,6 +61,9 @@ FRESH_SECONDS = 0.4
 FIRST_ROWS = 8
 """Rows of a list to show on its screen."""
 
+NAMED_ROWS = 5
+"""Rows to name before the others are only counted."""
+
 ROWS_AT_ONCE = 5_000
 """Rows to read at once when only their numbers are kept."""
 
@@ -63,6 +72,9 @@ BEGIN_SECONDS = 3.0
 
 PRACTICE_SPEED = 30.0
 """The sandbox's time factor: fast enough for a short run, slow enough to watch."""
+
+FIRST_RESULTS = 5
+"""Results of a run without a trial after which it is asked what they cost."""
 
 WORKFLOWS_SECONDS = 300.0
 """How long to reuse a list of workflows before asking the service again."""
@@ -90,11 +102,7 @@ class RowNumbers:
         rows: Iterable[Row],
     ) -> RowNumbers:
         """Number the rows of a list: ``number`` of them, between the first and the last line."""
-        known = (
-            source.delimiter is not None
-            and source.header_line in {None, 1}
-            and not any("set aside" in notice for notice in source.notices)
-        )
+        known = source.delimiter is not None and not has_other_lines(source)
         breaks = sum(map(_line_breaks, header))
         if len(lines) == number and not (breaks and known):
             return cls(lines)
@@ -113,6 +121,11 @@ class RowNumbers:
     def excel_row(self, line: int) -> int | None:
         """Return the row in which Excel shows a line; ``None`` if it is the same."""
         return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
+
+
+def has_other_lines(source: TableSource) -> bool:
+    """Whether a file has lines that are no rows of the list, such as a title or totals."""
+    return source.header_line not in {None, 1} or any("set aside" in one for one in source.notices)
 
 
 def _line_breaks(cell: object) -> int:
@@ -134,6 +147,8 @@ class ReadList:
     columns: tuple[Any, ...]
     problem: BatchrunError | None
     numbers: RowNumbers
+    hidden: int
+    hidden_names: tuple[str, ...]
 
     @classmethod
     def of(cls, saved: SavedList, settings: Settings) -> ReadList:
@@ -142,6 +157,8 @@ class ReadList:
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
         lines = range(int(table.lines[0]), int(table.lines[-1]) + 1) if len(table) else range(0)
+        hidden = _hidden_rows(saved, table, settings)
+        names = [name_of(row.cells, name_columns(table.header)) for row in hidden[:NAMED_ROWS]]
         return cls(
             table.header,
             len(table),
@@ -154,7 +171,46 @@ class ReadList:
             preview.columns,
             preview.problem,
             RowNumbers.of(table.source, table.header, lines, len(table), table.rows()),
+            len(hidden),
+            tuple(
+                cell_words(name) or f"line {row.line:,}"
+                for name, row in zip(names, hidden, strict=False)
+            ),
         )
+
+
+def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence[Row]:
+    """Return the rows that a sheet hides; the list is read again without them, if there are any."""
+    notices = table.source.notices
+    if not any(one.id == "visible_only" for each in notices for one in controls_of(each)):
+        return ()
+    try:
+        shown = batchrun.preview(replace(saved.request, visible_only=True), settings).table
+    except BatchrunError:  # such as if no row is left
+        return tuple(table.rows())
+    places = np.flatnonzero(~np.isin(table.lines, shown.lines))
+    return MadeOnAccess(places, table.row)
+
+
+def _other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
+    """Return the duplicates with another name than the row whose result they share.
+
+    Each is its line and its name, and those of that row: one of their IDs may be wrong.
+    """
+    columns = name_columns(plan.table.header)
+    if not columns or not plan.duplicates:
+        return []
+    jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
+    repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
+    first: dict[int, tuple[int, str]] = {}
+    found = []
+    for place in np.flatnonzero((jobs >= 0) & repeated).tolist():
+        name = cell_words(name_of([each[place] for each in names], range(len(names))))
+        line = int(plan.table.lines[place])
+        own = first.setdefault(int(jobs[place]), (line, name))
+        if own[1].casefold() != name.casefold():
+            found.append((line, name, *own))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +224,7 @@ class CheckedPlan:
     id: str
     workflow: Workflow
     fingerprint: str
+    rows: int
     to_trigger: int
     duplicates: int
     reused: int
@@ -179,6 +236,7 @@ class CheckedPlan:
     first_body: str | None
     hints: Sequence[str]
     earlier: BatchSummary | None
+    other_names: Sequence[tuple[int, str, int, str]]
 
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
@@ -188,6 +246,7 @@ class CheckedPlan:
             secrets.token_hex(8),
             plan.workflow,
             plan.fingerprint(),
+            len(plan.rows),
             plan.to_trigger,
             plan.duplicates,
             len(plan.reused),
@@ -199,7 +258,14 @@ class CheckedPlan:
             plan.first_body,
             plan.hints(),
             plan.earlier,
+            _other_names(plan),
         )
+
+    @property
+    def total_words(self) -> str:
+        """How the rows of the list add up."""
+        sent = {"to send": self.to_trigger, "reused": self.reused}
+        return total_words(self.rows, sent, self.duplicates, len(self.invalid))
 
     def confirms(self, plan: Plan, earlier: BatchSummary | None, *, again: bool) -> bool:
         """Whether a run would do what was shown, and continue the batch that was shown."""
@@ -262,13 +328,16 @@ class BatchRun:
 
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, ``credits`` are those before it started, and ``version`` grows with each change.
-    ``trial`` is how many jobs it tries, 0 for all; ``ended_before`` are the rows that had ended
-    when it started, such as reused ones. ``requests_before`` are those of the runs that it resumes.
+    ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many there are, if it is
+    known. ``price`` is what a row costs by the first results. ``requests_before`` are those of the
+    runs that it resumes.
     """
 
     check_id: str = ""
     trial: int = 0
-    ended_before: int | None = None
+    to_send: int = 0
+    priced_at: int = FIRST_RESULTS
+    price: Mapping[str, float] | None = None
     requests_before: int = 0
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
@@ -517,7 +586,7 @@ class Workspace:
         """
         if any(one.source.path == str(saved.path.absolute()) for one in self.batches()):
             raise UsageError(
-                "This list has been run, and its batch needs it.", "Forget the batch instead."
+                "This list has been run, and its run needs it.", "Forget the run instead."
             )
         with self._lock:
             self.states.pop(saved.id, None)
@@ -553,7 +622,9 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise changed_error()
             self._refuse_while_closing()
-            run = state.run = BatchRun(check_id, limit or 0, credits=checked.credits)
+            run = state.run = BatchRun(
+                check_id, limit or 0, checked.to_trigger, credits=checked.credits
+            )
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
 
@@ -640,7 +711,7 @@ class Workspace:
         """
         if self.status(batch_id, 0).needed_consents(self.settings, None):
             raise UsageError(
-                "This batch was not started on this computer. Nothing was sent.",
+                "This run was not started on this computer. Nothing was sent.",
                 "If you trust it, continue it once in a terminal.",
             )
 
@@ -680,9 +751,13 @@ class Workspace:
     def wait(self, seconds: float) -> bool:
         """Wait for the background work; return whether all of it has ended."""
         until = time.monotonic() + seconds
-        for thread in list(self._threads):
-            thread.join(max(until - time.monotonic(), 0))
-        return not any(thread.is_alive() for thread in list(self._threads))
+        while (alive := self._alive()) and (left := until - time.monotonic()) > 0:
+            alive.pop().join(left)
+        return not alive
+
+    def _alive(self) -> set[threading.Thread]:
+        with self._lock:
+            return {thread for thread in self._threads if thread.is_alive()}
 
     def close(self) -> None:
         """Stop the sandbox."""
@@ -784,8 +859,10 @@ class Workspace:
             if run.progress is None or progress.done > run.progress.done:
                 run.notice = ""
             run.progress = progress
-            if run.ended_before is None:
-                run.ended_before = progress.done - progress.counts[Outcome.INVALID]
+            results = progress.counts[Outcome.COMPLETED]
+            if not run.trial and results >= run.priced_at:
+                run.priced_at = 2 * results  # the more results, the better the price is known
+                self._start(lambda: self._find_price(run), "price")
             stopped = progress.stopped_because
             if stopped:
                 run.notice = f"Nothing more is sent: {stopped}"
@@ -795,14 +872,30 @@ class Workspace:
 
         return note
 
+    def _find_price(self, run: BatchRun) -> None:
+        """Find what a row costs, from the credits left now; sending goes on meanwhile."""
+        if run.credits is None or not run.credits.remaining or run.batch_id is None:
+            return
+        try:
+            left = asyncio.run(_credits_left(self.settings))
+            sent = run.to_send - self.status(run.batch_id, 0).left.to_trigger
+        except BatchrunError:  # the run itself says what is wrong
+            return
+        if sent > 0 and (spent := credits_spent(run.credits, left)):
+            run.price = {name: number / sent for name, number in spent.items()}
+            run.version += 1
+
     def _start_run(self, run: BatchRun, begin: Callable[[], Coroutine[Any, Any, Report]]) -> None:
         def work() -> None:
             try:
                 report = run.report = asyncio.run(run.control.cancellable(begin()))
-                spent = credits_spent(run.credits, report.credits)
-                if spent is not None and (jobs := len(report.sent)):
-                    price = {name: number / jobs for name, number in spent.items()}
-                    self.lists.remember_price(report.summary.workflow.id, price)
+                spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
+                if spent is not None and sent:
+                    run.price = {name: number / sent for name, number in spent.items()}
+                elif run.to_send and not run.control.stopped:
+                    self._find_price(run)
+                if run.price is not None:
+                    self.lists.remember_price(report.summary.workflow.id, run.price)
             except NotConfirmedError:
                 run.error = NotConfirmedError(
                     "What would be sent has changed since this page was shown.",
@@ -830,14 +923,18 @@ class Workspace:
 
         def run() -> None:
             work()
-            others = self._threads - {threading.current_thread()}
-            if not any(thread.is_alive() for thread in others):
+            if not self._alive() - {threading.current_thread()}:
                 gc.collect()  # the server runs no full collection while lists are worked on
 
-        self._threads = {thread for thread in self._threads if thread.is_alive()}
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._lock:  # a run starts one, too
+            thread.start()
+            self._threads = {*self._alive(), thread}
+
+
+async def _credits_left(settings: Settings) -> Credits | None:
+    async with open_session(settings, few_requests=True) as session:
+        return await session.credits()
 
 
 _FAILED_REQUEST = (

@@ -85,7 +85,6 @@ def write(
     form: Form | None = None,
     *,
     beside: bool = True,
-    commands: Commands | None = None,
 ) -> Path:
     """Write results in the format that the target's file extension selects.
 
@@ -97,8 +96,6 @@ def write(
         target: The file to write.
         form: The output options; ``None`` for the defaults.
         beside: Whether to write beside the target if another program has it open.
-        commands: The commands that the workbook names to continue the batch; ``None`` for the
-            defaults.
 
     Returns:
         The path written: another one beside the target if another program has the target open.
@@ -116,7 +113,7 @@ def write(
     with ExitStack() as stack:
         places = [stack.enter_context(atomic_file(path, beside=beside)) for path in paths]
         shortened = sum(
-            _write(results, place.temporary, target, form, commands, split)
+            _write(results, place.temporary, target, form, split)
             for place, split in zip_longest(places, splits)
         )
     if splits:
@@ -127,14 +124,7 @@ def write(
     return places[0].final
 
 
-def _write(  # noqa: PLR0917
-    results: BatchResults,
-    path: Path,
-    target: Path,
-    form: Form,
-    commands: Commands | None,
-    split: Split | None,
-) -> int:
+def _write(results: BatchResults, path: Path, target: Path, form: Form, split: Split | None) -> int:
     """Write to ``path`` in the target's format; return how many values were shortened."""
     match target.suffix.lower():
         case ".csv" if form.only is not None:
@@ -149,7 +139,7 @@ def _write(  # noqa: PLR0917
                 "End the output in .xlsx or .csv.",
             )
         case ".xlsx":
-            return _write_workbook(results, path, target, form, commands, split)
+            return _write_workbook(results, path, target, form, split)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form)
         case ".csv":
@@ -163,13 +153,8 @@ def _write(  # noqa: PLR0917
     return 0
 
 
-def _write_workbook(  # noqa: PLR0917
-    results: BatchResults,
-    path: Path,
-    target: Path,
-    form: Form,
-    commands: Commands | None,
-    split: Split | None,
+def _write_workbook(
+    results: BatchResults, path: Path, target: Path, form: Form, split: Split | None
 ) -> int:
     """Write a workbook; if that fails, write a plain-text one that still has every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
@@ -178,7 +163,7 @@ def _write_workbook(  # noqa: PLR0917
     if split is not None:
         results = split.results(results)
     try:
-        return write_excel(results, path, form, whole_name=whole, commands=commands, split=split)
+        return write_excel(results, path, form, whole_name=whole, split=split)
     except OSError:
         raise
     except Exception as error:  # a formatting failure must not lose paid results

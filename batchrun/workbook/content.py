@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchrun.settings.location import is_practice
+from batchrun.workbook.reasons import Commands
 from batchrun.workbook.source import ListFormats
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from batchrun.workbook.changes import Comparison
     from batchrun.workbook.form import Form
     from batchrun.workbook.layout import Layout
-    from batchrun.workbook.reasons import Commands
 
 
 @dataclass(slots=True)
@@ -24,13 +24,17 @@ class Content:
     results: BatchResults
     form: Form  # the audience, and whether texts in Markdown keep their markup
     layout: Layout  # the columns, and why rows have no result
-    commands: Commands
     analysis: Analysis  # what the results say; complete when all rows of Results are written
     formats: ListFormats = field(default_factory=ListFormats)
     # The changes since an earlier batch; None if there is none
     comparison: Comparison | None = None
     # The sentence that says which part of the results this is; "" for all of them
     part: str = ""
+
+    @property
+    def commands(self) -> Commands:
+        """How to continue the batch."""
+        return self.form.commands or Commands()
 
     @property
     def practice(self) -> bool:

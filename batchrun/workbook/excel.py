@@ -1,8 +1,8 @@
 """Results as an Excel workbook.
 
 Sheets, in this order: Overview, Results, Needs attention (if any row does), Changes (if there is
-an earlier batch), one per list of objects, Columns, and, for operators, Run details. A failure in
-one row, sheet, or chart leaves out only that part, with a note: the results are paid for.
+an earlier batch), one per list of objects, and, for operators, Columns and Run details. A failure
+in one row, sheet, or chart leaves out only that part, with a note: the results are paid for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
-from batchrun.workbook.reasons import SHEET, Commands
+from batchrun.workbook.reasons import SHEET
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -134,7 +134,6 @@ def write_excel(
     *,
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
-    commands: Commands | None = None,
     split: Split | None = None,
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
@@ -147,7 +146,7 @@ def write_excel(
     form = form or Form()
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
-    content = Content(results, form, layout, commands or Commands(), Analysis(layout))
+    content = Content(results, form, layout, Analysis(layout))
     with Book(limits, fitter, footer=results.summary.source.name) as book:
         with book.optional("the list's own formats"):
             content.formats = ListFormats.decoded(results.list_formats)
@@ -171,14 +170,14 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     """Create the sheets in their order, then write them: some tell where rows are on others."""
     results, comparison = content.results, content.comparison
     shown = ResultsSheet(book, content)
-    attention = changes = run_details = None
+    attention = changes = columns = run_details = None
     if results.summary.counts[Outcome.COMPLETED] < results.summary.rows:
         attention = AttentionSheet(book, content)
     if comparison is not None and results.earlier is not None:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
-    columns = ColumnsSheet(book, content, shown)
     if not content.form.for_people:
+        columns = ColumnsSheet(book, content, shown)
         run_details = RunDetailsSheet(book)
     _write_rows(book, content, shown, details)
     if changes is not None:
@@ -187,8 +186,9 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     if attention is not None:
         with book.optional("the sheet Needs attention"):
             attention.write(shown.sheets)
-    with book.optional("the sheet Columns"):
-        columns.write(results.summary.rows)
+    if columns is not None:
+        with book.optional("the sheet Columns"):
+            columns.write(results.summary.rows)
     with book.optional("the sheet Overview"):
         overview.write(content, shown.sheets, attention, changes)
     overview.close()

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import Outcome
+    from batchrun.workbook.reasons import Commands
 
 
 class Audience(StrEnum):
     """The readers of a workbook."""
 
     PEOPLE = "people"
-    """The people who receive it: no execution IDs, times, key paths, or commands."""
+    """The people who receive it: no technical columns, times, key paths, or commands."""
     OPERATORS = "operators"
     """The people who run batches: everything."""
 
@@ -54,7 +55,8 @@ class Form:
             ``None`` for the results of all rows.
         rows_per_file: The most rows in a workbook; more rows are split into several files.
             ``None`` for as many as an Excel sheet can hold.
-        on_page: Whether the reader of a workbook uses the page: it names no commands.
+        commands: How a workbook says to continue the batch: by commands or on the page. ``None``
+            for the commands that fit the batch's journal.
         usual: The default path for a batch that has written no results yet; a number is added if
             it is taken. ``None`` for ``NAME.results.xlsx`` beside the list.
     """
@@ -71,7 +73,7 @@ class Form:
     only: Collection[Outcome] | None = None
     compare: str | None = None
     rows_per_file: int | None = None
-    on_page: bool = False
+    commands: Commands | None = None
 
     @property
     def depth(self) -> int:

@@ -39,13 +39,13 @@ AGAIN = "run again"
 REASON = "why it had no result"
 """The header of the column with the reason, in a list of the rows to correct: the next results have
 it beside their own status, so it must not look like that."""
-EMPTY, REPEATS, COUNTS, TECHNICAL = NOT_FOR_CRM = (
+EMPTY, REPEATS, COUNTS, TECHNICAL = UNWANTED = (
     "empty in every row",
     "repeats an ID of the list",
     "how many items another column has",
     "an ID for programs",
 )
-"""Why people rarely want a column, and never in a CRM."""
+"""Why people don't want a column: it is not in a file to share, nor in one for a CRM."""
 MORE = "more results (JSON)"
 MORE_OF_LIST = "more columns of the list (JSON)"
 
@@ -60,9 +60,13 @@ class StatusColumn(NamedTuple):
     value: Callable[[ResultRow], Cell]  # returns its value in a row
 
 
+_OUTCOMES = (
+    "what became of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
+    "timed out; in doubt (may have been charged); pending (running or not sent)"
+)
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
 STATUS = (
-    StatusColumn(OUR_STATUS, str, 13, "what became of the row",
+    StatusColumn(OUR_STATUS, str, 13, _OUTCOMES,
                  lambda row: row.outcome.value),
     StatusColumn("batchrun message", str, 34, _WHY, lambda row: row.message or None),
     StatusColumn("execution id", str, 39, "the execution in PG:AI", lambda row: row.execution_id),

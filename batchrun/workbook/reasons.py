@@ -126,18 +126,30 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
 
 
 OPEN_RUN = "On the page, open this run"
+_ASK = "Ask the person who ran this list"
 _NO_RESULT = "“See the rows without a result”"
 
 
 class Step(Enum):
-    """What to do next: as a command, and on the page, where this run is open."""
+    """What to do next: a command, what to choose on the page, and what others ask for."""
 
-    CORRECT = "export", f"{_NO_RESULT}, then “Download only the rows without a result”"
-    DECIDE = "resume", "decide about its rows in doubt"
-    DOWNLOAD = "export", "“Download workbook”"
-    RESUME = "resume", "“Continue”"
-    RETRY = "retry", f"{_NO_RESULT}, then “Send again and pay again”"
-    RUN_MARKED = "run THIS_FILE", "drop this workbook on the page"
+    CORRECT = (
+        "export",
+        f"{_NO_RESULT}, then “Download only the rows without a result”",
+        "Then give the corrected list to the person who ran it.",
+    )
+    DECIDE = "resume", "decide about its rows in doubt", f"{_ASK} to look it up."
+    DOWNLOAD = "export", "“Download workbook”", f"{_ASK} for a newer file."
+    RESUME = "resume", "“Continue”", f"{_ASK} for a newer file."
+    RETRY = (
+        "retry",
+        f"{_NO_RESULT}, then “Send again and pay again”",
+        f"{_ASK} to retry these rows.",
+    )
+    RUN_MARKED = "run THIS_FILE", "drop this workbook on the page", ""
+
+    def __init__(self, command: str, on_page: str, asking: str) -> None:
+        self.command, self.on_page, self.asking = command, on_page, asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +163,9 @@ class Commands:
 
     def __call__(self, step: Step, *words: str) -> str:
         """Return what to do; the words follow the name of the command."""
-        command, on_page = step.value
         if self.on_page:
-            return on_page
-        return " ".join(filter(None, (self.program, command, *words, self.options)))
+            return step.on_page
+        return " ".join(filter(None, (self.program, step.command, *words, self.options)))
 
     @property
     def run_corrected(self) -> str:
@@ -202,9 +213,9 @@ _PLAIN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
-        (r" from batch \S+; nothing was sent\Z|\bHTTP \d{3}: ", ""),
+        (r"\bHTTP \d{3}: ", ""),
         (r" \(\d+ characters\)", ""),
-        (r"\ba UUID\b", "an ID of PG:AI"),
+        (r"\ba UUID\b", "a PG:AI ID"),
         (r"\bUUID", "ID"),
         (r"\bhexadecimal digits", "letters and digits"),
         (r"\bis not hexadecimal \(0-9, a-f\)", "is not one of 0-9 and a-f"),
@@ -219,15 +230,6 @@ def message_for_people(message: str) -> str:
     return message
 
 
-_ASKING = {
-    Step.RETRY: "Ask the person who ran this list to retry these rows.",
-    Step.RESUME: "Ask the person who ran this list for a newer file.",
-    Step.DECIDE: "Ask the person who ran this list to look it up.",
-    Step.CORRECT: "Then give the corrected list to the person who ran it.",
-}
-"""The next step for people who don't run batchrun."""
-
-
 def advice(
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, commands: Commands | None
 ) -> str:
@@ -239,7 +241,7 @@ def advice(
     if step is None:
         return what
     if commands is None:
-        return " ".join(filter(None, (what, _ASKING.get(step))))
+        return f"{what} {step.asking}".rstrip()
     if commands.on_page and step is not Step.RUN_MARKED:
         what += f"\n{OPEN_RUN}."
     return "\n".join((what, *_lines_about(step, row.outcome, summary.batch_id, commands)))

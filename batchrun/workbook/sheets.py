@@ -45,11 +45,11 @@ WRAPPED_LETTERS_PER_WIDTH = 1.1
 """The same for text on several lines, which only breaks between words."""
 
 LINE_POINTS = 15.0
-MAX_LINES = 8
+MAX_LINES = 9
 """The most lines of text in a row's height: a click on the cell shows the rest.
 
-A usual summary is shown whole. A longer text is cut within a line wherever letters are lower than
-`LINE_POINTS`, as in LibreOffice.
+A usual summary is shown whole. No line of a longer text is cut in two: the height of 9 lines in
+Excel is that of 10 in LibreOffice.
 """
 
 BUTTON_WIDTH = 3.0

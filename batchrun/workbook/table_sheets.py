@@ -21,7 +21,7 @@ from batchrun.workbook.cells import is_number
 from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
 from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
-from batchrun.workbook.layout import AGAIN, MORE, STATUS, ResultColumn
+from batchrun.workbook.layout import AGAIN, MORE, STATUS, UNWANTED, ResultColumn
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import ORDER, SHEET, Reason, Step, advice, message_for_people
 from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
@@ -54,31 +54,37 @@ class ResultsSheet:
     def __init__(self, book: Book, content: Content) -> None:
         results, layout, form = content.results, content.layout, content.form
         comparison = content.comparison
-        self._layout, self._for_people = layout, form.for_people
+        self._layout = layout
         own = list_columns(results, layout, content.formats)
         found = [result_column(each, raw=form.raw_text) for each in layout.results]
         found += [TableColumn(MORE, _TEXT_WIDTH)] * layout.overflow
         alike = comparison is None or len(comparison.marks_counted) < 2
         columns = [  # in the order of a row's values
             *own,
-            *_status_columns(layout, for_people=form.for_people),
+            *_status_columns(layout),
             *found,
             TableColumn(COLUMN, 12, ColumnKind.STATUS, folded=alike),
-            TableColumn(AGAIN, 11, ColumnKind.INPUT, folded=form.for_people),
+            TableColumn(AGAIN, 11, ColumnKind.INPUT),
         ]
         first = len(own)
         status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
         self._untrue = status[3:] if content.practice else range(0)
         changed, again = range(len(columns))[-2:]
-        main = [*status[:2], *[changed] * (comparison is not None)]
-        if form.for_people:  # the last two recognize the rows when the file comes back
-            self._order = [*range(first), *main, *self._found, status[2], again]
+        change = [changed] * (comparison is not None)
+        asides = [*(column.aside for column in layout.results), *[""] * layout.overflow]
+        if form.for_people:
+            beside = [status[0], *change]
+            results_shown = [
+                at for at, why in zip(self._found, asides, strict=True) if why not in UNWANTED
+            ]
         else:
-            self._order = [*range(first), *main, again, *status[2:], *self._found]
-        self._first_result = first + len(main) + (0 if form.for_people else 1 + len(status[2:]))
-        beside = [columns[at] for at in self._order[first : self._first_result + 1]]
-        columns[:first] = _folded(own, layout, beside)
+            beside = [*status[:2], *change, again, *status[2:]]
+            results_shown = [*self._found]
+        self._order = [*range(first), *beside, *results_shown]
+        self._places = {at: place for place, at in enumerate(self._order)}
+        main = [columns[at] for at in (*beside, *results_shown[:1])]
+        columns[:first] = _folded(own, layout, main)
         self.columns = [columns[at] for at in self._order]
         self.sheets = TableSheets(
             book,
@@ -105,12 +111,13 @@ class ResultsSheet:
             mark: Whether the row is new, changed, or the same.
         """
         every = [*values, mark, None]
-        if self._for_people:
-            message = len(self._layout.original) + 1
-            every[message] = message_for_people(str(every[message] or ""))
         for at in self._untrue:  # the practice service's clock runs ahead
             every[at] = None
-        inside = {self._first_result + position: place for position, place in lists.items()}
+        inside = {
+            self._places[at]: place
+            for position, place in lists.items()
+            if (at := self._found.start + position) in self._places
+        }
         ordered = [every[at] for at in self._order]
         self.sheets.append(ordered, inside, formats[: self._layout.own])
 
@@ -155,9 +162,9 @@ def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) ->
     return columns
 
 
-def _status_columns(layout: Layout, *, for_people: bool) -> list[TableColumn]:
-    """Return batchrun's columns; people find the messages on the sheet Needs attention."""
-    shown = 2 if layout.messages and not for_people else 1
+def _status_columns(layout: Layout) -> list[TableColumn]:
+    """Return batchrun's columns."""
+    shown = 2 if layout.messages else 1
     return [
         TableColumn(
             column.title,
@@ -427,16 +434,12 @@ _MEANINGS = {
 }
 """The type and the meaning of batchrun's own columns."""
 
-_HIDDEN_FROM_PEOPLE = {AGAIN, "execution id"}
-"""Columns hidden in a workbook for people; needed to recognize its rows when it comes back."""
-
 
 class ColumnsSheet:
-    """The sheet Columns: what each column of Results is; with key paths for operators."""
+    """The sheet Columns, for operators: what each column of Results is."""
 
     def __init__(self, book: Book, content: Content, shown: ResultsSheet) -> None:
         self._layout, self._shown = content.layout, shown
-        self._with_paths = not content.form.for_people
         again = f"type x here, save, then: {content.commands(Step.RUN_MARKED)}"
         self._meanings = {**_MEANINGS, AGAIN: ("anything", again)}
         self._volatile = content.comparison.volatile if content.comparison else ()
@@ -446,7 +449,7 @@ class ColumnsSheet:
             TableColumn("Name", 25, ColumnKind.LIST),
             TableColumn("Comes from", 13, ColumnKind.STATUS),
             TableColumn("What it is", 28, ColumnKind.STATUS),
-            *[TableColumn("Key path", 32, ColumnKind.STATUS)] * self._with_paths,
+            TableColumn("Key path", 32, ColumnKind.STATUS),
             TableColumn("Type", 15, result),
             TableColumn("Filled cells", 9, result),
             TableColumn("Of rows", 9, result),
@@ -469,12 +472,10 @@ class ColumnsSheet:
             elif column.title == MORE:
                 source, kind = "the results", "text"
                 what = "results that have no column, because Excel has no more"
-            elif column.title in _HIDDEN_FROM_PEOPLE and not self._with_paths:
-                continue
             else:
                 source, (kind, what) = "batchrun", self._meanings[column.title]
             line: list[Cell] = [get_column_letter(position), column.title or "(blank)"]
-            line += [source, what, *[path] * self._with_paths, kind]
+            line += [source, what, path, kind]
             if survey is not None:
                 example = survey.example
                 if isinstance(origin, ResultColumn) and isinstance(example, str):

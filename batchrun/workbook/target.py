@@ -10,14 +10,13 @@ import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError
 from batchrun.text import visible
-from batchrun.workbook.cells import numbered
 from batchrun.workbook.frame import require_parquet
 
 if TYPE_CHECKING:
@@ -171,12 +170,17 @@ def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
         others = companions(place) if place.suffix.lower() == ".xlsx" else ()
         return all(replaceable(each) for each in others if exists(each))
 
-    return next(filter(is_free, _numbered(wanted)))
+    return next(filter(is_free, chain([wanted], numbered_beside(wanted))))
 
 
-def _numbered(target: Path) -> Iterator[Path]:
-    """Yield a path, then others beside it, with a number in their names; without end."""
-    return map(target.with_stem, numbered(target.stem))
+def numbered_beside(target: Path) -> Iterator[Path]:
+    """Yield paths with the next numbers in their names: `a (2)`, `a (3)` and so on, without end.
+
+    A number of more digits, such as a year, belongs to the name.
+    """
+    own = re.fullmatch(r"(.+) \((\d{1,3})\)", target.stem)
+    stem, last = (target.stem, 1) if own is None else (own[1], int(own[2]))
+    return (target.with_stem(f"{stem} ({number})") for number in count(last + 1))
 
 
 def companions(target: Path) -> tuple[Path, ...]:
@@ -276,7 +280,7 @@ def _open_to_others(written: Path, target: Path) -> None:
 
 def _put(temporary: Path, target: Path, most: int) -> Path:
     """Move a file to its target, or to a free name beside it if the target is open elsewhere."""
-    for number, place in enumerate(_numbered(target), 1):
+    for number, place in enumerate(chain([target], numbered_beside(target)), 1):
         if number == 1 or not place.exists():
             try:
                 return temporary.replace(place)

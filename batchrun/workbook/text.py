@@ -16,7 +16,7 @@ from batchrun.model import Outcome
 from batchrun.text import as_displayed, as_json
 from batchrun.workbook.cells import UNLIMITED, free_name, unique_titles
 from batchrun.workbook.form import Crm, Form
-from batchrun.workbook.layout import NOT_FOR_CRM, REASON, layout_of
+from batchrun.workbook.layout import REASON, UNWANTED, layout_of
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.titles import STANDARD_FIELDS
 
@@ -258,7 +258,7 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     columns = [
         column
         for column in layout.results
-        if form.columns or not (column.counts or column.aside in NOT_FOR_CRM)
+        if form.columns or not (column.counts or column.aside in UNWANTED)
     ]
     titles = [own, *(column.title for column in columns)]
     header = [_escaped_for_crm(title) for title in titles]

@@ -229,7 +229,7 @@ def test_results_have_the_titles_and_formats_of_the_workbook(
     download.value.save_as(path)
     opened = openpyxl.load_workbook(path)
     sheet, details = opened["Results"], opened["Run details"]
-    assert "choose “Download workbook”" in str([*details.values])
+    assert "“Download workbook”" in str([*details.values])
     titles = {str(cell.value) for row in sheet.iter_rows(max_row=3) for cell in row}
     page.locator("table.rows th a").first.click()
     shown = page.locator("section[aria-labelledby=result]")
@@ -283,7 +283,7 @@ def test_a_guess_is_said_with_its_control(window: Window, tmp_path: Path) -> Non
     guess.get_by_role("link", name="Change “Sheet”").click()
     page.get_by_label("Sheet").select_option("Other")
     page.get_by_role("button", name="Check again").click()
-    expect(page.get_by_role("alert").first).to_contain_text("none holds UUIDs")
+    expect(page.get_by_role("alert").first).to_contain_text("none holds PG:AI IDs")
 
 
 def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
@@ -309,7 +309,7 @@ def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
     assert site.workspace.lists.all() == []
 
 
-def test_the_next_step_is_in_sight_on_a_small_laptop_and_reasons_are_on_a_telephone(
+def test_the_next_step_is_in_sight_on_a_small_laptop_and_results_are_on_a_telephone(
     browser: Browser, site: Site
 ) -> None:
     with opened(browser, site, viewport={"width": 1280, "height": 720}) as window:
@@ -324,3 +324,6 @@ def test_the_next_step_is_in_sight_on_a_small_laptop_and_reasons_are_on_a_teleph
         reason = page.get_by_role("cell", name="No company ID and no contact ID").first
         reason.scroll_into_view_if_needed()
         expect(reason).to_be_in_viewport(ratio=1)
+        result = page.get_by_role("cell", name="Based in").first
+        result.scroll_into_view_if_needed()
+        expect(result).to_be_in_viewport(ratio=1)

@@ -11,11 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pytest
 
 from batchrun import Outcome, Request
 from batchrun.errors import ServiceError, UsageError
 from batchrun.sandbox import SandboxSettings
+from batchrun.sandbox.model import RunTimeKind
 from batchrun.web.app import NO_COLUMN, choices_from
 from batchrun.web.screens import (
     Figures,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from batchrun.model import Workflow
+    from batchrun.web.lists import SavedList
     from tests.web.conftest import Site, Window
 
 
@@ -61,18 +64,197 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         workspace, saved = site.workspace, chosen_list(site)
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
-        assert "You have 40 credits. What a row costs is known after the first ones." in said
+        assert "You have 40 credits." in said
+        assert "Run all 60 What a row costs is known after the first 5." in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
-        assert re.search(r"They took \d+ requests and 5 credits", said)
-        assert "about 55 credits" in said
+        assert "They cost 5 credits. The other 55 rows: about " in said
+        assert "about 55 credits, and only 35 left" in said
         assert "You have 40 credits" not in shown(site, f"/lists/{saved.id}")  # any more
         workspace.check(workspace.lists.choose(saved, replace(saved.request, parameters={"a": 1})))
         assert workspace.wait(60)
         said = shown(site, f"/lists/{saved.id}")
         assert "Last time, a row cost 1 credit: about 60 credits" in said
         assert "Rows are refused when the credits are gone." in said
+
+
+COUNTED = "Company ID,Name\n" + "".join(
+    f"{one},Acme {at}\n"
+    for at, one in enumerate(
+        [
+            *(f"ece4cc84-82a7-41c8-8f2c-2dd54d995e{at}" for at in range(10, 30)),
+            *(f"ece4cc84-82a7-41c8-8f2c-2dd54d995e{at}" for at in range(10, 13)),
+            *("n/a", "0015g00000XyZabAAB"),
+        ]
+    )
+)
+"""25 rows: 20 companies, 3 of them twice, and 2 without an ID that can be sent."""
+
+
+def counted_list(site: Site, folder: Path) -> SavedList:
+    (folder / "accounts.csv").write_text(COUNTED)
+    saved = site.workspace.lists.get(a_list(site, folder / "accounts.csv"))
+    assert saved is not None
+    return saved
+
+
+def test_rows_add_up_in_the_same_words_before_while_and_after_they_are_run(tmp_path: Path) -> None:
+    rest = "3 duplicates of these, 2 can't be sent."
+    with running_site(tmp_path) as site:
+        saved = counted_list(site, tmp_path)
+        said = reversed_figures(shown(site, f"/lists/{saved.id}"))
+        assert "20 to send 3 duplicates 2 can't be sent" in said
+        assert f"25 rows: 20 to send, {rest}" in said
+        check = checked_list(site.workspace, saved).id
+        run = site.workspace.run(saved, check, limit=5, again=False)
+        assert site.workspace.wait(60)
+        batch = f"/batches/{run.batch_id}"
+        run.ended = False  # as just before the end of the trial
+        said = shown(site, batch)
+        with site.client() as client:
+            live = client.get(f"{batch}/live").json()
+        run.ended = True
+        assert f"25 rows: 20 to send in all, {rest}" in said
+        assert live["say"] == "8 of 25 rows finished"
+        assert live["title"] == "8 of 25"
+        assert run.batch_id is not None
+        view = view_batch(site.workspace, run.batch_id)
+        assert view.total_words == f"25 rows: 5 sent, 15 to send, {rest}"
+        site.workspace.resume(run.batch_id)
+        assert site.workspace.wait(60)
+        said = reversed_figures(shown(site, batch))
+        assert "Finished: 23 of 25 rows have a result." in said
+        assert "23 completed 2 can't be sent" in said
+        assert f"25 rows: 20 sent, {rest}" in said
+        assert "25 rows: 23 completed, 2 can't be sent" in shown(site, "/")
+        bars = view_batch(site.workspace, run.batch_id).figures.bars
+        assert bars == [("ok", 0.0, 92.0), ("none", 92.0, 8.0)]
+
+
+def test_what_the_rest_costs_is_said_after_the_first_results_of_a_run_without_a_trial(
+    tmp_path: Path,
+) -> None:
+    sandbox = SandboxSettings(credits=400, run_times=RunTimeKind.SHORT)
+    with running_site(tmp_path, sandbox, speed=6) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        run.control.begun.wait(30)
+        found = known = None
+        while found is None and not run.ended:
+            said = shown(site, f"/batches/{run.batch_id}")
+            known = known or "What a row costs is known after the first results." in said
+            found = re.search(r"The rest costs about ([\d.]+) credits\.", said)
+        run.control.stop()
+        assert known
+        assert found is not None
+        assert 0 < float(found[1]) < 60
+
+
+def a_list(site: Site, path: Path, workflow: str = "wf_account_research") -> str:
+    """The ID of a list that was uploaded and checked."""
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    site.post(f"/lists/{list_id}/choices", workflow=workflow)
+    assert site.workspace.wait(60)
+    return list_id
+
+
+ID = "ece4cc84-82a7-41c8-8f2c-2dd54d995e"
+
+
+def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
+    site: Site, window: Window, tmp_path: Path
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Company ID", "Name"])
+    for at in range(10, 20):
+        sheet.append([f"{ID}{at}", f"Acme {at}"])
+    for line in range(3, 10):
+        sheet.row_dimensions[line].hidden = True
+    book.save(tmp_path / "accounts.xlsx")
+    page = window.page
+    page.goto(f"{site.url}/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
+    guess = page.get_by_label("How the file was read")
+    expect(guess).to_contain_text(
+        "7 rows are hidden in the file and would be sent, too: Acme 11, Acme 12,"
+    )
+    expect(guess).to_contain_text("Acme 15 and 2 more.")
+    expect(page.locator("#before")).to_have_attribute("data-say", "10 rows: 10 to send.")
+    guess.get_by_role("button", name="Leave them out").click()
+    expect(page.locator("#before")).to_have_attribute("data-say", "3 rows: 3 to send.")
+    assert page.get_by_role("button", name="Leave them out").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"), [("salesforce_report.xlsx", True), ("salesforce_accounts.csv", False)]
+)
+def test_the_workbook_is_said_to_have_the_rows_that_it_has(
+    site: Site, name: str, left_out: bool
+) -> None:
+    saved = site.workspace.lists.get(a_list(site, SAMPLES / name))
+    assert saved is not None
+    check = checked_list(site.workspace, saved).id
+    run = site.workspace.run(saved, check, limit=None, again=False)
+    assert site.workspace.wait(60)
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "The workbook has every row of the list, in the same order" in said
+    assert ("Title, blank, and total lines of the file are left out." in said) is left_out
+
+
+def test_duplicates_with_another_name_are_listed_before_they_are_run(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "accounts.csv"
+    rows = [(10, "Baker"), (11, "Lindt"), (10, "baker"), (11, "Hafen"), (11, "")]
+    path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
+    said = shown(site, f"/lists/{a_list(site, path)}")
+    assert "2 duplicates have another name than the row with the same ID." in said
+    assert "Line 5, Hafen: the ID of line 3, Lindt" in said
+    assert "Line 6, no name: the ID of line 3, Lindt" in said
+    assert "baker:" not in said
+
+
+@pytest.mark.parametrize("has_own_ids", [True, False])
+def test_ids_of_a_crm_get_one_message_that_says_which_ids_pg_ai_needs(
+    site: Site, tmp_path: Path, has_own_ids: bool
+) -> None:
+    path = tmp_path / "accounts.csv"
+    own = ID if has_own_ids else "row "
+    rows = "".join(f"0015g00000uf5pzAA{at},{own}{at + 10}\n" for at in range(3))
+    path.write_text(f"Account ID,Company ID\n{rows}")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    fields = {"workflow": "wf_account_research", "company_column": "Account ID"}
+    site.post(f"/lists/{list_id}/choices", **fields)
+    said = shown_list(site, list_id)
+    assert said.count("No row of this list can be sent.") == 1
+    assert "Company ID looks like a Salesforce ID, not a PG:AI ID" in said
+    assert ("are in the column Company ID (3 of 3 are PG:AI IDs, such as" in said) is (has_own_ids)
+    assert ("Export the list from PG:AI, or add the CRM field" in said) is not has_own_ids
+    assert len(re.findall(r"such as [0-9a-f]{8}-", said)) == 1
+    assert "UUID" not in said
+
+
+def test_practice_says_that_its_clock_is_fast_and_its_credits_start_again(site: Site) -> None:
+    site.workspace.use_sandbox()
+    list_id = a_list(site, SAMPLES / "salesforce_report.xlsx")
+    said = shown(site, f"/lists/{list_id}")
+    assert "the clock of the service runs 30 times as fast" in said
+    assert "Practice credits start again each time batchrun starts." in said
+
+
+def test_the_end_of_a_run_is_not_said_to_be_worked_out(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+    assert workspace.wait(60)
+    run.ended = False  # as while the workbook is written
+    said = shown(site, f"/batches/{run.batch_id}")
+    run.ended = True
+    assert "Writing the workbook…" in said
+    assert "Working out" not in said
 
 
 def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
@@ -167,9 +349,9 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     said = shown(site, batch)
     assert "5 results to look at" in before
     assert "5 results to look at" in said
-    assert "The other 55 rows: about 113 requests" in said
+    assert "The other 55 rows: about " in said
     assert "Nothing more is sent until you decide. Run the rest" in said
-    assert "Tried 5 rows tried; 55 wait for you." in shown(site, "/")
+    assert "Tried 60 rows: 5 sent, 55 to send." in shown(site, "/")
     assert said.count("Not sent") == 45  # of the 50 rows of a page
 
 
@@ -333,7 +515,7 @@ def test_a_list_shows_its_run_instead_of_what_a_run_would_send(site: Site) -> No
 
 def reversed_figures(said: str) -> str:
     """A screen's text with each figure before its word, as it is shown."""
-    words = "to send|completed|failed|in doubt|running|not sent|can't be sent"
+    words = "to send|duplicates|completed|failed|in doubt|running|not sent|can't be sent"
     return re.sub(rf"\b({words}) ([\d,]+)", r"\2 \1", said)
 
 
@@ -356,7 +538,7 @@ def test_a_column_of_ids_with_another_name_is_asked_about(site: Site, tmp_path: 
     assert site.workspace.wait(60)
     said = shown(site, f"/lists/{list_id}")
     assert "Is PG-Firmen-Nr the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
-    assert "no column with UUIDs is named" not in said
+    assert "no column with PG:AI IDs is named" not in said
     site.post(f"/lists/{list_id}/choices", **{"is": "company:PG-Firmen-Nr"})
     said = shown_list(site, list_id)
     assert "Is PG-Firmen-Nr" not in said
@@ -390,23 +572,24 @@ def test_what_a_run_cost_is_said_when_it_has_ended(tmp_path: Path) -> None:
         workspace.resume(run.batch_id)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
-        assert re.search(r"\d+ requests and about 60 credits\.", said)
+        assert "60 rows: 60 sent. This run cost about 60 credits." in said
 
 
 def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_path: Path) -> None:
     sandbox = SandboxSettings(rate_per_minute=None, credits=400, fail=1)
     with running_site(tmp_path, sandbox) as site:
         workspace, saved = site.workspace, chosen_list(site)
-        workspace.lists.remember_price(saved.request.workflow, {"credits": 5})
+        settings = workspace._settings.model_copy(update={"stop_after_failures": 0})
+        workspace._settings = settings  # else a slow machine sends fewer rows
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         assert workspace.wait(60)
         batch = f"/batches/{run.batch_id}"
-        assert "requests and about 300 credits." in shown(site, batch)
+        assert "This run cost about 60 credits." in shown(site, batch)
         assert run.batch_id is not None
         view = view_batch(workspace, run.batch_id)
         counts = dict.fromkeys(Outcome, 0) | {Outcome.REJECTED: 60}  # such as with 402
         refused = replace(view, summary=replace(view.summary, counts=counts))
-        not_added_up = re.compile(r"\d requests\. Last time, a row cost 5 credits\.")
+        not_added_up = re.compile(r"^Last time, a row cost 1 credit\.|sent\. Last time, a row")
         assert not_added_up.search(cost_words(workspace, refused))
         fields = {"retry-FAILED": "yes", "shown": shown_field(site, f"{batch}/attention")}
         site.post(f"{batch}/retry", **fields)
@@ -469,7 +652,7 @@ def test_rows_that_are_not_sent_are_counted_as_the_table_names_them(site: Site) 
     run.ended = False  # as just before the end of the trial
     said = reversed_figures(shown(site, f"/batches/{run.batch_id}"))
     run.ended = True
-    assert "the other 55 are not sent until you decide" in said
+    assert "Trying 5 rows; the others are not sent until you decide." in said
     assert "5 completed 0 running 55 not sent" in said
     assert said.count("Not sent") == 45  # of the 50 rows of a page
 
@@ -486,8 +669,8 @@ def test_what_running_again_costs_stands_in_no_other_paragraph(site: Site) -> No
 
 
 def test_one_row_in_doubt_that_shares_no_id_is_charged_again() -> None:
-    assert retry_words(1, duplicates=True) == retry_words(1)
-    assert "1 row is charged again" in retry_words(1)
+    assert retry_words(1, None, duplicates=True) == retry_words(1, None)
+    assert retry_words(1, {"credits": 2}) == "1 row is charged again: about 2 credits."
 
 
 def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_are_left(
@@ -508,9 +691,7 @@ def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_
         assert site.workspace.wait(60)
         batch = f"/batches/{run.batch_id}"
         said = shown(site, f"{batch}/attention")
-        assert (
-            "At most 17 requests. Up to 8 rows are charged again; rows with the same ID count once."
-        ) in said
+        assert "Up to 8 rows are charged again: at most 8 credits; duplicates count once." in said
         fields = {"decision": "drop", "shown": shown_field(site, f"{batch}/attention")}
         site.post(f"{batch}/decide", **fields)
         assert site.workspace.wait(60)
@@ -530,7 +711,7 @@ def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_
 )
 def test_failures_and_rows_in_doubt_are_counted_apart(counts: dict[str, int], said: str) -> None:
     none = dict.fromkeys(("done", "failed", "timed_out", "in_doubt", "invalid", "running"), 0)
-    assert problem_words(Figures(**none | counts, rows=20, waiting=0, requests=0)) == said
+    assert problem_words(Figures(**none | counts, rows=20, waiting=0)) == said
 
 
 def test_removing_a_list_says_nothing_of_a_file_that_a_sample_list_does_not_have(
@@ -582,8 +763,8 @@ def test_the_first_rows_and_the_question_about_the_rest_are_there_after_a_restar
     with running_site(tmp_path) as site:
         said = shown(site, f"/batches/{run.batch_id}")
         assert "5 results to look at" in said
-        assert re.search(r"They took \d+ requests and about 5 credits\. The other 55 rows:", said)
-        assert "about 55 credits. Nothing more is sent until you decide." in said
+        assert "They cost about 5 credits. The other 55 rows: about " in said
+        assert "Nothing more is sent until you decide." in said
         assert "Run the rest" in said
         assert "Continue" not in said
 

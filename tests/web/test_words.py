@@ -12,7 +12,7 @@ import pytest
 
 import batchrun
 from batchrun.advice import Action, Advice, reworded
-from batchrun.web.words import CONTROLS, advice_words, controls_of
+from batchrun.web.words import CONTROLS, advice_words, controls_of, plain, reason_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ NOT_SHOWN = {
     "batch/cluster.py": "the page starts no workers",
     "settings/loading.py": "a notice for a terminal",
     "settings/files.py": "the page saves no options",
-    "workbook/layout.py": "a column's title",
+    "tables/workbooks.py": "the title of a column of results",
     "workbook/reasons.py": "the workbook's commands; the page takes the words without them",
     "workbook/table_sheets.py": "the workbook's description of its columns",
 }
@@ -31,6 +31,7 @@ FOR_A_TERMINAL = {
     ("batch/export.py", "--journal 7"),
     ("batch/session.py", "BATCHRUN_SPEED other than 1 is for a sandbox on this machine."),
     ("model.py", "Send them with: batchrun resume"),
+    ("tables/workbooks.py", "batchrun status"),  # a column's title
     ("model.py", "Their results are there; run --again runs and pays for everything again."),
 }
 """Texts of commands that the page does not have."""
@@ -116,6 +117,27 @@ def test_each_parameter_that_advice_names_has_a_control() -> None:
 def test_the_page_words_options_and_actions_as_its_controls(advice: Advice, shown: str) -> None:
     assert shown in advice_words(advice)
     assert not COMMAND_LINE.search(advice_words(advice))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "Most cells of Company UUID are not UUIDs (3 UUIDs, 1 truncated UUID)",
+            "Most cells of Company UUID are not PG:AI IDs (3 PG:AI IDs, 1 truncated PG:AI ID)",
+        ),
+        ("PG:AI needs its own IDs, UUIDs such as a1b2", "PG:AI needs its own IDs, such as a1b2"),
+        ("10 of the first 29 jobs failed", "10 of the first 29 rows failed"),
+        ("Batch 1129-a-7f3a ended; this batch is over", "Run 1129-a-7f3a ended; this run is over"),
+    ],
+)
+def test_messages_use_the_page_s_words(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_a_reason_names_no_technical_term() -> None:
+    reason = "company ID is not a UUID: 31 hexadecimal digits, but lenient IDs would include it"
+    assert reason_words(reason) == ("Company ID is not a PG:AI ID: 31 letters and digits")
 
 
 @pytest.mark.parametrize("action", Action)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults
-    from batchrun.workbook.reasons import Commands
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,10 +38,9 @@ def written(shelf: Shelf) -> Callable[..., Path]:
         limits: Limits = EXCEL,
         *,
         printed: bool = True,
-        commands: Commands | None = None,
     ) -> Path:
         path = shelf.place(Held(results, shape or Form(), limits, printed))
-        write_excel(results, path, shape, limits=limits, commands=commands)
+        write_excel(results, path, shape, limits=limits)
         check_workbook(path)
         return path
 

@@ -16,7 +16,7 @@ from batchrun.workbook import Audience
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import read_results
-from tests.workbook.batches import batch, company, row, sheet, sheet_names, table
+from tests.workbook.batches import HEADER, batch, company, row, sheet, sheet_names, table
 from tests.workbook.test_lossless import complete, plan_of
 
 if TYPE_CHECKING:
@@ -40,20 +40,41 @@ def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
 ) -> None:
     path = written(batch(ROWS), PEOPLE)
 
-    assert "Run details" not in sheet_names(path)
-    opened = openpyxl.load_workbook(path)
-    for page in opened:
-        hidden = {name for name, column in page.column_dimensions.items() if column.hidden}
-        for cells in page.iter_rows():
-            for cell in cells:
-                if cell.coordinate.rstrip("0123456789") not in hidden and cell.value is not None:
-                    text = str(cell.value)
-                    assert "batchrun run" not in text
-                    assert "batchrun re" not in text
-                    assert "exec_" not in text
-                    assert "outputs.fit_score" not in text
-                    assert "UTC" not in text
-                    assert text != AGAIN
+    assert not {"Columns", "Run details"} & set(sheet_names(path))
+    for name in sheet_names(path):
+        for text in (str(cell) for cells in sheet(path, name) for cell in cells):
+            assert "batchrun run" not in text
+            assert "batchrun re" not in text
+            assert "exec_" not in text
+            assert "outputs.fit_score" not in text
+            assert "UTC" not in text
+            assert text != AGAIN
+
+
+def test_people_get_the_list_its_status_and_results_that_say_something(written: Write) -> None:
+    result: dict[str, JSON] = {
+        "report_id": "rpt", "company_id": company(0), "empty": None, "news_count": 1,
+        "news": [{"title": "x"}], "fit": 5, "people": [{"name": "Ann"}],
+    }  # fmt: skip
+    rows = [row(at, {**result, "company_id": company(at)}) for at in range(6)]
+
+    path = written(batch(rows), PEOPLE)
+
+    titles = sheet(path)[0]
+    assert set(titles) == {*HEADER, "batchrun status", "News", "Fit", "People"}
+    opened = openpyxl.load_workbook(path)["Results"]
+    for name in ("News", "People"):  # the numbers lead to the items, wherever they stand
+        cell = opened.cell(3, titles.index(name) + 1)
+        assert cell.hyperlink is not None
+        assert cell.hyperlink.location == f"'{name}'!A3"
+
+
+def test_a_list_without_a_column_to_share_keeps_its_sheet(written: Write) -> None:
+    items: JSON = [{"title": "x"}]
+
+    path = written(batch([row(0, {"news": items, "news_count": items})]), PEOPLE)
+
+    assert {"News", "News count"} <= set(sheet_names(path))
 
 
 def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> None:
@@ -70,9 +91,6 @@ def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> Non
 
     path = written(batch(rows), PEOPLE)
 
-    assert table(path)[0]["batchrun message"] == "result of 2026-10-01 reused"
-    opened = openpyxl.load_workbook(path)["Results"]
-    assert opened.column_dimensions["D"].hidden
     texts = [
         str(cell) for name in sheet_names(path) for cells in sheet(path, name) for cell in cells
     ]
@@ -92,11 +110,8 @@ def test_people_who_correct_the_list_are_not_told_to_retry(written: Write) -> No
     assert "retry" not in found["What to do"]
 
 
-@pytest.mark.parametrize("audience", Audience)
-def test_rows_can_be_marked_to_run_again_in_either(
-    written: Write, tmp_path: Path, audience: Audience
-) -> None:
-    path = written(batch(ROWS), Form(audience=audience))
+def test_rows_can_be_marked_to_run_again(written: Write, tmp_path: Path) -> None:
+    path = written(batch(ROWS))
     opened = openpyxl.load_workbook(path)
     head = [cell.value for cell in opened["Results"][1]]
     opened["Results"].cell(2, head.index(AGAIN) + 1).value = "x"
@@ -109,6 +124,19 @@ def test_rows_can_be_marked_to_run_again_in_either(
     [marked] = results.marked
     assert marked.cells[:2] == ROWS[0].row.cells
     assert "exec_0" in results.executions
+
+
+def test_a_workbook_for_people_names_its_batch_and_marks_no_row(
+    written: Write, tmp_path: Path
+) -> None:
+    openpyxl.load_workbook(written(batch(ROWS), PEOPLE)).save(tmp_path / "saved.xlsx")
+
+    found = read_results(tmp_path / "saved.xlsx")
+
+    assert found is not None
+    assert found.signature is not None
+    assert found.signature.batch_id == "1124-accounts-7f3a"
+    assert found.sheets == ()
 
 
 @pytest.mark.parametrize("audience", Audience)

@@ -248,7 +248,7 @@ def test_people_are_told_without_commands(outcome: Outcome) -> None:
 
 def test_commands_name_the_journal_and_the_program_as_the_shell_knows_it(written: Write) -> None:
     commands = Commands(".venv/bin/batchrun", "--sandbox")
-    path = written(failed("no domain"), commands=commands)
+    path = written(failed("no domain"), Form(commands=commands))
 
     [found] = table(path, "Needs attention")
     batch_id = "1124-accounts-7f3a"
@@ -265,7 +265,7 @@ def test_a_workbook_from_the_page_names_its_buttons_and_no_commands(written: Wri
     rows += [row(9, None, Outcome.REJECTED, message="y", cause=Cause.BAD_VALUES)]
     rows += [row(10, None, Outcome.IN_DOUBT, message="z", dropped=True)]
 
-    path = written(batch(rows), commands=Commands(on_page=True))
+    path = written(batch(rows), Form(commands=Commands(on_page=True)))
 
     texts = [str(cell) for name in sheet_names(path) for line in sheet(path, name) for cell in line]
     assert not [text for text in texts if re.search(r"batchrun (re|run|export)|--[a-z]", text)]
@@ -311,6 +311,6 @@ def test_commands_find_the_batch_again(journal: str, address: str, options: str)
     usual = default_journal()
     location = journal.format(usual=usual, folder=usual.parent)
 
-    commands = commands_for(location, batch([], base_url=address).summary, Form())
+    commands = commands_for(location, batch([], base_url=address).summary)
 
     assert commands(Step.RESUME, "1") == f"batchrun resume 1 {options}".strip()

@@ -57,6 +57,26 @@ def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("out.results.xlsx", "out.results (2).xlsx"),
+        ("out.results (2).xlsx", "out.results (3).xlsx"),
+        ("out (9).csv", "out (10).csv"),
+        ("Plan (2026).xlsx", "Plan (2026) (2).xlsx"),
+    ],
+)
+def test_a_file_beside_one_of_its_name_has_the_next_number(
+    tmp_path: Path, hold_open: Callable[[Path], None], name: str, beside: str
+) -> None:
+    target = tmp_path / name
+    target.write_text("edited", encoding="utf-8")
+
+    assert workbook.free_target(target, lambda _: False) == tmp_path / beside
+    hold_open(target)
+    assert workbook.write(batch_of({"a": 1}), target) == tmp_path / beside
+
+
 def test_a_workbook_that_excel_holds_open_goes_beside_it(
     tmp_path: Path, hold_open: Callable[[Path], None]
 ) -> None:
