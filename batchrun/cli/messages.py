@@ -244,7 +244,8 @@ def known_lines(plan: Plan) -> list[str]:
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
-            f"{max(ended):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for free"
+            f"{max(ended):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for free, "
+            "but only before the first job of this list is triggered"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:

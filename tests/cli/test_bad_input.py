@@ -252,12 +252,12 @@ def test_a_missing_file_is_named_on_one_line(batchrun: CommandLine, sandbox: str
     assert f"{name}." in batchrun("run", name, "-w", "x").stderr
 
 
-@pytest.mark.parametrize("place", ["batchrun.toml", "the list's own name"])
+@pytest.mark.parametrize("named_in", ["batchrun.toml", "the list's own name"])
 def test_a_name_that_is_too_long_for_the_results_is_one_plain_error(
-    batchrun: CommandLine, sandbox: str, accounts: Path, place: str
+    batchrun: CommandLine, sandbox: str, accounts: Path, named_in: str
 ) -> None:
     name = "accounts.csv"
-    if place == "batchrun.toml":
+    if named_in == "batchrun.toml":
         output = f"{'a' * 300}.csv"
         (batchrun.folder / "batchrun.toml").write_text(f'output = "{output}"\n', encoding="utf-8")
     else:

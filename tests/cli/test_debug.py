@@ -156,6 +156,7 @@ def test_python_warnings_go_to_the_details_file(
         raise RuntimeError("a defect")
 
     monkeypatch.setattr("batchrun.aio.open_session", noisy)
+    monkeypatch.setenv("PGAI_API_KEY", "pgai_key_of_a_test")
     ended = batchrun("--debug", "workflows")
     text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
     for words in ("getting old", "division by zero", "never retrieved"):
