@@ -117,9 +117,10 @@ def rest_words(
         return ""
     wanted = {name: number / sent * rest for name, number in gone.items()}
     left = {name: after.remaining.get(name, 0.0) for name in wanted}
-    short = any(wanted[name] > left[name] for name in wanted)
-    only = "and only " if short else ""
-    return f"about {credit_amounts(wanted)}, {only}{credit_amounts(left, bare=True)} left"
+    before = credit_amounts(left, bare=True)
+    if any(wanted[name] > left[name] for name in wanted):
+        return f"about {credit_amounts(wanted)}, and only {before} left"
+    return f"about {credit_amounts(wanted)} of the {before} left"
 
 
 def credit_amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:

@@ -355,7 +355,7 @@ def run(
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
-            "Save the list in a file first. To look at it: batchrun check -",
+            'Save the list in a file first. To look at it: batchrun check - -w "WORKFLOW"',
         )
     if Rerun.holds_results(file):
         useless = {"--again": again, "--reuse": reuse, "--detach": pace.detach}
@@ -475,13 +475,13 @@ def resume(
     found = status(batch, settings=settings)
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
-    if not found.something_to_do and not rewrites and written and Path(written).exists():
-        lines: list[str] = [UnbrokenLine(f"Nothing left to do. The results are in {written}")]
-        lines += messages.retry_lines(found.summary, settings)
-        lines += messages.unfinished_lines(batches(unfinished=True, settings=settings))
-        _end_unchanged(found.summary, mode, lines)
     if not found.something_to_do:
-        print_text("Nothing left to do.", err=to_stderr)
+        others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
+        if not rewrites and written and Path(written).exists():
+            lines: list[str] = [UnbrokenLine(f"Nothing left to do. The results are in {written}")]
+            lines += [*messages.retry_lines(found.summary, settings), *others]
+            _end_unchanged(found.summary, mode, lines)
+        print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))

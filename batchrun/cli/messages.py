@@ -244,7 +244,8 @@ def known_lines(plan: Plan) -> list[str]:
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
-            f"{max(ended):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for free"
+            f"{max(ended):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for free, "
+            "but only before the first job of this list is triggered"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
@@ -623,18 +624,29 @@ def _lines(report: Report, settings: Settings) -> list[str]:
 
 
 def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
-    """Return why rows of a finished batch failed, and how to send them again."""
+    """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun import rows
     from batchrun.model import RETRIED_BY_ITSELF
+    from batchrun.workbook.reasons import Reasons
 
-    if summary.unfinished or not any(summary.counts[each] for each in RETRIED_BY_ITSELF):
-        return []
-    found = rows(summary.batch_id, RETRIED_BY_ITSELF, limit=_MAX_REASONED, settings=settings).rows
-    lines = [
-        f"Reason:    {plural(number, 'row')}: {one_line(message, 300)}"
-        for message, number in Counter(row.message for row in found).most_common(3)
-    ]
-    return [*lines, UnbrokenLine(f"Retry:     batchrun retry {summary.batch_id}")]
+    batch = summary.batch_id
+    correct = f"batchrun export {batch} --only invalid -o fix.xlsx"
+    lines: list[str] = []
+    for outcomes, step in (
+        (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {batch}"),
+        ({Outcome.INVALID}, f"Correct:   {correct}"),
+    ):
+        if summary.unfinished or not any(summary.counts[each] for each in outcomes):
+            continue
+        reasons = Reasons()
+        for row in rows(batch, outcomes, limit=_MAX_REASONED, settings=settings).rows:
+            reasons.see(row)
+        lines += [
+            f"Reason:    {plural(each.rows, 'row')}: {one_line(each.text, 300)}"
+            for each in reasons.ranked()[:3]
+        ]
+        lines.append(UnbrokenLine(step))
+    return lines
 
 
 _MAX_REASONED = 1_000
@@ -681,16 +693,19 @@ def reason_for_number(report: Report) -> str:
     if path is None or numbered is None:
         return ""
     usual = path.with_stem(numbered[1])
-    return kept_words(usual, path) if usual.exists() else ""
+    return kept_words(usual, path, report.summary.batch_id) if usual.exists() else ""
 
 
-def kept_words(usual: Path, written: Path) -> str:
-    """Return that a file was kept, and the results are in a new one beside it."""
+def kept_words(usual: Path, written: Path, batch_id: str) -> str:
+    """Return why a file was kept, and that the results of a batch are in a new one beside it."""
     from batchrun import Rerun
 
     other = Rerun.batch_of(usual)
-    holds = "was there before" if other is None else f"holds the results of batch {other}"
-    return f"{usual.name} {holds} and is left as it is. {written.name} is the newest."
+    if other == batch_id:
+        why = "was changed since batchrun wrote it, by you or a program,"
+    else:
+        why = "was there before" if other is None else f"holds the results of batch {other}"
+    return f"{usual.name} {why} and is left as it is. {written.name} is the newest."
 
 
 def notice_of(report: Report) -> dict[str, str]:

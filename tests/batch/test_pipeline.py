@@ -195,8 +195,11 @@ def test_results_are_not_reused_in_secret_where_a_batch_of_the_list_has_begun(
     asyncio.run(aio.run(Request(longer, WORKFLOW), settings=settings, limit=1))
     reusing = Request(longer, WORKFLOW, reuse=timedelta(days=30))
     for what in (aio.run, aio.check):
-        with pytest.raises(UsageError, match="too late"):
+        with pytest.raises(UsageError, match="too late") as refused:
             asyncio.run(what(reusing, settings=settings))
+        assert "resume" in refused.value.hint
+        assert "you pay for it" in refused.value.hint
+        assert "batchrun forget" in refused.value.hint
     assert len(sandbox.bodies()) == 3
 
 

@@ -112,7 +112,7 @@ def test_what_a_pilot_cost_and_the_rest_will() -> None:
     gone = credits_spent(before, after)
     assert gone == {"research": 7.5}
     assert spent_words(gone, 5) == "7.5 credits (1.5 a job)"
-    assert rest_words(gone, 5, 40, after) == "about 60 credits, 92.5 left"
+    assert rest_words(gone, 5, 40, after) == "about 60 credits of the 92.5 left"
     assert rest_words(gone, 5, 400, after) == "about 600 credits, and only 92.5 left"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import sys
 import time
 import uuid
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pyte
 import pytest
 
@@ -26,6 +29,7 @@ from batchrun.errors import ExitCode, StoppedError, WorkflowError
 from batchrun.journal import Holder, Journal
 from batchrun.model import Outcome, Workflow
 from batchrun.service import choose_workflow
+from batchrun.settings import load_settings
 from tests.cli.test_again import mark
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import REFUSED, Terminal
@@ -36,7 +40,7 @@ from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
 if TYPE_CHECKING:
     from batchrun.model import BatchResults
     from batchrun.settings import Settings
-    from tests.cli.commands import CommandLine
+    from tests.cli.commands import CommandLine, Ended
 
 RUN = ("run", "accounts.csv", "-w", "account research")
 NAMES = ("Account Research", "Contact Research", "Account Plan")
@@ -162,8 +166,9 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
-    only = f"Nothing left to do. The results are in {results}\n"
-    assert batchrun("resume").stdout == only
+    first, *steps = batchrun("resume").stdout.splitlines()
+    assert first == f"Nothing left to do. The results are in {results}"
+    assert [each.split(":")[0] for each in steps] == ["Reason", "Correct"]
     assert batchrun("resume", "-q").stdout == f"{results}\n"
     results.unlink()
     assert "Workbook:" in batchrun("resume").stdout  # written again
@@ -180,8 +185,43 @@ def test_resuming_a_finished_batch_names_the_unfinished_ones(
     assert f"To continue it: batchrun resume {other}\n" in batchrun("resume").stdout
     batchrun(*RUN, "--yes", "--again", "--limit", "1")
     done = json.loads(batchrun("batches", "--json").stdout)[1]["batch"]
-    said = batchrun("resume", done).stdout
-    assert "2 other batches are unfinished. To list them: batchrun batches\n" in said
+    named = "2 other batches are unfinished. To list them: batchrun batches\n"
+    assert named in batchrun("resume", done).stdout
+    for results in batchrun.folder.glob("*.results*.xlsx"):
+        results.unlink()
+    assert named in batchrun("resume", done).stdout
+
+
+def test_the_steps_after_a_run_work_as_they_are_printed(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    def follow(text: str, label: str) -> Ended:
+        [command] = re.findall(rf"^{label}.*?: +batchrun (.*)$", text, re.MULTILINE)
+        return batchrun(*shlex.split(command))
+
+    ended = batchrun(*RUN, "--sandbox", "--yes")
+    assert "Reason:    1 row: company ID " in ended.stdout
+    assert "Correct:" in batchrun("status", "--sandbox").stdout
+    exported = follow(ended.stdout, "Correct")
+    assert exported.stdout.startswith("1 row of batch ")
+    book = openpyxl.load_workbook("fix.xlsx")
+    assert book.active is not None
+    book.active["A2"] = IDS[2]
+    book.save("fix.xlsx")
+    assert "1 to send" in follow(exported.stdout, "Correct").stdout
+    sheet = openpyxl.load_workbook("accounts.results.xlsx")["Needs attention"]
+    [told] = [str(cell) for row in sheet.values for cell in row if "Correct that" in str(cell)]
+    assert "1 to send" in follow(told, "Correct that").stdout
+
+
+def test_practice_without_a_key_works_as_it_is_advised(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    for command in ((*RUN, "--yes"), ("check", *RUN[1:]), ("workflows",), ("doctor",)):
+        ended = batchrun(*command)
+        assert "add --sandbox to this command" in ended.stdout + ended.stderr
+        assert batchrun(*command, "--sandbox").exit_code != ExitCode.UNUSABLE
+    assert batchrun("demo").exit_code == ExitCode.INCOMPLETE
 
 
 def test_a_dead_process_is_not_said_to_work(
@@ -190,7 +230,7 @@ def test_a_dead_process_is_not_said_to_work(
     batchrun(*RUN, "--yes", "--limit", "1")
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     holder = Holder("0" * 16, 1, "desk", an_hour_ago, an_hour_ago)
-    shown = "\n".join(lines_of(replace(status(), holder=holder)))
+    shown = "\n".join(lines_of(replace(status(), holder=holder), load_settings()))
     assert "Worked on" not in shown
     assert "Stopped:   process 1 on desk" in shown
     assert "Resuming is safe: nothing is sent twice" in shown

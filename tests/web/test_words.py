@@ -23,7 +23,6 @@ NOT_SHOWN = {
     "batch/cluster.py": "the page starts no workers",
     "settings/loading.py": "a notice for a terminal",
     "settings/files.py": "the page saves no options",
-    "tables/workbooks.py": "the title of a column of results",
     "workbook/reasons.py": "the workbook's commands; the page takes the words without them",
     "workbook/table_sheets.py": "the workbook's description of its columns",
 }
