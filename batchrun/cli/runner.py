@@ -188,9 +188,7 @@ class _BatchDisplay:
                 print_text(f"{error.what}\n{rest}", err=True)
                 key = ""
                 with self.stopper.asking(), suppress(KeyboardInterrupt):
-                    key = ask(
-                        "Another key, only for this run (not shown; empty to stop)", hidden=True
-                    )
+                    key = ask("Key for this run only (not shown; empty to stop)", hidden=True)
                 if not key:
                     raise
                 self._settings = self._settings.with_typed_key(key)
