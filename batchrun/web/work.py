@@ -133,8 +133,8 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
         return ()
     try:
         shown = batchrun.preview(replace(saved.request, visible_only=True), settings).table
-    except BatchrunError:  # such as if no row is left
-        return tuple(table.rows())
+    except BatchrunError:  # such as if the header is hidden, or each row
+        return ()
     places = np.flatnonzero(~np.isin(table.lines, shown.lines))
     return MadeOnAccess(places, table.row)
 

@@ -193,6 +193,20 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
     assert page.get_by_role("button", name="Leave them out").count() == 0
 
 
+def test_a_hidden_header_is_not_taken_for_hidden_companies(site: Site, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Company ID", "Name"])
+    for at in range(10, 19):
+        sheet.append([f"{ID}{at}", f"Acme {at}"])
+    sheet.row_dimensions[1].hidden = True
+    book.save(tmp_path / "accounts.xlsx")
+    said = shown(site, f"/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
+    assert "1 row is hidden and read too." in said
+    assert "9 rows are hidden" not in said
+
+
 @pytest.mark.parametrize(
     ("name", "left_out"), [("salesforce_report.xlsx", True), ("salesforce_accounts.csv", False)]
 )
@@ -220,6 +234,17 @@ def test_duplicates_with_another_name_are_listed_before_they_are_run(
     assert "Line 5, Hafen: the ID of line 3, Lindt" in said
     assert "Line 6, no name: the ID of line 3, Lindt" in said
     assert "baker:" not in said
+
+
+def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: Path) -> None:
+    people, spellings = tmp_path / "people.csv", tmp_path / "spellings.csv"
+    rows = [f"{ID}{10 + at % 2},First{at},Last{at},p{at}@acme.example\n" for at in range(6)]
+    people.write_text("Company ID,First Name,Last Name,Email\n" + "".join(rows))
+    spellings.write_text(f'Company ID,Name\n{ID}10,"Acme, Inc."\n{ID}10,Acme Inc\n')
+    for path, duplicates in ((people, "4 duplicates"), (spellings, "1 duplicate")):
+        said = shown(site, f"/lists/{a_list(site, path)}")
+        assert duplicates in said
+        assert "another name" not in said
 
 
 @pytest.mark.parametrize("has_own_ids", [True, False])
