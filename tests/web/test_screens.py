@@ -313,7 +313,7 @@ def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> No
         assert 'data-start="“batchrun web”"' in client.get("/").text
         site.workspace.use_sandbox()
         text = client.get("/").text
-    assert 'data-start="“batchrun web --sandbox”: without “--sandbox”, your real lists' in text
+    assert 'data-start="“batchrun web --sandbox” (“batchrun web” alone opens your real' in text
 
 
 def test_lists_whose_rows_were_run_are_not_said_to_wait_for_their_run(site: Site) -> None:
@@ -408,7 +408,9 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert "of them still running; " in said
         assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
-        assert f"{sent} row" in shown(site, "/")
+        workspace._switch(workspace._settings)  # as after a start
+        for path in (f"/batches/{run.batch_id}", "/"):
+            assert f"It stopped before the end. {sent} row" in shown(site, path)
 
 
 def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
@@ -565,7 +567,7 @@ def test_a_row_is_named_as_excel_shows_it_where_cells_hold_line_breaks(tmp_path:
         assert numbers.in_excel == list(range(2, len(records) + 1))
         assert numbers.lines[3:5] == [9, 10]
         assert "Line 9 (row 5 in Excel)" in shown(site, f"{batch}/line/9")
-        assert "Excel row Line Account Name Status" in shown(site, batch)
+        assert "Excel row File line Account Name Status" in shown(site, batch)
         found = re.search(r"Lines? (\d+) \(row (\d+) in Excel\)", shown(site, f"{batch}/attention"))
         assert found is not None
         assert numbers.excel_row(int(found[1])) == int(found[2])
@@ -928,7 +930,7 @@ def test_a_row_in_doubt_is_explained_in_plain_words(tmp_path: Path) -> None:
         batch = finished_batch(site)
         doubts = site.workspace.status(batch.rpartition("/")[2], 0).in_doubt
         assert doubts
-        table = shown(site, f"{batch}?show=doubt").partition("Line Account Name Status")[2]
+        table = shown(site, f"{batch}?show=doubt").partition("File line Account Name Status")[2]
         assert "No clear answer came when it was sent. It may have been charged." in table
         assert "HTTP" not in table
         row = shown(site, f"{batch}/line/{doubts[0].row.line}")

@@ -6,7 +6,7 @@ const IDLE_POLL_MS = 3000; // on a screen that only has to notice when batchrun 
 const SAY_MS = 10000;
 const ENDED = "Updates stopped: batchrun is not running any more. Nothing is lost. Start it again with ";
 const GONE = "This run was forgotten in another window.";
-const OTHER = "batchrun was started again. Go on in the window that it opened, or open the address that it printed: this window is not connected.";
+const OTHER = "batchrun was started again. Go on in the window that it opened or at the address that it printed.";
 
 const say = document.getElementById("say");
 let saidAt = 0;
@@ -97,7 +97,7 @@ async function poll() {
   try {
     answer = await fetch(`${address}?${query}`);
   } catch {
-    offline(`${ENDED}${document.body.dataset.start}, then use the window that it opens.`);
+    offline(`${ENDED}${document.body.dataset.start}. Then use the window that it opens or the address that it prints, not this window.`);
     return;
   }
   if (answer.status === 403 || answer.status === 421) {
