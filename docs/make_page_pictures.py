@@ -45,7 +45,7 @@ def main() -> None:
         listener = stack.enter_context(closing(_listen(0)))
         session = Session(listener.getsockname()[1])
         workspace = Workspace(settings, lambda: settings, str(folder / "sandbox.db"))
-        workspace.sandbox = True  # the pictures show what readers see who practice
+        workspace.sandbox = True  # the pictures show what a reader who practices sees
         stack.enter_context(_serving(create_app(workspace, session), listener))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
