@@ -774,9 +774,9 @@ def problem_words(figures: Figures) -> str:
 
 
 def time_words(takes: Estimate) -> str:
-    """Return what the time of a run is made of, in words; ``""`` if it only is that of a row."""
+    """Return how the time of a run adds up, in words; ``""`` if no quota limits it."""
     a_minute = takes.requests_per_minute
-    if math.isinf(a_minute) or a_minute > UNLIMITED:
+    if a_minute > UNLIMITED:
         return ""
     quota = f"PG:AI accepts {plural(int(a_minute), 'request')} a minute"
     if takes.midnights:
