@@ -240,6 +240,16 @@ def test_duplicates_with_another_name_are_listed_before_they_are_run(
     assert "line 11, Other 5: the ID of line 3, Lindt" in listed
 
 
+@pytest.mark.usefixtures("results")
+def test_a_run_with_nothing_to_request_names_no_requests(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    (batchrun.folder / "copy.csv").write_bytes(accounts.read_bytes())
+    ended = batchrun("run", "copy.csv", *RUN[2:], "--reuse", "30d", "--yes")
+    assert "2 reused" in ended.stdout
+    assert not re.findall("(Quota|Credits|Requests):", ended.stdout)
+
+
 def test_practice_without_a_key_works_as_it_is_advised(
     batchrun: CommandLine, accounts: Path
 ) -> None:
