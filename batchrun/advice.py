@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from batchrun.text import quoted_command
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -82,6 +84,11 @@ def reworded(text: str, change: Callable[[str], str]) -> str:
 def choose_journal(name: str) -> Advice:
     """Return the advice to name another journal, in words such as "Name another"."""
     return Advice("", f"{name} with --journal or BATCHRUN_JOURNAL.", Action.CHOOSE_JOURNAL)
+
+
+def run_corrected(file: str, workflow: str) -> str:
+    """Return the command for a corrected list; without reuse, it would pay for every row again."""
+    return quoted_command("batchrun", "run", file, "-w", workflow, "--reuse", "30d")
 
 
 def resume_with(batch_id: str) -> Advice:

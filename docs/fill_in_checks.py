@@ -1,4 +1,4 @@
-"""Put into docs/loading.md what `batchrun check` says of the files of sample_data/.
+"""Put into docs/loading.md what `batchrun check` says about the files in sample_data/.
 
 Run from the repository: ``python docs/fill_in_checks.py``. Only what is said of the list is shown:
 the workflow, the cost and the first trigger are the same for any list.

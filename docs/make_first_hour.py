@@ -50,8 +50,8 @@ INTRODUCTION = f"""\
 
 What a new user types and sees, from an empty machine to the first finished batch. `python
 docs/make_first_hour.py` types these commands and writes this page. A sandbox on the same machine
-stands for PG:AI, {SPEED} times as fast; your times, IDs and counts will differ. To type along
-without a key, leave `login` out and add `--sandbox` to each command.
+imitates PG:AI, {SPEED} times as fast, so your times, IDs and counts will differ. To follow along
+without a key, leave out `login` and add `--sandbox` to each command.
 """
 
 
@@ -252,7 +252,7 @@ class Desk:
         return index | kept | keyring | self.variables
 
     def start(self, command: str) -> pexpect.spawn[bytes]:
-        """Type a command. What it says is waited for as long as a busy machine takes."""
+        """Type a command. There is no timeout, because a busy machine may be slow."""
         return pexpect.spawn(
             "/bin/sh",
             ["-c", command if "&&" in command else f"exec {command}"],
@@ -283,7 +283,7 @@ class Desk:
             if self.gate is not None:
                 self.gate.free.set()
         running.expect(pexpect.EOF)
-        running.wait()  # closing would end it, if it is still about to end
+        running.wait()  # close() would kill it if it is still exiting
         running.close()
         lines = self.as_read(heard.getvalue())
         ended = f"{step.command} ended with {running.exitstatus}:\n" + "\n".join(lines)
@@ -309,7 +309,7 @@ def on_screen(output: bytes, columns: int = WIDEST_LINE) -> list[str]:
 
 
 def kill(process: pexpect.spawn[bytes]) -> None:
-    """End a process, and wait for its end."""
+    """Kill a process, and wait until it has ended."""
     process.kill(signal.SIGKILL)
     process.wait()
     process.close()
@@ -409,7 +409,7 @@ def shown(desk: Desk, step: Step) -> Iterator[str]:
 DIFFERENT_EACH_TIME = (
     (r"\n {11}(?=\S)", " "),  # where a line breaks depends on the numbers in it
     (r"^Note: +\S+ holds practice results.*\n", ""),  # of the first command, which no test types
-    (r"^(?:A request failed|Running:) .*\n", ""),  # of a busy machine
+    (r"^(?:A request failed|Running:) .*\n", ""),  # only on a busy machine
     (r"^ *\d+%\|.*$", "(the bar)"),
     (r"\d{4}-([a-z-]+)-[0-9a-f]{4}", r"BATCH-\1"),
     (r"(?<![\d:])\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?", "TIME"),
@@ -423,7 +423,7 @@ DIFFERENT_EACH_TIME = (
     (r" +age +rows", " age rows"),
     (r"^(It took: +)\d+ requests \([\d.]+ a job\)", r"\1REQUESTS"),
 )
-"""What a page holds that differs from one making to the next, and what stands for it."""
+"""Patterns of output that differs each time, and what to compare instead."""
 
 
 def settled(page: str) -> str:

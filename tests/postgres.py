@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 USER = "batchrun"
 PASSWORD = "horse-battery-staple"
+PATIENTLY = ("-w", "-t", "250")
+"""Wait longer than the default of 60 s: on a loaded machine the first start takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,11 @@ class PostgresServer:
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
             "-c fsync=off -c max_connections=40"
         )
-        self._run("pg_ctl", "start", "-w", "-D", "data", "-l", "log", "-o", options)
+        self._run("pg_ctl", "start", *PATIENTLY, "-D", "data", "-l", "log", "-o", options)
 
     def stop(self) -> None:
         """Stop it as a power loss would; connections break off."""
-        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", "data")
+        self._run("pg_ctl", "stop", *PATIENTLY, "-m", "immediate", "-D", "data")
 
     def ensure_running(self) -> None:
         """Have it run, whether it was stopped or not."""

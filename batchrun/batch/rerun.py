@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchrun.advice import Action, Advice, reworded
+from batchrun.advice import Action, Advice, reworded, run_corrected
 from batchrun.batch.history import existing_journal, is_missing
 from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
@@ -17,7 +18,6 @@ from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import EXECUTION, is_mark, read_results, signature_of
-from batchrun.workbook.reasons import RERUN_HINT
 from batchrun.workbook.target import numbered_beside
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
             where = f"{path.name}, sheet {sheet.name}, line {row.line} is marked, but"
             raise InputError(
                 f"{where} {error.why}.",
-                reworded(error.hint, lambda hint: hint.format(batch=summary.batch_id)),
+                reworded(error.hint, partial(_filled, row=row, summary=summary)),
             ) from None
     due = [job for job, is_due in found_jobs if is_due]
     done = [job for job, is_due in found_jobs if not is_due]
@@ -187,6 +187,12 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
 _MARK_IT = Advice(
     "Mark it in the workbook as batchrun wrote it", ": batchrun export {batch} -o OUT.xlsx"
 )
+
+
+def _filled(hint: str, row: MarkedRow, summary: BatchSummary) -> str:
+    """Return a hint for a marked row of a batch."""
+    run = run_corrected(summary.source.path or "FILE", summary.workflow.name)
+    return hint.format(batch=summary.batch_id, line=row.line, run=run)
 
 
 def _is_filled(cell: Cell) -> bool:
@@ -276,9 +282,12 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
 
 def _unknown_ids() -> _UnclearError:
     return _UnclearError(
-        "its IDs are not among those that were sent",
-        f"Correct it in the list and {RERUN_HINT}: results of the last 30 days are reused, "
-        "not paid for again.",
+        "its IDs were not sent (see its Status)",
+        Advice(
+            "To send the other marked rows, remove the mark in line {line}. To send this one, "
+            "correct it in the list",
+            ", then: {run}",
+        ),
     )
 
 

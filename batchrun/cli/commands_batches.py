@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from batchrun.advice import run_corrected
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import (
     age_words,
@@ -23,6 +24,7 @@ from batchrun.cli.messages import (
     more_files,
     next_lines,
     opens_words,
+    retry_lines,
     running_line,
     summary_json,
     unknown_to_results,
@@ -153,12 +155,18 @@ def export(
         _refuse_misspelled(summary.batch_id, form, settings)
     written = export_batch(summary.batch_id, output, settings, form)
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
-    print_text(f"Results of batch {summary.batch_id}: {written}", whole=[str(written)])
+    what = "Results"
+    if form.only is not None:
+        what = plural(sum(summary.counts[each] for each in form.only), "row")
+    elif crm is not None:
+        what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')} to import"
+    print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(more_files(written))
-    if form.only is not None and not any(summary.counts[each] for each in form.only):
-        print_text("Note:      the batch has no such row: 0 rows are written", err=True)
+    if form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
+        again = run_corrected(str(written), summary.workflow.name)
+        print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}")])
     if written.name != output.name:
-        print_text(f"Note:      {kept_words(output, written)}", err=True)
+        print_text(f"Note:      {kept_words(output, written, summary.batch_id)}", err=True)
     if crm is not None:
         _print_left_out(summary)
 
@@ -199,9 +207,9 @@ def status(
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
-        show_live(lines_of(each) for each in looks_at(batch, settings=settings))
+        show_live(lines_of(each, settings) for each in looks_at(batch, settings=settings))
     else:
-        print_lines(lines_of(status_of(batch, settings=settings)))
+        print_lines(lines_of(status_of(batch, settings=settings), settings))
 
 
 def _status_json(status: BatchStatus) -> dict[str, Any]:
@@ -212,7 +220,7 @@ def _status_json(status: BatchStatus) -> dict[str, Any]:
     }
 
 
-def lines_of(status: BatchStatus) -> list[str]:
+def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
     """Return the state of a batch, in lines."""
     summary, left, holder = status.summary, status.left, status.holder
     now = datetime.now(UTC)
@@ -251,7 +259,9 @@ def lines_of(status: BatchStatus) -> list[str]:
         lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
     if status.starts_soon:
         return [*lines, "Worked on: not yet; its worker processes start by themselves"]
-    return lines if summary.unfinished and status.working else [*lines, *next_lines(summary)]
+    if summary.unfinished and status.working:
+        return lines
+    return [*lines, *next_lines(summary), *retry_lines(summary, settings)]
 
 
 def list_batches(

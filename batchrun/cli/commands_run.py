@@ -355,7 +355,7 @@ def run(
     if str(file) == "-":
         raise UsageError(
             "A run can't read its list from standard input.",
-            "Save the list in a file first. To look at it: batchrun check -",
+            'Save the list in a file first. To look at it: batchrun check - -w "WORKFLOW"',
         )
     if Rerun.holds_results(file):
         useless = {"--again": again, "--reuse": reuse, "--detach": pace.detach}

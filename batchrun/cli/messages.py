@@ -105,6 +105,8 @@ def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> lis
     Times are real time, in a sandbox too. While rows are ``running``, requests a row are left out.
     """
     summary, estimate = report.summary, report.estimate
+    if not report.requests and not estimate.requests:
+        return []  # there was nothing to do
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
     triggered = summary.rows - unsent
     per_row = ""
@@ -155,6 +157,7 @@ def plan_lines(
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Rows:      {plan.rows_words(left)}",
     ]
+    lines += [f"           {line}" for line in other_name_lines(plan, details=details)]
     part = f", now {now:,} of them (--limit)" if now < left else ""
     if sent := plan.to_trigger - left:
         part += f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
@@ -194,14 +197,19 @@ def parameter_lines(plan: Plan) -> list[str]:
 
 def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
     """Return why rows can't be sent: a line for each reason, or for each row."""
+    from batchrun.list_rows import RowNumbers
+
+    if not plan.invalid:
+        return []
+    at = RowNumbers.of_table(plan.table)
     if details:
         return [
-            f"line {row.row.line}: {row.reason}{row.shown and f': {row.shown}'}"
+            f"line {at.words(row.row.line)}: {row.reason}{row.shown and f': {row.shown}'}"
             for row in plan.invalid
         ]
     lines = []
     for reason, rows in plan.invalid_by_reason():
-        numbers = ", ".join(str(row.row.line) for row in rows[:LINES_NAMED])
+        numbers = ", ".join(at.words(row.row.line) for row in rows[:LINES_NAMED])
         more = ", …" if len(rows) > LINES_NAMED else ""
         example = f", such as {rows[0].shown}" if rows[0].shown else ""
         noun = "line" if len(rows) == 1 else "lines"
@@ -214,7 +222,29 @@ def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
 
 def hides_invalid_rows(plan: Plan) -> bool:
     """Return whether `invalid_lines` leaves rows out without ``details``."""
-    return len(plan.invalid) > len(invalid_lines(plan))
+    reasons = len(plan.invalid_by_reason())
+    return len(plan.invalid) > reasons or reasons > REASONS_SHOWN
+
+
+def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
+    """Return the duplicates with another name than the row whose result they share."""
+    from batchrun.list_rows import RowNumbers, other_names
+
+    if not (found := other_names(plan)):
+        return []
+    at = RowNumbers.of_table(plan.table)
+    have = plural(len(found), "duplicate has", "duplicates have")
+    lines = [f"{have} another name than the row with the same ID: is the ID right?"]
+    lines += [
+        f"line {at.words(line)}, {name or 'no name'}: "
+        f"the ID of line {at.words(first)}, {first_name or 'no name'}"
+        for line, name, first, first_name in (found if details else found[:LINES_NAMED])
+    ]
+    hidden = len(found) + 1 - len(lines)
+    return [
+        *lines,
+        *([f"… and {hidden:,} more (check lists them with --details)"] if hidden else []),
+    ]
 
 
 def _paid_before(plan: Plan) -> list[datetime]:
@@ -377,7 +407,9 @@ def cost_lines(
     wait: bool = False,
     speed: float = 1.0,
 ) -> list[str]:
-    """Return what some jobs cost, in lines."""
+    """Return what some jobs cost, in lines; none if there is nothing to request."""
+    if not estimate.requests:
+        return []
     lines = [f"Quota:     {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):
         lines.append(f"           {words}")
@@ -624,18 +656,29 @@ def _lines(report: Report, settings: Settings) -> list[str]:
 
 
 def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
-    """Return why rows of a finished batch failed, and how to send them again."""
+    """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun import rows
     from batchrun.model import RETRIED_BY_ITSELF
+    from batchrun.workbook.reasons import Reasons
 
-    if summary.unfinished or not any(summary.counts[each] for each in RETRIED_BY_ITSELF):
-        return []
-    found = rows(summary.batch_id, RETRIED_BY_ITSELF, limit=_MAX_REASONED, settings=settings).rows
-    lines = [
-        f"Reason:    {plural(number, 'row')}: {one_line(message, 300)}"
-        for message, number in Counter(row.message for row in found).most_common(3)
-    ]
-    return [*lines, UnbrokenLine(f"Retry:     batchrun retry {summary.batch_id}")]
+    batch = summary.batch_id
+    correct = f"batchrun export {batch} --only invalid -o fix.xlsx"
+    lines: list[str] = []
+    for outcomes, step in (
+        (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {batch}"),
+        ({Outcome.INVALID}, f"Correct:   {correct}"),
+    ):
+        if summary.unfinished or not any(summary.counts[each] for each in outcomes):
+            continue
+        reasons = Reasons()
+        for row in rows(batch, outcomes, limit=_MAX_REASONED, settings=settings).rows:
+            reasons.see(row)
+        lines += [
+            f"Reason:    {plural(each.rows, 'row')}: {one_line(each.text, 300)}"
+            for each in reasons.ranked()[:3]
+        ]
+        lines.append(UnbrokenLine(step))
+    return lines
 
 
 _MAX_REASONED = 1_000
@@ -682,16 +725,19 @@ def reason_for_number(report: Report) -> str:
     if path is None or numbered is None:
         return ""
     usual = path.with_stem(numbered[1])
-    return kept_words(usual, path) if usual.exists() else ""
+    return kept_words(usual, path, report.summary.batch_id) if usual.exists() else ""
 
 
-def kept_words(usual: Path, written: Path) -> str:
-    """Return that a file was kept, and the results are in a new one beside it."""
+def kept_words(usual: Path, written: Path, batch_id: str) -> str:
+    """Return why a file was kept, and that the results of a batch are in a new one beside it."""
     from batchrun import Rerun
 
     other = Rerun.batch_of(usual)
-    holds = "was there before" if other is None else f"holds the results of batch {other}"
-    return f"{usual.name} {holds} and is left as it is. {written.name} is the newest."
+    if other == batch_id:
+        why = "was changed since batchrun wrote it, by you or a program,"
+    else:
+        why = "was there before" if other is None else f"holds the results of batch {other}"
+    return f"{usual.name} {why} and is left as it is. {written.name} is the newest."
 
 
 def notice_of(report: Report) -> dict[str, str]:

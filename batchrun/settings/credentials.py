@@ -109,7 +109,7 @@ def _no_key() -> UsageError:
         Advice(
             "",
             "Save yours with batchrun login, or set the environment variable PGAI_API_KEY. "
-            "To try without a key: batchrun run FILE --sandbox",
+            "To try without a key, add --sandbox to this command, or run: batchrun demo",
             Action.LOG_IN,
             Action.PRACTICE,
         ),

@@ -11,7 +11,6 @@ import logging
 import secrets
 import threading
 import time
-from bisect import bisect_left
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.estimate import credits_spent
+from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
@@ -42,11 +42,11 @@ from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.model import Row, Table, TableSource, Workflow
+    from batchrun.model import Row, Table, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -81,58 +81,6 @@ WORKFLOWS_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class RowNumbers:
-    """The line of each row of a list, ascending, and its row in Excel; ``None`` if it is the same.
-
-    In a text file, a cell with line breaks takes several lines, but stands in one row of Excel. The
-    rows in Excel are unknown, and thus ``None``, if there are lines above the header or set aside:
-    their cells may hold line breaks, too.
-    """
-
-    lines: Sequence[int]
-    in_excel: Sequence[int] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        source: TableSource,
-        header: Sequence[str],
-        lines: range,
-        number: int,
-        rows: Iterable[Row],
-    ) -> RowNumbers:
-        """Number the rows of a list: ``number`` of them, between the first and the last line."""
-        known = source.delimiter is not None and not has_other_lines(source)
-        breaks = sum(map(_line_breaks, header))
-        if len(lines) == number and not (breaks and known):
-            return cls(lines)
-        each_line, in_excel = [], []
-        for row in rows:
-            each_line.append(row.line)
-            in_excel.append(row.line - breaks)
-            breaks += sum(map(_line_breaks, row.cells))
-        return cls(each_line, in_excel if breaks and known else None)
-
-    def words(self, line: int) -> str:
-        """Return a line, and its row in Excel if that differs: ``9 (row 5 in Excel)``."""
-        row = self.excel_row(line)
-        return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
-
-    def excel_row(self, line: int) -> int | None:
-        """Return the row in which Excel shows a line; ``None`` if it is the same."""
-        return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
-
-
-def has_other_lines(source: TableSource) -> bool:
-    """Whether a file has lines that are no rows of the list, such as a title or totals."""
-    return source.header_line not in {None, 1} or any("set aside" in one for one in source.notices)
-
-
-def _line_breaks(cell: object) -> int:
-    return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
-
-
-@dataclass(frozen=True, slots=True)
 class ReadList:
     """What was recognized in a list; ``problem`` is why the ID columns can't be identified."""
 
@@ -156,7 +104,6 @@ class ReadList:
         preview = batchrun.preview(saved.request, settings)
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
-        lines = range(int(table.lines[0]), int(table.lines[-1]) + 1) if len(table) else range(0)
         hidden = _hidden_rows(saved, table, settings)
         names = [name_of(row.cells, name_columns(table.header)) for row in hidden[:NAMED_ROWS]]
         return cls(
@@ -170,7 +117,7 @@ class ReadList:
             dict(preview.roles),
             preview.columns,
             preview.problem,
-            RowNumbers.of(table.source, table.header, lines, len(table), table.rows()),
+            RowNumbers.of_table(table),
             len(hidden),
             tuple(
                 cell_words(name) or f"line {row.line:,}"
@@ -190,27 +137,6 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
         return tuple(table.rows())
     places = np.flatnonzero(~np.isin(table.lines, shown.lines))
     return MadeOnAccess(places, table.row)
-
-
-def _other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
-    """Return the duplicates with another name than the row whose result they share.
-
-    Each is its line and its name, and those of that row: one of their IDs may be wrong.
-    """
-    columns = name_columns(plan.table.header)
-    if not columns or not plan.duplicates:
-        return []
-    jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
-    repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
-    first: dict[int, tuple[int, str]] = {}
-    found = []
-    for place in np.flatnonzero((jobs >= 0) & repeated).tolist():
-        name = cell_words(name_of([each[place] for each in names], range(len(names))))
-        line = int(plan.table.lines[place])
-        own = first.setdefault(int(jobs[place]), (line, name))
-        if own[1].casefold() != name.casefold():
-            found.append((line, name, *own))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +184,7 @@ class CheckedPlan:
             plan.first_body,
             plan.hints(),
             plan.earlier,
-            _other_names(plan),
+            other_names(plan),
         )
 
     @property
@@ -329,8 +255,9 @@ class BatchRun:
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, ``credits`` are those before it started, and ``version`` grows with each change.
     ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many there are, if it is
-    known. ``price`` is what a row costs by the first results. ``requests_before`` are those of the
-    runs that it resumes.
+    known. ``price`` is what a row costs by the first results. ``again`` is how many rows it
+    sends again. ``requests_before`` are those of the runs that it continues, if it is certain what
+    they sent; ``again_in_all`` is how many rows these and it send again.
     """
 
     check_id: str = ""
@@ -338,6 +265,8 @@ class BatchRun:
     to_send: int = 0
     priced_at: int = FIRST_RESULTS
     price: Mapping[str, float] | None = None
+    again: int = 0
+    again_in_all: int = 0
     requests_before: int = 0
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
@@ -356,7 +285,7 @@ class BatchRun:
 
     @property
     def requests(self) -> int:
-        """The requests of this run, once it has ended, and of those that it resumes."""
+        """The requests of this run, once it has ended, and of those that it continues."""
         return self.requests_before + (0 if self.report is None else self.report.requests)
 
 
@@ -574,6 +503,7 @@ class Workspace:
                 rerun.summary.batch_id,
                 lambda common: aio.run_marked(rerun, output=output, **common),
                 check_id,
+                again=len(rerun.jobs),
             )
             self.lists.note_batch(saved, rerun.summary.batch_id)
         return run
@@ -649,12 +579,7 @@ class Workspace:
 
     def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
-        with self._lock:
-            before = self.run_of(batch_id)
-            run = self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
-            if before is not None and before is not run:
-                run.requests_before = before.requests
-        return run
+        return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
 
     def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
         """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""
@@ -662,6 +587,7 @@ class Workspace:
             batch_id,
             lambda common: aio.resume(batch_id, in_doubt=decision, only=(), **common),  # type: ignore[arg-type]
             shown=shown,
+            again=len(self.status(batch_id).in_doubt) if decision == "retry" else 0,
         )
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome], shown: str) -> BatchRun:
@@ -674,6 +600,7 @@ class Workspace:
             batch_id,
             lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
             shown=shown,
+            again=sum(self.status(batch_id).summary.counts[each] for each in outcomes),
         )
 
     def _continue_batch(
@@ -682,19 +609,24 @@ class Workspace:
         begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
         check_id: str = "",
         shown: str | None = None,
+        again: int = 0,
     ) -> BatchRun:
         with self._lock:
-            running = self.run_of(batch_id)
-            if running is not None and not running.ended:
-                return running
-            if shown not in {None, shown_version(self.status(batch_id, 0).summary)}:
+            before = self.run_of(batch_id)
+            if before is not None and not before.ended:
+                return before
+            summary = self.status(batch_id, 0).summary
+            if shown not in {None, shown_version(summary)}:
                 raise UsageError(
                     "This run has changed since this page was shown. Nothing was sent.",
                     "Look at the rows below, then decide.",
                 )
             self._refuse_while_closing()
             self._require_trusted_batch(batch_id)
-            run = self.runs[batch_id] = BatchRun(check_id)
+            run = self.runs[batch_id] = BatchRun(check_id, again=again)
+            if before is not None and _is_certain_what_was_sent(summary, again):
+                run.requests_before = before.requests
+                run.again_in_all = before.again_in_all + again
             common: dict[str, Any] = {
                 "settings": self.settings,
                 "on_progress": self._note(run),
@@ -892,7 +824,7 @@ class Workspace:
                 spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
                 if spent is not None and sent:
                     run.price = {name: number / sent for name, number in spent.items()}
-                elif run.to_send and not run.control.stopped:
+                elif run.to_send and not self.closing:
                     self._find_price(run)
                 if run.price is not None:
                     self.lists.remember_price(report.summary.workflow.id, run.price)
@@ -963,6 +895,14 @@ class _Cached(Generic[T]):
     def expire(self) -> None:
         """Discard the cached value."""
         self._until = 0.0
+
+
+def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
+    """Whether each row was accepted, and those to send again share their ID with no other."""
+    counts = summary.counts
+    return not (counts[Outcome.REJECTED] or counts[Outcome.IN_DOUBT]) and not (
+        again and summary.rows - counts[Outcome.INVALID] > summary.jobs
+    )
 
 
 def shown_version(summary: BatchSummary) -> str:

@@ -370,7 +370,10 @@ def _next_steps(
     if undecided:
         yield "settle rows in doubt with", call(Step.DECIDE, batch_id)
     if counts[Outcome.INVALID]:
-        yield "correct invalid rows in the list, then", call.run_corrected
+        yield (
+            "correct invalid rows in the list, then",
+            call.run_corrected(summary.source.name, summary),
+        )
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', call(Step.RUN_MARKED)
     yield "write this file again with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")

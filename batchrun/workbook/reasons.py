@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from batchrun.advice import run_corrected
 from batchrun.model import Cause, Outcome, Role
 from batchrun.tables.ids import DamagedId, IdKind, parse_id
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 SHEET = "Results"
 """The sheet with one row per row of the list."""
-
-RERUN_HINT = "run it with --reuse 30d"
-"""How to send a corrected list: as a new batch, it would otherwise pay for every row again."""
 
 ORDER = (
     Outcome.IN_DOUBT,
@@ -167,12 +165,12 @@ class Commands:
             return step.on_page
         return " ".join(filter(None, (self.program, step.command, *words, self.options)))
 
-    @property
-    def run_corrected(self) -> str:
-        """How to run a corrected list; as a new batch, it would otherwise pay for every row."""
+    def run_corrected(self, file: str, summary: BatchSummary) -> str:
+        """Return how to run a corrected list; as a new batch, it would pay for every row."""
         if self.on_page:
             return "drop it on the page with “Reuse earlier results”"
-        return f"{RERUN_HINT} {self.options}".strip()
+        command = run_corrected(file, summary.workflow.name).removeprefix("batchrun")
+        return f"{self.program}{command} {self.options}".strip()
 
 
 _ID = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
@@ -244,7 +242,7 @@ def advice(
         return f"{what} {step.asking}".rstrip()
     if commands.on_page and step is not Step.RUN_MARKED:
         what += f"\n{OPEN_RUN}."
-    return "\n".join((what, *_lines_about(step, row.outcome, summary.batch_id, commands)))
+    return "\n".join((what, *_lines_about(step, row.outcome, summary, commands)))
 
 
 def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> str:
@@ -252,8 +250,11 @@ def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> 
     return _what_and_step(row, roles, summary, exact=False)[0]
 
 
-def _lines_about(step: Step, outcome: Outcome, batch: str, call: Commands) -> Iterator[str]:
+def _lines_about(
+    step: Step, outcome: Outcome, summary: BatchSummary, call: Commands
+) -> Iterator[str]:
     """Yield how to do a step, each way with what it is for."""
+    batch = summary.batch_id
     marking = f'type x under "run again" on {SHEET}, save, then: {call(Step.RUN_MARKED)}'
     match step:
         case Step.RETRY:
@@ -267,8 +268,8 @@ def _lines_about(step: Step, outcome: Outcome, batch: str, call: Commands) -> It
             rows = call(step, batch, f"--only {outcome} -o fix.xlsx")
             yield f"Get a list of these rows: {rows}"
             yield (
-                f"Correct it, then {call.run_corrected}: results of the last 30 days are not paid "
-                "for again."
+                "Correct that list (results of the last 30 days are not paid for again), then: "
+                f"{call.run_corrected('fix.xlsx', summary)}"
             )
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"

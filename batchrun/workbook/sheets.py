@@ -44,6 +44,9 @@ LETTERS_PER_WIDTH = 1.2
 WRAPPED_LETTERS_PER_WIDTH = 1.1
 """The same for text on several lines, which only breaks between words."""
 
+INDENT = 2.0
+"""Width of the indent and the margins of a cell with text."""
+
 LINE_POINTS = 15.0
 MAX_LINES = 9
 """The most lines of text in a row's height: a click on the cell shows the rest.
@@ -245,7 +248,7 @@ class TableSheets:
             _Column(
                 get_column_letter(position),
                 CellStyles(column, book.styles),
-                int(column.width * LETTERS_PER_WIDTH),
+                int((column.width - INDENT) * LETTERS_PER_WIDTH),
                 column.width if column.wrap and not column.folded else None,
                 column.result,
             )
@@ -415,7 +418,7 @@ def short_address(address: str) -> str:
 
 def lines_of(text: str, width: float) -> int:
     """Return roughly how many lines a text takes in a column, at most `MAX_LINES`."""
-    whole = int(width * LETTERS_PER_WIDTH)
+    whole = int((width - INDENT) * LETTERS_PER_WIDTH)
     if len(text) <= whole and "\n" not in text:
         return 1
     wrapped = int(width * WRAPPED_LETTERS_PER_WIDTH)

@@ -448,13 +448,13 @@ class ColumnsSheet:
             TableColumn("Column", 9, ColumnKind.LIST),
             TableColumn("Name", 25, ColumnKind.LIST),
             TableColumn("Comes from", 13, ColumnKind.STATUS),
-            TableColumn("What it is", 28, ColumnKind.STATUS),
+            TableColumn("What it is", 38, ColumnKind.STATUS),
             TableColumn("Key path", 32, ColumnKind.STATUS),
             TableColumn("Type", 15, result),
             TableColumn("Filled cells", 9, result),
             TableColumn("Of rows", 9, result),
             TableColumn("Filled share", 9, result, formats={"float": "0%"}),
-            TableColumn("Example", 30, result, wrap=False, result=True, left=True),
+            TableColumn("Example", 21, result, wrap=False, result=True, left=True),
         ]
         self._sheets = TableSheets(book, "Columns", columns, len(shown.columns), frozen=2)
 

@@ -254,7 +254,7 @@ def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
             f"The output {target} could not be written: {_words(error, target)}.",
             Advice(
                 "Nothing is lost: mend it",
-                ", then run: batchrun export -o OUT",
+                ", then run: batchrun export -o OUT.xlsx",
                 Action.DOWNLOAD,
             ),
         ) from error

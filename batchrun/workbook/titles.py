@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.workbook.cells import numbered
@@ -84,6 +85,8 @@ list to list, and an import into a CRM doesn't overwrite the field.
 """
 _IDENTIFIER = re.compile(r"(?:[^\W_]|&)+(?:[_\-]+(?:[^\W_]|&)+)*")
 MAX_DECIMALS = 4
+_KEPT_KEYS = 2**14
+"""As many keys as a sheet has columns: each is split several times, and for each workbook."""
 
 
 class _Unit(NamedTuple):
@@ -95,12 +98,14 @@ class _Unit(NamedTuple):
     scale: str = ""  # the scale of the amount, such as `millions`
 
 
-def words_of(key: str) -> list[str]:
+@lru_cache(_KEPT_KEYS)
+def words_of(key: str) -> tuple[str, ...]:
     """Return a key's words in lower case; a key that is not an identifier is one word."""
-    return [word.lower() for word in _words(key)]
+    return tuple(word.lower() for word in _words(key))
 
 
-def _words(key: str) -> list[str]:
+@lru_cache(_KEPT_KEYS)
+def _words(key: str) -> tuple[str, ...]:
     """Return a key's words as titles spell them; a key that is not an identifier stays whole.
 
     Salesforce custom field names end in ``__c``.
@@ -108,13 +113,13 @@ def _words(key: str) -> list[str]:
     name = key.removesuffix("__c").strip("_ ")
     date_like = name[:1].isdigit() and "_" not in name
     if len(key) > 100 or date_like or not _IDENTIFIER.fullmatch(name):
-        return [key.strip() or "(blank)"]
-    return [
+        return (key.strip() or "(blank)",)
+    return tuple(
         _SPELLINGS.get(word.casefold())
         or (word if word.isupper() and len(word) > 1 and not name.isupper() else word.lower())
         for part in re.split(r"[_\-]+", name)
         for word in ([part] if part.casefold() in _SPELLINGS else _split(part))
-    ]
+    )
 
 
 def _split(part: str) -> list[str]:
@@ -190,7 +195,7 @@ def _title(path: Path, keys: int) -> str:
     last = last[: len(last) - unit.words]
     above = [word for key in path[-keys:-1] for word in _words(key)]
     if unit.words and above and {word.lower() for word in last} <= _AMOUNTS:
-        last = []
+        last = ()
     first, *others = [*above, *last] or [unit.title]
     if first == first.lower():
         first = first[:1].upper() + first[1:]

@@ -149,8 +149,9 @@ def test_a_marked_row_whose_id_was_never_sent_is_named(
     ended = batchrun("run", RESULTS, "--yes")
 
     assert ended.exit_code == 2
-    assert "line 5 is marked, but its IDs are not among those that were sent" in ended.stderr
-    assert "run it with --reuse 30d" in ended.stderr
+    assert "line 5 is marked, but its IDs were not sent (see its Status)" in ended.stderr
+    assert "To send the other marked rows, remove the mark in line 5." in ended.stderr
+    assert "accounts.csv -w 'Account Research' --reuse 30d" in ended.stderr
 
 
 def test_without_yes_nothing_is_triggered(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import sys
 import time
 import uuid
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pyte
 import pytest
 
@@ -26,6 +29,7 @@ from batchrun.errors import ExitCode, StoppedError, WorkflowError
 from batchrun.journal import Holder, Journal
 from batchrun.model import Outcome, Workflow
 from batchrun.service import choose_workflow
+from batchrun.settings import load_settings
 from tests.cli.test_again import mark
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import REFUSED, Terminal
@@ -36,7 +40,7 @@ from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
 if TYPE_CHECKING:
     from batchrun.model import BatchResults
     from batchrun.settings import Settings
-    from tests.cli.commands import CommandLine
+    from tests.cli.commands import CommandLine, Ended
 
 RUN = ("run", "accounts.csv", "-w", "account research")
 NAMES = ("Account Research", "Contact Research", "Account Plan")
@@ -162,8 +166,9 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
-    only = f"Nothing left to do. The results are in {results}\n"
-    assert batchrun("resume").stdout == only
+    first, *steps = batchrun("resume").stdout.splitlines()
+    assert first == f"Nothing left to do. The results are in {results}"
+    assert [each.split(":")[0] for each in steps] == ["Reason", "Correct"]
     assert batchrun("resume", "-q").stdout == f"{results}\n"
     results.unlink()
     assert "Workbook:" in batchrun("resume").stdout  # written again
@@ -187,13 +192,81 @@ def test_resuming_a_finished_batch_names_the_unfinished_ones(
     assert named in batchrun("resume", done).stdout
 
 
+def test_the_steps_after_a_run_work_as_they_are_printed(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    def follow(text: str, label: str) -> Ended:
+        [command] = re.findall(rf"^{label}.*?: +batchrun (.*)$", text, re.MULTILINE)
+        return batchrun(*shlex.split(command))
+
+    ended = batchrun(*RUN, "--sandbox", "--yes")
+    assert "Reason:    1 row: company ID " in ended.stdout
+    assert "Correct:" in batchrun("status", "--sandbox").stdout
+    exported = follow(ended.stdout, "Correct")
+    assert exported.stdout.startswith("1 row of batch ")
+    book = openpyxl.load_workbook("fix.xlsx")
+    assert book.active is not None
+    book.active["A2"] = IDS[2]
+    book.save("fix.xlsx")
+    assert "1 to send" in follow(exported.stdout, "Correct").stdout
+    sheet = openpyxl.load_workbook("accounts.results.xlsx")["Needs attention"]
+    [told] = [str(cell) for row in sheet.values for cell in row if "Correct that" in str(cell)]
+    assert "1 to send" in follow(told, "Correct that").stdout
+
+
+def test_lines_are_named_by_their_row_in_excel_too_where_it_differs(batchrun: CommandLine) -> None:
+    path = batchrun.folder / "accounts.csv"
+    path.write_text(f'Company ID,Name,Note\n{IDS[0]},Acme,"two\nlines"\n12,Beta,\n{IDS[1]},Aeon,\n')
+    assert "(line 4 (row 3 in Excel), such as" in batchrun("check", *RUN[1:], "--sandbox").stdout
+    details = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
+    assert "Not sent:  line 4 (row 3 in Excel): company ID" in details
+    path.write_text(path.read_text().replace("two\nlines", "one line"))
+    assert "Excel" not in batchrun("check", *RUN[1:], "--sandbox").stdout
+
+
+def test_duplicates_with_another_name_are_listed_before_they_are_run(
+    batchrun: CommandLine,
+) -> None:
+    path = batchrun.folder / "accounts.csv"
+    rows = [(IDS[0], "Baker"), (IDS[1], "Lindt"), (IDS[0], "baker"), (IDS[1], "Hafen")]
+    rows += [(IDS[1], f"Other {number}") for number in range(6)]
+    path.write_text("Company ID,Name\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
+    for command in (("check", *RUN[1:]), (*RUN, "--yes")):
+        said = batchrun(*command, "--sandbox").stdout
+        assert "7 duplicates have another name than the row with the same ID" in said
+        assert "line 5, Hafen: the ID of line 3, Lindt" in said
+        assert "… and 2 more (check lists them with --details)" in said
+    listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
+    assert "line 11, Other 5: the ID of line 3, Lindt" in listed
+
+
+@pytest.mark.usefixtures("results")
+def test_a_run_with_nothing_to_request_names_no_requests(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    (batchrun.folder / "copy.csv").write_bytes(accounts.read_bytes())
+    ended = batchrun("run", "copy.csv", *RUN[2:], "--reuse", "30d", "--yes")
+    assert "2 reused" in ended.stdout
+    assert not re.findall("(Quota|Credits|Requests):", ended.stdout)
+
+
+def test_practice_without_a_key_works_as_it_is_advised(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    for command in ((*RUN, "--yes"), ("check", *RUN[1:]), ("workflows",), ("doctor",)):
+        ended = batchrun(*command)
+        assert "add --sandbox to this command" in ended.stdout + ended.stderr
+        assert batchrun(*command, "--sandbox").exit_code != ExitCode.UNUSABLE
+    assert batchrun("demo").exit_code == ExitCode.INCOMPLETE
+
+
 def test_a_dead_process_is_not_said_to_work(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes", "--limit", "1")
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     holder = Holder("0" * 16, 1, "desk", an_hour_ago, an_hour_ago)
-    shown = "\n".join(lines_of(replace(status(), holder=holder)))
+    shown = "\n".join(lines_of(replace(status(), holder=holder), load_settings()))
     assert "Worked on" not in shown
     assert "Stopped:   process 1 on desk" in shown
     assert "Resuming is safe: nothing is sent twice" in shown

@@ -66,9 +66,10 @@ def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_oth
     path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no UUID")]))
 
     [told] = advice(path)
-    assert "run it with --reuse 30d" in told
+    assert "then: batchrun run fix.xlsx -w 'Account Research' --reuse 30d" in told
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
-    assert "--reuse 30d" in facts["correct invalid rows in the list, then"]
+    again = facts["correct invalid rows in the list, then"]
+    assert again == "batchrun run accounts.csv -w 'Account Research' --reuse 30d"
 
 
 def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write) -> None:

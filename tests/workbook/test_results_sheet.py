@@ -192,3 +192,16 @@ def test_each_printed_page_names_its_rows_however_far_right_the_name_stands(writ
     results = openpyxl.load_workbook(path)["Results"]
     assert results.freeze_panes == "D2"
     assert results.print_title_cols == "$C:$C"
+
+
+def test_a_text_as_long_as_its_column_is_wide_has_room_for_a_second_line(written: Write) -> None:
+    """The indent takes a part of the width: 45 letters don't fit a column of 38."""
+    results = batch([row(0, {"insights": [{"title": "x"}]})])
+
+    columns = openpyxl.load_workbook(written(results))["Columns"]
+
+    [line] = [cell.row for cell in columns["D"] if str(cell.value).startswith("how many")]
+    text = str(columns.cell(line, 4).value)
+    columns_width = columns.column_dimensions["D"].width
+    assert columns_width < len(text) < 1.2 * columns_width
+    assert columns.row_dimensions[line].height == 2 * LINE_POINTS
