@@ -236,11 +236,14 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _no_list(path: Path, results: Sequence[str] = ()) -> InputError:
-    ours = f", only results that batchrun wrote: {_some(results)}" if results else ""
+    hint = "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes."
     return InputError(
-        f"{path} has no list in it{ours}.",
-        "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
+        f"{path} has no list in it.",
+        f"{_LEFT_OUT}{_some(results)}. {hint}" if results else hint,
     )
+
+
+_LEFT_OUT = "Left out, because batchrun wrote them: "
 
 
 def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Table]) -> Table:
@@ -298,7 +301,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         f"{plural(len(spans), 'file')} read as one list; lines count through all: {_some(spans)}"
     ]
     if results:
-        said.append(f"Left out, because batchrun wrote them: {_some(results)}")
+        said.append(f"{_LEFT_OUT}{_some(results)}")
     # the name of the results workbook is derived from this path
     place = path.absolute()
     if not path.is_dir():
