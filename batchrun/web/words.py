@@ -74,23 +74,42 @@ _ACTIONS = {
 }
 
 
+_AS_IS = re.compile(
+    r"""(
+    "[^"]*" | “[^”]*” | „[^“”]*[“”] | «[^»]*» | \u2018[^\u2019]*\u2019 | (?<!\w)'[^']*'(?!\w)
+    | \A (?!Batch[ ]\d{4}-[a-z0-9-]+-[0-9a-f]{4}[ ]) [^"“(:]*? \.[a-z]\w{1,4} (?=[ :,]|\Z)
+    | (?:ended[ ]without[ ]a[ ]result | refuses[ ]the[ ]key | ://) .*
+    )""",
+    re.DOTALL | re.IGNORECASE | re.VERBOSE,
+)
+"""Parts of a message that are names or the service's words: quotes, a file name that begins it, and
+what follows an address or says why jobs failed or a key is refused."""
+
+_BATCH_ID = r"(?= \d{4}-[a-z0-9-]+-[0-9a-f]{4}(?![\w-]|\.\w))"
 _TERMS = (
-    (re.compile(r"(?<=Windows-125\d) \(cp125\d\)"), ""),
     (re.compile(r", UUIDs (?=such as)"), ", "),
-    (re.compile(r"\bUUIDs\b"), "PG:AI IDs"),
-    (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b"), r"\1 PG:AI ID"),
+    (re.compile(r"\b(not|are|holds|with|several|\d+) UUIDs\b(?!\.\w)"), r"\1 PG:AI IDs"),
+    (re.compile(r"\bUUIDs(?= are in\b)"), "PG:AI IDs"),
+    (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b(?!\.\w)"), r"\1 PG:AI ID"),
     (re.compile(r"^It was interrupted(?=\.$)"), "It stopped before the end"),
-    (re.compile(r"(?<=\d )job(s?)\b"), r"row\1"),
-    (re.compile(r"\bBatch(?= \d{4}-)"), "Run"),
-    (re.compile(r"\bbatch(?= \d{4}-)|(?<=\bthe )batch\b|(?<=\bthis )batch\b"), "run"),
+    (re.compile(r"(?<=\d )job(s?)(?= (?:at|failed|have|in a row)\b| $)"), r"row\1"),
+    (re.compile(rf"\bBatch{_BATCH_ID}"), "Run"),
+    (
+        re.compile(rf"\bbatch{_BATCH_ID}|(?<=\bthe )batch\b(?!\.\w)|(?<=\bthis )batch\b(?!\.\w)"),
+        "run",
+    ),
 )
 
 
 def plain_words(text: str) -> str:
-    """Return a message in the page's words, such as “PG:AI ID” for “UUID”."""
+    """Return a message in the page's words, such as “PG:AI ID” for “UUID”.
+
+    Names of files and columns and the service's own words stay as they are.
+    """
+    parts = _AS_IS.split(text)
     for pattern, words in _TERMS:
-        text = pattern.sub(words, text)
-    return text
+        parts[::2] = [pattern.sub(words, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def reason_words(text: str) -> str:

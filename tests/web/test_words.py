@@ -134,6 +134,43 @@ def test_messages_use_the_page_s_words(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"5 jobs.csv" can\'t be read',
+        "“the batch” can't be read",
+        "'12 jobs in a row.csv' can't be read",
+        "5 jobs.csv: no row can be sent",
+        "5 jobs in a row.xlsx is a web page (HTML), not what its name says",
+        "Batch 2024-05 export.csv: line 3 has too many cells",
+        "Batch 2024-05-abcd.csv is empty",
+        "this batch.csv: not UUIDs.csv",
+        'Column "UUIDs" has no cells',
+        "accounts.csv: column UUIDs is empty",
+        "The service at https://api.example failed: 12 jobs in a row, the batch is not a UUID.",
+        "The service refuses the key: it is not a UUID of the batch.",
+    ],
+)
+def test_names_and_the_service_s_words_are_not_changed(text: str) -> None:
+    assert plain(text) == text
+    assert advice_words(f"{text}.").startswith(text)
+
+
+def test_the_service_s_reason_is_not_changed_in_a_message_about_many_rows() -> None:
+    reason = "ended without a result, 3 of them: 12 jobs failed, as this batch has a UUID"
+    for what in ("5 {}s in a row", "3 of the first 12 {}s", "1 {} in a row"):
+        assert plain(f"{what.format('job')} {reason}") == f"{what.format('row')} {reason}"
+
+
+def test_a_name_does_not_keep_the_rest_of_a_message_from_being_reworded() -> None:
+    said = plain(
+        '5 jobs.csv: only some cells of column UUIDs are UUIDs, in batch 1129-a-b-7f3a "a"'
+    )
+    assert said == (
+        '5 jobs.csv: only some cells of column UUIDs are PG:AI IDs, in run 1129-a-b-7f3a "a"'
+    )
+
+
 def test_a_reason_names_no_technical_term() -> None:
     reason = "company ID is not a UUID: 31 hexadecimal digits, but lenient IDs would include it"
     assert reason_words(reason) == ("Company ID is not a PG:AI ID: 31 letters and digits")
