@@ -87,7 +87,7 @@ def choose_journal(name: str) -> Advice:
 
 
 def run_corrected(file: str, workflow: str) -> str:
-    """Return the command for a corrected list; without reuse, it would pay for every row again."""
+    """Return the command for a corrected list; without ``--reuse``, you pay for every row again."""
     return quoted_command("batchrun", "run", file, "-w", workflow, "--reuse", "30d")
 
 

@@ -135,8 +135,8 @@ class Session:
             Advice(
                 "",
                 f"batchrun resume {earlier.batch_id} triggers the rest, and you pay for it. To "
-                f"reuse earlier results instead: batchrun forget {earlier.batch_id}, then this "
-                "command again; the batch's own results are then only in its workbook.",
+                f"reuse earlier results instead: batchrun forget {earlier.batch_id}, then run "
+                "this command again. The batch's results are then only in its workbook.",
                 Action.RESUME,
             ),
         )

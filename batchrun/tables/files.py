@@ -237,7 +237,7 @@ def _files_of(path: Path) -> list[Path]:
 
 def _no_list(path: Path) -> InputError:
     return InputError(
-        f"{path} has no list in it.",
+        f"{path} contains no list.",
         "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
     )
 
@@ -294,7 +294,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     if collector is None:
         raise _no_list(path)
     said = [
-        f"{plural(len(spans), 'file')} read as one list; lines count through all: {_some(spans)}"
+        f"{plural(len(spans), 'file')} read as one list, with consecutive lines: {_some(spans)}"
     ]
     if results:
         said.append(f"Left out, because batchrun wrote them: {_some(results)}")
@@ -317,7 +317,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
 
 
 def _is_signed(file: Path) -> bool:
-    """Return whether a workbook says that batchrun wrote it, whatever its name and its columns."""
+    """Return whether a workbook says that batchrun wrote it, whatever its name and columns."""
     if file.suffix.lower() != ".xlsx":
         return False
     with suppress(InputError, OSError), open_raw(file, OURS) as raw:

@@ -41,9 +41,9 @@ REASON = "why it had no result"
 it beside their own status, so it must not look like that."""
 EMPTY, REPEATS, COUNTS, TECHNICAL = UNWANTED = (
     "empty in every row",
-    "repeats an ID of the list",
-    "how many items another column has",
-    "an ID for programs",
+    "repeats an ID from the list",
+    "number of items in another column",
+    "a technical ID",
 )
 """Why people don't want a column: it is not in a file to share, nor in one for a CRM."""
 MORE = "more results (JSON)"
@@ -61,7 +61,7 @@ class StatusColumn(NamedTuple):
 
 
 _OUTCOMES = (
-    "what became of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
+    "the outcome of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
     "timed out; in doubt (may have been charged); pending (running or not sent)"
 )
 _WHY = "why, for a row that is not completed; where a result was reused, from where"

@@ -162,7 +162,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
     # A time in the future says nothing.
-    assert "Running:   1 job; resuming fetches the results, and does not pay again\n" in shown
+    assert "Running:   1 job; resuming fetches the results without paying again\n" in shown
 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
@@ -192,9 +192,7 @@ def test_resuming_a_finished_batch_names_the_unfinished_ones(
     assert named in batchrun("resume", done).stdout
 
 
-def test_the_steps_after_a_run_work_as_they_are_printed(
-    batchrun: CommandLine, accounts: Path
-) -> None:
+def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> None:
     def follow(text: str, label: str) -> Ended:
         [command] = re.findall(rf"^{label}.*?: +batchrun (.*)$", text, re.MULTILINE)
         return batchrun(*shlex.split(command))
@@ -214,9 +212,7 @@ def test_the_steps_after_a_run_work_as_they_are_printed(
     assert "1 to send" in follow(told, "Correct that").stdout
 
 
-def test_practice_without_a_key_works_as_it_is_advised(
-    batchrun: CommandLine, accounts: Path
-) -> None:
+def test_the_advice_to_practice_without_a_key_works(batchrun: CommandLine, accounts: Path) -> None:
     for command in ((*RUN, "--yes"), ("check", *RUN[1:]), ("workflows",), ("doctor",)):
         ended = batchrun(*command)
         assert "add --sandbox to this command" in ended.stdout + ended.stderr
@@ -302,7 +298,7 @@ def test_a_workbook_with_a_number_in_its_name_says_why(
     kept = batchrun.folder / "accounts.results.xlsx"
     kept.write_bytes(b"somebody's own")
     ended = batchrun(*RUN, "--yes")
-    assert "Note:      accounts.results.xlsx was there before and is left as it is." in ended.stdout
+    assert "Note:      accounts.results.xlsx already existed, so it was kept." in ended.stdout
     assert ended.stdout.splitlines()[-1] == f"Workbook:  {kept.with_stem('accounts.results (2)')}"
 
 

@@ -99,7 +99,7 @@ def counted_list(site: Site, folder: Path) -> SavedList:
     return saved
 
 
-def test_rows_add_up_in_the_same_words_before_while_and_after_they_are_run(tmp_path: Path) -> None:
+def test_rows_add_up_in_the_same_words_before_during_and_after_a_run(tmp_path: Path) -> None:
     rest = "3 duplicates of these, 2 can't be sent."
     with running_site(tmp_path) as site:
         saved = counted_list(site, tmp_path)
@@ -132,7 +132,7 @@ def test_rows_add_up_in_the_same_words_before_while_and_after_they_are_run(tmp_p
         assert bars == [("ok", 0.0, 92.0), ("none", 92.0, 8.0)]
 
 
-def test_what_the_rest_costs_is_said_after_the_first_results_of_a_run_without_a_trial(
+def test_a_run_without_a_trial_shows_what_the_rest_costs_after_its_first_results(
     tmp_path: Path,
 ) -> None:
     sandbox = SandboxSettings(credits=400, run_times=RunTimeKind.SHORT)
@@ -191,9 +191,7 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
 @pytest.mark.parametrize(
     ("name", "left_out"), [("salesforce_report.xlsx", True), ("salesforce_accounts.csv", False)]
 )
-def test_the_workbook_is_said_to_have_the_rows_that_it_has(
-    site: Site, name: str, left_out: bool
-) -> None:
+def test_the_page_says_which_rows_the_workbook_has(site: Site, name: str, left_out: bool) -> None:
     saved = site.workspace.lists.get(a_list(site, SAMPLES / name))
     assert saved is not None
     check = checked_list(site.workspace, saved).id
@@ -204,7 +202,7 @@ def test_the_workbook_is_said_to_have_the_rows_that_it_has(
     assert ("Title, blank, and total lines of the file are left out." in said) is left_out
 
 
-def test_duplicates_with_another_name_are_listed_before_they_are_run(
+def test_duplicates_with_a_different_name_are_listed_before_a_run(
     site: Site, tmp_path: Path
 ) -> None:
     path = tmp_path / "accounts.csv"
@@ -238,7 +236,7 @@ def test_ids_of_a_crm_get_one_message_that_says_which_ids_pg_ai_needs(
     assert "UUID" not in said
 
 
-def test_practice_says_that_its_clock_is_fast_and_its_credits_start_again(site: Site) -> None:
+def test_practice_says_that_its_clock_is_fast_and_its_credits_are_reset(site: Site) -> None:
     site.workspace.use_sandbox()
     list_id = a_list(site, SAMPLES / "salesforce_report.xlsx")
     said = shown(site, f"/lists/{list_id}")
@@ -246,7 +244,7 @@ def test_practice_says_that_its_clock_is_fast_and_its_credits_start_again(site: 
     assert "Practice credits start again each time batchrun starts." in said
 
 
-def test_the_end_of_a_run_is_not_said_to_be_worked_out(site: Site) -> None:
+def test_no_estimate_is_announced_while_the_workbook_is_written(site: Site) -> None:
     workspace, saved = site.workspace, chosen_list(site)
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
     assert workspace.wait(60)

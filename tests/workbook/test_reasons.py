@@ -280,7 +280,7 @@ def test_a_workbook_from_the_page_names_its_buttons_and_no_commands(written: Wri
 
 
 @pytest.mark.parametrize("audience", Audience)
-def test_the_line_of_the_list_is_named_where_it_is_not_the_row_of_results(
+def test_the_line_in_the_list_is_shown_where_it_differs_from_the_row_in_results(
     written: Write, audience: Audience
 ) -> None:
     lines = (5, 7, 8)

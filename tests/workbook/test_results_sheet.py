@@ -178,7 +178,7 @@ def parts(path: Path) -> dict[str, bytes]:
         }
 
 
-def test_each_printed_page_names_its_rows_however_far_right_the_name_stands(written: Write) -> None:
+def test_each_printed_page_names_its_rows_however_far_right_the_name_is(written: Write) -> None:
     header = ("Company ID", "Notes", "Account Name")
     cells = (
         company(0),
@@ -200,7 +200,7 @@ def test_a_text_as_long_as_its_column_is_wide_has_room_for_a_second_line(written
 
     columns = openpyxl.load_workbook(written(results))["Columns"]
 
-    [line] = [cell.row for cell in columns["D"] if str(cell.value).startswith("how many")]
+    [line] = [cell.row for cell in columns["D"] if str(cell.value).startswith("number of items")]
     text = str(columns.cell(line, 4).value)
     columns_width = columns.column_dimensions["D"].width
     assert columns_width < len(text) < 1.2 * columns_width
