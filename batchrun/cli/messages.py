@@ -155,6 +155,7 @@ def plan_lines(
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Rows:      {plan.rows_words(left)}",
     ]
+    lines += [f"           {line}" for line in other_name_lines(plan, details=details)]
     part = f", now {now:,} of them (--limit)" if now < left else ""
     if sent := plan.to_trigger - left:
         part += f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
@@ -194,14 +195,19 @@ def parameter_lines(plan: Plan) -> list[str]:
 
 def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
     """Return why rows can't be sent: a line for each reason, or for each row."""
+    from batchrun.list_rows import RowNumbers
+
+    if not plan.invalid:
+        return []
+    at = RowNumbers.of_table(plan.table)
     if details:
         return [
-            f"line {row.row.line}: {row.reason}{row.shown and f': {row.shown}'}"
+            f"line {at.words(row.row.line)}: {row.reason}{row.shown and f': {row.shown}'}"
             for row in plan.invalid
         ]
     lines = []
     for reason, rows in plan.invalid_by_reason():
-        numbers = ", ".join(str(row.row.line) for row in rows[:LINES_NAMED])
+        numbers = ", ".join(at.words(row.row.line) for row in rows[:LINES_NAMED])
         more = ", …" if len(rows) > LINES_NAMED else ""
         example = f", such as {rows[0].shown}" if rows[0].shown else ""
         noun = "line" if len(rows) == 1 else "lines"
@@ -214,7 +220,29 @@ def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
 
 def hides_invalid_rows(plan: Plan) -> bool:
     """Return whether `invalid_lines` leaves rows out without ``details``."""
-    return len(plan.invalid) > len(invalid_lines(plan))
+    reasons = len(plan.invalid_by_reason())
+    return len(plan.invalid) > reasons or reasons > REASONS_SHOWN
+
+
+def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
+    """Return the duplicates with a different name than the row whose result they share."""
+    from batchrun.list_rows import RowNumbers, other_names
+
+    if not (found := other_names(plan)):
+        return []
+    at = RowNumbers.of_table(plan.table)
+    have = plural(len(found), "duplicate has", "duplicates have")
+    lines = [f"{have} a different name than the row with the same ID: is the ID right?"]
+    lines += [
+        f"line {at.words(line)}, {name or 'no name'}: "
+        f"same ID as line {at.words(first)}, {first_name or 'no name'}"
+        for line, name, first, first_name in (found if details else found[:LINES_NAMED])
+    ]
+    hidden = len(found) + 1 - len(lines)
+    return [
+        *lines,
+        *([f"… and {hidden:,} more (to list them: check --details)"] if hidden else []),
+    ]
 
 
 def _paid_before(plan: Plan) -> list[datetime]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import batchrun
 from batchrun import Outcome
 from batchrun.estimate import credit_amounts, rest_words
+from batchrun.list_rows import has_other_lines
 from batchrun.model import ResultRow, Role
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
@@ -26,7 +27,7 @@ from batchrun.web.words import (
     short,
     total_words,
 )
-from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS, has_other_lines
+from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Settings
     from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.list_rows import RowNumbers
     from batchrun.plan import PlannedRow
     from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import BatchRun, CheckedPlan, ListState, ReadList, RowNumbers, Workspace
+    from batchrun.web.work import BatchRun, CheckedPlan, ListState, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 

@@ -11,7 +11,6 @@ import logging
 import secrets
 import threading
 import time
-from bisect import bisect_left
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.estimate import credits_spent
+from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
@@ -42,11 +42,11 @@ from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.model import Row, Table, TableSource, Workflow
+    from batchrun.model import Row, Table, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -81,58 +81,6 @@ WORKFLOWS_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class RowNumbers:
-    """The line of each row of a list, ascending, and its row in Excel; ``None`` if it is the same.
-
-    In a text file, a cell with line breaks takes several lines, but stands in one row of Excel. The
-    rows in Excel are unknown, and thus ``None``, if there are lines above the header or set aside:
-    their cells may hold line breaks, too.
-    """
-
-    lines: Sequence[int]
-    in_excel: Sequence[int] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        source: TableSource,
-        header: Sequence[str],
-        lines: range,
-        number: int,
-        rows: Iterable[Row],
-    ) -> RowNumbers:
-        """Number the rows of a list: ``number`` of them, between the first and the last line."""
-        known = source.delimiter is not None and not has_other_lines(source)
-        breaks = sum(map(_line_breaks, header))
-        if len(lines) == number and not (breaks and known):
-            return cls(lines)
-        each_line, in_excel = [], []
-        for row in rows:
-            each_line.append(row.line)
-            in_excel.append(row.line - breaks)
-            breaks += sum(map(_line_breaks, row.cells))
-        return cls(each_line, in_excel if breaks and known else None)
-
-    def words(self, line: int) -> str:
-        """Return a line, and its row in Excel if that differs: ``9 (row 5 in Excel)``."""
-        row = self.excel_row(line)
-        return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
-
-    def excel_row(self, line: int) -> int | None:
-        """Return the row in which Excel shows a line; ``None`` if it is the same."""
-        return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
-
-
-def has_other_lines(source: TableSource) -> bool:
-    """Whether a file has lines that are no rows of the list, such as a title or totals."""
-    return source.header_line not in {None, 1} or any("set aside" in one for one in source.notices)
-
-
-def _line_breaks(cell: object) -> int:
-    return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
-
-
-@dataclass(frozen=True, slots=True)
 class ReadList:
     """What was recognized in a list; ``problem`` is why the ID columns can't be identified."""
 
@@ -156,7 +104,6 @@ class ReadList:
         preview = batchrun.preview(saved.request, settings)
         table = preview.table
         first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
-        lines = range(int(table.lines[0]), int(table.lines[-1]) + 1) if len(table) else range(0)
         hidden = _hidden_rows(saved, table, settings)
         names = [name_of(row.cells, name_columns(table.header)) for row in hidden[:NAMED_ROWS]]
         return cls(
@@ -170,7 +117,7 @@ class ReadList:
             dict(preview.roles),
             preview.columns,
             preview.problem,
-            RowNumbers.of(table.source, table.header, lines, len(table), table.rows()),
+            RowNumbers.of_table(table),
             len(hidden),
             tuple(
                 cell_words(name) or f"line {row.line:,}"
@@ -190,27 +137,6 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
         return tuple(table.rows())
     places = np.flatnonzero(~np.isin(table.lines, shown.lines))
     return MadeOnAccess(places, table.row)
-
-
-def _other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
-    """Return the duplicates with another name than the row whose result they share.
-
-    Each is its line and its name, and those of that row: one of their IDs may be wrong.
-    """
-    columns = name_columns(plan.table.header)
-    if not columns or not plan.duplicates:
-        return []
-    jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
-    repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
-    first: dict[int, tuple[int, str]] = {}
-    found = []
-    for place in np.flatnonzero((jobs >= 0) & repeated).tolist():
-        name = cell_words(name_of([each[place] for each in names], range(len(names))))
-        line = int(plan.table.lines[place])
-        own = first.setdefault(int(jobs[place]), (line, name))
-        if own[1].casefold() != name.casefold():
-            found.append((line, name, *own))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +184,7 @@ class CheckedPlan:
             plan.first_body,
             plan.hints(),
             plan.earlier,
-            _other_names(plan),
+            other_names(plan),
         )
 
     @property

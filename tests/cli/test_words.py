@@ -212,6 +212,32 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     assert "1 to send" in follow(told, "Correct that").stdout
 
 
+def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:
+    path = batchrun.folder / "accounts.csv"
+    path.write_text(f'Company ID,Name,Note\n{IDS[0]},Acme,"two\nlines"\n12,Beta,\n{IDS[1]},Aeon,\n')
+    assert "(line 4 (row 3 in Excel), such as" in batchrun("check", *RUN[1:], "--sandbox").stdout
+    details = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
+    assert "Not sent:  line 4 (row 3 in Excel): company ID" in details
+    path.write_text(path.read_text().replace("two\nlines", "one line"))
+    assert "Excel" not in batchrun("check", *RUN[1:], "--sandbox").stdout
+
+
+def test_duplicates_with_a_different_name_are_listed_before_a_run(
+    batchrun: CommandLine,
+) -> None:
+    path = batchrun.folder / "accounts.csv"
+    rows = [(IDS[0], "Baker"), (IDS[1], "Lindt"), (IDS[0], "baker"), (IDS[1], "Hafen")]
+    rows += [(IDS[1], f"Other {number}") for number in range(6)]
+    path.write_text("Company ID,Name\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
+    for command in (("check", *RUN[1:]), (*RUN, "--yes")):
+        said = batchrun(*command, "--sandbox").stdout
+        assert "7 duplicates have a different name than the row with the same ID" in said
+        assert "line 5, Hafen: same ID as line 3, Lindt" in said
+        assert "… and 2 more (to list them: check --details)" in said
+    listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
+    assert "line 11, Other 5: same ID as line 3, Lindt" in listed
+
+
 def test_the_advice_to_practice_without_a_key_works(batchrun: CommandLine, accounts: Path) -> None:
     for command in ((*RUN, "--yes"), ("check", *RUN[1:]), ("workflows",), ("doctor",)):
         ended = batchrun(*command)

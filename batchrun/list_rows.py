@@ -1,0 +1,99 @@
+"""The rows of a list as people find them: by line, by row in Excel, and by name. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batchrun.workbook.columns import name_columns, name_of
+from batchrun.workbook.readable import cell_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from batchrun.model import Row, Table, TableSource
+    from batchrun.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RowNumbers:
+    """The line of each row of a list, ascending, and its row in Excel; ``None`` if it is the same.
+
+    In a text file, a cell with line breaks spans several lines, but is in one row in Excel. Rows in
+    Excel are unknown, and thus ``None``, if there are lines above the header or set aside: their
+    cells may contain line breaks, too.
+    """
+
+    lines: Sequence[int]
+    in_excel: Sequence[int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: TableSource,
+        header: Sequence[str],
+        lines: range,
+        number: int,
+        rows: Iterable[Row],
+    ) -> RowNumbers:
+        """Number the rows of a list: ``number`` of them, between the first and the last line."""
+        known = source.delimiter is not None and not has_other_lines(source)
+        breaks = sum(map(_line_breaks, header))
+        if len(lines) == number and not (breaks and known):
+            return cls(lines)
+        each_line, in_excel = [], []
+        for row in rows:
+            each_line.append(row.line)
+            in_excel.append(row.line - breaks)
+            breaks += sum(map(_line_breaks, row.cells))
+        return cls(each_line, in_excel if breaks and known else None)
+
+    @classmethod
+    def of_table(cls, table: Table) -> RowNumbers:
+        """Number the rows of a table."""
+        if table.source.delimiter is None or has_other_lines(table.source):
+            return cls(table.lines.tolist())
+        lines = range(int(table.lines[0]), int(table.lines[-1]) + 1) if len(table) else range(0)
+        return cls.of(table.source, table.header, lines, len(table), table.rows())
+
+    def words(self, line: int) -> str:
+        """Return a line, and its row in Excel if that differs: ``9 (row 5 in Excel)``."""
+        row = self.excel_row(line)
+        return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
+
+    def excel_row(self, line: int) -> int | None:
+        """Return the row in which Excel shows a line; ``None`` if it is the same."""
+        return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
+
+
+def has_other_lines(source: TableSource) -> bool:
+    """Whether a file has lines that are not rows of the list, such as a title or totals."""
+    return source.header_line not in {None, 1} or any("set aside" in one for one in source.notices)
+
+
+def _line_breaks(cell: object) -> int:
+    return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
+
+
+def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
+    """Return the duplicates with a different name than the row whose result they share.
+
+    Each has its line and name, then those of the other row: one of the two IDs may be wrong.
+    """
+    columns = name_columns(plan.table.header)
+    if not columns or not plan.duplicates:
+        return []
+    jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
+    repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
+    first: dict[int, tuple[int, str]] = {}
+    found = []
+    for place in np.flatnonzero((jobs >= 0) & repeated).tolist():
+        name = cell_words(name_of([each[place] for each in names], range(len(names))))
+        line = int(plan.table.lines[place])
+        own = first.setdefault(int(jobs[place]), (line, name))
+        if own[1].casefold() != name.casefold():
+            found.append((line, name, *own))
+    return found
