@@ -60,7 +60,8 @@ def main() -> None:
 def take_all(page: Page) -> None:
     """Take the five pictures."""
     drop(page, "hubspot_contacts.xlsx", "Contact Research")
-    page.get_by_role("button", name="Run all").click()
+    page.get_by_role("button", name="Try 5 rows").click()
+    page.get_by_role("button", name="Run the rest").click(timeout=RUN_MS)
     done(page)
 
     drop(page, "salesforce_accounts.csv", "Account Research")
@@ -94,7 +95,7 @@ def drop(page: Page, name: str, workflow: str) -> None:
     expect(page.locator(".loading")).to_have_count(0)
     page.get_by_label("Workflow").select_option(label=workflow)
     page.locator("#recheck").click()
-    expect(page.get_by_role("button", name="Run all")).to_be_visible(timeout=RUN_MS)
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_visible(timeout=RUN_MS)
     expect(page.get_by_text("You changed something")).to_be_hidden()
 
 

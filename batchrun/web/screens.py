@@ -34,7 +34,7 @@ from batchrun.workbook.reasons import Reasons, remedy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from batchrun import BatchSummary, Settings
+    from batchrun import BatchSummary, Estimate, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
     from batchrun.plan import PlannedRow
@@ -49,6 +49,8 @@ COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
+UNLIMITED = 1e9
+"""Requests a minute that are no limit."""
 """Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
 SAMPLED_ROWS = 20
@@ -156,7 +158,9 @@ class BatchView:
     @property
     def total_words(self) -> str:
         """How the run's rows add up."""
-        summary = self.summary
+        summary, run = self.summary, self.run
+        if self.phase.live and run is not None and run.again:
+            return f"{run.again:,} of {plural(self.figures.rows, 'row')} sent again."
         to_send = self.status.left.to_trigger
         sent = "sent or reused" if summary.reused else "sent"
         parts = {sent: summary.jobs - to_send, "to send": to_send}
@@ -170,16 +174,26 @@ class BatchView:
         return max(self.figures.rows - self.figures.invalid - self.summary.jobs, 0)
 
     @property
-    def sent_once(self) -> bool:
-        """Whether each job certainly was sent once and accepted; not if results were reused."""
+    def can_stop(self) -> bool:
+        """Whether there are rows that Stop would keep from being sent."""
+        unsent = self.figures.waiting
+        if self.trial:
+            unsent = self.trial - (self.figures.ended + self.figures.running)
+        return self.phase is Phase.RUNNING and unsent > 0
+
+    @property
+    def accepted(self) -> int | None:
+        """How often rows were sent and accepted; ``None`` if uncertain."""
         summary, run = self.summary, self.run
-        accepted = {Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.INVALID}
-        return (
-            run is not None
-            and run.requests == summary.requests  # else another run may have sent some, too
-            and not summary.reused
-            and not any(number for one, number in summary.counts.items() if one not in accepted)
-        )
+        if (
+            run is None
+            or run.requests != summary.requests  # another run may have sent some, too
+            or summary.reused
+            or summary.counts[Outcome.REJECTED]
+            or summary.counts[Outcome.IN_DOUBT]
+        ):
+            return None
+        return summary.jobs - self.status.left.to_trigger + run.again_in_all
 
     @property
     def title(self) -> str:
@@ -706,15 +720,34 @@ def problem_words(figures: Figures) -> str:
     return " and ".join(words)
 
 
+def time_words(takes: Estimate) -> str:
+    """Return what the time of a run is made of, in words; ``""`` if it only is that of a row."""
+    a_minute = takes.requests_per_minute
+    if math.isinf(a_minute) or a_minute > UNLIMITED:
+        return ""
+    quota = f"PG:AI accepts {plural(int(a_minute), 'request')} a minute"
+    if takes.midnights:
+        days = plural(takes.midnights, "time")
+        daily = f"{takes.daily or 0:,} a day from you, and a row takes two"
+        return f": {quota} and {daily}. The run waits for the next day {days}"
+    sending = takes.requests / a_minute * 60
+    last = duration(takes.seconds - sending)
+    why = f"{quota} from you, and a row takes two"
+    return f": {duration(sending)} for the requests ({why}), then about {last} for the last results"
+
+
 def stop_words(workspace: Workspace, view: BatchView) -> str:
     """Return what Stop does, or is doing."""
-    seconds = workspace.settings.drain_seconds / workspace.settings.speed
-    running = plural(view.figures.running, "running row is", "running rows are")
+    figures, seconds = view.figures, workspace.settings.drain_seconds / workspace.settings.speed
+    running = plural(figures.running, "running row is", "running rows are")
     collected = f", and {running} collected, for up to {duration(seconds)}"
-    rest = collected if view.figures.running else ""
+    rest = collected if figures.running else ""
     if view.phase is Phase.STOPPING:
-        return f"Stopping: nothing more is sent{rest}."
-    return f"Stop: nothing more is sent{rest}. You can continue later."
+        sent = plural(figures.ended + figures.running, "row is", "rows are")
+        return f"Stopping: nothing more is sent{rest}. {sent} sent, and not charged again later."
+    if not view.can_stop:
+        return "All rows are sent." if figures.running and not figures.waiting else ""
+    return f"Stop: nothing more is sent{rest}. You can continue later; no row is charged twice."
 
 
 def retry_words(rows: int, price: Mapping[str, float] | None, *, duplicates: bool = False) -> str:
@@ -782,19 +815,32 @@ def cost_words(workspace: Workspace, view: BatchView) -> str:
 
     Credits are added up only if it is certain that each row was sent once and accepted.
     """
-    summary, figures, run = view.summary, view.figures, view.run
+    summary, run = view.summary, view.run
     price = (run and run.price) or workspace.lists.price(summary.workflow.id)
+    if view.phase.live:
+        return _rest_cost_words(view, price)
+    about = "about" if run is None or run.price is None else ""
+    if price and view.accepted is not None:
+        so_far = "" if view.phase is Phase.DONE else " so far"
+        return f"This run cost {_cost(price, view.accepted, about)}{so_far}."
+    if price and run is not None and run.again:
+        return f"The last part cost {_cost(price, run.again)}."
+    return f"Last time, a row cost {credit_amounts(price)}." if price else ""
+
+
+def _rest_cost_words(view: BatchView, price: Mapping[str, float] | None) -> str:
+    summary, figures, run = view.summary, view.figures, view.run
     if view.trial:
         return ""
-    if price and view.phase.live:
+    if run is not None and run.again:
+        return retry_words(run.again, price, duplicates=view.duplicates > 0)
+    if price:
         rows = figures.rows - figures.invalid
         left = math.ceil(figures.waiting * summary.jobs / max(rows, 1))  # duplicates cost nothing
         return f"The rest costs {_cost(price, left)}." if left else ""
-    if view.phase.live and run is not None and run.credits is not None and run.credits.remaining:
+    if run is not None and run.credits is not None and run.credits.remaining:
         return "What a row costs is known after the first results."
-    if price and view.sent_once:
-        return f"This run cost {_cost(price, summary.jobs)}."
-    return f"Last time, a row cost {credit_amounts(price)}." if price else ""
+    return ""
 
 
 def continue_words(workspace: Workspace, view: BatchView) -> str:
@@ -814,14 +860,13 @@ def ended_words(view: BatchView) -> str:
     if view.phase is Phase.PILOT:
         return view.total_words
     if view.phase is Phase.PAUSED:
-        stopped = view.run is not None and view.run.control.stopped
-        why = "You stopped it." if stopped else note or "It was interrupted."
+        why = note or "It stopped before the end."
         opens_at = view.status.opens_at
         if opens_at is not None and opens_at > datetime.now(UTC):
             why = f"The quota is spent until {moment_words(opens_at)}."
         elif opens_at is not None:
             why = "The quota was spent, and is open again."
-        running = f"{plural(figures.running, 'row')} sent without a result yet, "
-        left = f"{plural(figures.waiting, 'row')} not sent yet."
-        return f"{sentence(why)} {running if figures.running else ''}{left}"
+        sent = plural(figures.ended + figures.running, "row") + " sent"
+        running = f", {figures.running:,} of them still running" if figures.running else ""
+        return f"{sentence(why)} {sent}{running}; {plural(figures.waiting, 'row')} not sent."
     return note

@@ -78,6 +78,7 @@ _TERMS = (
     (re.compile(r", UUIDs (?=such as)"), ", "),
     (re.compile(r"\bUUIDs\b"), "PG:AI IDs"),
     (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b"), r"\1 PG:AI ID"),
+    (re.compile(r"^It was interrupted(?=\.$)"), "It stopped before the end"),
     (re.compile(r"(?<=\d )job(s?)\b"), r"row\1"),
     (re.compile(r"\bBatch(?= \d{4}-)"), "Run"),
     (re.compile(r"\bbatch(?= \d{4}-)|(?<=\bthe )batch\b|(?<=\bthis )batch\b"), "run"),

@@ -255,8 +255,9 @@ class BatchRun:
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, ``credits`` are those before it started, and ``version`` grows with each change.
     ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many there are, if it is
-    known. ``price`` is what a row costs by the first results. ``requests_before`` are those of the
-    runs that it resumes.
+    known. ``price`` is what a row costs by the first results. ``again`` is how many rows it
+    sends again. ``requests_before`` are those of the runs that it continues, if it is certain what
+    they sent; ``again_in_all`` is how many rows these and it send again.
     """
 
     check_id: str = ""
@@ -264,6 +265,8 @@ class BatchRun:
     to_send: int = 0
     priced_at: int = FIRST_RESULTS
     price: Mapping[str, float] | None = None
+    again: int = 0
+    again_in_all: int = 0
     requests_before: int = 0
     control: _StartSignal = field(default_factory=_StartSignal)
     progress: Progress | None = None
@@ -282,7 +285,7 @@ class BatchRun:
 
     @property
     def requests(self) -> int:
-        """The requests of this run, once it has ended, and of those that it resumes."""
+        """The requests of this run, once it has ended, and of those that it continues."""
         return self.requests_before + (0 if self.report is None else self.report.requests)
 
 
@@ -500,6 +503,7 @@ class Workspace:
                 rerun.summary.batch_id,
                 lambda common: aio.run_marked(rerun, output=output, **common),
                 check_id,
+                again=len(rerun.jobs),
             )
             self.lists.note_batch(saved, rerun.summary.batch_id)
         return run
@@ -575,12 +579,7 @@ class Workspace:
 
     def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
-        with self._lock:
-            before = self.run_of(batch_id)
-            run = self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
-            if before is not None and before is not run:
-                run.requests_before = before.requests
-        return run
+        return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
 
     def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
         """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""
@@ -588,6 +587,7 @@ class Workspace:
             batch_id,
             lambda common: aio.resume(batch_id, in_doubt=decision, only=(), **common),  # type: ignore[arg-type]
             shown=shown,
+            again=len(self.status(batch_id).in_doubt) if decision == "retry" else 0,
         )
 
     def retry(self, batch_id: str, outcomes: Sequence[Outcome], shown: str) -> BatchRun:
@@ -600,6 +600,7 @@ class Workspace:
             batch_id,
             lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
             shown=shown,
+            again=sum(self.status(batch_id).summary.counts[each] for each in outcomes),
         )
 
     def _continue_batch(
@@ -608,19 +609,24 @@ class Workspace:
         begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
         check_id: str = "",
         shown: str | None = None,
+        again: int = 0,
     ) -> BatchRun:
         with self._lock:
-            running = self.run_of(batch_id)
-            if running is not None and not running.ended:
-                return running
-            if shown not in {None, shown_version(self.status(batch_id, 0).summary)}:
+            before = self.run_of(batch_id)
+            if before is not None and not before.ended:
+                return before
+            summary = self.status(batch_id, 0).summary
+            if shown not in {None, shown_version(summary)}:
                 raise UsageError(
                     "This run has changed since this page was shown. Nothing was sent.",
                     "Look at the rows below, then decide.",
                 )
             self._refuse_while_closing()
             self._require_trusted_batch(batch_id)
-            run = self.runs[batch_id] = BatchRun(check_id)
+            run = self.runs[batch_id] = BatchRun(check_id, again=again)
+            if before is not None and _is_certain_what_was_sent(summary, again):
+                run.requests_before = before.requests
+                run.again_in_all = before.again_in_all + again
             common: dict[str, Any] = {
                 "settings": self.settings,
                 "on_progress": self._note(run),
@@ -818,7 +824,7 @@ class Workspace:
                 spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
                 if spent is not None and sent:
                     run.price = {name: number / sent for name, number in spent.items()}
-                elif run.to_send and not run.control.stopped:
+                elif run.to_send and not self.closing:
                     self._find_price(run)
                 if run.price is not None:
                     self.lists.remember_price(report.summary.workflow.id, run.price)
@@ -889,6 +895,14 @@ class _Cached(Generic[T]):
     def expire(self) -> None:
         """Discard the cached value."""
         self._until = 0.0
+
+
+def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
+    """Whether each row was accepted, and those to send again share their ID with no other."""
+    counts = summary.counts
+    return not (counts[Outcome.REJECTED] or counts[Outcome.IN_DOUBT]) and not (
+        again and summary.rows - counts[Outcome.INVALID] > summary.jobs
+    )
 
 
 def shown_version(summary: BatchSummary) -> str:

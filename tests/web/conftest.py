@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from playwright.sync_api._generated import LocatorAssertions
     from starlette.types import ASGIApp
 
+    from batchrun.web.lists import Lists
+
 SPEED = 300.0
 FLAGS = [
     "--headless",
@@ -93,8 +95,12 @@ def running_site(
     *,
     speed: float = SPEED,
     faults: Faults | None = None,
+    priced: bool = False,
 ) -> Iterator[Site]:
-    """A page with a sandbox behind it, while the block lasts."""
+    """A page with a sandbox behind it, while the block lasts.
+
+    If it is `priced`, what a row costs is known from earlier runs.
+    """
     clock = SandboxClock(speed)
     service = SandboxService(sandbox or SandboxSettings(rate_per_minute=None), clock())
     with ExitStack() as stack:
@@ -111,6 +117,8 @@ def running_site(
         listener = stack.enter_context(closing(server._listen(0)))
         session = Session(listener.getsockname()[1])
         workspace = Workspace(settings, lambda: settings, str(folder / "sandbox.db"))
+        if priced:
+            remember_prices(workspace.lists)
         stack.enter_context(server._serving(app.create_app(workspace, session), listener))
         yield Site(workspace, session, service)
         workspace.stop_all()
@@ -119,10 +127,16 @@ def running_site(
         workspace.close()
 
 
+def remember_prices(lists: Lists) -> None:
+    """Make known what a row costs, as after an earlier run."""
+    for workflow in ("wf_account_research", "wf_contact_research"):
+        lists.remember_price(workflow, {"credits": 1})
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A page of this test's own."""
-    with running_site(tmp_path) as found:
+    with running_site(tmp_path, priced=True) as found:
         yield found
 
 

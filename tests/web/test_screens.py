@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import math
 import re
 import threading
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 
 from batchrun import Outcome, Request
 from batchrun.errors import ServiceError, UsageError
+from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
 from batchrun.sandbox.model import RunTimeKind
 from batchrun.web.app import NO_COLUMN, choices_from
@@ -26,6 +28,8 @@ from batchrun.web.screens import (
     ended_words,
     problem_words,
     retry_words,
+    stop_words,
+    time_words,
     view_batch,
 )
 from tests.sandbox.faults import Faults
@@ -65,7 +69,8 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Run all 60 What a row costs is known after the first 5." in said
+        assert "Try 5 rows What a row costs is known after the first 5: you see" in said
+        assert "Run all" not in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
@@ -252,7 +257,53 @@ def test_no_estimate_is_announced_while_the_workbook_is_written(site: Site) -> N
     said = shown(site, f"/batches/{run.batch_id}")
     run.ended = True
     assert "Writing the workbook…" in said
+    assert "Stop" not in said
     assert "Working out" not in said
+
+
+def test_the_time_of_a_run_adds_up() -> None:
+    said = time_words(Estimate(82, 202.0, 60.0))
+    assert said.startswith(": 1 min 22 s for the requests (PG:AI accepts 60 requests a minute")
+    assert said.endswith("and a row takes two), then about 2 min for the last results")
+    assert time_words(Estimate(82, 120.0, math.inf)) == ""
+
+
+def test_stop_is_offered_only_while_it_saves_something(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    assert run.batch_id is not None
+    view = replace(view_batch(workspace, run.batch_id), phase=Phase.RUNNING)
+    for trial, done, running, waiting, can_stop in (
+        (0, 5, 20, 35, True),
+        (0, 5, 55, 0, False),
+        (5, 2, 2, 56, True),
+        (5, 2, 3, 55, False),
+    ):
+        run.trial = trial
+        figures = replace(view.figures, done=done, running=running, waiting=waiting)
+        now = replace(view, figures=figures)
+        assert now.can_stop is can_stop
+        assert stop_words(workspace, now).startswith("Stop: ") is can_stop
+
+
+def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    with running_site(tmp_path, SandboxSettings(credits=400), speed=20, priced=True) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        workspace._settings = workspace._settings.model_copy(update={"drain_seconds": 0.0})
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        while run.progress is None or not run.progress.running_rows:
+            assert not run.ended
+        run.control.stop()
+        assert workspace.wait(60)
+        sent, said = len(site.triggers), shown(site, f"/batches/{run.batch_id}")
+        assert f"It stopped before the end. {sent} row" in said
+        assert "of them still running; " in said
+        assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
+        assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
+        assert f"{sent} row" in shown(site, "/")
 
 
 def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
@@ -582,18 +633,23 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         assert workspace.wait(60)
         batch = f"/batches/{run.batch_id}"
-        assert "This run cost about 60 credits." in shown(site, batch)
+        assert "This run cost 60 credits." in shown(site, batch)
         assert run.batch_id is not None
         view = view_batch(workspace, run.batch_id)
         counts = dict.fromkeys(Outcome, 0) | {Outcome.REJECTED: 60}  # such as with 402
         refused = replace(view, summary=replace(view.summary, counts=counts))
-        not_added_up = re.compile(r"^Last time, a row cost 1 credit\.|sent\. Last time, a row")
-        assert not_added_up.search(cost_words(workspace, refused))
+        assert cost_words(workspace, refused) == "Last time, a row cost 1 credit."
         fields = {"retry-FAILED": "yes", "shown": shown_field(site, f"{batch}/attention")}
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
         assert len(site.triggers) == 120
-        assert not_added_up.search(shown(site, batch))
+        assert "60 rows: 60 sent. This run cost about 120 credits." in shown(site, batch)
+        workspace._switch(settings)  # as after a start: what was sent before is not known
+        shown(site, f"{batch}/attention")
+        fields["shown"] = shown_field(site, f"{batch}/attention")
+        site.post(f"{batch}/retry", **fields)
+        assert workspace.wait(60)
+        assert "60 rows: 60 sent. The last part cost about 60 credits." in shown(site, batch)
 
 
 def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(

@@ -25,13 +25,13 @@ import batchrun
 from batchrun import Outcome
 from batchrun.sandbox import SandboxSettings, write_demo_list
 from batchrun.sandbox.model import DEFAULT_KEYS
-from batchrun.web.lists import Lists
+from batchrun.web.lists import Lists, lists_folder
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
 from batchrun.web.words import plain
 from batchrun.web.work import Workspace
 from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
-from tests.web.conftest import expect, opened, press, running_site
+from tests.web.conftest import expect, opened, press, remember_prices, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
 from tests.web.test_words import COMMAND_LINE
 
@@ -67,6 +67,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
 def started(site: Site, folder: Path, **variables: str) -> Iterator[tuple[Popen, str]]:
     """`batchrun web` as a process of its own, with the service of a site behind it."""
     settings = site.workspace.settings
+    remember_prices(Lists(lists_folder(str(folder / "own.db"))))
     environment = {
         **os.environ,
         "PGAI_API_KEY": "sandbox",
@@ -189,7 +190,7 @@ def test_rows_in_doubt_are_sent_again_only_when_the_risk_is_accepted(
     browser: Browser, tmp_path: Path
 ) -> None:
     with (
-        running_site(tmp_path, faults=Faults(garbage=0.3)) as site,
+        running_site(tmp_path, faults=Faults(garbage=0.3), priced=True) as site,
         opened(browser, site) as window,
     ):
         page = window.page
@@ -410,7 +411,15 @@ def test_marked_rows_of_a_workbook_of_results_are_run_again(
     page.wait_for_url("**/batches/*")
     done(page)
     assert len(site.triggers) == sent + 2
+    expect(page.get_by_text("The last part cost about 2 credits.")).to_be_visible()
     batch = page.url
+    run = site.workspace.run_of(batch.rpartition("/")[2])
+    assert run is not None
+    run.ended = False  # as just before its end
+    page.goto(batch)
+    again = "2 of 15 rows sent again. 2 rows are charged again: about 2 credits."
+    expect(page.get_by_text(again)).to_be_visible()
+    run.ended = True
     page.get_by_role("link", name="Lists", exact=True).first.click()
     page.wait_for_url(re.compile(r":\d+/$"))  # until its script runs, too
     expect(page.get_by_text("Not run yet")).to_have_count(0)
