@@ -1,4 +1,4 @@
-"""The rows of a list as people find them: by line, by row in Excel, and by name. Pure."""
+"""How people find the rows of a list: by line, by row in Excel, and by name. Pure."""
 
 from __future__ import annotations
 

@@ -340,8 +340,8 @@ class ColumnOptions:
         _output(
             "--for",
             metavar="WHOM",
-            help="Workbook for operators (everything, the default) or for people you hand it to "
-            "(no execution IDs, times, names of result fields or commands).",
+            help="Workbook for operators (everything, the default) or for people you share it with "
+            "(no execution IDs, times, result field names or commands).",
             autocompletion=lambda: ["operators", "people"],
         ),
     ] = None

@@ -62,7 +62,7 @@ FIRST_ROWS = 8
 """Rows of a list to show on its screen."""
 
 NAMED_ROWS = 5
-"""Rows to name before the others are only counted."""
+"""Rows to list by name; the others are only counted."""
 
 ROWS_AT_ONCE = 5_000
 """Rows to read at once when only their numbers are kept."""
@@ -74,7 +74,7 @@ PRACTICE_SPEED = 30.0
 """The sandbox's time factor: fast enough for a short run, slow enough to watch."""
 
 FIRST_RESULTS = 5
-"""Results of a run without a trial after which it is asked what they cost."""
+"""Number of results after which a run without a trial first asks what they cost."""
 
 WORKFLOWS_SECONDS = 300.0
 """How long to reuse a list of workflows before asking the service again."""
@@ -127,13 +127,13 @@ class ReadList:
 
 
 def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence[Row]:
-    """Return the rows that a sheet hides; the list is read again without them, if there are any."""
+    """Return the rows that are hidden in a sheet, by reading the list again without them."""
     notices = table.source.notices
     if not any(one.id == "visible_only" for each in notices for one in controls_of(each)):
         return ()
     try:
         shown = batchrun.preview(replace(saved.request, visible_only=True), settings).table
-    except BatchrunError:  # such as if no row is left
+    except BatchrunError:  # such as when no row is left
         return tuple(table.rows())
     places = np.flatnonzero(~np.isin(table.lines, shown.lines))
     return MadeOnAccess(places, table.row)
@@ -254,10 +254,10 @@ class BatchRun:
 
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, ``credits`` are those before it started, and ``version`` grows with each change.
-    ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many there are, if it is
-    known. ``price`` is what a row costs by the first results. ``again`` is how many rows it
-    sends again. ``requests_before`` are those of the runs that it continues, if it is certain what
-    they sent; ``again_in_all`` is how many rows these and it send again.
+    ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many it has to send, if
+    known. ``price`` is what a row costs, judging by the first results. ``again`` is how many rows
+    it sends again, and ``again_in_all`` also counts those of the runs that it continues.
+    ``requests_before`` is how many requests those runs used, if it is certain what they sent.
     """
 
     check_id: str = ""
@@ -516,7 +516,7 @@ class Workspace:
         """
         if any(one.source.path == str(saved.path.absolute()) for one in self.batches()):
             raise UsageError(
-                "This list has been run, and its run needs it.", "Forget the run instead."
+                "This list belongs to a run, so it can't be removed.", "Forget the run instead."
             )
         with self._lock:
             self.states.pop(saved.id, None)
@@ -793,7 +793,7 @@ class Workspace:
             run.progress = progress
             results = progress.counts[Outcome.COMPLETED]
             if not run.trial and results >= run.priced_at:
-                run.priced_at = 2 * results  # the more results, the better the price is known
+                run.priced_at = 2 * results  # more results make the price more precise
                 self._start(lambda: self._find_price(run), "price")
             stopped = progress.stopped_because
             if stopped:
@@ -805,13 +805,13 @@ class Workspace:
         return note
 
     def _find_price(self, run: BatchRun) -> None:
-        """Find what a row costs, from the credits left now; sending goes on meanwhile."""
+        """Find what a row costs, from the credits left now, while sending continues."""
         if run.credits is None or not run.credits.remaining or run.batch_id is None:
             return
         try:
             left = asyncio.run(_credits_left(self.settings))
             sent = run.to_send - self.status(run.batch_id, 0).left.to_trigger
-        except BatchrunError:  # the run itself says what is wrong
+        except BatchrunError:  # the run itself reports it
             return
         if sent > 0 and (spent := credits_spent(run.credits, left)):
             run.price = {name: number / sent for name, number in spent.items()}
@@ -859,7 +859,7 @@ class Workspace:
                 gc.collect()  # the server runs no full collection while lists are worked on
 
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
-        with self._lock:  # a run starts one, too
+        with self._lock:  # a run starts a thread, too
             thread.start()
             self._threads = {*self._alive(), thread}
 

@@ -69,7 +69,7 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Try 5 rows What a row costs is known after the first 5: you see" in said
+        assert "Try 5 rows After the first 5, you see their results" in said
         assert "Run all" not in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
@@ -148,7 +148,7 @@ def test_a_run_without_a_trial_shows_what_the_rest_costs_after_its_first_results
         found = known = None
         while found is None and not run.ended:
             said = shown(site, f"/batches/{run.batch_id}")
-            known = known or "What a row costs is known after the first results." in said
+            known = known or "You see what a row costs after the first results." in said
             found = re.search(r"The rest costs about ([\d.]+) credits\.", said)
         run.control.stop()
         assert known
@@ -184,7 +184,7 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
     page.goto(f"{site.url}/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
     guess = page.get_by_label("How the file was read")
     expect(guess).to_contain_text(
-        "7 rows are hidden in the file and would be sent, too: Acme 11, Acme 12,"
+        "7 rows are hidden in the file and would also be sent: Acme 11, Acme 12,"
     )
     expect(guess).to_contain_text("Acme 15 and 2 more.")
     expect(page.locator("#before")).to_have_attribute("data-say", "10 rows: 10 to send.")
@@ -214,9 +214,9 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     rows = [(10, "Baker"), (11, "Lindt"), (10, "baker"), (11, "Hafen"), (11, "")]
     path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
     said = shown(site, f"/lists/{a_list(site, path)}")
-    assert "2 duplicates have another name than the row with the same ID." in said
-    assert "Line 5, Hafen: the ID of line 3, Lindt" in said
-    assert "Line 6, no name: the ID of line 3, Lindt" in said
+    assert "2 duplicates have a different name than the row with the same ID." in said
+    assert "Line 5, Hafen: same ID as line 3, Lindt" in said
+    assert "Line 6, no name: same ID as line 3, Lindt" in said
     assert "baker:" not in said
 
 
@@ -245,8 +245,8 @@ def test_practice_says_that_its_clock_is_fast_and_its_credits_are_reset(site: Si
     site.workspace.use_sandbox()
     list_id = a_list(site, SAMPLES / "salesforce_report.xlsx")
     said = shown(site, f"/lists/{list_id}")
-    assert "the clock of the service runs 30 times as fast" in said
-    assert "Practice credits start again each time batchrun starts." in said
+    assert "clock runs 30 times as fast" in said
+    assert "Practice credits are reset each time batchrun starts." in said
 
 
 def test_no_estimate_is_announced_while_the_workbook_is_written(site: Site) -> None:
@@ -334,7 +334,7 @@ def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Si
     site.post(f"/lists/{saved.id}/choices", workflow=saved.request.workflow, **fields)
     assert workspace.wait(60)
     said = shown(site, f"/lists/{saved.id}")
-    assert "You ran this list with other choices before" in said
+    assert "You ran this list before with other choices" in said
     assert "Continue this run" not in said
     assert "Try 5 rows" in said
     again = site.post(

@@ -254,7 +254,7 @@ def test_commands_name_the_journal_and_the_program_as_the_shell_knows_it(written
     batch_id = "1124-accounts-7f3a"
     assert f".venv/bin/batchrun retry {batch_id} --outcome failed --sandbox" in found["What to do"]
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
-    assert facts["write this file again with"] == (
+    assert facts["regenerate this file with"] == (
         f".venv/bin/batchrun export {batch_id} -o OUT.xlsx --sandbox"
     )
 
