@@ -200,7 +200,7 @@ def test_a_text_as_long_as_its_column_is_wide_has_room_for_a_second_line(written
 
     columns = openpyxl.load_workbook(written(results))["Columns"]
 
-    [line] = [cell.row for cell in columns["D"] if str(cell.value).startswith("number of items")]
+    [line] = [cell.row for cell in columns["D"] if str(cell.value).startswith("how many")]
     text = str(columns.cell(line, 4).value)
     columns_width = columns.column_dimensions["D"].width
     assert columns_width < len(text) < 1.2 * columns_width
