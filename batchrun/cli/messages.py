@@ -105,6 +105,8 @@ def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> lis
     Times are real time, in a sandbox too. While rows are ``running``, requests a row are left out.
     """
     summary, estimate = report.summary, report.estimate
+    if not report.requests and not estimate.requests:
+        return []  # there was nothing to do
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
     triggered = summary.rows - unsent
     per_row = ""
@@ -405,7 +407,9 @@ def cost_lines(
     wait: bool = False,
     speed: float = 1.0,
 ) -> list[str]:
-    """Return what some jobs cost, in lines."""
+    """Return what some jobs cost, in lines; none if there is nothing to request."""
+    if not estimate.requests:
+        return []
     lines = [f"Quota:     {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):
         lines.append(f"           {words}")

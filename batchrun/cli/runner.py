@@ -183,10 +183,12 @@ class _BatchDisplay:
                 if not sys.stdin.isatty():
                     raise
                 self.printer.close()
-                print_text(f"{error.what}\nNothing is lost.", err=True)
+                begun = self.control.batch_id is not None
+                rest = "Nothing is lost." if begun else "Nothing was triggered."
+                print_text(f"{error.what}\n{rest}", err=True)
                 key = ""
                 with self.stopper.asking(), suppress(KeyboardInterrupt):
-                    key = ask("Another key (not shown; empty to stop)", hidden=True)
+                    key = ask("Key for this run only (not shown; empty to stop)", hidden=True)
                 if not key:
                     raise
                 self._settings = self._settings.with_typed_key(key)

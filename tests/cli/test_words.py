@@ -238,6 +238,16 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     assert "line 11, Other 5: same ID as line 3, Lindt" in listed
 
 
+@pytest.mark.usefixtures("results")
+def test_a_run_with_nothing_to_request_names_no_requests(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    (batchrun.folder / "copy.csv").write_bytes(accounts.read_bytes())
+    ended = batchrun("run", "copy.csv", *RUN[2:], "--reuse", "30d", "--yes")
+    assert "2 reused" in ended.stdout
+    assert not re.findall("(Quota|Credits|Requests):", ended.stdout)
+
+
 def test_the_advice_to_practice_without_a_key_works(batchrun: CommandLine, accounts: Path) -> None:
     for command in ((*RUN, "--yes"), ("check", *RUN[1:]), ("workflows",), ("doctor",)):
         ended = batchrun(*command)
