@@ -169,7 +169,7 @@ class Commands:
         """Return how to run a corrected list; without reuse, you pay for every row again."""
         if self.on_page:
             return "drop it on the page with “Reuse earlier results”"
-        command = run_corrected(file, summary.workflow.name).removeprefix("batchrun")
+        command = run_corrected(file, summary).removeprefix("batchrun")
         return f"{self.program}{command} {self.options}".strip()
 
 
