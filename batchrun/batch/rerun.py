@@ -16,6 +16,7 @@ from batchrun.model import Role
 from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.ids import ValidId, parse_id
+from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import EXECUTION, is_mark, read_results, signature_of
 from batchrun.workbook.target import numbered_beside
@@ -39,6 +40,7 @@ class Rerun:
     Attributes:
         summary: The batch of the workbook.
         rows: Number of marked rows to send again.
+        lines: The sheet, line, and name of each, in the order of the workbook.
         rows_sent: Number of marked rows that were sent again after the workbook was written.
         rows_waiting: Number of marked rows that wait for `resume` to send them.
         jobs: Numbers of the jobs to send again, and how often each was sent before; empty if there
@@ -49,6 +51,7 @@ class Rerun:
 
     summary: BatchSummary
     rows: int
+    lines: tuple[tuple[str, int, str], ...]
     rows_sent: int
     rows_waiting: int
     jobs: Mapping[int, int]
@@ -181,7 +184,12 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     again_jobs = {job.number: job.retried for job in due}
     output = _beside(path, summary.batch_id)
     sent_again = len(done) - waiting
-    return Rerun(summary, len(due), sent_again, waiting, again_jobs, output, path)
+    lines = tuple(
+        (sheet.name, row.line, name_of(row.cells, name_columns(sheet.header)) or "")
+        for (sheet, row), (_, is_due) in zip(marked, found_jobs, strict=True)
+        if is_due
+    )
+    return Rerun(summary, len(due), lines, sent_again, waiting, again_jobs, output, path)
 
 
 _MARK_IT = Advice(

@@ -317,7 +317,7 @@ def _confirmed(
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     hidden = messages.hides_invalid_rows(plan)
     details = messages.invalid_lines(plan, details=True) if hidden else ()
-    return confirmed(messages.question(plan, now), details, yes=unasked)
+    return confirmed(messages.question(plan, now, to_trigger), details, yes=unasked)
 
 
 def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:

@@ -41,7 +41,7 @@ from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
-from batchrun.workbook.readable import Fields, Names, cell_words, pilot_results
+from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.text import crms_of, escaped
 
@@ -476,7 +476,8 @@ class _Pages:
         if form.get("what") in {"again", "all", "pilot"}:
             return self._run(saved, form)
         role, _, column = form.get("is", "").partition(":")  # an answer instead of a choice
-        choices = choices_from(saved.request, {**form, f"{role}_column": column})
+        answers = {f"{role}_column": column} | ({"visible_only": ""} if "hidden" in form else {})
+        choices = choices_from(saved.request, {**form, **answers})
         saved = self._workspace.lists.choose(saved, choices)
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
@@ -568,11 +569,16 @@ class _Pages:
         )
         if view.phase is screens.Phase.PILOT:
             rows = screens.tried_rows(self._workspace, view, MAX_PILOT_ROWS)
-            pilot = pilot_results(rows, first.header, first.roles)
+            pilot = pilot_results(rows, first.header, first.roles, most=None)
         return {
             "view": view,
             "table": table,
-            "filters": screens.FILTERS,
+            "filters": {
+                name: text
+                for name, text in screens.FILTERS.items()
+                if name != "duplicates" or view.duplicates
+            },
+            "pilot_fields": PILOT_FIELDS,
             "crms": crms_of(first.header, first.rows),
             "pilot": pilot,
             "changes": screens.changes_of(view),
@@ -632,6 +638,7 @@ class _Pages:
             name=Names(page.header, page.roles, page.rows).of_row(row),
             line=self._workspace.numbers(view.summary.batch_id).words(row.row.line),
             why=screens.row_message(row),
+            same_as=self._workspace.first_lines(view.summary.batch_id).get(row.row.line),
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],
             fields=Fields([row], page.header).readable(row),

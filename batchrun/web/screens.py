@@ -32,9 +32,9 @@ from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from batchrun import BatchSummary, Estimate, Settings
+    from batchrun import BatchSummary, Estimate, Rerun, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
     from batchrun.plan import PlannedRow
@@ -295,12 +295,14 @@ class HomeBatch:
 class Home:
     """The home screen: lists that were not run, and the batches grouped by what they need.
 
+    `used` are the lists whose rows were run from another file.
     `remarks` holds the tag of each list that can't be read or whose rows were run from another
     file, and `told_apart` what to say about each that was not run: its rows, and which one it is of
     several with the same name.
     """
 
     waiting: tuple[SavedList, ...]
+    used: tuple[SavedList, ...]
     decisions: tuple[HomeBatch, ...]
     running: tuple[HomeBatch, ...]
     earlier: tuple[HomeBatch, ...]
@@ -338,7 +340,7 @@ def home_of(workspace: Workspace) -> Home:
             )
         elif view.phase in {Phase.PAUSED, Phase.PILOT}:
             words = ended_words(view)
-            tag = ("wait", "Paused") if view.phase is Phase.PAUSED else ("wait", "Tried")
+            tag = ("wait", "Stopped") if view.phase is Phase.PAUSED else ("wait", "Tried")
             decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
         else:
             earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(summary), path, ""))
@@ -349,8 +351,10 @@ def home_of(workspace: Workspace) -> Home:
         if str(one.path.absolute()) not in used and not one.batch_id
     ]
     remarks = {one.id: _remark(workspace.states.get(one.id)) for one in waiting}
+    used_up = {list_id for list_id, tag in remarks.items() if tag is not None and tag[0] == "ok"}
     return Home(
-        tuple(waiting),
+        tuple(one for one in waiting if one.id not in used_up),
+        tuple(one for one in waiting if one.id in used_up),
         tuple(decisions),
         tuple(running),
         tuple(earlier),
@@ -364,6 +368,8 @@ def _remark(state: ListState | None) -> tuple[str, str] | None:
         return None
     if state.checked is not None and state.checked.earlier is not None:
         return "ok", "You ran these rows"
+    if state.marked is not None and not state.marked.rerun.jobs:
+        return "ok", "The marked rows are sent"
     refused = state.error is not None and state.read is None and not state.is_results
     return ("bad", "Can't be read") if refused and not state.sheets else None  # one can be chosen
 
@@ -461,6 +467,18 @@ def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str
     return [*rows, *[("", "", "")] * blank]
 
 
+def body_fields(body: str) -> list[tuple[str, str]]:
+    """Return the names and values of what is sent for a row, those of objects in it one by one."""
+    found = []
+    for name, value in json.loads(body).items():
+        inner = value.items() if isinstance(value, dict) else [(name, value)]
+        found += [
+            (key, one if isinstance(one, str) else json.dumps(one, ensure_ascii=False))
+            for key, one in inner
+        ]
+    return found
+
+
 def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
     """Whether a batch ran in a sandbox that has ended, so that it can't continue."""
     own, now = view.summary.base_url, workspace.settings.base_url
@@ -480,13 +498,17 @@ _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     ),
     "waiting": ("Running or not sent", frozenset({Outcome.PENDING})),
     "invalid": ("Can't be sent", frozenset({Outcome.INVALID})),
+    "duplicates": ("Duplicates", None),
 }
 FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
-    """A row of the table on a batch's screen; ``excel_row`` is ``None`` if it is the line."""
+    """A row of the table on a batch's screen; ``excel_row`` is ``None`` if it is the line.
+
+    ``same_as`` is the line of an earlier row with the same ID; ``""`` if there is none.
+    """
 
     excel_row: int | None
     line: int
@@ -495,6 +517,7 @@ class ShownRow:
     words: str
     message: str
     values: tuple[str, ...]
+    same_as: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,8 +543,10 @@ def table_of(
     outcomes, offset = _FILTERS[show][1], (page - 1) * ROWS_A_PAGE
     batch_id, settings = view.summary.batch_id, workspace.settings
     total: int | None = None
-    if find:
-        found = _found(batch_id, outcomes, find.casefold(), offset, settings)
+    first_lines = workspace.first_lines(batch_id)
+    if find or show == "duplicates":
+        among = first_lines if show == "duplicates" else None
+        found = _found(batch_id, outcomes, find.casefold(), offset, settings, among=among)
     else:
         counts = view.summary.counts
         if outcomes is None:
@@ -541,7 +566,15 @@ def table_of(
         names.title,
         tuple(title for _, title in columns),
         tuple(
-            _shown_row(row, numbers.excel_row(row.row.line), names, fields, paths) for row in rows
+            _shown_row(
+                row,
+                names,
+                fields,
+                paths,
+                excel_row=numbers.excel_row(row.row.line),
+                same_as=numbers.words(first) if (first := first_lines.get(row.row.line)) else "",
+            )
+            for row in rows
         ),
         show,
         find,
@@ -558,8 +591,10 @@ def _found(
     find: str,
     offset: int,
     settings: Settings,
+    *,
+    among: Collection[int] | None,
 ) -> RowPage:
-    """Return the rows with a text in their cells or their result."""
+    """Return the rows with a text in their cells, on one of the lines if they are given."""
     matches: list[ResultRow] = []
     wanted = offset + ROWS_A_PAGE + 1
     at = 0
@@ -568,6 +603,8 @@ def _found(
             batch_id, outcomes, offset=at, limit=SEARCHED_AT_ONCE, settings=settings
         )
         for row in page.rows:
+            if among is not None and row.row.line not in among:
+                continue
             cells = (str(cell) for cell in row.row.cells if cell is not None)
             if any(find in cell.casefold() for cell in cells):
                 matches.append(row)
@@ -609,7 +646,13 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
 
 
 def _shown_row(
-    row: ResultRow, excel_row: int | None, names: Names, fields: Fields, columns: Sequence[Path]
+    row: ResultRow,
+    names: Names,
+    fields: Fields,
+    columns: Sequence[Path],
+    *,
+    excel_row: int | None,
+    same_as: str,
 ) -> ShownRow:
     tag, words = tag_of(row)
     values = fields.texts(row, columns)
@@ -621,6 +664,7 @@ def _shown_row(
         words,
         short(row_message(row)),
         tuple(short(values.get(path, "")) for path in columns),
+        same_as,
     )
 
 
@@ -698,6 +742,15 @@ def named(names: Sequence[str], number: int) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
 
+def marked_words(rerun: Rerun) -> str:
+    """Return the name and line of the first marked rows of a workbook."""
+    words = [
+        f"{cell_words(name)} (line {line:,})" if name else f"line {line:,}"
+        for _, line, name in rerun.lines[:NAMED_ROWS]
+    ]
+    return named(words, rerun.rows)
+
+
 def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
     """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
     return named([numbers.words(each.row.line) for each in rows[:NAMED_ROWS]], len(rows))
@@ -721,9 +774,9 @@ def problem_words(figures: Figures) -> str:
 
 
 def time_words(takes: Estimate) -> str:
-    """Return what the time of a run is made of, in words; ``""`` if it only is that of a row."""
+    """Return how the time of a run adds up, in words; ``""`` if no quota limits it."""
     a_minute = takes.requests_per_minute
-    if math.isinf(a_minute) or a_minute > UNLIMITED:
+    if a_minute > UNLIMITED:
         return ""
     quota = f"PG:AI accepts {plural(int(a_minute), 'request')} a minute"
     if takes.midnights:

@@ -75,6 +75,7 @@ _ACTIONS = {
 
 
 _TERMS = (
+    (re.compile(r"(?<=Windows-125\d) \(cp125\d\)"), ""),
     (re.compile(r", UUIDs (?=such as)"), ", "),
     (re.compile(r"\bUUIDs\b"), "PG:AI IDs"),
     (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b"), r"\1 PG:AI ID"),

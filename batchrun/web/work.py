@@ -64,6 +64,9 @@ FIRST_ROWS = 8
 NAMED_ROWS = 5
 """Rows to name before the others are only counted."""
 
+COMPARED_ROWS = 50_000
+"""The most rows among which duplicates are looked for."""
+
 ROWS_AT_ONCE = 5_000
 """Rows to read at once when only their numbers are kept."""
 
@@ -127,16 +130,18 @@ class ReadList:
 
 
 def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence[Row]:
-    """Return the rows that a sheet hides; the list is read again without them, if there are any."""
-    notices = table.source.notices
-    if not any(one.id == "visible_only" for each in notices for one in controls_of(each)):
+    """Return the rows that a sheet hides; the list is read again without or with them."""
+    notices, left_out = table.source.notices, saved.request.visible_only
+    noted = any(one.id == "visible_only" for each in notices for one in controls_of(each))
+    if not noted and not left_out:
         return ()
     try:
-        shown = batchrun.preview(replace(saved.request, visible_only=True), settings).table
+        other = batchrun.preview(replace(saved.request, visible_only=not left_out), settings).table
     except BatchrunError:  # such as if no row is left
-        return tuple(table.rows())
-    places = np.flatnonzero(~np.isin(table.lines, shown.lines))
-    return MadeOnAccess(places, table.row)
+        return () if left_out else tuple(table.rows())
+    all_rows, shown = (other, table) if left_out else (table, other)
+    places = np.flatnonzero(~np.isin(all_rows.lines, shown.lines))
+    return MadeOnAccess(places, all_rows.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +310,7 @@ class Workspace:
         self._threads: set[threading.Thread] = set()
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
         self._numbers: dict[str, RowNumbers] = {}
+        self._first_lines: dict[str, dict[int, int]] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
@@ -384,6 +390,7 @@ class Workspace:
     def _switch(self, settings: Settings) -> None:
         self._statuses.clear()
         self._numbers.clear()
+        self._first_lines.clear()
         self._batches, self._workflows, self._requests = _Cached(), _Cached(), _Cached()
         self._begin(settings)
 
@@ -736,6 +743,30 @@ class Workspace:
             )
         return found
 
+    def first_lines(self, batch_id: str) -> Mapping[int, int]:
+        """Return the line of each duplicate of a batch → the line of the first row with its ID.
+
+        Long lists have too many rows to compare: for them, it is empty.
+        """
+        found = self._first_lines.get(batch_id)
+        if found is None:
+            summary = self.status(batch_id).summary
+            sendable = summary.rows - summary.counts[Outcome.INVALID]
+            compared = summary.jobs < sendable and summary.rows <= COMPARED_ROWS
+            starts = range(0, summary.rows if compared else 0, ROWS_AT_ONCE)
+            found, first = {}, dict[object, int]()
+            for page in (self._rows_from(batch_id, at, ROWS_AT_ONCE) for at in starts):
+                columns = [page.header.index(one) for one in summary.parameter_columns.values()]
+                for row in page.rows:
+                    sent = [row.company_id, row.contact_id, *(row.row.cells[at] for at in columns)]
+                    line = row.row.line
+                    if row.outcome is Outcome.INVALID:
+                        continue
+                    if (own := first.setdefault(tuple(sent), line)) != line:
+                        found[line] = own
+            self._first_lines[batch_id] = found
+        return found
+
     def _rows_from(self, batch_id: str, offset: int, limit: int) -> RowPage:
         return batchrun.rows(batch_id, offset=offset, limit=limit, settings=self.settings)
 
@@ -758,6 +789,7 @@ class Workspace:
         with self._lock:
             self._statuses.pop(batch_id, None)
             self._numbers.pop(batch_id, None)
+            self._first_lines.pop(batch_id, None)
             self.runs.pop(batch_id, None)
         if saved is None:
             return

@@ -161,10 +161,11 @@ def pilot_results(
     roles: Mapping[Role, int],
     *,
     briefly: bool = False,
+    most: int | None = PILOT_FIELDS,
 ) -> list[tuple[str, ResultRow, list[tuple[str, str]]]]:
     """Return the results of a pilot, one per execution: the row's name, the row, its fields.
 
-    With ``briefly``, those are only the few fields that differ between rows.
+    At most ``most`` fields; with ``briefly``, only the few that differ between rows.
     """
     seen: dict[object, ResultRow] = {}
     for row in rows:
@@ -182,7 +183,7 @@ def pilot_results(
             if name
             else f"Line {row.row.line}",
             row,
-            fields.readable(row, PILOT_FIELDS, paths) if row.outcome is Outcome.COMPLETED else [],
+            fields.readable(row, most, paths) if row.outcome is Outcome.COMPLETED else [],
         )
         for name, row in zip(called, own, strict=True)
     ]

@@ -114,6 +114,9 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     answer(batchrun, "n\n")
     said = " ".join(batchrun(*RUN).stderr.split())
     assert "2 of 3 have a result from an earlier batch (see --reuse). Trigger 3 jobs now?" in said
+    answer(batchrun, "n\n")
+    said = " ".join(batchrun(*RUN, "--limit", "1").stderr.split())
+    assert "1 of 1 have a result from an earlier batch (see --reuse). Trigger 1 job now?" in said
 
 
 @pytest.mark.parametrize(

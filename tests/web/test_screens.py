@@ -32,6 +32,7 @@ from batchrun.web.screens import (
     time_words,
     view_batch,
 )
+from batchrun.web.work import ReadList
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
@@ -222,6 +223,108 @@ def test_duplicates_with_another_name_are_listed_before_they_are_run(
     assert "baker:" not in said
 
 
+def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "accounts.csv"
+    rows = [(10, "Baker"), (11, "Lindt"), (10, "Hafen"), (11, "Lindt")]
+    path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
+    saved = site.workspace.lists.get(a_list(site, path))
+    assert saved is not None
+    check = checked_list(site.workspace, saved).id
+    run = site.workspace.run(saved, check, limit=None, again=False)
+    assert site.workspace.wait(60)
+    batch = f"/batches/{run.batch_id}"
+    said = shown(site, batch)
+    assert "Hafen same ID as line 2 Completed" in said
+    assert said.count("same ID as line 3") == 1
+    said = shown(site, f"{batch}?show=duplicates")
+    assert "Baker" not in said
+    assert said.count("same ID as line") == 2
+    assert "Hafen" in shown(site, f"{batch}?show=duplicates&find=haf")
+    assert "No row matches." in shown(site, f"{batch}?show=duplicates&find=baker")
+    assert "This row has the same ID as line 2" in shown(site, f"{batch}/line/4")
+
+
+def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
+    saved = chosen_list(site)
+    saved = site.workspace.lists.choose(saved, replace(saved.request, parameters={"depth": 2}))
+    site.workspace.check(saved)
+    checked_list(site.workspace, saved)
+    said = shown(site, f"/lists/{saved.id}").partition("What is sent for the first row")[2]
+    assert re.match(r" workflow_id wf_account_research company_id [0-9a-f-]{36} depth 2 ", said)
+
+
+def test_the_results_of_a_trial_say_how_many_fields_they_leave_out(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    batch = f"/batches/{run.batch_id}"
+    with site.client() as client:
+        found = re.findall(r'<a href="(\S+)">… (\d+) more fields?</a>', client.get(batch).text)
+        assert found
+        path, more = found[0]
+        result = client.get(path).text.partition('id="result"')[2].partition("</section>")[0]
+    assert result.count("<dt>") == 8 + int(more)
+
+
+def test_a_row_and_the_attention_screen_say_how_to_send_a_row_again(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.5)) as site:
+        batch = finished_batch(site)
+        how = "download the workbook , type x in the column “run again”, save it, and drop it"
+        assert f"To send only some of these rows again, {how}" in shown(site, f"{batch}/attention")
+        assert f"To send this row again, {how}" in shown(site, f"{batch}/line/2")
+
+
+def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
+    site: Site, tmp_path: Path
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Company ID", "Name"])
+    for at in range(10, 20):
+        sheet.append([f"{ID}{at}", f"Acme {at}"])
+    for line in (3, 4):
+        sheet.row_dimensions[line].hidden = True
+    book.save(tmp_path / "accounts.xlsx")
+    list_id = a_list(site, tmp_path / "accounts.xlsx")
+    fields = {"workflow": "wf_account_research", "visible_only": "yes"}
+    site.post(f"/lists/{list_id}/choices", **fields)
+    said = shown_list(site, list_id)
+    assert "2 hidden rows are left out: Acme 11, Acme 12. Send them, too" in said
+    site.post(f"/lists/{list_id}/choices", **fields, hidden="send")
+    said = shown_list(site, list_id)
+    assert "left out" not in said
+    assert "2 rows are hidden in the file and would be sent, too: Acme 11, Acme 12." in said
+
+
+def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
+    batch = finished_batch(site)
+    said = shown(site, f"{batch}/forget")
+    assert "no longer knows that 60 rows were sent" in said
+    assert "You would pay again." in said
+    site.workspace.sandbox = True
+    assert "Practice charges nothing." in shown(site, f"{batch}/forget")
+
+
+def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> None:
+    with site.client() as client:
+        assert 'data-start="“batchrun web”"' in client.get("/").text
+        site.workspace.use_sandbox()
+        text = client.get("/").text
+    assert 'data-start="“batchrun web --sandbox” (“batchrun web” alone opens your real' in text
+
+
+def test_lists_whose_rows_were_run_are_not_said_to_wait_for_their_run(site: Site) -> None:
+    finished_batch(site)
+    again = chosen_list(site)
+    checked_list(site.workspace, again)
+    said = shown(site, "/")
+    assert "Not run yet" not in said
+    assert "Already run salesforce_accounts.csv" in said
+
+
 @pytest.mark.parametrize("has_own_ids", [True, False])
 def test_ids_of_a_crm_get_one_message_that_says_which_ids_pg_ai_needs(
     site: Site, tmp_path: Path, has_own_ids: bool
@@ -305,7 +408,9 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert "of them still running; " in said
         assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
-        assert f"{sent} row" in shown(site, "/")
+        workspace._switch(workspace._settings)  # as after a start
+        for path in (f"/batches/{run.batch_id}", "/"):
+            assert f"It stopped before the end. {sent} row" in shown(site, path)
 
 
 def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
@@ -462,7 +567,7 @@ def test_a_row_is_named_as_excel_shows_it_where_cells_hold_line_breaks(tmp_path:
         assert numbers.in_excel == list(range(2, len(records) + 1))
         assert numbers.lines[3:5] == [9, 10]
         assert "Line 9 (row 5 in Excel)" in shown(site, f"{batch}/line/9")
-        assert "Excel row Line Account Name Status" in shown(site, batch)
+        assert "Excel row File line Account Name Status" in shown(site, batch)
         found = re.search(r"Lines? (\d+) \(row (\d+) in Excel\)", shown(site, f"{batch}/attention"))
         assert found is not None
         assert numbers.excel_row(int(found[1])) == int(found[2])
@@ -581,7 +686,24 @@ def test_an_earlier_run_that_was_forgotten_is_not_shown(site: Site) -> None:
     assert "You ran this list" not in said
 
 
-def test_a_column_of_ids_with_another_name_is_asked_about(site: Site, tmp_path: Path) -> None:
+def recheck_is_disabled(text: str) -> bool:
+    return re.search(r'<button form="choices" id="recheck"[^>]* disabled>', text) is not None
+
+
+def test_a_list_that_cannot_be_run_offers_no_check(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "ids.csv"
+    path.write_text("Name,Account ID\nAcme,0015g00000uf5pzAAB\nBaker,0015g00000uf5pzAAC\n")
+    list_id = site.upload(path).headers["location"][-12:]
+    assert site.workspace.wait(60)
+    with site.client() as client:
+        text = client.get(f"/lists/{list_id}").text
+    assert recheck_is_disabled(text)
+    assert "workflow, then check" not in text
+
+
+def test_a_column_of_ids_with_another_name_is_asked_about(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "firmen.csv"
     rows = "".join(f"Firma {at},ece4cc84-82a7-41c8-8f2c-2dd54d995e{at:02}\n" for at in range(9))
     path.write_text(f"Firma,PG-Firmen-Nr\n{rows}")
@@ -589,8 +711,16 @@ def test_a_column_of_ids_with_another_name_is_asked_about(site: Site, tmp_path: 
     assert site.workspace.wait(60)
     said = shown(site, f"/lists/{list_id}")
     assert "Is PG-Firmen-Nr the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
+    assert "Neither? Then this list has no IDs that can be sent" in said
+    assert "First say above what the column holds, and choose a workflow." in said
+    with site.client() as client:
+        assert recheck_is_disabled(client.get(f"/lists/{list_id}").text)
     assert "no column with PG:AI IDs is named" not in said
+    gate, read = threading.Event(), ReadList.of
+    monkeypatch.setattr(ReadList, "of", lambda *given: gate.wait(60) and read(*given))
     site.post(f"/lists/{list_id}/choices", **{"is": "company:PG-Firmen-Nr"})
+    assert "no column with PG:AI IDs" not in shown(site, f"/lists/{list_id}")
+    gate.set()
     said = shown_list(site, list_id)
     assert "Is PG-Firmen-Nr" not in said
     site.post(
@@ -800,7 +930,7 @@ def test_a_row_in_doubt_is_explained_in_plain_words(tmp_path: Path) -> None:
         batch = finished_batch(site)
         doubts = site.workspace.status(batch.rpartition("/")[2], 0).in_doubt
         assert doubts
-        table = shown(site, f"{batch}?show=doubt").partition("Line Account Name Status")[2]
+        table = shown(site, f"{batch}?show=doubt").partition("File line Account Name Status")[2]
         assert "No clear answer came when it was sent. It may have been charged." in table
         assert "HTTP" not in table
         row = shown(site, f"{batch}/line/{doubts[0].row.line}")

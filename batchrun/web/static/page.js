@@ -4,9 +4,9 @@
 const POLL_MS = 1000;
 const IDLE_POLL_MS = 3000; // on a screen that only has to notice when batchrun ends
 const SAY_MS = 10000;
-const HERE = "Updates stopped: batchrun is not running any more. Nothing is lost. Start it again with “batchrun web”.";
+const ENDED = "Updates stopped: batchrun is not running any more. Nothing is lost. Start it again with ";
 const GONE = "This run was forgotten in another window.";
-const OTHER = "batchrun was started again. Go on in the window that it opened.";
+const OTHER = "batchrun was started again. Go on in the window that it opened or at the address that it printed.";
 
 const say = document.getElementById("say");
 let saidAt = 0;
@@ -97,7 +97,7 @@ async function poll() {
   try {
     answer = await fetch(`${address}?${query}`);
   } catch {
-    offline(HERE);
+    offline(`${ENDED}${document.body.dataset.start}. Then use the window that it opens or the address that it prints, not this window.`);
     return;
   }
   if (answer.status === 403 || answer.status === 421) {
@@ -211,7 +211,9 @@ function choices(form) {
       value.required = name.value.trim() !== "" && each.querySelector("select").value === "";
     }
     document.getElementById("changed").hidden = false;
-    document.getElementById("recheck").className = "primary";
+    const recheck = document.getElementById("recheck");
+    recheck.className = "primary";
+    if (!("live" in document.getElementById("main").dataset)) recheck.disabled = false;
     for (const button of document.querySelectorAll("button[data-run]")) button.disabled = true;
     for (const each of document.querySelectorAll("[data-until-changed]")) each.hidden = true;
   });
