@@ -8,8 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from batchrun.model import Role
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from batchrun.model import Cell
     from batchrun.workbook.flatten import Flat, Path
@@ -265,9 +267,22 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     return next(((columns[name],) for name in _WHOLE if name in columns), ())
 
 
-def names_people(header: Sequence[str], names: Sequence[int]) -> bool:
-    """Whether the columns of `name_columns` name people rather than companies."""
-    return len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
+def are_names_of_ids(header: Sequence[str], names: Sequence[int], roles: Container[Role]) -> bool:
+    """Whether the columns of `name_columns` name what the IDs stand for, not people at companies.
+
+    Then another name with the same ID may mean that the ID is wrong.
+    """
+    people = len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
+    return Role.CONTACT in roles or not people
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names differ at most in case, spaces and punctuation."""
+    return one == other or _words_of_name(one) == _words_of_name(other)
+
+
+def _words_of_name(name: str) -> list[str]:
+    return re.findall(r"\w+", name.casefold())
 
 
 _PEOPLE = {"full name", "contact name", "e mail", "email"}

@@ -16,10 +16,10 @@ from batchrun.workbook.columns import (
     ColumnSurvey,
     TableSurvey,
     TemporalKind,
+    are_names_of_ids,
     moment_of,
     name_columns,
     name_of,
-    names_people,
     owner_column,
 )
 from batchrun.workbook.flatten import dotted, flatten
@@ -152,7 +152,7 @@ class Layout:
     overflow: bool  # whether there are too many result columns; the rest is one column of JSON
     lists_overflow: bool  # whether the items of a list have more columns than fit
     names: tuple[int, ...]  # positions of the input columns that name a row
-    names_people: bool  # whether they name people rather than companies
+    names_of_ids: bool  # whether they name what the IDs stand for
     roles: Mapping[Role, int]
     reasons: Reasons  # why rows are not completed
     # Whether any row's line in the list differs from its row in the sheet Results
@@ -307,7 +307,7 @@ def layout_of(
         overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
-        names_people=names_people(header, names),
+        names_of_ids=are_names_of_ids(header, names, results.roles),
         roles=results.roles,
         reasons=reasons,
         lines_differ=lines_differ,
