@@ -281,7 +281,7 @@ def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: P
     for path, duplicates in ((people, "4 duplicates"), (spellings, "1 duplicate")):
         said = shown(site, f"/lists/{a_list(site, path)}")
         assert duplicates in said
-        assert "another name" not in said
+        assert "different name" not in said
 
 
 def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
