@@ -406,6 +406,9 @@ def test_stop_is_offered_only_while_it_saves_something(site: Site) -> None:
         now = replace(view, figures=figures)
         assert now.can_stop is can_stop
         assert stop_words(workspace, now).startswith("Stop: ") is can_stop
+    assert run.progress is not None
+    run.progress = replace(run.progress, stopped_because="10 rows failed")
+    assert not replace(now, figures=replace(figures, running=2)).can_stop
 
 
 def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
