@@ -249,7 +249,7 @@ def show_configuration(
         )
     print_text(
         "\nThe first that has a value wins: option, environment, batchrun.toml beside the list, "
-        "batchrun.toml of the user, profile, .env (the key alone), default."
+        "batchrun.toml of the user, profile, .env (only the API key), default."
     )
     print_text(
         f"Files:     {', '.join(str(each.path) for each in files.files) or 'none'}"

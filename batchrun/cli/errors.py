@@ -40,7 +40,7 @@ from batchrun.errors import (
     TakenOverError,
     UsageError,
 )
-from batchrun.text import MASK, masked, one_line
+from batchrun.text import MASK, close_matches, masked, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +56,9 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
         what = re.sub(pattern, words, what)
     if others:
         what = what.partition(" (Possible options")[0]  # what was typed is no misspelling
+    if offered := _OFFERED.search(what):  # typer offers options that are hardly similar, too
+        [close] = close_matches(offered[1], offered[2].split(", "), 1) or [offered[2]]
+        what = what.replace(offered[0], f"{offered[1]}. Did you mean {close}?")
     shown = _LIKE_A_KEY.sub(MASK, what)
     end = "" if what.endswith((".", "?")) else "."
     hint = f"See: {command} --help"
@@ -81,6 +84,8 @@ _PLAIN_WORDS = (
     ("less than or equal to", "at most"),
 )
 """Replaces pydantic's words for a value that an option can't have."""
+
+_OFFERED = re.compile(r"(--?[\w-]+) \(Possible options: (.*)\)")
 
 _LIKE_A_KEY = re.compile(r"(?<![\w./\\-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}(?![\w./\\-])")
 """A word in a usage error that may be a key typed as an argument, which must not reach a log."""

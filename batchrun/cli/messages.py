@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -105,6 +106,8 @@ def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> lis
     Times are real time, in a sandbox too. While rows are ``running``, requests a row are left out.
     """
     summary, estimate = report.summary, report.estimate
+    if not report.requests and not estimate.requests:
+        return []  # there was nothing to do
     unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
     triggered = summary.rows - unsent
     per_row = ""
@@ -245,20 +248,22 @@ def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
     ]
 
 
-def _paid_before(plan: Plan) -> list[datetime]:
-    """Return when the results came that earlier batches have for jobs of this plan."""
-    return [
-        job.finished_at
+def _paid_before(plan: Plan) -> dict[int, datetime]:
+    """Return the jobs that have a result of an earlier batch, and when those came."""
+    return {
+        number: job.finished_at
         for number, job in plan.known.items()
         if job.finished_at is not None and number not in plan.reused
-    ]
+    }
 
 
-def question(plan: Plan, now: int) -> str:
-    """Return the question before a run."""
+def question(plan: Plan, now: int, left: int) -> str:
+    """Return the question before a run triggers ``now`` of the jobs that are ``left``."""
     words = f"Trigger {plural(now, 'job')} now?"
-    if paid := len(_paid_before(plan)):
-        known = f"{paid:,} of {plan.to_trigger:,}"
+    to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
+    first = plan.to_trigger - left  # the jobs before were sent
+    if paid := len({*islice(to_trigger, first, first + now)} & _paid_before(plan).keys()):
+        known = f"{paid:,} of {now:,}"
         words = f"{known} have a result from an earlier batch (see --reuse). {words}"
     return words
 
@@ -272,8 +277,8 @@ def known_lines(plan: Plan) -> list[str]:
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
-            f"{max(ended):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for free, "
-            "but only before the first job of this list is triggered"
+            f"{max(ended.values()):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for "
+            "free, but only before the first job of this list is triggered"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
@@ -405,7 +410,9 @@ def cost_lines(
     wait: bool = False,
     speed: float = 1.0,
 ) -> list[str]:
-    """Return what some jobs cost, in lines."""
+    """Return what some jobs cost, in lines; none if there is nothing to request."""
+    if not estimate.requests:
+        return []
     lines = [f"Quota:     {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):
         lines.append(f"           {words}")

@@ -137,10 +137,12 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
         print_text(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
-    while (answer := ask(f"Which one ({', '.join(numbers)}; Enter for none)")) not in numbers:
+    kinds = " or ".join(each.name.lower() for each in question.roles)
+    which = f"Which one holds the {kinds} IDs ({', '.join(numbers)}; Enter to stop)"
+    while (answer := ask(which)) not in numbers:
         if not answer:
             return None
-        print_text(f"{answer} is none of {', '.join(numbers)}.", err=True)
+        print_text(f"{answer} is none of {', '.join(numbers)}. Type its number.", err=True)
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}

@@ -183,10 +183,12 @@ class _BatchDisplay:
                 if not sys.stdin.isatty():
                     raise
                 self.printer.close()
-                print_text(f"{error.what}\nNothing is lost.", err=True)
+                begun = self.control.batch_id is not None
+                rest = "Nothing is lost." if begun else "Nothing was triggered."
+                print_text(f"{error.what}\n{rest}", err=True)
                 key = ""
                 with self.stopper.asking(), suppress(KeyboardInterrupt):
-                    key = ask("Another key (not shown; empty to stop)", hidden=True)
+                    key = ask("Key for this run only (not shown; empty to stop)", hidden=True)
                 if not key:
                     raise
                 self._settings = self._settings.with_typed_key(key)
@@ -315,7 +317,7 @@ def _confirmed(
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     hidden = messages.hides_invalid_rows(plan)
     details = messages.invalid_lines(plan, details=True) if hidden else ()
-    return confirmed(messages.question(plan, now), details, yes=unasked)
+    return confirmed(messages.question(plan, now, to_trigger), details, yes=unasked)
 
 
 def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:

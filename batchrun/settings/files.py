@@ -125,6 +125,14 @@ BESIDE_A_LIST = LIMITS_ON_SPENDING | {"max_in_flight", "rate", "wait"}
 pays; not ``patience_seconds``, which can give up on results that are already paid for."""
 
 
+ONLY_OPTIONS = frozenset({
+    "again", "all", "compare", "crm", "detach", "details", "dry_run", "for", "in_doubt", "json",
+    "limit", "notify", "notify_command", "only", "quiet", "raw_text", "rows_per_file", "sandbox",
+    "save_options", "yes",
+})  # fmt: skip
+"""Options for lists and results that no file can set."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
     """One ``batchrun.toml``.
@@ -347,8 +355,11 @@ def _refuse_unknown(path: Path, name: str, *, beside_list: bool) -> None:
         )
     if name not in known_names():
         known = known_names(beside_list=beside_list)
-        hint = did_you_mean(name, known) or f"It may hold: {', '.join(known)}."
-        raise UsageError(f"{path}: there is no key {visible(name, '')}.", hint.strip())
+        hint = did_you_mean(name, known).strip() or f"It may hold: {', '.join(known)}."
+        if name in ONLY_OPTIONS:
+            option = f"--{name.replace('_', '-')}"
+            hint = Advice("Take it out", f": {option} is only an option of the command line.")
+        raise UsageError(f"{path}: there is no entry {visible(name, '')}.", hint)
     if beside_list and name not in known_names(beside_list=True):
         raise UsageError(
             f"{path}: {name} is not taken from a file beside a list, which may have come with it.",

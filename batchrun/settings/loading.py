@@ -33,7 +33,7 @@ def load_settings(configuration: Configuration | None = None, **overrides: objec
     2. The environment.
     3. ``batchrun.toml`` beside the list, then the user's own.
     4. The stored profile, for the key and its address.
-    5. ``.env`` in the current folder, for the key alone.
+    5. ``.env`` in the current folder, only for the API key.
     6. The default.
 
     Keys and profiles are alternatives: the first source that names either decides.

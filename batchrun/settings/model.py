@@ -240,6 +240,8 @@ _PROBLEMS: dict[str, str] = {
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "is not a whole number"),
     **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "is not a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "is neither true nor false"),
+    **dict.fromkeys(("sequence_str", "is_instance_of"), "is not a list"),
+    **dict.fromkeys(("dict_type", "mapping_type"), "is not a table"),
     "string_type": "is not a text",
     "string_too_short": "is empty",
 }
@@ -261,6 +263,8 @@ def problem_of(error: Mapping[str, Any]) -> str:
 
 
 _EXAMPLES = {
+    "workflow": 'a text such as "Account Research"',
+    "output": 'a text such as "{list}.csv"',
     "rate": "120, 120/min or unlimited",
     "reuse": '"30d", "12w" or "48h"',
     "write_every": '"30s", "5m" or "1h"',

@@ -19,7 +19,8 @@ def test_retry_says_why_rows_failed_again(batchrun: CommandLine, accounts: Path)
         batchrun.connect(url, speed=SPEED)
         batchrun("run", accounts.name, "-w", "Account Research", "--yes")
         ended = batchrun("retry", "--yes")
-    reasons = [line for line in ended.stdout.splitlines() if line.startswith("Reason: ")]
+    failed = ended.stdout.partition("Retry:")[0]
+    reasons = [line for line in failed.splitlines() if line.startswith("Reason: ")]
     assert reasons
     assert all("row" in line and line.endswith(".") for line in reasons)
     assert ended.stdout.splitlines()[-1].startswith("Workbook: ")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ("rnu x", ["rnu", "run", "See: batchrun --help"]),
         ("xyzzy", ["xyzzy", "See: batchrun --help"]),
         ("run a --shet y", ["--shet", "--sheet", "See: batchrun run --help"]),
+        ("run a --limt 5", ["No such option: --limt. Did you mean --limit?"]),
         ("run -z", ["-z", "See: batchrun run --help"]),
         ("run", ["FILE", "See: batchrun run --help"]),
         ("check nowhere.csv", ["There is no file nowhere.csv."]),

@@ -114,6 +114,9 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     answer(batchrun, "n\n")
     said = " ".join(batchrun(*RUN).stderr.split())
     assert "2 of 3 have a result from an earlier batch (see --reuse). Trigger 3 jobs now?" in said
+    answer(batchrun, "n\n")
+    said = " ".join(batchrun(*RUN, "--limit", "1").stderr.split())
+    assert "1 of 1 have a result from an earlier batch (see --reuse). Trigger 1 job now?" in said
 
 
 @pytest.mark.parametrize(
@@ -238,6 +241,16 @@ def test_duplicates_with_another_name_are_listed_before_they_are_run(
         assert "… and 2 more (check lists them with --details)" in said
     listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
     assert "line 11, Other 5: the ID of line 3, Lindt" in listed
+
+
+@pytest.mark.usefixtures("results")
+def test_a_run_with_nothing_to_request_names_no_requests(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    (batchrun.folder / "copy.csv").write_bytes(accounts.read_bytes())
+    ended = batchrun("run", "copy.csv", *RUN[2:], "--reuse", "30d", "--yes")
+    assert "2 reused" in ended.stdout
+    assert not re.findall("(Quota|Credits|Requests):", ended.stdout)
 
 
 def test_practice_without_a_key_works_as_it_is_advised(

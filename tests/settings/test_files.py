@@ -17,7 +17,13 @@ from batchrun.settings import (
     load_settings,
     user_file,
 )
-from batchrun.settings.files import known_names, read_configuration, save_options
+from batchrun.settings.files import (
+    ONLY_OPTIONS,
+    known_names,
+    read_configuration,
+    save_options,
+)
+from tests.docs.checks import COMMANDS, options_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,7 +198,7 @@ def test_a_key_belongs_into_no_file(desk: Path, name: str) -> None:
 
 def test_an_unknown_key_gets_the_closest_one(desk: Path) -> None:
     error = refused(desk, 'worklfow = "x"')
-    assert "there is no key worklfow" in error.what
+    assert "there is no entry worklfow" in error.what
     assert error.hint == "Did you mean workflow?"
     assert "company_column" in refused(desk, "zzz = 1").hint
 
@@ -213,7 +219,16 @@ def test_a_text_without_quotes_is_told_where_they_go(desk: Path) -> None:
 
 @pytest.mark.parametrize("name", ["yes", "again", "limit", "notify", "command"])
 def test_no_file_decides_about_money_or_runs_a_command(desk: Path, name: str) -> None:
-    assert "there is no key" in refused(desk, f"{name} = true").what
+    assert "there is no entry" in refused(desk, f"{name} = true").what
+
+
+def test_an_option_that_no_file_can_set_is_said_to_be_one(desk: Path) -> None:
+    hint = refused(desk, "dry_run = true").hint
+    assert hint == "Take it out: --dry-run is only an option of the command line."
+    lists = ("check", "run", "resume", "export")
+    options = {option for name in lists for option in options_of(COMMANDS[name])}
+    names = {each[2:].replace("-", "_") for each in options if each.startswith("--")}
+    assert names - {"help", "param", "params", "param_column"} - {*known_names()} == ONLY_OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -225,8 +240,11 @@ def test_no_file_decides_about_money_or_runs_a_command(desk: Path, name: str) ->
         ("rate = true", "rate is not a number", "120/min"),
         ('rate = "fast"', "rate", "unlimited"),
         ('wait = "yes"', "wait is neither true nor false", ""),
-        ("workflow = 3", "workflow is not a text", "a text"),
-        ("columns = 3", "columns", '["summary"'),
+        ("workflow = 3", "workflow is not a text", '"Account Research"'),
+        ("columns = 3", "columns is not a list", '["summary"'),
+        ('columns = "summary"', "columns is not a list", '["summary"'),
+        ("reuse = 30", "reuse is not a text", '"30d"'),
+        ("rename = 3", "rename is not a table", '"Fit"'),
         ("[rename]\nfit = 1", "rename.fit is not a text", "table"),
         ("header_row = 0", "header_row is less than 1", ""),
         ("[parameters]\nscore = nan", "parameters", "table"),
