@@ -20,6 +20,7 @@ from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
 from batchrun.sandbox.model import RunTimeKind
+from batchrun.web import work
 from batchrun.web.app import NO_COLUMN, choices_from
 from batchrun.web.screens import (
     Figures,
@@ -299,6 +300,7 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert site.workspace.wait(60)
     batch = f"/batches/{run.batch_id}"
     said = shown(site, batch)
+    assert "Can't be sent Duplicates Find" in said
     assert "Hafen same ID as line 2 Completed" in said
     assert said.count("same ID as line 3") == 1
     said = shown(site, f"{batch}?show=duplicates")
@@ -307,6 +309,20 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert "Hafen" in shown(site, f"{batch}?show=duplicates&find=haf")
     assert "No row matches." in shown(site, f"{batch}?show=duplicates&find=baker")
     assert "This row has the same ID as line 2" in shown(site, f"{batch}/line/4")
+
+
+def test_long_lists_offer_no_filter_for_duplicates_that_are_not_looked_for(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "COMPARED_ROWS", 24)
+    saved = counted_list(site, tmp_path)
+    check = checked_list(site.workspace, saved).id
+    run = site.workspace.run(saved, check, limit=None, again=False)
+    assert site.workspace.wait(60)
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "3 duplicates of these" in said
+    assert "Duplicates Find" not in said
+    assert "same ID as" not in said
 
 
 def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
@@ -453,6 +469,9 @@ def test_stop_is_offered_only_while_it_saves_something(site: Site) -> None:
         now = replace(view, figures=figures)
         assert now.can_stop is can_stop
         assert stop_words(workspace, now).startswith("Stop: ") is can_stop
+    assert run.progress is not None
+    run.progress = replace(run.progress, stopped_because="10 rows failed")
+    assert not replace(now, figures=replace(figures, running=2)).can_stop
 
 
 def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
