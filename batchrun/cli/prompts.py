@@ -138,11 +138,13 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
     kinds = " or ".join(each.name.lower() for each in question.roles)
-    which = f"Which one holds the {kinds} IDs ({', '.join(numbers)}; Enter to stop)"
+    which = f"Which one contains the {kinds} IDs ({', '.join(numbers)}; Enter to stop)"
     while (answer := ask(which)) not in numbers:
         if not answer:
             return None
-        print_text(f"{answer} is none of {', '.join(numbers)}. Type its number.", err=True)
+        print_text(
+            f"{answer} is not one of {', '.join(numbers)}. Type the number of the column.", err=True
+        )
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
