@@ -676,10 +676,13 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         reasons = Reasons()
         for row in rows(batch, outcomes, limit=_MAX_REASONED, settings=settings).rows:
             reasons.see(row)
+        ranked = reasons.ranked()
         lines += [
             f"Reason:    {plural(each.rows, 'row')}: {one_line(each.text, 300)}"
-            for each in reasons.ranked()[:3]
+            for each in ranked[:REASONS_SHOWN]
         ]
+        if hidden := len(ranked[REASONS_SHOWN:]):
+            lines.append(f"           … and {plural(hidden, 'more reason')}")
         lines.append(UnbrokenLine(step))
     return lines
 
