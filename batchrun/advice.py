@@ -6,13 +6,16 @@ it shows the plain part, and words the options and actions in terms of its contr
 
 from __future__ import annotations
 
+import json
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from batchrun.text import quoted_command
+from batchrun.text import json_or_text, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from batchrun.model import BatchSummary
 
 
 class Action(Enum):
@@ -86,9 +89,18 @@ def choose_journal(name: str) -> Advice:
     return Advice("", f"{name} with --journal or BATCHRUN_JOURNAL.", Action.CHOOSE_JOURNAL)
 
 
-def run_corrected(file: str, workflow: str) -> str:
-    """Return the command for a corrected list; without reuse, it would pay for every row again."""
-    return quoted_command("batchrun", "run", file, "-w", workflow, "--reuse", "30d")
+def run_corrected(file: str, summary: BatchSummary) -> str:
+    """Return the command for a corrected list of a batch, which pays only for what is new.
+
+    Results are reused only for the same IDs and parameters, so the command repeats the parameters.
+    """
+    words = ["batchrun", "run", file, "-w", summary.workflow.name]
+    for name, value in summary.parameters.items():
+        text = isinstance(value, str) and json_or_text(value) == value
+        words += ["--param", f"{name}={value if text else json.dumps(value, ensure_ascii=False)}"]
+    for name, column in summary.parameter_columns.items():
+        words += ["--param-column", f"{name}={column}"]
+    return quoted_command(*words, "--reuse", "30d")
 
 
 def resume_with(batch_id: str) -> Advice:

@@ -199,7 +199,7 @@ _MARK_IT = Advice(
 
 def _filled(hint: str, row: MarkedRow, summary: BatchSummary) -> str:
     """Return a hint for a marked row of a batch."""
-    run = run_corrected(summary.source.path or "FILE", summary.workflow.name)
+    run = run_corrected(summary.source.path or "FILE", summary)
     return hint.format(batch=summary.batch_id, line=row.line, run=run)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.advice import Action, Advice
+from batchrun.advice import resume_with
 from batchrun.engine import (
     REMEMBERED,
     Clock,
@@ -132,13 +132,7 @@ class Session:
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: it is too late "
             "for it to reuse earlier results. Nothing was triggered.",
-            Advice(
-                "",
-                f"batchrun resume {earlier.batch_id} triggers the rest, and you pay for it. To "
-                f"reuse earlier results instead: batchrun forget {earlier.batch_id}, then this "
-                "command again; the batch's own results are then only in its workbook.",
-                Action.RESUME,
-            ),
+            resume_with(earlier.batch_id) + " It triggers the rest, and you pay for it.",
         )
 
     def create_batch(self, plan: Plan, known: str | None) -> str:

@@ -155,15 +155,16 @@ def export(
         _refuse_misspelled(summary.batch_id, form, settings)
     written = export_batch(summary.batch_id, output, settings, form)
     print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
-    what = "Results"
+    what, chosen = "Results", 0
     if form.only is not None:
-        what = plural(sum(summary.counts[each] for each in form.only), "row")
+        chosen = sum(summary.counts[each] for each in form.only)
+        what = plural(chosen, "row")
     elif crm is not None:
         what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')} to import"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(more_files(written))
-    if form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
-        again = run_corrected(str(written), summary.workflow.name)
+    if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
+        again = run_corrected(str(written), summary)
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}")])
     if written.name != output.name:
         print_text(f"Note:      {kept_words(output, written, summary.batch_id)}", err=True)

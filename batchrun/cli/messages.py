@@ -674,11 +674,13 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
         reasons = Reasons()
-        for row in rows(batch, outcomes, limit=_MAX_REASONED, settings=settings).rows:
+        seen = rows(batch, outcomes, limit=_MAX_REASONED, settings=settings).rows
+        for row in seen:
             reasons.see(row)
+        least = "at least " if len(seen) == _MAX_REASONED else ""
         ranked = reasons.ranked()
         lines += [
-            f"Reason:    {plural(each.rows, 'row')}: {one_line(each.text, 300)}"
+            f"Reason:    {least}{plural(each.rows, 'row')}: {one_line(each.text, 300)}"
             for each in ranked[:REASONS_SHOWN]
         ]
         if hidden := len(ranked[REASONS_SHOWN:]):

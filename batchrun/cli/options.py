@@ -292,11 +292,12 @@ def _duration(text: str, said_by: str, examples: Sequence[str], *, zero: bool = 
     """
     units = [example[-1] for example in examples]
     bare = text.strip().lower()
-    found = re.fullmatch(rf"(\d{{1,5}}(?:\.\d+)?)\s*([{''.join(units)}])(?:ec|in)?", bare, re.ASCII)
+    number_and_unit = rf"(\d{{1,5}}(?:\.\d+)?)\s*([{''.join(units)}])(?:(?<=s)ec|(?<=m)in)?"
+    found = re.fullmatch(number_and_unit, bare, re.ASCII)
     if found is not None and (zero or float(found[1])):
         return float(found[1]) * _UNITS[found[2]]
     problem, written = "is not a duration", examples
-    if re.fullmatch(r"\d{1,5}", bare, re.ASCII):
+    if re.fullmatch(r"\d{1,5}", bare, re.ASCII) and (zero or int(bare)):
         problem, written = "has no unit", [f"{bare}{unit}" for unit in units]
     said = f"{said_by} {text}"
     if not said_by.startswith("--"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +23,7 @@ from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.tables.text import open_text
-from batchrun.tables.workbooks import OUR_STATUS, OURS, read_workbook
+from batchrun.tables.workbooks import OUR_STATUS, read_workbook
 from batchrun.text import plural, visible
 
 if TYPE_CHECKING:
@@ -235,11 +235,15 @@ def _files_of(path: Path) -> list[Path]:
     return files
 
 
-def _no_list(path: Path) -> InputError:
+def _no_list(path: Path, results: Sequence[str] = ()) -> InputError:
+    hint = "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes."
     return InputError(
         f"{path} has no list in it.",
-        "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes.",
+        f"{_LEFT_OUT}{_some(results)}. {hint}" if results else hint,
     )
+
+
+_LEFT_OUT = "Left out, because batchrun wrote them: "
 
 
 def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Table]) -> Table:
@@ -269,10 +273,10 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     offset = 0
     for file in files:
         try:
-            table = None if _is_signed(file) else load(file)
+            table = load(file)
         except InputError as error:
             raise _one_of_several(error, name, len(files)) from error
-        if table is None or OUR_STATUS in table.header:
+        if OUR_STATUS in table.header:
             results.append(file.name)
             continue
         names = table.header[: _named_width(table.header)]
@@ -292,12 +296,12 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         spans.append(f"{file.name} {offset + 1:,}-{last:,}")
         offset = last
     if collector is None:
-        raise _no_list(path)
+        raise _no_list(path, results)
     said = [
         f"{plural(len(spans), 'file')} read as one list; lines count through all: {_some(spans)}"
     ]
     if results:
-        said.append(f"Left out, because batchrun wrote them: {_some(results)}")
+        said.append(f"{_LEFT_OUT}{_some(results)}")
     # the name of the results workbook is derived from this path
     place = path.absolute()
     if not path.is_dir():
@@ -314,15 +318,6 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     header += ("",) * (len(cells) - len(header))
     line_numbers = collector.lines()
     return Table(source, header, cells, line_numbers, frozenset(misaligned), tuple(doubts))
-
-
-def _is_signed(file: Path) -> bool:
-    """Return whether a workbook says that batchrun wrote it, whatever its name and its columns."""
-    if file.suffix.lower() != ".xlsx":
-        return False
-    with suppress(InputError, OSError), open_raw(file, OURS) as raw:
-        return OURS in raw.properties
-    return False
 
 
 def _some(names: Sequence[str]) -> str:

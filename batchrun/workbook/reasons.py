@@ -169,7 +169,7 @@ class Commands:
         """Return how to run a corrected list; as a new batch, it would pay for every row."""
         if self.on_page:
             return "drop it on the page with “Reuse earlier results”"
-        command = run_corrected(file, summary.workflow.name).removeprefix("batchrun")
+        command = run_corrected(file, summary).removeprefix("batchrun")
         return f"{self.program}{command} {self.options}".strip()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 import zipfile
 from pathlib import Path
@@ -152,6 +153,22 @@ def test_a_marked_row_whose_id_was_never_sent_is_named(
     assert "line 5 is marked, but its IDs were not sent (see its Status)" in ended.stderr
     assert "To send the other marked rows, remove the mark in line 5." in ended.stderr
     assert "accounts.csv -w 'Account Research' --reuse 30d" in ended.stderr
+
+
+def test_the_command_for_a_corrected_list_reuses_results_of_a_batch_with_parameters(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    named = ["--param", "depth=comprehensive", "--param", 'size="5"', "--param-column", "as=Name"]
+    assert batchrun("run", "accounts.csv", "-w", "Account Research", *named, "--yes").exit_code == 3
+    paid = triggers(sandbox)
+
+    exported = batchrun("export", "--only", "invalid", "-o", "fix.xlsx")
+    [told] = [line for line in exported.stdout.splitlines() if "fix.xlsx -w" in line]
+    _, command = told.split("then: batchrun ")
+    again = batchrun(*shlex.split(command.replace("fix.xlsx", "accounts.csv")), "--yes")
+
+    assert "Jobs:      0 to trigger" in again.stdout
+    assert triggers(sandbox) == paid
 
 
 def test_without_yes_nothing_is_triggered(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
+from openpyxl.packaging.custom import StringProperty
 from pyarrow import parquet
 
 from batchrun.errors import InputError
 from batchrun.model import Role
 from batchrun.tables import find_roles, frames, load
+from batchrun.tables.workbooks import OURS
 from batchrun.workbook import Audience, Form, write
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, write_workbook
 from tests.workbook.batches import batch_of
@@ -102,8 +105,17 @@ def test_results_are_no_list_whatever_their_names(folder: Path, name: str, form:
         f"Left out, because batchrun wrote them: {name}",
     )
     write(batch_of({"fit": 1}), folder / "old" / name, form)
-    with pytest.raises(InputError, match="has no list in it"):
+    with pytest.raises(InputError, match="has no list in it") as refused:
         load(folder / "old")
+    assert f"batchrun wrote them: {name}" in refused.value.hint
+
+
+def test_a_list_that_names_a_batch_in_its_properties_is_a_list(folder: Path) -> None:
+    write_workbook(folder / "c.xlsx", {"S": [HEADER.split(","), [UUID, "Cay"]]})
+    book: Any = openpyxl.load_workbook(folder / "c.xlsx")
+    book.custom_doc_props.append(StringProperty(name=OURS, value="1129-a-7f3a"))
+    book.save(folder / "c.xlsx")
+    assert cells(load(folder))[-1] == [UUID, "Cay"]
 
 
 def test_a_wide_row_of_one_file_is_no_other_column(folder: Path) -> None:

@@ -66,10 +66,11 @@ def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_oth
     path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no UUID")]))
 
     [told] = advice(path)
-    assert "then: batchrun run fix.xlsx -w 'Account Research' --reuse 30d" in told
+    command = "batchrun run {} -w 'Account Research' --param depth=comprehensive --reuse 30d"
+    assert f"then: {command.format('fix.xlsx')}" in told
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
     again = facts["correct invalid rows in the list, then"]
-    assert again == "batchrun run accounts.csv -w 'Account Research' --reuse 30d"
+    assert again == command.format("accounts.csv")
 
 
 def test_nothing_is_left_to_decide_about_a_doubt_that_was_dropped(written: Write) -> None:
