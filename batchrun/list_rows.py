@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchrun.workbook.columns import name_columns, name_of
+from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
 
     Each is its line and its name, and those of that row: one of their IDs may be wrong.
     """
-    columns = name_columns(plan.table.header)
-    if not columns or not plan.duplicates:
+    header = plan.table.header
+    columns = name_columns(header)
+    if not (columns and plan.duplicates and are_names_of_ids(header, columns, plan.roles)):
         return []
     jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
     repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
@@ -94,6 +95,6 @@ def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
         name = cell_words(name_of([each[place] for each in names], range(len(names))))
         line = int(plan.table.lines[place])
         own = first.setdefault(int(jobs[place]), (line, name))
-        if own[1].casefold() != name.casefold():
+        if not is_same_name(own[1], name):
             found.append((line, name, *own))
     return found

@@ -176,10 +176,11 @@ class BatchView:
     @property
     def can_stop(self) -> bool:
         """Whether there are rows that Stop would keep from being sent."""
-        unsent = self.figures.waiting
+        unsent, progress = self.figures.waiting, None if self.run is None else self.run.progress
         if self.trial:
             unsent = self.trial - (self.figures.ended + self.figures.running)
-        return self.phase is Phase.RUNNING and unsent > 0
+        stopped = progress is not None and progress.stopped_because  # such as by failures
+        return self.phase is Phase.RUNNING and unsent > 0 and not stopped
 
     @property
     def accepted(self) -> int | None:

@@ -137,8 +137,8 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
         return ()
     try:
         other = batchrun.preview(replace(saved.request, visible_only=not left_out), settings).table
-    except BatchrunError:  # such as if no row is left
-        return () if left_out else tuple(table.rows())
+    except BatchrunError:  # such as if the header is hidden, or each row
+        return ()
     all_rows, shown = (other, table) if left_out else (table, other)
     places = np.flatnonzero(~np.isin(all_rows.lines, shown.lines))
     return MadeOnAccess(places, all_rows.row)
@@ -258,7 +258,8 @@ class BatchRun:
     """A batch that this server runs, or has run.
 
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
-    requested, ``credits`` are those before it started, and ``version`` grows with each change.
+    requested, and ``version`` grows with each change. ``credits`` are those before it started,
+    ``None`` once another run spends some, too: what a row costs can't be told from them then.
     ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many there are, if it is
     known. ``price`` is what a row costs by the first results. ``again`` is how many rows it
     sends again. ``requests_before`` are those of the runs that it continues, if it is certain what
@@ -559,14 +560,13 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise changed_error()
             self._refuse_while_closing()
-            run = state.run = BatchRun(
-                check_id, limit or 0, checked.to_trigger, credits=checked.credits
-            )
+            run = state.run = BatchRun(check_id, limit or 0, checked.to_trigger)
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
-                run.credits = plan.credits or run.credits
+                with self._lock:
+                    run.credits = plan.credits if len(self.active) == 1 else None
                 return checked.confirms(plan, earlier, again=again)
 
             self._start_run(
@@ -579,7 +579,7 @@ class Workspace:
                     confirm=confirm,
                     on_progress=self._note(run),
                     control=run.control,
-                    with_credits=limit is not None,
+                    with_credits=True,
                 ),
             )
         return run
@@ -880,6 +880,10 @@ class Workspace:
                     self._statuses.pop(run.batch_id, None)
                 run.control.begun.set()
 
+        with self._lock:
+            if len(active := self.active) > 1:
+                for each in active:
+                    each.credits = None
         self._start(work, "batch")
 
     def _start(self, work: Callable[[], None], name: str) -> None:

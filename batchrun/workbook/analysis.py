@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchrun.model import Outcome, Role
+from batchrun.model import Outcome
 from batchrun.workbook.cells import LARGEST_NUMBER, is_number
+from batchrun.workbook.columns import is_same_name
 from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
@@ -152,7 +152,7 @@ class Analysis:
         self.copies: Counter[str] = Counter()
         self.renamed: list[Renamed] = []
         self.renamed_rows = 0
-        self._compares_names = Role.CONTACT in layout.roles or not layout.names_people
+        self._compares_names = layout.names_of_ids
         self._first_names: dict[tuple[str | None, str | None], tuple[int, str]] = {}
         self._owner = layout.owner
         self._best: list[Best] = []
@@ -191,7 +191,7 @@ class Analysis:
         first, first_name = self._first_names.get(ids, (number, name))
         if len(self._first_names) < MAX_NAMES:
             self._first_names.setdefault(ids, (number, name))
-        if first_name != name and _words_of_name(first_name) != _words_of_name(name):
+        if not is_same_name(first_name, name):
             self.renamed_rows += 1
             if len(self.renamed) < MAX_RENAMED:
                 self.renamed.append(Renamed(number, name, first, first_name))
@@ -235,11 +235,6 @@ _REASONS = {
     "because", "comment", "explanation", "justification", "motivation", "rationale", "reason",
     "reasoning", "reasons", "verdict", "why",
 }  # fmt: skip
-
-
-def _words_of_name(name: str) -> list[str]:
-    """Return a name's words, without what two spellings of it may differ in."""
-    return re.findall(r"\w+", name.casefold())
 
 
 def _column_of_reasons(

@@ -253,6 +253,26 @@ def test_no_reason_is_dropped_without_a_word(batchrun: CommandLine, accounts: Pa
     assert 5 <= shown == 8 - int(more)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [
+            "Company ID,First Name,Last Name,Email",
+            *(f"{IDS[at % 2]},First{at},Last{at},p{at}@acme.example" for at in range(6)),
+        ],
+        ["Company ID,Name", f'{IDS[0]},"Acme, Inc."', f"{IDS[0]},Acme Inc"],
+    ],
+    ids=["people", "spellings"],
+)
+def test_people_and_spellings_raise_no_doubt_about_an_id(
+    batchrun: CommandLine, rows: list[str]
+) -> None:
+    (batchrun.folder / "accounts.csv").write_text("\n".join(rows))
+    said = batchrun("check", *RUN[1:], "--sandbox").stdout
+    assert "duplicate" in said
+    assert "another name" not in said
+
+
 @pytest.mark.usefixtures("results")
 def test_a_run_with_nothing_to_request_names_no_requests(
     batchrun: CommandLine, accounts: Path

@@ -20,6 +20,7 @@ from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
 from batchrun.sandbox.model import RunTimeKind
+from batchrun.web import work
 from batchrun.web.app import NO_COLUMN, choices_from
 from batchrun.web.screens import (
     Figures,
@@ -157,6 +158,44 @@ def test_what_the_rest_costs_is_said_after_the_first_results_of_a_run_without_a_
         assert 0 < float(found[1]) < 60
 
 
+def numbered_list(site: Site, folder: Path, first: int, rows: int) -> SavedList:
+    """A list of companies with these numbers, uploaded and checked."""
+    path = folder / f"{first}.csv"
+    path.write_text("Company ID\n" + "".join(f"{ID}{first + at}\n" for at in range(rows)))
+    saved = site.workspace.lists.get(a_list(site, path))
+    assert saved is not None
+    return saved
+
+
+def test_a_run_costs_only_what_was_spent_since_its_start(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, credits=400)) as site:
+        workspace = site.workspace
+        lists = [numbered_list(site, tmp_path, 10, 6), numbered_list(site, tmp_path, 20, 54)]
+        checks = [checked_list(workspace, saved).id for saved in lists]
+        for saved, check in reversed([*zip(lists, checks, strict=True)]):
+            run = workspace.run(saved, check, limit=None, again=False)
+            assert workspace.wait(60)
+            assert run.price == {"credits": 1}
+            assert workspace.lists.price("wf_account_research") == {"credits": 1}
+        assert "This run cost 6 credits." in shown(site, f"/batches/{run.batch_id}")
+
+
+def test_no_price_is_found_while_another_run_spends_credits(tmp_path: Path) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, credits=400)
+    with running_site(tmp_path, sandbox, speed=60) as site:
+        workspace = site.workspace
+        lists = [numbered_list(site, tmp_path, first, 4) for first in (10, 20)]
+        checks = [checked_list(workspace, saved).id for saved in lists]
+        runs = [
+            workspace.run(saved, check, limit=None, again=False)
+            for saved, check in zip(lists, checks, strict=True)
+        ]
+        assert workspace.wait(60)
+        assert [run.price for run in runs] == [None, None]
+        assert workspace.lists.price("wf_account_research") is None
+        assert "credit" not in shown(site, f"/batches/{runs[0].batch_id}")
+
+
 def a_list(site: Site, path: Path, workflow: str = "wf_account_research") -> str:
     """The ID of a list that was uploaded and checked."""
     list_id = site.upload(path).headers["location"][-12:]
@@ -194,6 +233,20 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
     assert page.get_by_role("button", name="Leave them out").count() == 0
 
 
+def test_a_hidden_header_is_not_taken_for_hidden_companies(site: Site, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Company ID", "Name"])
+    for at in range(10, 19):
+        sheet.append([f"{ID}{at}", f"Acme {at}"])
+    sheet.row_dimensions[1].hidden = True
+    book.save(tmp_path / "accounts.xlsx")
+    said = shown(site, f"/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
+    assert "1 row is hidden and read too." in said
+    assert "9 rows are hidden" not in said
+
+
 @pytest.mark.parametrize(
     ("name", "left_out"), [("salesforce_report.xlsx", True), ("salesforce_accounts.csv", False)]
 )
@@ -223,6 +276,17 @@ def test_duplicates_with_another_name_are_listed_before_they_are_run(
     assert "baker:" not in said
 
 
+def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: Path) -> None:
+    people, spellings = tmp_path / "people.csv", tmp_path / "spellings.csv"
+    rows = [f"{ID}{10 + at % 2},First{at},Last{at},p{at}@acme.example\n" for at in range(6)]
+    people.write_text("Company ID,First Name,Last Name,Email\n" + "".join(rows))
+    spellings.write_text(f'Company ID,Name\n{ID}10,"Acme, Inc."\n{ID}10,Acme Inc\n')
+    for path, duplicates in ((people, "4 duplicates"), (spellings, "1 duplicate")):
+        said = shown(site, f"/lists/{a_list(site, path)}")
+        assert duplicates in said
+        assert "another name" not in said
+
+
 def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     site: Site, tmp_path: Path
 ) -> None:
@@ -236,6 +300,7 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert site.workspace.wait(60)
     batch = f"/batches/{run.batch_id}"
     said = shown(site, batch)
+    assert "Can't be sent Duplicates Find" in said
     assert "Hafen same ID as line 2 Completed" in said
     assert said.count("same ID as line 3") == 1
     said = shown(site, f"{batch}?show=duplicates")
@@ -244,6 +309,20 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert "Hafen" in shown(site, f"{batch}?show=duplicates&find=haf")
     assert "No row matches." in shown(site, f"{batch}?show=duplicates&find=baker")
     assert "This row has the same ID as line 2" in shown(site, f"{batch}/line/4")
+
+
+def test_long_lists_offer_no_filter_for_duplicates_that_are_not_looked_for(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "COMPARED_ROWS", 24)
+    saved = counted_list(site, tmp_path)
+    check = checked_list(site.workspace, saved).id
+    run = site.workspace.run(saved, check, limit=None, again=False)
+    assert site.workspace.wait(60)
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "3 duplicates of these" in said
+    assert "Duplicates Find" not in said
+    assert "same ID as" not in said
 
 
 def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
@@ -390,6 +469,9 @@ def test_stop_is_offered_only_while_it_saves_something(site: Site) -> None:
         now = replace(view, figures=figures)
         assert now.can_stop is can_stop
         assert stop_words(workspace, now).startswith("Stop: ") is can_stop
+    assert run.progress is not None
+    run.progress = replace(run.progress, stopped_because="10 rows failed")
+    assert not replace(now, figures=replace(figures, running=2)).can_stop
 
 
 def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(

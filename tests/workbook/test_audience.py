@@ -69,6 +69,38 @@ def test_people_get_the_list_its_status_and_results_that_say_something(written: 
         assert cell.hyperlink.location == f"'{name}'!A3"
 
 
+@pytest.mark.parametrize("count", [1, 6])
+def test_people_get_every_value_that_somebody_may_have_paid_for(written: Write, count: int) -> None:
+    news: JSON = [{"title": "x"}, {"title": "y"}]
+    rows = [
+        row(
+            number,
+            {
+                "vat_id": f"DE13669597{number}",
+                "tax_number": f"21/815/0815{number}",
+                "news": news,
+                "news_count": 400 if number == count - 1 else 2,
+                "insights_count": 12,
+                "company": {"lei_id": f"529900T8BM49AURSDO5{number}", "duns_id": f"ab_{number}"},
+                "patent_count": 0,
+                "patents": None,
+                "report_id": f"rpt_00{number}",
+                "outputs": {"run": f"exec_xyz{number}", "session_uuid": company(number + 9)},
+                "sources": news,
+                "sources_count": 2,
+            },
+        )
+        for number in range(count)
+    ]
+
+    path = written(batch(rows), PEOPLE)
+
+    results = {"VAT ID", "Tax number", "News", "News count", "Insights count", "LEI ID",
+               "DUNS ID", "Patent count", "Sources"}  # fmt: skip
+    assert set(sheet(path)[0]) == {*HEADER, "batchrun status", *results}
+    assert table(path)[-1]["News count"] == 400
+
+
 def test_a_list_without_a_column_to_share_keeps_its_sheet(written: Write) -> None:
     items: JSON = [{"title": "x"}]
 
