@@ -284,7 +284,7 @@ def layout_of(
             filled += 1
             flat = flatten(row.result, form.depth)
             _see(survey, flat, form.depth)
-            counts.update(_counts(flat))
+            counts.update(_counts(flat) if arranged else ())
             for each in (row.company_id, row.contact_id):
                 if each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
@@ -332,9 +332,10 @@ def _counts(flat: Flat) -> Iterator[Path]:
     for path, items in flat.items.items():
         sizes.setdefault(words_of(path[-1]), set()).add(len(items))
     for path, value in flat.values.items():
-        *words, last = words_of(path[-1])
-        if last == "count" and path not in flat.items and sizes.get(tuple(words), {0}) == {value}:
-            yield path
+        if path[-1][-5:].lower() == "count" and path not in flat.items:
+            *words, last = words_of(path[-1])
+            if last == "count" and sizes.get(tuple(words), {0}) == {value}:
+                yield path
 
 
 def _hidden_reasons(

@@ -151,7 +151,7 @@ def test_a_new_title_overwrites_no_standard_field_of_a_crm_either(tmp_path: Path
 def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path) -> None:
     header = ("Company ID", "Account ID")
     rows = [row(0, {"company_id": "x", "account_id": "y"}, cells=("z", SALESFORCE))]
-    form = Form(crm=Crm.SALESFORCE, columns=("company_id", "account_id"))
+    form = Form(crm=Crm.SALESFORCE)
 
     path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
 
