@@ -268,9 +268,9 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
 
 
 def are_names_of_ids(header: Sequence[str], names: Sequence[int], roles: Container[Role]) -> bool:
-    """Whether the columns of `name_columns` name what the IDs stand for, not people at companies.
+    """Whether the columns of `name_columns` name what the IDs identify, not people at companies.
 
-    Then another name with the same ID may mean that the ID is wrong.
+    If so, a different name with the same ID may mean that the ID is wrong.
     """
     people = len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
     return Role.CONTACT in roles or not people

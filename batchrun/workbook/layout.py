@@ -41,9 +41,9 @@ REASON = "why it had no result"
 it beside their own status, so it must not look like that."""
 EMPTY, REPEATS, COUNTS, TECHNICAL = UNWANTED = (
     "empty in every row",
-    "repeats an ID of the list",
-    "how many items another column has",
-    "an ID for programs",
+    "repeats an ID from the list",
+    "number of items in another column",
+    "a technical ID",
 )
 """Why people don't want a column: it is not in a file to share, nor in one for a CRM."""
 MORE = "more results (JSON)"
@@ -61,7 +61,7 @@ class StatusColumn(NamedTuple):
 
 
 _OUTCOMES = (
-    "what became of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
+    "the outcome of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
     "timed out; in doubt (may have been charged); pending (running or not sent)"
 )
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
@@ -152,7 +152,7 @@ class Layout:
     overflow: bool  # whether there are too many result columns; the rest is one column of JSON
     lists_overflow: bool  # whether the items of a list have more columns than fit
     names: tuple[int, ...]  # positions of the input columns that name a row
-    names_of_ids: bool  # whether they name what the IDs stand for
+    names_of_ids: bool  # whether they name what the IDs identify
     roles: Mapping[Role, int]
     reasons: Reasons  # why rows are not completed
     # Whether any row's line in the list differs from its row in the sheet Results

@@ -310,7 +310,8 @@ def crms_of(header: Sequence[str], rows: Sequence[ResultRow]) -> list[Crm]:
 def _record_column(results: BatchResults, crm: Crm) -> int:
     """Return the column of the CRM's own IDs, found by its title and values.
 
-    Of several, such as those of contacts and their accounts, it has the most different IDs.
+    If there are several, such as for contacts and their accounts, it is the one with the most
+    distinct IDs.
     """
     ids = _record_columns(results.header, results.rows, crm)
     if not ids:
@@ -322,10 +323,10 @@ def _record_column(results: BatchResults, crm: Crm) -> int:
 
 
 def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) -> dict[int, int]:
-    """Return the columns with a CRM's IDs in most rows, and how many different ones.
+    """Return the columns with a CRM's IDs in most rows, and their numbers of distinct IDs.
 
-    Salesforce IDs are also known without a title, by their checksum or prefix; those of HubSpot
-    are numbers and need a known title.
+    Salesforce IDs are also recognized without a title, by their checksum or prefix. HubSpot IDs are
+    numbers, so their column needs a known title.
     """
     titled = {at for at, title in enumerate(header) if _TITLES[crm].fullmatch(title.strip())}
     columns = range(len(header)) if crm is Crm.SALESFORCE else titled

@@ -51,7 +51,7 @@ def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
             assert text != AGAIN
 
 
-def test_people_get_the_list_its_status_and_results_that_say_something(written: Write) -> None:
+def test_people_get_the_list_its_status_and_the_useful_results(written: Write) -> None:
     result: dict[str, JSON] = {
         "report_id": "rpt", "company_id": company(0), "empty": None, "news_count": 1,
         "news": [{"title": "x"}], "fit": 5, "people": [{"name": "Ann"}],
@@ -158,7 +158,7 @@ def test_rows_can_be_marked_to_run_again(written: Write, tmp_path: Path) -> None
     assert "exec_0" in results.executions
 
 
-def test_a_workbook_for_people_names_its_batch_and_marks_no_row(
+def test_a_workbook_for_people_names_its_batch_and_has_no_marks(
     written: Write, tmp_path: Path
 ) -> None:
     openpyxl.load_workbook(written(batch(ROWS), PEOPLE)).save(tmp_path / "saved.xlsx")
