@@ -678,10 +678,13 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         for row in seen:
             reasons.see(row)
         least = "at least " if len(seen) == _MAX_REASONED else ""
+        ranked = reasons.ranked()
         lines += [
             f"Reason:    {least}{plural(each.rows, 'row')}: {one_line(each.text, 300)}"
-            for each in reasons.ranked()[:3]
+            for each in ranked[:REASONS_SHOWN]
         ]
+        if hidden := len(ranked[REASONS_SHOWN:]):
+            lines.append(f"           … and {plural(hidden, 'more reason')}")
         lines.append(UnbrokenLine(step))
     return lines
 

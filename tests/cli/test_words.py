@@ -241,6 +241,16 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     assert "line 11, Other 5: same ID as line 3, Lindt" in listed
 
 
+def test_no_reason_is_dropped_without_a_word(batchrun: CommandLine, accounts: Path) -> None:
+    damaged = ["12", "n/a", "=1/0", "0015g00000XyZabAAB", "x@example.com", "14829301754", "#N/A"]
+    with accounts.open("a", encoding="utf-8") as file:
+        file.writelines(f"{each},Aeon,\n" for each in damaged)
+    said = batchrun(*RUN, "--sandbox", "--yes").stdout.partition("Batch:")[2]
+    shown = sum(int(number) for number in re.findall(r"Reason: +(\d+) row", said))
+    [more] = re.findall(r"… and (\d) more reason", said)
+    assert 5 <= shown == 8 - int(more)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
