@@ -1,4 +1,4 @@
-"""The rows of a list as people find them: by line, by row in Excel, and by name. Pure."""
+"""How people find the rows of a list: by line, by row in Excel, and by name. Pure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class RowNumbers:
     """The line of each row of a list, ascending, and its row in Excel; ``None`` if it is the same.
 
-    In a text file, a cell with line breaks takes several lines, but stands in one row of Excel. The
-    rows in Excel are unknown, and thus ``None``, if there are lines above the header or set aside:
-    their cells may hold line breaks, too.
+    In a text file, a cell with line breaks spans several lines, but is in one row in Excel. Rows in
+    Excel are unknown, and thus ``None``, if there are lines above the header or set aside: their
+    cells may contain line breaks, too.
     """
 
     lines: Sequence[int]
@@ -70,7 +70,7 @@ class RowNumbers:
 
 
 def has_other_lines(source: TableSource) -> bool:
-    """Whether a file has lines that are no rows of the list, such as a title or totals."""
+    """Whether a file has lines that are not rows of the list, such as a title or totals."""
     return source.header_line not in {None, 1} or any("set aside" in one for one in source.notices)
 
 
@@ -79,9 +79,9 @@ def _line_breaks(cell: object) -> int:
 
 
 def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
-    """Return the duplicates with another name than the row whose result they share.
+    """Return the duplicates with a different name than the row whose result they share.
 
-    Each is its line and its name, and those of that row: one of their IDs may be wrong.
+    Each has its line and name, then those of the other row: one of the two IDs may be wrong.
     """
     header = plan.table.header
     columns = name_columns(header)

@@ -71,7 +71,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 
 _WHY_NOT = {
     Outcome.COMPLETED: ("Their results are there; run --again runs and pays for everything again."),
-    Outcome.INVALID: "Mend the list, then run it.",
+    Outcome.INVALID: "Correct them: batchrun export --only invalid -o fix.xlsx",
     Outcome.PENDING: "Send them with: batchrun resume",
 }
 

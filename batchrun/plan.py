@@ -355,7 +355,7 @@ class Plan:
     def rows_words(self, left: int | None = None) -> str:
         """Return how the rows add up: ``25 (20 to send, 3 duplicates of these, 2 can't be sent)``.
 
-        ``left`` of the jobs are still to be triggered; ``None`` for all.
+        ``left`` is how many jobs are still to be triggered; ``None`` for all.
         """
         left = self.to_trigger if left is None else left
         duplicates = "duplicate" if self.duplicates == 1 else "duplicates"

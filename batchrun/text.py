@@ -65,7 +65,7 @@ def as_displayed(value: Shown, code: str) -> Shown | str:
 
 
 CANT_BE_SENT = "can't be sent"
-"""What a row is whose outcome is "invalid", in texts for people."""
+"""How texts for people describe a row whose outcome is "invalid"."""
 
 
 def counted(counts: Mapping[Kind, int]) -> str:

@@ -408,7 +408,7 @@ def shown(desk: Desk, step: Step) -> Iterator[str]:
 
 DIFFERENT_EACH_TIME = (
     (r"\n {11}(?=\S)", " "),  # where a line breaks depends on the numbers in it
-    (r"^Note: +\S+ holds practice results.*\n", ""),  # of the first command, which no test types
+    (r"^Note: +\S+ contains practice results.*\n", ""),  # of the first command, which no test types
     (r"^(?:A request failed|Running:) .*\n", ""),  # only on a busy machine
     (r"^ *\d+%\|.*$", "(the bar)"),
     (r"\d{4}-([a-z-]+)-[0-9a-f]{4}", r"BATCH-\1"),

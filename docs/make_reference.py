@@ -151,8 +151,8 @@ def every_entry() -> str:
     beside = [name for name in known_names(beside_list=True) if name not in lists]
     anywhere = [name for name in known_names() if name not in lists]
     own = [name for name in anywhere if name not in beside]
-    may = f"Either file may also hold the settings {_named(beside)}."
-    only = f"Only the user's own file may hold {_named(own)}. Neither file may hold a key."
+    may = f"Either file can also contain the settings {_named(beside)}."
+    only = f"Only the user's own file can contain {_named(own)}. Neither file can contain a key."
     return "\n".join([*lines, "", f"{may} {only}", ""])
 
 

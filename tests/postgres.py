@@ -44,7 +44,7 @@ class PostgresServer:
         return self.url(name)
 
     def new_journal(self) -> str:
-        """A database with an empty journal; its URL. To copy one is faster than to make one."""
+        """Create a database with an empty journal and return its URL; copying one is faster."""
         ready = self.folder / "ready"
         if not ready.exists():
             with Journal(self.new_database()) as journal:

@@ -44,7 +44,7 @@ def compile_statements_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def make_tables_once(patch: pytest.MonkeyPatch) -> None:
-    """A journal's file gets its tables as the first one got them: to write the SQL takes longer."""
+    """Create the tables of a journal file with SQL kept from the first: writing it takes longer."""
     statements: list[str] = []
     create_all = schema.metadata.create_all
 

@@ -77,7 +77,7 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
 
 
 def outcome_counts(counts: Mapping[Outcome, int], but: Collection[Outcome] = ()) -> list[str]:
-    """Return the outcomes that occur, but for some, in the words of the plan."""
+    """Return the outcomes that occur, except those in ``but``, in the words of the plan."""
     return [
         f"{counts[one]:,} {CANT_BE_SENT if one is Outcome.INVALID else one}"
         for one in Outcome
@@ -228,23 +228,23 @@ def hides_invalid_rows(plan: Plan) -> bool:
 
 
 def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
-    """Return the duplicates with another name than the row whose result they share."""
+    """Return the duplicates with a different name than the row whose result they share."""
     from batchrun.list_rows import RowNumbers, other_names
 
     if not (found := other_names(plan)):
         return []
     at = RowNumbers.of_table(plan.table)
     have = plural(len(found), "duplicate has", "duplicates have")
-    lines = [f"{have} another name than the row with the same ID: is the ID right?"]
+    lines = [f"{have} a different name than the row with the same ID: is the ID right?"]
     lines += [
         f"line {at.words(line)}, {name or 'no name'}: "
-        f"the ID of line {at.words(first)}, {first_name or 'no name'}"
+        f"same ID as line {at.words(first)}, {first_name or 'no name'}"
         for line, name, first, first_name in (found if details else found[:LINES_NAMED])
     ]
     hidden = len(found) + 1 - len(lines)
     return [
         *lines,
-        *([f"… and {hidden:,} more (check lists them with --details)"] if hidden else []),
+        *([f"… and {hidden:,} more (to list them: check --details)"] if hidden else []),
     ]
 
 
@@ -678,10 +678,13 @@ def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         for row in seen:
             reasons.see(row)
         least = "at least " if len(seen) == _MAX_REASONED else ""
+        ranked = reasons.ranked()
         lines += [
             f"Reason:    {least}{plural(each.rows, 'row')}: {one_line(each.text, 300)}"
-            for each in reasons.ranked()[:3]
+            for each in ranked[:REASONS_SHOWN]
         ]
+        if hidden := len(ranked[REASONS_SHOWN:]):
+            lines.append(f"           … and {plural(hidden, 'more reason')}")
         lines.append(UnbrokenLine(step))
     return lines
 
@@ -690,12 +693,12 @@ _MAX_REASONED = 1_000
 
 
 def running_line(jobs: int, more: str = "", *, working: bool) -> str:
-    """Return how many jobs of a batch run at the service; ``more`` follows the number.
+    """Return how many jobs of a batch are running at the service; ``more`` follows the number.
 
     If no process is ``working``, their rows count as pending although they are sent.
     """
     line = f"Running:   {plural(jobs, 'job')}{more}"
-    return line if working else f"{line}; resuming fetches the results, and does not pay again"
+    return line if working else f"{line}; resuming fetches the results without paying again"
 
 
 def next_lines(summary: BatchSummary) -> list[str]:
@@ -734,15 +737,15 @@ def reason_for_number(report: Report) -> str:
 
 
 def kept_words(usual: Path, written: Path, batch_id: str) -> str:
-    """Return why a file was kept, and that the results of a batch are in a new one beside it."""
+    """Return why a file was kept, and which new file has the results of a batch."""
     from batchrun import Rerun
 
     other = Rerun.batch_of(usual)
     if other == batch_id:
-        why = "was changed since batchrun wrote it, by you or a program,"
+        why = "has changed since batchrun wrote it"
     else:
-        why = "was there before" if other is None else f"holds the results of batch {other}"
-    return f"{usual.name} {why} and is left as it is. {written.name} is the newest."
+        why = "already existed" if other is None else f"contains the results of batch {other}"
+    return f"{usual.name} {why}, so it was kept. The newest results are in {written.name}."
 
 
 def notice_of(report: Report) -> dict[str, str]:

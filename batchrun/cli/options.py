@@ -279,16 +279,16 @@ _UNITS = {
 
 
 def _duration(text: str, said_by: str, examples: Sequence[str], *, zero: bool = False) -> timedelta:
-    """Parse a number with one of the units of the examples.
+    """Parse a duration: a number and one of the units in the examples.
 
     Args:
         text: The duration.
-        said_by: The option, or the name of the entry of ``batchrun.toml``.
+        said_by: The option, or the name of the entry in ``batchrun.toml``.
         examples: A duration for each unit.
         zero: Whether it may be 0.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: It is not such a duration.
     """
     units = [example[-1] for example in examples]
     bare = text.strip().lower()
@@ -341,8 +341,8 @@ class ColumnOptions:
         _output(
             "--for",
             metavar="WHOM",
-            help="Workbook for operators (everything, the default) or for people you hand it to "
-            "(no execution IDs, times, names of result fields or commands).",
+            help="Workbook for operators (everything, the default) or for people you share it with "
+            "(no execution IDs, times, result field names or commands).",
             autocompletion=lambda: ["operators", "people"],
         ),
     ] = None

@@ -138,11 +138,13 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"     such as {samples}", err=True)
     numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
     kinds = " or ".join(each.name.lower() for each in question.roles)
-    which = f"Which one holds the {kinds} IDs ({', '.join(numbers)}; Enter to stop)"
+    which = f"Which one contains the {kinds} IDs ({', '.join(numbers)}; Enter to stop)"
     while (answer := ask(which)) not in numbers:
         if not answer:
             return None
-        print_text(f"{answer} is none of {', '.join(numbers)}. Type its number.", err=True)
+        print_text(
+            f"{answer} is not one of {', '.join(numbers)}. Type the number of the column.", err=True
+        )
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
@@ -157,11 +159,11 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
 def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
     """Ask once before a key is sent to an address that is not the service's.
 
-    Without a terminal, an option or the environment must name the address. ``at_login``, the key
-    is not saved yet.
+    Without a terminal, an option or the environment must give the address. With ``at_login``,
+    there need not be a key yet.
 
     Raises:
-        UsageError: There is no key, no terminal, or the address can't be used.
+        UsageError: There is no key, there is no terminal, or the address can't be used.
         NotConfirmedError: The answer was no.
     """
     from batchrun.settings import address_of, profile_of, service_of
@@ -226,7 +228,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 
 
 def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
-    """Print a note if another key pays from now on than when the batch was started."""
+    """Print a note if a different key pays from now on."""
     from batchrun import status
     from batchrun.settings import for_batch
 
@@ -248,6 +250,6 @@ def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> s
     if other := now.key_replaced_by(settings):
         return (
             f"batch {batch.batch_id} was started with another key: {other} pays from now on; a key "
-            "of another workspace can't see the jobs that run already"
+            "of another workspace can't see the jobs that are already running"
         )
     return ""

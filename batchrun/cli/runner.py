@@ -69,7 +69,7 @@ def run_list(
 ) -> None:
     """Run a list in the terminal, and end the command with the batch's exit code.
 
-    Without an ``output``, the results may go to the workbook of a practice run, ``replaced``.
+    Without ``output``, the results go to ``replaced``, the workbook of a practice run, if given.
     """
     from batchrun import aio, status
 
@@ -89,7 +89,7 @@ def run_list(
                     confirm_batch(settings, earlier, output)
                     print_other_payer(settings, earlier)
                 if replaced is not None:
-                    note = f"{replaced.name} holds practice results, which the run replaces"
+                    note = f"{replaced.name} contains practice results, which this run replaces"
                     print_text(f"Note:      {note}", err=True)
                 if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")

@@ -101,7 +101,7 @@ class Stopper:
                 raise StoppedError("Stopped before anything was triggered.") from None
             stopped = StoppedError(
                 "Stopped. Nothing is lost. The workbook was not written.",
-                "Resuming fetches the results of the rows that were sent, and does not pay again: "
+                "Resuming fetches the results of the rows that were sent, without paying again: "
                 f"batchrun resume {batch_id}",
             )
             stopped.exit_code = ExitCode.PAUSED

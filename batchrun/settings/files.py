@@ -355,10 +355,10 @@ def _refuse_unknown(path: Path, name: str, *, beside_list: bool) -> None:
         )
     if name not in known_names():
         known = known_names(beside_list=beside_list)
-        hint = did_you_mean(name, known).strip() or f"It may hold: {', '.join(known)}."
+        hint = did_you_mean(name, known).strip() or f"It can contain: {', '.join(known)}."
         if name in ONLY_OPTIONS:
             option = f"--{name.replace('_', '-')}"
-            hint = Advice("Take it out", f": {option} is only an option of the command line.")
+            hint = Advice("Take it out", f": {option} works only on the command line.")
         raise UsageError(f"{path}: there is no entry {visible(name, '')}.", hint)
     if beside_list and name not in known_names(beside_list=True):
         raise UsageError(

@@ -79,7 +79,7 @@ class Settings(BaseModel):
             (``BATCHRUN_MAX_IN_FLIGHT``).
         patience_seconds: How long to poll one job before its rows are "timed out"
             (``BATCHRUN_PATIENCE_SECONDS``).
-        drain_seconds: How long an interrupted batch still collects results of running jobs,
+        drain_seconds: How long an interrupted batch keeps collecting results of running jobs,
             in seconds (``BATCHRUN_DRAIN_SECONDS``).
         longest_pause_seconds: The longest a batch waits for the quota before it pauses with exit
             code 4 (``BATCHRUN_LONGEST_PAUSE_SECONDS``).

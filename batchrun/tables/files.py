@@ -238,7 +238,7 @@ def _files_of(path: Path) -> list[Path]:
 def _no_list(path: Path, results: Sequence[str] = ()) -> InputError:
     hint = "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes."
     return InputError(
-        f"{path} has no list in it.",
+        f"{path} contains no list.",
         f"{_LEFT_OUT}{_some(results)}. {hint}" if results else hint,
     )
 
@@ -298,7 +298,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     if collector is None:
         raise _no_list(path, results)
     said = [
-        f"{plural(len(spans), 'file')} read as one list; lines count through all: {_some(spans)}"
+        f"{plural(len(spans), 'file')} read as one list, with consecutive lines: {_some(spans)}"
     ]
     if results:
         said.append(f"{_LEFT_OUT}{_some(results)}")

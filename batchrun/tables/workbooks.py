@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OURS = "batchrun batch"
 """Custom property of the workbooks that batchrun writes; their results are on the sheet Results."""
 OUR_STATUS = "batchrun status"
-"""Column of all results that batchrun writes, but of a workbook for people."""
+"""The status column in results that batchrun writes."""
 
 EXACT_INTEGERS = 2**53
 """Excel stores numbers as doubles, which are exact for integers below this."""

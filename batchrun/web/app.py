@@ -576,7 +576,7 @@ class _Pages:
             "filters": {
                 name: text
                 for name, text in screens.FILTERS.items()
-                if name != "duplicates" or view.duplicates
+                if name != "duplicates" or self._workspace.first_lines(view.summary.batch_id)
             },
             "pilot_fields": PILOT_FIELDS,
             "crms": crms_of(first.header, first.rows),

@@ -50,7 +50,7 @@ COUNTED_SECONDS = 30.0
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
 UNLIMITED = 1e9
-"""Requests a minute that are no limit."""
+"""Requests a minute that count as no limit."""
 """Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
 SAMPLED_ROWS = 20
@@ -176,10 +176,11 @@ class BatchView:
     @property
     def can_stop(self) -> bool:
         """Whether there are rows that Stop would keep from being sent."""
-        unsent = self.figures.waiting
+        unsent, progress = self.figures.waiting, None if self.run is None else self.run.progress
         if self.trial:
             unsent = self.trial - (self.figures.ended + self.figures.running)
-        return self.phase is Phase.RUNNING and unsent > 0
+        stopped = progress is not None and progress.stopped_because  # such as by failures
+        return self.phase is Phase.RUNNING and unsent > 0 and not stopped
 
     @property
     def accepted(self) -> int | None:
@@ -796,8 +797,8 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
     collected = f", and {running} collected, for up to {duration(seconds)}"
     rest = collected if figures.running else ""
     if view.phase is Phase.STOPPING:
-        sent = plural(figures.ended + figures.running, "row is", "rows are")
-        return f"Stopping: nothing more is sent{rest}. {sent} sent, and not charged again later."
+        sent = plural(figures.ended + figures.running, "row has been", "rows have been")
+        return f"Stopping: nothing more is sent{rest}. {sent} sent and won't be charged again."
     if not view.can_stop:
         return "All rows are sent." if figures.running and not figures.waiting else ""
     return f"Stop: nothing more is sent{rest}. You can continue later; no row is charged twice."
@@ -844,7 +845,7 @@ def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]
 def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
     """Return what the first rows cost, and what the rest is expected to cost and take, in words.
 
-    ``rows`` is how many were tried. After a restart, a row's last known price counts.
+    ``rows`` is how many were tried. After a restart, the last known price of a row is used.
     """
     summary, left = view.summary, view.status.to_confirm
     run, price = view.run, workspace.lists.price(summary.workflow.id)
@@ -864,7 +865,7 @@ def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
 
 
 def cost_words(workspace: Workspace, view: BatchView) -> str:
-    """Return what the rest of a run will cost in credits, or what all of it did; ``""`` if unknown.
+    """Return what the rest of a run will cost in credits, or what the run cost; ``""`` if unknown.
 
     Credits are added up only if it is certain that each row was sent once and accepted.
     """
@@ -892,7 +893,7 @@ def _rest_cost_words(view: BatchView, price: Mapping[str, float] | None) -> str:
         left = math.ceil(figures.waiting * summary.jobs / max(rows, 1))  # duplicates cost nothing
         return f"The rest costs {_cost(price, left)}." if left else ""
     if run is not None and run.credits is not None and run.credits.remaining:
-        return "What a row costs is known after the first results."
+        return "You see what a row costs after the first results."
     return ""
 
 

@@ -62,10 +62,10 @@ FIRST_ROWS = 8
 """Rows of a list to show on its screen."""
 
 NAMED_ROWS = 5
-"""Rows to name before the others are only counted."""
+"""Rows to list by name; the others are only counted."""
 
 COMPARED_ROWS = 50_000
-"""The most rows among which duplicates are looked for."""
+"""Maximum rows of a list in which to look for duplicates with a different name."""
 
 ROWS_AT_ONCE = 5_000
 """Rows to read at once when only their numbers are kept."""
@@ -77,7 +77,7 @@ PRACTICE_SPEED = 30.0
 """The sandbox's time factor: fast enough for a short run, slow enough to watch."""
 
 FIRST_RESULTS = 5
-"""Results of a run without a trial after which it is asked what they cost."""
+"""Number of results after which a run without a trial first asks what they cost."""
 
 WORKFLOWS_SECONDS = 300.0
 """How long to reuse a list of workflows before asking the service again."""
@@ -130,14 +130,14 @@ class ReadList:
 
 
 def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence[Row]:
-    """Return the rows that a sheet hides; the list is read again without or with them."""
+    """Return the rows that a sheet hides, by reading the list again without or with them."""
     notices, left_out = table.source.notices, saved.request.visible_only
     noted = any(one.id == "visible_only" for each in notices for one in controls_of(each))
     if not noted and not left_out:
         return ()
     try:
         other = batchrun.preview(replace(saved.request, visible_only=not left_out), settings).table
-    except BatchrunError:  # such as if the header is hidden, or each row
+    except BatchrunError:  # such as when the header or every row is hidden
         return ()
     all_rows, shown = (other, table) if left_out else (table, other)
     places = np.flatnonzero(~np.isin(all_rows.lines, shown.lines))
@@ -259,11 +259,11 @@ class BatchRun:
 
     ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
     requested, and ``version`` grows with each change. ``credits`` are those before it started,
-    ``None`` once another run spends some, too: what a row costs can't be told from them then.
-    ``trial`` is how many rows it tries, 0 for all, and ``to_send`` how many there are, if it is
-    known. ``price`` is what a row costs by the first results. ``again`` is how many rows it
-    sends again. ``requests_before`` are those of the runs that it continues, if it is certain what
-    they sent; ``again_in_all`` is how many rows these and it send again.
+    ``None`` once another run also spends some: they no longer show what a row costs. ``trial`` is
+    how many rows it tries, 0 for all, and ``to_send`` how many it has to send, if known. ``price``
+    is what a row costs, judging by the first results. ``again`` is how many rows it sends again,
+    and ``again_in_all`` also counts those of the runs that it continues. ``requests_before`` is
+    how many requests those runs used, if it is certain what they sent.
     """
 
     check_id: str = ""
@@ -524,7 +524,7 @@ class Workspace:
         """
         if any(one.source.path == str(saved.path.absolute()) for one in self.batches()):
             raise UsageError(
-                "This list has been run, and its run needs it.", "Forget the run instead."
+                "This list belongs to a run, so it can't be removed.", "Forget the run instead."
             )
         with self._lock:
             self.states.pop(saved.id, None)
@@ -825,7 +825,7 @@ class Workspace:
             run.progress = progress
             results = progress.counts[Outcome.COMPLETED]
             if not run.trial and results >= run.priced_at:
-                run.priced_at = 2 * results  # the more results, the better the price is known
+                run.priced_at = 2 * results  # more results make the price more precise
                 self._start(lambda: self._find_price(run), "price")
             stopped = progress.stopped_because
             if stopped:
@@ -837,13 +837,13 @@ class Workspace:
         return note
 
     def _find_price(self, run: BatchRun) -> None:
-        """Find what a row costs, from the credits left now; sending goes on meanwhile."""
+        """Find what a row costs, from the credits left now, while sending continues."""
         if run.credits is None or not run.credits.remaining or run.batch_id is None:
             return
         try:
             left = asyncio.run(_credits_left(self.settings))
             sent = run.to_send - self.status(run.batch_id, 0).left.to_trigger
-        except BatchrunError:  # the run itself says what is wrong
+        except BatchrunError:  # the run itself reports it
             return
         if sent > 0 and (spent := credits_spent(run.credits, left)):
             run.price = {name: number / sent for name, number in spent.items()}
@@ -895,7 +895,7 @@ class Workspace:
                 gc.collect()  # the server runs no full collection while lists are worked on
 
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
-        with self._lock:  # a run starts one, too
+        with self._lock:  # a run starts a thread, too
             thread.start()
             self._threads = {*self._alive(), thread}
 

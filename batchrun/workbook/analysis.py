@@ -31,7 +31,7 @@ MAX_LETTERS = 60
 BEST = 10
 MAX_RENAMED = 10
 MAX_NAMES = 20_000
-"""Rows whose names to keep, to compare rows with the same IDs."""
+"""Names to keep for comparing rows with the same IDs."""
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
@@ -111,7 +111,7 @@ class Best:
 
 
 class Renamed(NamedTuple):
-    """A row with the IDs of an earlier row but another name: one of the two IDs may be wrong."""
+    """A row with an earlier row's IDs but a different name: one of the two IDs may be wrong."""
 
     number: int  # counted from 0
     name: str
@@ -130,7 +130,7 @@ class Analysis:
         categories: Short-text columns.
         lists: List columns.
         copies: For each execution of the best rows, how many rows share it.
-        renamed: The first of the rows with the IDs of an earlier row but another name.
+        renamed: The first rows with an earlier row's IDs but a different name.
         renamed_rows: How many there are.
     """
 

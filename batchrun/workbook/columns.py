@@ -25,6 +25,10 @@ WIDTH_SEEN = 80
 
 _DATE, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d{3}(?:000)?)?"
 _ISO = re.compile(rf"(?P<day>{_DATE})|(?P<moment>{_DATE}[T ]{_TIME})(?:Z|[+-]\d\d:\d\d)?|{_TIME}")
+_PROGRAMS_ID = re.compile(
+    r"(?:exec|rpt|wf)_(?=[a-z]*\d)[a-z\d]+|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}", re.IGNORECASE
+)
+"""An ID of PG:AI, such as ``rpt_001``, or a UUID."""
 _EXCELS_FIRST_DAY = date(1900, 3, 1)
 """Excel counts a 29 February 1900 that never existed, so earlier days are off by one."""
 
@@ -66,6 +70,7 @@ class ColumnSurvey:
     example: Cell = None
     largest: int = 0  # the largest absolute value of an integer
     spaced: bool = False  # whether any text has a space or line break, where it could wrap
+    programs_ids: bool = True  # whether all texts are UUIDs or IDs of PG:AI
     varied: bool = False  # whether there are at least two different values
     decimals: int = 0  # the most digits after the point, among the first `DECIMALS_SEEN` numbers
     items: int = 0  # cells that list plain values, one per line
@@ -108,6 +113,8 @@ class ColumnSurvey:
     def _see_text(self, text: str) -> None:
         if not self.spaced:
             self.spaced = " " in text or "\n" in text
+        if self.programs_ids:
+            self.programs_ids = _PROGRAMS_ID.fullmatch(text) is not None
         if len(text) > self.width < WIDTH_SEEN:
             longest = max(map(len, text.split("\n"))) if "\n" in text else len(text)
             self.width = min(max(self.width, longest), WIDTH_SEEN)
@@ -261,9 +268,9 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
 
 
 def are_names_of_ids(header: Sequence[str], names: Sequence[int], roles: Container[Role]) -> bool:
-    """Whether the columns of `name_columns` name what the IDs stand for, not people at companies.
+    """Whether the columns of `name_columns` name what the IDs identify, not people at companies.
 
-    Then another name with the same ID may mean that the ID is wrong.
+    If so, a different name with the same ID may mean that the ID is wrong.
     """
     people = len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
     return Role.CONTACT in roles or not people

@@ -38,6 +38,6 @@ class Content:
 
     @property
     def practice(self) -> bool:
-        """Whether a practice service invented the results; its clock runs faster than ours."""
+        """Whether a practice service invented the results; its clock runs faster than real time."""
         summary = self.results.summary
         return summary.practice or is_practice(summary.base_url)

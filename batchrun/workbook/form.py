@@ -55,8 +55,8 @@ class Form:
             ``None`` for the results of all rows.
         rows_per_file: The most rows in a workbook; more rows are split into several files.
             ``None`` for as many as an Excel sheet can hold.
-        commands: How a workbook says to continue the batch: by commands or on the page. ``None``
-            for the commands that fit the batch's journal.
+        commands: How the workbook says to continue the batch: with commands or on the page.
+            ``None`` means commands that fit the batch's journal.
         usual: The default path for a batch that has written no results yet; a number is added if
             it is taken. ``None`` for ``NAME.results.xlsx`` beside the list.
     """

@@ -41,9 +41,9 @@ REASON = "why it had no result"
 it beside their own status, so it must not look like that."""
 EMPTY, REPEATS, COUNTS, TECHNICAL = UNWANTED = (
     "empty in every row",
-    "repeats an ID of the list",
-    "how many items another column has",
-    "an ID for programs",
+    "repeats an ID from the list",
+    "number of items in another column",
+    "a technical ID",
 )
 """Why people don't want a column: it is not in a file to share, nor in one for a CRM."""
 MORE = "more results (JSON)"
@@ -61,7 +61,7 @@ class StatusColumn(NamedTuple):
 
 
 _OUTCOMES = (
-    "what became of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
+    "the outcome of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
     "timed out; in doubt (may have been charged); pending (running or not sent)"
 )
 _WHY = "why, for a row that is not completed; where a result was reused, from where"
@@ -152,7 +152,7 @@ class Layout:
     overflow: bool  # whether there are too many result columns; the rest is one column of JSON
     lists_overflow: bool  # whether the items of a list have more columns than fit
     names: tuple[int, ...]  # positions of the input columns that name a row
-    names_of_ids: bool  # whether they name what the IDs stand for
+    names_of_ids: bool  # whether they name what the IDs identify
     roles: Mapping[Role, int]
     reasons: Reasons  # why rows are not completed
     # Whether any row's line in the list differs from its row in the sheet Results
@@ -273,6 +273,7 @@ def layout_of(
     lines_differ = False
     seconds: Counter[float] = Counter()
     repeats: Counter[Path] = Counter()
+    counts: Counter[Path] = Counter()
     undecided = messages = filled = 0
     for line, row in enumerate(results.rows, 2):
         lines_differ = lines_differ or row.row.line != line
@@ -283,6 +284,7 @@ def layout_of(
             filled += 1
             flat = flatten(row.result, form.depth)
             _see(survey, flat, form.depth)
+            counts.update(_counts(flat) if arranged else ())
             for each in (row.company_id, row.contact_id):
                 if each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
@@ -292,7 +294,7 @@ def layout_of(
         if row.outcome is not Outcome.COMPLETED:
             reasons.see(row)
     names = name_columns(results.header[:own])
-    asides = _hidden_reasons(survey, repeats) if arranged and form.columns is None else {}
+    asides = _hidden_reasons(survey, repeats, counts) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, taken_titles(header), asides, beside)
     leading = _leading(results, names)
     return Layout(
@@ -318,14 +320,34 @@ def layout_of(
     )
 
 
-_TECHNICAL = {"guid", "hash", "id", "nonce", "token", "uuid"}
-"""Last words of the names of values that only programs read."""
+_OWN_IDS = {("execution", "id"), ("report", "id")}
+"""Keys of the result's own IDs."""
 FEW = 5
 """Values needed before a column counts as uninformative."""
 
 
-def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Path, str]:
-    """Return the columns that people rarely want, each with the reason."""
+def _counts(flat: Flat) -> Iterator[Path]:
+    """Yield the paths of values that are the number of a list's items, or 0 without such a list."""
+    sizes: dict[tuple[str, ...], set[int]] = {}
+    for path, items in flat.items.items():
+        sizes.setdefault(words_of(path[-1]), set()).add(len(items))
+    for path, value in flat.values.items():
+        if path[-1][-5:].lower() == "count" and path not in flat.items:
+            *words, last = words_of(path[-1])
+            if last == "count" and sizes.get(tuple(words), {0}) == {value}:
+                yield path
+
+
+def _hidden_reasons(
+    survey: TableSurvey, repeats: Mapping[Path, int], counts: Mapping[Path, int]
+) -> dict[Path, str]:
+    """Return the columns that people rarely want, each with the reason.
+
+    Args:
+        survey: The columns.
+        repeats: In how many rows a column repeats an ID of the list.
+        counts: In how many rows a column's value may be the number of a list's items.
+    """
     found = {}
     lists = [words_of(path[-1]) for path in survey.lists]
     for path, seen in survey.columns.items():
@@ -333,9 +355,13 @@ def _hidden_reasons(survey: TableSurvey, repeats: Mapping[Path, int]) -> dict[Pa
             found[path] = EMPTY
         elif repeats.get(path) == seen.filled and seen.filled > 1:
             found[path] = REPEATS
-        elif words_of(path[-1])[-1] in _TECHNICAL and seen.kinds == {str} and not seen.spaced:
+        elif (
+            seen.kinds == {str}
+            and not seen.spaced
+            and (seen.programs_ids or words_of(path[-1]) in _OWN_IDS)
+        ):
             found[path] = TECHNICAL
-        elif words_of(path[-1])[-1] == "count" and words_of(path[-1])[:-1] in lists:
+        elif counts.get(path) == seen.filled and words_of(path[-1])[:-1] in lists:
             found[path] = COUNTS
         elif seen.filled >= FEW and not seen.varied and seen.filled == survey.lines:
             found[path] = "the same in every row"

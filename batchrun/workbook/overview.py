@@ -219,15 +219,15 @@ class OverviewSheet:
         block.row += 1
 
     def _renamed(self, block: Block, analysis: Analysis, rows: TableSheets) -> None:
-        """Write the rows that have the IDs of an earlier row but another name."""
+        """Write the rows that have the same IDs as an earlier row but a different name."""
         if not analysis.renamed:
             return
-        block.section("Same ID, another name: is the ID right?", wide=4)
+        block.section("Same ID, different name: is the ID right?", wide=4)
         for each in analysis.renamed:
             name = f"Row {rows.row_of(each.number)}: {each.name}"
-            first = f"as row {rows.row_of(each.first)}: {each.first_name}"
+            first = f"row {rows.row_of(each.first)}: {each.first_name}"
             place = rows.place(each.number)
-            block.fact(f"{name}, {first}", None, None, None, location=place)
+            block.fact(f"{name} ({first})", None, None, None, location=place)
         _more(block, analysis.renamed_rows - len(analysis.renamed), "row")
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
@@ -376,7 +376,7 @@ def _next_steps(
         )
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', call(Step.RUN_MARKED)
-    yield "write this file again with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")
+    yield "regenerate this file with", call(Step.DOWNLOAD, batch_id, "-o OUT.xlsx")
 
 
 def _times(content: Content) -> Iterable[tuple[str, Cell]]:
@@ -384,7 +384,7 @@ def _times(content: Content) -> Iterable[tuple[str, Cell]]:
     yield "created (UTC)", utc_without_zone(summary.created_at)
     yield "last change (UTC)", utc_without_zone(summary.updated_at)
     if content.practice:
-        yield "durations", "left out: practice runs many times as fast as PG:AI"
+        yield "durations", "left out: practice runs much faster than PG:AI"
         return
     yield "estimated", _rounded(summary.estimated_seconds)
     yield "took", _rounded(summary.worked_seconds)

@@ -129,7 +129,7 @@ _NO_RESULT = "“See the rows without a result”"
 
 
 class Step(Enum):
-    """What to do next: a command, what to choose on the page, and what others ask for."""
+    """What to do next: a command, a choice on the page, and advice for people without access."""
 
     CORRECT = (
         "export",
@@ -152,7 +152,7 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Words the next steps as commands for the user's shell, or for somebody who uses the page."""
+    """Describes next steps as commands for the user's shell, or as choices on the page."""
 
     program: str = "batchrun"  # the command that runs batchrun
     # The option that selects the journal, such as `--sandbox`; "" for the default
@@ -166,7 +166,7 @@ class Commands:
         return " ".join(filter(None, (self.program, step.command, *words, self.options)))
 
     def run_corrected(self, file: str, summary: BatchSummary) -> str:
-        """Return how to run a corrected list; as a new batch, it would pay for every row."""
+        """Return how to run a corrected list; without reuse, you pay for every row again."""
         if self.on_page:
             return "drop it on the page with “Reuse earlier results”"
         command = run_corrected(file, summary).removeprefix("batchrun")
@@ -253,22 +253,22 @@ def remedy(row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary) -> 
 def _lines_about(
     step: Step, outcome: Outcome, summary: BatchSummary, call: Commands
 ) -> Iterator[str]:
-    """Yield how to do a step, each way with what it is for."""
+    """Yield the ways to do a step, each with its purpose."""
     batch = summary.batch_id
     marking = f'type x under "run again" on {SHEET}, save, then: {call(Step.RUN_MARKED)}'
     match step:
         case Step.RETRY:
             yield f"Retry all {outcome} rows: {call(step, batch, f'--outcome {outcome}')}"
-            yield f"Retry single rows: {marking}"
+            yield f"Retry individual rows: {marking}"
         case Step.RESUME:
             yield f"Resume: {call(step, batch)}"
         case Step.DECIDE:
-            yield f"Look for it in PG:AI, then decide: {call(step, batch)}"
+            yield f"Check in PG:AI whether it ran, then decide: {call(step, batch)}"
         case Step.CORRECT:
             rows = call(step, batch, f"--only {outcome} -o fix.xlsx")
             yield f"Get a list of these rows: {rows}"
             yield (
-                "Correct that list (results of the last 30 days are not paid for again), then: "
+                "Correct that list (you don't pay again for results of the last 30 days), then: "
                 f"{call.run_corrected('fix.xlsx', summary)}"
             )
         case Step.RUN_MARKED:
@@ -297,7 +297,7 @@ def _what_and_step(  # noqa: PLR0911  # one for each outcome
             what = _ABOUT_CAUSE.get(row.cause, "Read the reason and remove the cause.")
             return what, Step.CORRECT if row.cause in _IN_LIST else Step.RETRY
         case Outcome.TIMED_OUT:
-            return "Its result may still come, and costs nothing more.", Step.RESUME
+            return "Its result may still arrive, and costs nothing more.", Step.RESUME
         case Outcome.PENDING:
             return _about_waiting(row, summary, exact=exact), Step.RESUME
         case Outcome.INVALID:

@@ -51,7 +51,7 @@ _WHITE = " \t\n\r"
 _LARGE = 2**31 - 2**20
 """Bytes from which a part of a ZIP file must be declared as large."""
 _MEMORY_BYTES = 2**18
-"""Most bytes of rows, or of links, that a sheet keeps in memory."""
+"""Maximum bytes of rows, or of links, that a sheet keeps in memory."""
 LEVEL = 3
 """Compression level: half the time of the default 6 for a file that is an eighth larger."""
 _NO_MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -120,7 +120,7 @@ _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs
 
 
 class SheetRows:
-    """The rows of one sheet until they go into the workbook: many are in temporary files."""
+    """The rows of one sheet until they go into the workbook; if large, in temporary files."""
 
     def __init__(self, name: str, stack: ExitStack) -> None:
         self.name, self._stack = name, stack

@@ -49,10 +49,10 @@ INDENT = 2.0
 
 LINE_POINTS = 15.0
 MAX_LINES = 9
-"""The most lines of text in a row's height: a click on the cell shows the rest.
+"""Maximum lines of text in a row's height: a click on the cell shows the rest.
 
-A usual summary is shown whole. No line of a longer text is cut in two: the height of 9 lines in
-Excel is that of 10 in LibreOffice.
+A typical summary is shown in full. No line of a longer text is cut in half: 9 lines in Excel are as
+high as 10 in LibreOffice.
 """
 
 BUTTON_WIDTH = 3.0

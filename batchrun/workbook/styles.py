@@ -85,7 +85,7 @@ _HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, inden
 def _once(
     number_of: Callable[Concatenate[Styles, _Arguments], int],
 ) -> Callable[Concatenate[Styles, _Arguments], int]:
-    """Ask openpyxl for a style once: it compares styles field by field."""
+    """Ask openpyxl for each style only once: comparing styles field by field is slow."""
 
     @functools.wraps(number_of)
     def known(styles: Styles, /, *values: _Arguments.args, **named: _Arguments.kwargs) -> int:

@@ -176,7 +176,7 @@ def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
 def numbered_beside(target: Path) -> Iterator[Path]:
     """Yield paths with the next numbers in their names: `a (2)`, `a (3)` and so on, without end.
 
-    A number of more digits, such as a year, belongs to the name.
+    A longer number, such as a year, belongs to the name.
     """
     own = re.fullmatch(r"(.+) \((\d{1,3})\)", target.stem)
     stem, last = (target.stem, 1) if own is None else (own[1], int(own[2]))

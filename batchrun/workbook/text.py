@@ -8,13 +8,14 @@ import math
 import re
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.text import as_displayed, as_json
-from batchrun.workbook.cells import UNLIMITED, free_name, unique_titles
+from batchrun.workbook.cells import UNLIMITED, free_name, numbered, unique_titles
 from batchrun.workbook.form import Crm, Form
 from batchrun.workbook.layout import REASON, UNWANTED, layout_of
 from batchrun.workbook.markdown import without_markup
@@ -230,6 +231,10 @@ _RECORD_IDS = {
 }
 """Salesforce IDs have 15 characters and an optional checksum of 3; HubSpot IDs are numbers."""
 
+_PREFIXES = {"001", "003", "00Q"}
+"""What Salesforce IDs of accounts, contacts and leads begin with."""
+_CHECK_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
 _TITLES = {
@@ -242,9 +247,10 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     """Write completed rows for import into the CRM, each record once.
 
     Columns have the workbook's titles, which importers match with field labels; none is the label
-    of a standard field, which an import would overwrite. Unless the user chose columns, those that
-    are empty, an ID, or only count the items of a list are left out. An import reads data, so
-    values stay unchanged; only a formula that calls something gets an apostrophe.
+    of a standard field, which an import would overwrite, even if the user renames a column. Unless
+    the user chose columns, those that are empty, an ID for programs, or only count the items of a
+    list are left out. An import reads data, so values stay unchanged; only a formula that calls
+    something gets an apostrophe.
     Dates and times are ISO 8601, times with their zone.
 
     Raises:
@@ -253,8 +259,13 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = _record_column(results, form.crm)
     own = results.header[record]
-    beside = [own, *STANDARD_FIELDS]
-    layout = layout_of(results, form, UNLIMITED, arranged=True, beside=beside)
+    taken = {own.casefold(), *STANDARD_FIELDS}  # an importer ignores case
+    rename = {
+        name: next(each for each in numbered(title) if each.casefold() not in taken)
+        for name, title in form.rename.items()
+    }
+    form = replace(form, rename=rename)
+    layout = layout_of(results, form, UNLIMITED, arranged=True, beside=[own, *STANDARD_FIELDS])
     columns = [
         column
         for column in layout.results
@@ -299,7 +310,8 @@ def crms_of(header: Sequence[str], rows: Sequence[ResultRow]) -> list[Crm]:
 def _record_column(results: BatchResults, crm: Crm) -> int:
     """Return the column of the CRM's own IDs, found by its title and values.
 
-    Of several, such as those of contacts and their accounts, it has the most different IDs.
+    If there are several, such as for contacts and their accounts, it is the one with the most
+    distinct IDs.
     """
     ids = _record_columns(results.header, results.rows, crm)
     if not ids:
@@ -311,9 +323,10 @@ def _record_column(results: BatchResults, crm: Crm) -> int:
 
 
 def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) -> dict[int, int]:
-    """Return the columns with a CRM's IDs in most rows, and how many different ones.
+    """Return the columns with a CRM's IDs in most rows, and their numbers of distinct IDs.
 
-    Salesforce IDs are known by their form; those of HubSpot are numbers and need a known title.
+    Salesforce IDs are also recognized without a title, by their checksum or prefix. HubSpot IDs are
+    numbers, so their column needs a known title.
     """
     titled = {at for at, title in enumerate(header) if _TITLES[crm].fullmatch(title.strip())}
     columns = range(len(header)) if crm is Crm.SALESFORCE else titled
@@ -325,5 +338,29 @@ def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) 
             cell = row.row.cells[position]
             if cell is not None and pattern.fullmatch(text := str(cell)):
                 ids[text] += 1
+    for position in found.keys() - titled:
+        found[position] = _surely_salesforce(found[position])
     most = {at: len(ids) for at, ids in found.items() if ids.total() * 2 > total}
     return {at: number for at, number in most.items() if at in titled} or most
+
+
+def _surely_salesforce(ids: Counter[str]) -> Counter[str]:
+    """Return those of a column's values that are Salesforce IDs whatever the column's title.
+
+    Short ones have no checksum, so all of them need one known prefix: tax numbers look similar.
+    """
+    prefixes = {text[:3] for text in ids if len(text) == 15}
+    known = len(prefixes) == 1 and prefixes <= _PREFIXES
+    sure = {
+        text: number
+        for text, number in ids.items()
+        if (_has_checksum(text) if len(text) == 18 else known and not text.isdigit())
+    }
+    return Counter(sure)
+
+
+def _has_checksum(text: str) -> bool:
+    """Whether the last 3 characters of a Salesforce ID say which of the others are capitals."""
+    groups = (text[at : at + 5] for at in (0, 5, 10))
+    bits = (sum(letter.isupper() << at for at, letter in enumerate(group)) for group in groups)
+    return text[15:] == "".join(_CHECK_LETTERS[each] for each in bits)

@@ -80,13 +80,13 @@ STANDARD_FIELDS = frozenset({
 })  # fmt: skip
 """Labels of fields that CRMs have for every account, company or contact, in lower case.
 
-Results have longer titles, whether the list has such a column or not: titles are the same from
-list to list, and an import into a CRM doesn't overwrite the field.
+Result columns get longer titles, even if the list has no such column. So titles don't depend on the
+list, and an import into a CRM doesn't overwrite the field.
 """
 _IDENTIFIER = re.compile(r"(?:[^\W_]|&)+(?:[_\-]+(?:[^\W_]|&)+)*")
 MAX_DECIMALS = 4
 _KEPT_KEYS = 2**14
-"""As many keys as a sheet has columns: each is split several times, and for each workbook."""
+"""Keys to cache, as many as a sheet has columns: each is split several times per workbook."""
 
 
 class _Unit(NamedTuple):
@@ -139,7 +139,7 @@ def _split(part: str) -> list[str]:
 def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
     """Return a title for each path: its last key, plus as many keys above it as make it unique.
 
-    Its words depend on the paths only; a number follows a title that is ``taken``.
+    Titles depend only on the paths; one that is ``taken`` gets a number.
     """
     wanted = {path: _shortest(path) for path in paths}
     titles = {path: _title(path, keys) for path, keys in wanted.items()}

@@ -23,29 +23,29 @@ GAMMA = "c1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a fixture prepares once, for all tests that begin with it.
+    """What a fixture prepares once for all tests that start from it.
 
-    Journals have absolute paths and the service's address: each test finds them in the same place.
+    Journals contain absolute paths and the service's address, so both are the same for each test.
     """
 
     place: Path
-    copy: Path  # of the place, when it was prepared
-    port: int  # of the sandbox
+    copy: Path  # a copy of the place as prepared
+    port: int  # the port of the sandbox
 
     def restore(self) -> None:
-        """Empty the place, and put there what is prepared."""
+        """Empty the place and restore the prepared files."""
         shutil.rmtree(self.place, ignore_errors=True)
         if self.copy.exists():
             shutil.copytree(self.copy, self.place)
 
     def keep(self) -> None:
-        """Keep what is prepared."""
+        """Copy the prepared files."""
         shutil.copytree(self.place, self.copy)
 
 
 @pytest.fixture(scope="session")
 def beginnings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Beginning]:
-    """By the names of the fixtures that prepare them."""
+    """What fixtures prepare once, by the names of these fixtures."""
     folders = {name: tmp_path_factory.mktemp(name) for name in ("results", "desk")}
     return {
         name: Beginning(folder / "place", folder / "copy", free_port())
@@ -55,13 +55,13 @@ def beginnings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Beginning]
 
 @pytest.fixture
 def beginning(request: pytest.FixtureRequest, beginnings: dict[str, Beginning]) -> Beginning | None:
-    """What this test begins with, if another one may have prepared it."""
+    """What this test starts from, if another test may have prepared it."""
     return next((beginnings[name] for name in beginnings if name in request.fixturenames), None)
 
 
 @pytest.fixture
 def place(beginning: Beginning | None, tmp_path: Path) -> Path:
-    """The folder of all that the command reads and writes."""
+    """The folder of everything that the command reads and writes."""
     if beginning is None:
         return tmp_path
     beginning.restore()
@@ -94,7 +94,7 @@ def sandbox(
     quick = SandboxSettings(rate_per_minute=None)
     port = 0 if beginning is None else beginning.port
     if "results" in request.fixturenames and beginning and not beginning.copy.exists():
-        with running(quick, speed=SPEED, port=port) as url:  # the test's own has seen no request
+        with running(quick, speed=SPEED, port=port) as url:  # the test gets a new one
             batchrun.connect(url, speed=SPEED)
             finished = str(write_accounts(batchrun.folder))
             batchrun("run", finished, "-w", "Account Research", "--yes")

@@ -194,7 +194,7 @@ def test_an_export_replaces_its_own_file_and_no_other(
         ended = batchrun(*export)
         assert own.read_bytes() == FOREIGN
         assert f": {beside.name}\n" in ended.stdout
-        assert f"{name} was there before and is left as it is." in ended.stderr
+        assert f"{name} already existed, so it was kept." in ended.stderr
 
 
 @pytest.mark.usefixtures("results")
@@ -276,14 +276,14 @@ def test_a_workbook_that_was_edited_is_kept(
     assert workbook.read_bytes() == edited
     assert workbook.with_stem("accounts.results (2)").exists()
     said = " ".join((ended.stdout + ended.stderr).split())
-    assert "is left as it is. accounts.results (2).xlsx is the newest." in said
+    assert "so it was kept. The newest results are in accounts.results (2).xlsx." in said
 
 
 def test_practice_results_are_replaced_with_a_note(batchrun: CommandLine, accounts: Path) -> None:
     run = ("run", accounts.name, "-w", "account research", "--yes", "--sandbox")
     batchrun(*run)
     ended = batchrun(*run, "--again", "--limit", "1")
-    assert "accounts.results.xlsx holds practice results, which the run replaces" in ended.stderr
+    assert "accounts.results.xlsx contains practice results, which this run" in ended.stderr
     edited = _edited(accounts.with_name("accounts.results.xlsx"))
     batchrun(*run)
     batchrun(*run, "--again")

@@ -326,7 +326,7 @@ def test_a_note_says_when_another_key_than_the_first_pays(
 
 
 @pytest.mark.usefixtures("begun")
-def test_no_other_key_is_said_to_pay_if_there_is_nothing_to_retry(batchrun: CommandLine) -> None:
+def test_no_note_about_another_key_if_there_is_nothing_to_retry(batchrun: CommandLine) -> None:
     batchrun.monkeypatch.setenv("PGAI_API_KEY", OTHER)
     ended = batchrun("retry", "--yes")
     assert ended.stderr.startswith("Error: Batch ")

@@ -50,7 +50,7 @@ def test_lenient_ids_are_sent_as_written(batchrun: CommandLine, sandbox: str) ->
 @pytest.mark.parametrize(
     ("answers", "chosen", "said"),
     [
-        (["9", "2", "company"], (Role.COMPANY, 1), "9 is none of 1, 2."),
+        (["9", "2", "company"], (Role.COMPANY, 1), "9 is not one of 1, 2."),
         (["1", "both", "contact"], (Role.CONTACT, 0), "both is neither company nor contact."),
         ([""], None, ""),
     ],

@@ -106,14 +106,14 @@ def test_the_first_real_run_replaces_the_results_of_practice_and_not_the_other_w
     real = [word for word in RUN if word != "--sandbox"]
     ended = batchrun(*real)
     assert ended.stdout.rstrip().endswith("accounts.results.xlsx")
-    assert "Note:      accounts.results.xlsx holds practice results" in ended.stderr
+    assert "Note:      accounts.results.xlsx contains practice results" in ended.stderr
     ended = batchrun(*RUN, "--again")
-    assert re.search(r"accounts\.results\.xlsx holds the results of batch \S+ and is", ended.stdout)
+    assert re.search(r"accounts\.results\.xlsx contains the results of batch \S+, so", ended.stdout)
 
 
 @pytest.mark.parametrize("options", [(), ("--param", "x={y"), ("--limit", "1")])
 @pytest.mark.parametrize("address", ["", "https://service.example.org/v1"])
-def test_an_error_that_stops_the_command_comes_first_and_nothing_is_announced_before(
+def test_an_error_that_stops_the_command_is_printed_before_any_note(
     batchrun: CommandLine, accounts: Path, options: tuple[str, ...], address: str
 ) -> None:
     batchrun(*RUN)
@@ -144,7 +144,7 @@ def test_a_practice_workbook_with_marked_rows_is_kept_and_its_rows_can_be_sent_a
     book.save(marked)
     assert batchrun("run", "accounts.results.xlsx", "--sandbox", "--yes").exit_code == 3
     ended = batchrun(*RUN, "--again")
-    assert re.search(r"accounts\.results\.xlsx holds the results of batch \S+ and is", ended.stdout)
+    assert re.search(r"accounts\.results\.xlsx contains the results of batch \S+, so", ended.stdout)
 
 
 @pytest.fixture

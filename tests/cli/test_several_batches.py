@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tests.cli.commands import CommandLine
 
 SLOW, MORNING = 100.0, 1_795_514_400.0
-"""Of the service: from ten o'clock, UTC, on, no day ends during a test, however long it takes."""
+"""The service's speed, and its start at 10:00 UTC, so that no day ends during a test."""
 KEYS = {name: f"sk-workspace-{name}-000000" for name in ("north", "south")}
 
 

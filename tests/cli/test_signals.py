@@ -47,7 +47,7 @@ def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
         stopper.run(work())
     assert ended.value.exit_code == ExitCode.PAUSED
     assert len(said) == 1
-    assert f"does not pay again: batchrun resume {BATCH}" in str(ended.value)
+    assert f"without paying again: batchrun resume {BATCH}" in str(ended.value)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
 

@@ -165,7 +165,7 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
     shown = batchrun("status").stdout
     assert "3 pending (1 of them running)" in shown
     # A time in the future says nothing.
-    assert "Running:   1 job; resuming fetches the results, and does not pay again\n" in shown
+    assert "Running:   1 job; resuming fetches the results without paying again\n" in shown
 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
@@ -195,9 +195,7 @@ def test_resuming_a_finished_batch_names_the_unfinished_ones(
     assert named in batchrun("resume", done).stdout
 
 
-def test_the_steps_after_a_run_work_as_they_are_printed(
-    batchrun: CommandLine, accounts: Path
-) -> None:
+def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> None:
     def follow(text: str, label: str) -> Ended:
         [command] = re.findall(rf"^{label}.*?: +batchrun (.*)$", text, re.MULTILINE)
         return batchrun(*shlex.split(command))
@@ -217,7 +215,7 @@ def test_the_steps_after_a_run_work_as_they_are_printed(
     assert "1 to send" in follow(told, "Correct that").stdout
 
 
-def test_lines_are_named_by_their_row_in_excel_too_where_it_differs(batchrun: CommandLine) -> None:
+def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:
     path = batchrun.folder / "accounts.csv"
     path.write_text(f'Company ID,Name,Note\n{IDS[0]},Acme,"two\nlines"\n12,Beta,\n{IDS[1]},Aeon,\n')
     assert "(line 4 (row 3 in Excel), such as" in batchrun("check", *RUN[1:], "--sandbox").stdout
@@ -227,7 +225,7 @@ def test_lines_are_named_by_their_row_in_excel_too_where_it_differs(batchrun: Co
     assert "Excel" not in batchrun("check", *RUN[1:], "--sandbox").stdout
 
 
-def test_duplicates_with_another_name_are_listed_before_they_are_run(
+def test_duplicates_with_a_different_name_are_listed_before_a_run(
     batchrun: CommandLine,
 ) -> None:
     path = batchrun.folder / "accounts.csv"
@@ -236,11 +234,21 @@ def test_duplicates_with_another_name_are_listed_before_they_are_run(
     path.write_text("Company ID,Name\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
     for command in (("check", *RUN[1:]), (*RUN, "--yes")):
         said = batchrun(*command, "--sandbox").stdout
-        assert "7 duplicates have another name than the row with the same ID" in said
-        assert "line 5, Hafen: the ID of line 3, Lindt" in said
-        assert "… and 2 more (check lists them with --details)" in said
+        assert "7 duplicates have a different name than the row with the same ID" in said
+        assert "line 5, Hafen: same ID as line 3, Lindt" in said
+        assert "… and 2 more (to list them: check --details)" in said
     listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
-    assert "line 11, Other 5: the ID of line 3, Lindt" in listed
+    assert "line 11, Other 5: same ID as line 3, Lindt" in listed
+
+
+def test_no_reason_is_dropped_without_a_word(batchrun: CommandLine, accounts: Path) -> None:
+    damaged = ["12", "n/a", "=1/0", "0015g00000XyZabAAB", "x@example.com", "14829301754", "#N/A"]
+    with accounts.open("a", encoding="utf-8") as file:
+        file.writelines(f"{each},Aeon,\n" for each in damaged)
+    said = batchrun(*RUN, "--sandbox", "--yes").stdout.partition("Batch:")[2]
+    shown = sum(int(number) for number in re.findall(r"Reason: +(\d+) row", said))
+    [more] = re.findall(r"… and (\d) more reason", said)
+    assert 5 <= shown == 8 - int(more)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +268,7 @@ def test_people_and_spellings_raise_no_doubt_about_an_id(
     (batchrun.folder / "accounts.csv").write_text("\n".join(rows))
     said = batchrun("check", *RUN[1:], "--sandbox").stdout
     assert "duplicate" in said
-    assert "another name" not in said
+    assert "different name" not in said
 
 
 @pytest.mark.usefixtures("results")
@@ -273,9 +281,7 @@ def test_a_run_with_nothing_to_request_names_no_requests(
     assert not re.findall("(Quota|Credits|Requests):", ended.stdout)
 
 
-def test_practice_without_a_key_works_as_it_is_advised(
-    batchrun: CommandLine, accounts: Path
-) -> None:
+def test_the_advice_to_practice_without_a_key_works(batchrun: CommandLine, accounts: Path) -> None:
     for command in ((*RUN, "--yes"), ("check", *RUN[1:]), ("workflows",), ("doctor",)):
         ended = batchrun(*command)
         assert "add --sandbox to this command" in ended.stdout + ended.stderr
@@ -361,7 +367,7 @@ def test_a_workbook_with_a_number_in_its_name_says_why(
     kept = batchrun.folder / "accounts.results.xlsx"
     kept.write_bytes(b"somebody's own")
     ended = batchrun(*RUN, "--yes")
-    assert "Note:      accounts.results.xlsx was there before and is left as it is." in ended.stdout
+    assert "Note:      accounts.results.xlsx already existed, so it was kept." in ended.stdout
     assert ended.stdout.splitlines()[-1] == f"Workbook:  {kept.with_stem('accounts.results (2)')}"
 
 

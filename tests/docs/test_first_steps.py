@@ -1,4 +1,4 @@
-"""Typed from the top in an empty home, the README's commands work, and a key is asked for first."""
+"""The README's commands work when they are typed in order in an empty home."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ README = Page(ROOT / "README.md")
 
 @pytest.fixture
 def clone(batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """A clone in an empty home: the sample lists, no key, no batch, and somebody who says yes."""
+    """A clone in an empty home: the sample lists, no key, no batch, and a user who answers yes."""
     shutil.copytree(SAMPLES, batchrun.folder / "sample_data")
     monkeypatch.setattr(sys, "stdin", Terminal("y\n" * 20))
     return batchrun
@@ -46,7 +46,7 @@ def test_the_commands_of_the_readme_work_in_their_order(
 
 
 @pytest.mark.parametrize("page", [README, Page(DOCS / "tutorial.md")], ids=lambda page: page.name)
-def test_a_command_of_the_first_pages_names_no_list_that_is_not_there(page: Page) -> None:
+def test_commands_on_the_first_pages_use_only_lists_that_exist(page: Page) -> None:
     lists = [
         word
         for words in page.commands()

@@ -72,7 +72,7 @@ def test_the_page_equals_todays_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def differing_lines(written: str, typed: str) -> str:
-    """The lines of a session that are not on the page, and those of the page in their place."""
+    """The differences between a session and its lines on the page."""
     page, lines = written.splitlines(), typed.splitlines()
     begins = page.index(lines[0]) if lines[0] in page else 0
     different = unified_diff(page[begins : begins + len(lines)], lines, "page", "today", n=1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def has_tables() -> bool:
-    """Whether a journal on a server has its tables already; a module may say no."""
+    """Whether a journal on a server already has its tables; a module may override it."""
     return True
 
 

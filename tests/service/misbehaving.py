@@ -48,7 +48,7 @@ class Connection:
         self._socket.sendall(content)
 
     def await_arrival(self) -> None:
-        """Wait until the client's system has all that was sent. Only Linux can tell."""
+        """Wait until the client's system has received everything. Only Linux can tell."""
         if sys.platform != "linux":
             return
         import fcntl

@@ -204,7 +204,7 @@ def test_an_unknown_key_gets_the_closest_one(desk: Path) -> None:
 
 
 def test_a_file_beside_a_list_is_offered_only_what_it_may_hold(desk: Path) -> None:
-    assert refused(desk, "journl = 1").hint.startswith("It may hold: workflow, ")
+    assert refused(desk, "journl = 1").hint.startswith("It can contain: workflow, ")
     assert "journal" not in refused(desk, "journl = 1").hint
     with pytest.raises(UsageError, match="Did you mean journal"):
         read_configuration(own("journl = 1"))
@@ -224,7 +224,7 @@ def test_no_file_decides_about_money_or_runs_a_command(desk: Path, name: str) ->
 
 def test_an_option_that_no_file_can_set_is_said_to_be_one(desk: Path) -> None:
     hint = refused(desk, "dry_run = true").hint
-    assert hint == "Take it out: --dry-run is only an option of the command line."
+    assert hint == "Take it out: --dry-run works only on the command line."
     lists = ("check", "run", "resume", "export")
     options = {option for name in lists for option in options_of(COMMANDS[name])}
     names = {each[2:].replace("-", "_") for each in options if each.startswith("--")}

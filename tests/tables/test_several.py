@@ -58,7 +58,7 @@ def test_the_files_of_a_folder_or_pattern_are_one_list(
 
 
 @pytest.mark.parametrize("name", [".", "./", "../exports", "*"])
-def test_the_folder_one_is_in_is_a_list_too(
+def test_the_current_folder_can_be_a_list(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "notes.md").unlink()
@@ -89,13 +89,13 @@ def test_a_fault_in_one_file_is_said_with_its_name(folder: Path) -> None:
 
 def test_a_folder_without_lists_is_refused(folder: Path) -> None:
     for path in (folder / "old", folder / "*.tsv"):
-        with pytest.raises(InputError, match="has no list in it"):
+        with pytest.raises(InputError, match="contains no list"):
             load(path)
 
 
 @pytest.mark.parametrize("name", ["0-export.csv", "0-export.xlsx", "c-export.parquet"])
 @pytest.mark.parametrize("form", [Form(), Form(audience=Audience.PEOPLE)])
-def test_results_are_no_list_whatever_their_names(folder: Path, name: str, form: Form) -> None:
+def test_results_are_never_read_as_lists(folder: Path, name: str, form: Form) -> None:
     before = load(folder)
     write(batch_of({"fit": 1}), folder / name, form)
     table = load(folder)
@@ -105,7 +105,7 @@ def test_results_are_no_list_whatever_their_names(folder: Path, name: str, form:
         f"Left out, because batchrun wrote them: {name}",
     )
     write(batch_of({"fit": 1}), folder / "old" / name, form)
-    with pytest.raises(InputError, match="has no list in it") as refused:
+    with pytest.raises(InputError, match="contains no list") as refused:
         load(folder / "old")
     assert f"batchrun wrote them: {name}" in refused.value.hint
 

@@ -309,7 +309,7 @@ def test_a_file_that_can_t_be_read_is_read_in_another_way_or_removed(
     assert site.workspace.lists.all() == []
 
 
-def test_the_next_step_is_in_sight_on_a_small_laptop_and_results_are_on_a_telephone(
+def test_the_next_step_is_visible_on_a_small_laptop_and_results_on_a_phone(
     browser: Browser, site: Site
 ) -> None:
     with opened(browser, site, viewport={"width": 1280, "height": 720}) as window:

@@ -20,6 +20,7 @@ from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
 from batchrun.sandbox.model import RunTimeKind
+from batchrun.web import work
 from batchrun.web.app import NO_COLUMN, choices_from
 from batchrun.web.screens import (
     Figures,
@@ -70,7 +71,7 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Try 5 rows What a row costs is known after the first 5: you see" in said
+        assert "Try 5 rows After the first 5, you see their results" in said
         assert "Run all" not in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
@@ -105,7 +106,7 @@ def counted_list(site: Site, folder: Path) -> SavedList:
     return saved
 
 
-def test_rows_add_up_in_the_same_words_before_while_and_after_they_are_run(tmp_path: Path) -> None:
+def test_rows_add_up_in_the_same_words_before_during_and_after_a_run(tmp_path: Path) -> None:
     rest = "3 duplicates of these, 2 can't be sent."
     with running_site(tmp_path) as site:
         saved = counted_list(site, tmp_path)
@@ -138,7 +139,7 @@ def test_rows_add_up_in_the_same_words_before_while_and_after_they_are_run(tmp_p
         assert bars == [("ok", 0.0, 92.0), ("none", 92.0, 8.0)]
 
 
-def test_what_the_rest_costs_is_said_after_the_first_results_of_a_run_without_a_trial(
+def test_a_run_without_a_trial_shows_what_the_rest_costs_after_its_first_results(
     tmp_path: Path,
 ) -> None:
     sandbox = SandboxSettings(credits=400, run_times=RunTimeKind.SHORT)
@@ -149,7 +150,7 @@ def test_what_the_rest_costs_is_said_after_the_first_results_of_a_run_without_a_
         found = known = None
         while found is None and not run.ended:
             said = shown(site, f"/batches/{run.batch_id}")
-            known = known or "What a row costs is known after the first results." in said
+            known = known or "You see what a row costs after the first results." in said
             found = re.search(r"The rest costs about ([\d.]+) credits\.", said)
         run.control.stop()
         assert known
@@ -223,7 +224,7 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
     page.goto(f"{site.url}/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
     guess = page.get_by_label("How the file was read")
     expect(guess).to_contain_text(
-        "7 rows are hidden in the file and would be sent, too: Acme 11, Acme 12,"
+        "7 rows are hidden in the file and would also be sent: Acme 11, Acme 12,"
     )
     expect(guess).to_contain_text("Acme 15 and 2 more.")
     expect(page.locator("#before")).to_have_attribute("data-say", "10 rows: 10 to send.")
@@ -249,9 +250,7 @@ def test_a_hidden_header_is_not_taken_for_hidden_companies(site: Site, tmp_path:
 @pytest.mark.parametrize(
     ("name", "left_out"), [("salesforce_report.xlsx", True), ("salesforce_accounts.csv", False)]
 )
-def test_the_workbook_is_said_to_have_the_rows_that_it_has(
-    site: Site, name: str, left_out: bool
-) -> None:
+def test_the_page_says_which_rows_the_workbook_has(site: Site, name: str, left_out: bool) -> None:
     saved = site.workspace.lists.get(a_list(site, SAMPLES / name))
     assert saved is not None
     check = checked_list(site.workspace, saved).id
@@ -262,16 +261,16 @@ def test_the_workbook_is_said_to_have_the_rows_that_it_has(
     assert ("Title, blank, and total lines of the file are left out." in said) is left_out
 
 
-def test_duplicates_with_another_name_are_listed_before_they_are_run(
+def test_duplicates_with_a_different_name_are_listed_before_a_run(
     site: Site, tmp_path: Path
 ) -> None:
     path = tmp_path / "accounts.csv"
     rows = [(10, "Baker"), (11, "Lindt"), (10, "baker"), (11, "Hafen"), (11, "")]
     path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
     said = shown(site, f"/lists/{a_list(site, path)}")
-    assert "2 duplicates have another name than the row with the same ID." in said
-    assert "Line 5, Hafen: the ID of line 3, Lindt" in said
-    assert "Line 6, no name: the ID of line 3, Lindt" in said
+    assert "2 duplicates have a different name than the row with the same ID." in said
+    assert "Line 5, Hafen: same ID as line 3, Lindt" in said
+    assert "Line 6, no name: same ID as line 3, Lindt" in said
     assert "baker:" not in said
 
 
@@ -283,7 +282,7 @@ def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: P
     for path, duplicates in ((people, "4 duplicates"), (spellings, "1 duplicate")):
         said = shown(site, f"/lists/{a_list(site, path)}")
         assert duplicates in said
-        assert "another name" not in said
+        assert "different name" not in said
 
 
 def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
@@ -299,6 +298,7 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert site.workspace.wait(60)
     batch = f"/batches/{run.batch_id}"
     said = shown(site, batch)
+    assert "Can't be sent Duplicates Find" in said
     assert "Hafen same ID as line 2 Completed" in said
     assert said.count("same ID as line 3") == 1
     said = shown(site, f"{batch}?show=duplicates")
@@ -307,6 +307,20 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert "Hafen" in shown(site, f"{batch}?show=duplicates&find=haf")
     assert "No row matches." in shown(site, f"{batch}?show=duplicates&find=baker")
     assert "This row has the same ID as line 2" in shown(site, f"{batch}/line/4")
+
+
+def test_long_lists_offer_no_filter_for_duplicates(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "COMPARED_ROWS", 24)
+    saved = counted_list(site, tmp_path)
+    check = checked_list(site.workspace, saved).id
+    run = site.workspace.run(saved, check, limit=None, again=False)
+    assert site.workspace.wait(60)
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "3 duplicates of these" in said
+    assert "Duplicates Find" not in said
+    assert "same ID as" not in said
 
 
 def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
@@ -359,7 +373,7 @@ def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
     site.post(f"/lists/{list_id}/choices", **fields, hidden="send")
     said = shown_list(site, list_id)
     assert "left out" not in said
-    assert "2 rows are hidden in the file and would be sent, too: Acme 11, Acme 12." in said
+    assert "2 rows are hidden in the file and would also be sent: Acme 11, Acme 12." in said
 
 
 def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
@@ -409,15 +423,15 @@ def test_ids_of_a_crm_get_one_message_that_says_which_ids_pg_ai_needs(
     assert "UUID" not in said
 
 
-def test_practice_says_that_its_clock_is_fast_and_its_credits_start_again(site: Site) -> None:
+def test_practice_says_that_its_clock_is_fast_and_its_credits_are_reset(site: Site) -> None:
     site.workspace.use_sandbox()
     list_id = a_list(site, SAMPLES / "salesforce_report.xlsx")
     said = shown(site, f"/lists/{list_id}")
-    assert "the clock of the service runs 30 times as fast" in said
-    assert "Practice credits start again each time batchrun starts." in said
+    assert "clock runs 30 times as fast" in said
+    assert "Practice credits are reset each time batchrun starts." in said
 
 
-def test_the_end_of_a_run_is_not_said_to_be_worked_out(site: Site) -> None:
+def test_no_estimate_is_announced_while_the_workbook_is_written(site: Site) -> None:
     workspace, saved = site.workspace, chosen_list(site)
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
     assert workspace.wait(60)
@@ -453,6 +467,9 @@ def test_stop_is_offered_only_while_it_saves_something(site: Site) -> None:
         now = replace(view, figures=figures)
         assert now.can_stop is can_stop
         assert stop_words(workspace, now).startswith("Stop: ") is can_stop
+    assert run.progress is not None
+    run.progress = replace(run.progress, stopped_because="10 rows failed")
+    assert not replace(now, figures=replace(figures, running=2)).can_stop
 
 
 def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
@@ -504,7 +521,7 @@ def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Si
     site.post(f"/lists/{saved.id}/choices", workflow=saved.request.workflow, **fields)
     assert workspace.wait(60)
     said = shown(site, f"/lists/{saved.id}")
-    assert "You ran this list with other choices before" in said
+    assert "You ran this list before with other choices" in said
     assert "Continue this run" not in said
     assert "Try 5 rows" in said
     again = site.post(
@@ -775,7 +792,7 @@ def test_a_column_of_ids_with_another_name_is_asked_about(
     said = shown(site, f"/lists/{list_id}")
     assert "Is PG-Firmen-Nr the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
     assert "Neither? Then this list has no IDs that can be sent" in said
-    assert "First say above what the column holds, and choose a workflow." in said
+    assert "First choose above what the column contains, and choose a workflow." in said
     with site.client() as client:
         assert recheck_is_disabled(client.get(f"/lists/{list_id}").text)
     assert "no column with PG:AI IDs is named" not in said

@@ -51,7 +51,7 @@ def test_people_see_no_ids_of_executions_no_moments_no_paths_and_no_commands(
             assert text != AGAIN
 
 
-def test_people_get_the_list_its_status_and_results_that_say_something(written: Write) -> None:
+def test_people_get_the_list_its_status_and_the_useful_results(written: Write) -> None:
     result: dict[str, JSON] = {
         "report_id": "rpt", "company_id": company(0), "empty": None, "news_count": 1,
         "news": [{"title": "x"}], "fit": 5, "people": [{"name": "Ann"}],
@@ -67,6 +67,38 @@ def test_people_get_the_list_its_status_and_results_that_say_something(written: 
         cell = opened.cell(3, titles.index(name) + 1)
         assert cell.hyperlink is not None
         assert cell.hyperlink.location == f"'{name}'!A3"
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_people_get_every_value_that_somebody_may_have_paid_for(written: Write, count: int) -> None:
+    news: JSON = [{"title": "x"}, {"title": "y"}]
+    rows = [
+        row(
+            number,
+            {
+                "vat_id": f"DE13669597{number}",
+                "tax_number": f"21/815/0815{number}",
+                "news": news,
+                "news_count": 400 if number == count - 1 else 2,
+                "insights_count": 12,
+                "company": {"lei_id": f"529900T8BM49AURSDO5{number}", "duns_id": f"ab_{number}"},
+                "patent_count": 0,
+                "patents": None,
+                "report_id": f"rpt_00{number}",
+                "outputs": {"run": f"exec_xyz{number}", "session_uuid": company(number + 9)},
+                "sources": news,
+                "sources_count": 2,
+            },
+        )
+        for number in range(count)
+    ]
+
+    path = written(batch(rows), PEOPLE)
+
+    results = {"VAT ID", "Tax number", "News", "News count", "Insights count", "LEI ID",
+               "DUNS ID", "Patent count", "Sources"}  # fmt: skip
+    assert set(sheet(path)[0]) == {*HEADER, "batchrun status", *results}
+    assert table(path)[-1]["News count"] == 400
 
 
 def test_a_list_without_a_column_to_share_keeps_its_sheet(written: Write) -> None:
@@ -126,7 +158,7 @@ def test_rows_can_be_marked_to_run_again(written: Write, tmp_path: Path) -> None
     assert "exec_0" in results.executions
 
 
-def test_a_workbook_for_people_names_its_batch_and_marks_no_row(
+def test_a_workbook_for_people_names_its_batch_and_has_no_marks(
     written: Write, tmp_path: Path
 ) -> None:
     openpyxl.load_workbook(written(batch(ROWS), PEOPLE)).save(tmp_path / "saved.xlsx")

@@ -49,7 +49,7 @@ def compared() -> BatchResults:
     return replace(batch(rows), earlier=EarlierResults(("1024-accounts-0000",), MONTH_AGO, earlier))
 
 
-def test_a_row_on_any_sheet_is_that_of_results_and_links_to_it(written: Write) -> None:
+def test_row_numbers_on_every_sheet_are_those_of_results_and_link_there(written: Write) -> None:
     """In a list with lines above its header, a row's line in the list is another number."""
     results = compared()
     rows = [

@@ -13,6 +13,7 @@ from batchrun import workbook
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.workbook import Crm, Form
+from batchrun.workbook.text import crms_of
 from tests.workbook.batches import HEADER, STATUS, batch, batch_of, company, row, sheet, sheet_names
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ FIRST = len(HEADER) + len(STATUS)
     [
         (
             Form(),
-            ["Summary", "Score", "Est", "People", "ID"],
+            ["Summary", "ID", "Score", "Est", "People"],
         ),
         (Form(columns=("outputs.score", "summary")), ["Score", "Summary"]),
         (Form(columns=("Score", "summary")), ["Score", "Summary"]),
@@ -97,7 +98,11 @@ def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_pa
                 "company": {"industry": "Software", "city": f"Bonn {number}"},
                 "country": "DE",
                 "insights": [{"text": "a"}, {"text": "b"}],
-                "insights_count": number,
+                "insights_count": 2,
+                "news": [{"text": "a"}],
+                "news_count": 400,
+                "vat_id": f"DE13669597{number}",
+                "campaign": {"uuid": company(number + 9)},
                 "employee_count": number,
                 "report_id": f"r{number}",
                 "summary": f"About {number}",
@@ -116,6 +121,8 @@ def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_pa
                 "Country (2)",
                 "Summary",
                 "Employee count",
+                "News count",
+                "VAT ID",
             },
         ),
         (("company.city", "report_id"), {"Account ID", "Company city", "Report ID"}),
@@ -125,10 +132,26 @@ def test_a_csv_for_a_crm_overwrites_no_standard_field_and_repeats_nothing(tmp_pa
         assert set(path.read_text(encoding="utf-8").splitlines()[0].split(",")) == titles
 
 
+@pytest.mark.parametrize("crm", Crm)
+def test_a_new_title_overwrites_no_standard_field_of_a_crm_either(tmp_path: Path, crm: Crm) -> None:
+    """An importer matches titles with fields whatever their case."""
+    rename = {"industry": "Industry", "Summary": "DESCRIPTION", "id": "record id", "fit": "Fit A"}
+    result: dict[str, JSON] = {"industry": "Software", "summary": "s", "id": "x", "fit": 1}
+    record: Cell = 123456789 if crm is Crm.HUBSPOT else SALESFORCE
+    rows = [row(0, result, cells=("x", record))]
+    form = Form(crm=crm, columns=tuple(result), rename=rename)
+
+    path = workbook.write(batch(rows, ("Company ID", "Record ID")), tmp_path / "import.csv", form)
+
+    assert path.read_text(encoding="utf-8").startswith(
+        "Record ID,Industry (2),DESCRIPTION (2),record id (2),Fit A\n"
+    )
+
+
 def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path) -> None:
     header = ("Company ID", "Account ID")
     rows = [row(0, {"company_id": "x", "account_id": "y"}, cells=("z", SALESFORCE))]
-    form = Form(crm=Crm.SALESFORCE, columns=("company_id", "account_id"))
+    form = Form(crm=Crm.SALESFORCE)
 
     path = workbook.write(batch(rows, header), tmp_path / "import.csv", form)
 
@@ -166,6 +189,32 @@ def test_the_first_column_for_a_crm_is_that_of_the_rows_own_ids(
     first, *others = path.read_text(encoding="utf-8").splitlines()
     assert first == f"{own},Fit"
     assert others == [f"0035g00000XyZ{number:02},{number}" for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("title", "values", "known"),
+    [
+        ("GSTIN", ("27AAPFU0939F1ZV", "29AAGCB7383J1Z4"), False),
+        ("Kennung", ("0015g00000XyZ01", "0015g00000XyZ02"), True),
+        ("Kennung", ("00Q5g00000XyZ01", "00Q5g00000XyZ02"), True),
+        ("Kennung", ("0015g00000XyZ01", "0035g00000XyZ02"), False),
+        ("Kennung", ("001300000012345", "001300000012346"), False),
+        ("Kennung", ("a0B5g00000XyZ01", "a0B5g00000XyZ02"), False),
+        ("Kennung", ("a0B5g00000XyZ01EAF", "0015g00000XyZabAAF"), True),
+        ("Kennung", ("0015g00000XyZabAAB", "0015g00000XyZacAAB"), False),
+        ("Account ID", ("a0B5g00000XyZ01", "0015g00000XyZabAAB"), True),
+    ],
+)
+def test_a_column_whose_title_says_nothing_holds_record_ids_only_if_its_values_are_sure(
+    tmp_path: Path, title: str, values: tuple[str, ...], known: bool
+) -> None:
+    rows = [row(at, {"fit": at}, cells=("x", value)) for at, value in enumerate(values)]
+    results = batch(rows, ("Company ID", title))
+
+    assert crms_of(results.header, rows) == [Crm.SALESFORCE] * known
+    if known:
+        path = workbook.write(results, tmp_path / "import.csv", Form(crm=Crm.SALESFORCE))
+        assert path.read_text(encoding="utf-8").startswith(f"{title},Fit\n{values[0]},0\n")
 
 
 @pytest.mark.parametrize("crm", Crm)

@@ -269,13 +269,13 @@ def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
 
 
 def hints(path: Path) -> list[tuple[str, str]]:
-    """The rows with the ID of another one and another name, with what each links to."""
+    """The listed rows with the same ID as another row, with what each links to."""
     cells = [line[0] for line in openpyxl.load_workbook(path)["Overview"].iter_rows()]
-    linked = [cell for cell in cells if cell.hyperlink and " as row " in str(cell.value)]
+    linked = [cell for cell in cells if cell.hyperlink and " (row " in str(cell.value)]
     return [(str(cell.value), str(cell.hyperlink and cell.hyperlink.location)) for cell in linked]
 
 
-def test_the_overview_names_rows_that_have_the_id_of_another_company(written: Write) -> None:
+def test_the_overview_lists_rows_that_have_the_id_of_another_company(written: Write) -> None:
     names = ["Acme GmbH", "Bay Inc.", "ACME  gmbh", "Bay Inc", "Cobalt AG", None]
     rows = [
         replace(row(at, {"score": 90}, cells=(company(0), name)), company_id=company(0))
@@ -284,9 +284,7 @@ def test_the_overview_names_rows_that_have_the_id_of_another_company(written: Wr
     rows[1] = replace(rows[1], company_id=company(1))
     rows[3] = replace(rows[3], company_id=company(1))
 
-    assert hints(written(batch(rows))) == [
-        ("Row 6: Cobalt AG, as row 2: Acme GmbH", "'Results'!A6")
-    ]
+    assert hints(written(batch(rows))) == [("Row 6: Cobalt AG (row 2: Acme GmbH)", "'Results'!A6")]
 
 
 def test_people_at_one_company_may_have_its_id(written: Write) -> None:
@@ -298,7 +296,7 @@ def test_people_at_one_company_may_have_its_id(written: Write) -> None:
     assert hints(written(batch(rows, ("Company ID", "First Name", "Last Name")))) == []
 
 
-def test_of_many_rows_with_the_id_of_another_company_some_are_named(written: Write) -> None:
+def test_of_many_rows_with_the_id_of_another_company_only_some_are_listed(written: Write) -> None:
     rows = [replace(row(at, {"score": 90}), company_id=company(0)) for at in range(14)]
 
     path = written(batch(rows))
@@ -463,7 +461,7 @@ def test_a_workbook_of_practice_has_no_times_of_the_service(
     assert not any(each[title] for each in table(path) for title in STATUS_COLUMNS[3:])
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
     assert facts["created (UTC)"] == datetime(2026, 11, 24, 9)
-    assert "as fast as PG:AI" in facts["durations"]
+    assert "faster than PG:AI" in facts["durations"]
     assert not [value for value in facts.values() if isinstance(value, timedelta)]
 
 

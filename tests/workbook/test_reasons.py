@@ -254,7 +254,7 @@ def test_commands_name_the_journal_and_the_program_as_the_shell_knows_it(written
     batch_id = "1124-accounts-7f3a"
     assert f".venv/bin/batchrun retry {batch_id} --outcome failed --sandbox" in found["What to do"]
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
-    assert facts["write this file again with"] == (
+    assert facts["regenerate this file with"] == (
         f".venv/bin/batchrun export {batch_id} -o OUT.xlsx --sandbox"
     )
 
@@ -280,7 +280,7 @@ def test_a_workbook_from_the_page_names_its_buttons_and_no_commands(written: Wri
 
 
 @pytest.mark.parametrize("audience", Audience)
-def test_the_line_of_the_list_is_named_where_it_is_not_the_row_of_results(
+def test_the_line_in_the_list_is_shown_where_it_differs_from_the_row_in_results(
     written: Write, audience: Audience
 ) -> None:
     lines = (5, 7, 8)

@@ -178,7 +178,7 @@ def parts(path: Path) -> dict[str, bytes]:
         }
 
 
-def test_each_printed_page_names_its_rows_however_far_right_the_name_stands(written: Write) -> None:
+def test_each_printed_page_names_its_rows_however_far_right_the_name_is(written: Write) -> None:
     header = ("Company ID", "Notes", "Account Name")
     cells = (
         company(0),

@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path: Path) -> None:
         ("Plan (2026).xlsx", "Plan (2026) (2).xlsx"),
     ],
 )
-def test_a_file_beside_one_of_its_name_has_the_next_number(
+def test_a_second_file_with_the_same_name_gets_the_next_number(
     tmp_path: Path, hold_open: Callable[[Path], None], name: str, beside: str
 ) -> None:
     target = tmp_path / name

@@ -95,7 +95,7 @@ def test_titles_alike_get_the_shortest_part_that_tells_them_apart() -> None:
         ),
     ],
 )
-def test_a_title_has_the_same_words_beside_any_list_and_any_choice(
+def test_a_title_depends_neither_on_the_list_nor_on_the_chosen_columns(
     header: tuple[str, ...], titles: list[str], chosen: tuple[str, ...] | None
 ) -> None:
     result: JSON = {
