@@ -47,7 +47,7 @@ from batchrun.service.parsing import (
 from batchrun.service.transport import exchange, fault_for_log, open_transport
 from batchrun.settings import DEFAULT_BASE_URL
 from batchrun.settings.location import checked_base_url, is_loopback
-from batchrun.text import close_matches, duration
+from batchrun.text import OFFERED, close_matches, duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -339,7 +339,7 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
     """Return the workflow with this ID, or with this name in any case.
 
     Raises:
-        WorkflowError: No workflow matches (the error suggests a close match), several have the
+        WorkflowError: No workflow matches (the error suggests close ones), several have the
             name, or the match is not active.
     """
     name = " ".join(wanted.split()).casefold()
@@ -364,9 +364,11 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
 
 
 def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
-    close = close_matches(name, [each.name for each in workflows], 1)
+    names = [each.name for each in workflows]
+    close = [each for each in names if name in each.casefold()] or close_matches(name, names, 1)
     if close:
+        quoted = " or ".join(f'"{each}"' for each in close[:OFFERED])
         return Advice(
-            f'Did you mean "{close[0]}"?', " To list them all: batchrun workflows", workflow=""
+            f"Did you mean {quoted}?", " To list them all: batchrun workflows", workflow=""
         )
     return Advice("", "To list them: batchrun workflows", workflow="")

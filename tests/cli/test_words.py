@@ -547,6 +547,7 @@ def test_an_option_out_of_range_is_named(
         ("Acount Research", '"Account Research"?'),
         ("Contact Reserch", '"Contact Research"?'),
         ("wf_acount_plan", '"Account Plan"?'),
+        ("account", '"Account Research" or "Account Plan"?'),
         ("Weather", ""),
     ],
 )
