@@ -174,13 +174,19 @@ class BatchView:
         return max(self.figures.rows - self.figures.invalid - self.summary.jobs, 0)
 
     @property
-    def can_stop(self) -> bool:
-        """Whether there are rows that Stop would keep from being sent."""
-        unsent, progress = self.figures.waiting, None if self.run is None else self.run.progress
+    def unsent(self) -> int:
+        """How many rows this run has still to send."""
         if self.trial:
-            unsent = self.trial - (self.figures.ended + self.figures.running)
+            return self.trial - (self.figures.ended + self.figures.running)
+        return self.figures.waiting
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether there is anything to stop: rows to send or to collect."""
+        progress = None if self.run is None else self.run.progress
         stopped = progress is not None and progress.stopped_because  # such as by failures
-        return self.phase is Phase.RUNNING and unsent > 0 and not stopped
+        left = self.unsent > 0 or self.figures.running > 0
+        return self.phase is Phase.RUNNING and left and not stopped
 
     @property
     def accepted(self) -> int | None:
@@ -800,7 +806,9 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
         sent = plural(figures.ended + figures.running, "row has been", "rows have been")
         return f"Stopping: nothing more is sent{rest}. {sent} sent and won't be charged again."
     if not view.can_stop:
-        return "All rows are sent." if figures.running and not figures.waiting else ""
+        return ""
+    if view.unsent <= 0:
+        return "All rows are sent. Stop: collect their results later, at no further cost."
     return f"Stop: nothing more is sent{rest}. You can continue later; no row is charged twice."
 
 

@@ -23,6 +23,7 @@ PUBLIC = {
 }
 """docs/python.md names them."""
 SHARED = {
+    "batchrun.advice",
     "batchrun.batch.export",
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
@@ -30,6 +31,7 @@ SHARED = {
     "batchrun.doctor",
     "batchrun.estimate",
     "batchrun.installation",
+    "batchrun.list_rows",
     "batchrun.login",
     "batchrun.options",
     "batchrun.settings",

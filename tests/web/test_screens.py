@@ -449,23 +449,24 @@ def test_the_time_of_a_run_adds_up() -> None:
     assert time_words(Estimate(82, 120.0, math.inf)) == ""
 
 
-def test_stop_is_offered_only_while_it_saves_something(site: Site) -> None:
+def test_stop_is_offered_while_rows_run_and_says_what_it_saves(site: Site) -> None:
     workspace, saved = site.workspace, chosen_list(site)
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
     assert workspace.wait(60)
     assert run.batch_id is not None
     view = replace(view_batch(workspace, run.batch_id), phase=Phase.RUNNING)
-    for trial, done, running, waiting, can_stop in (
-        (0, 5, 20, 35, True),
-        (0, 5, 55, 0, False),
-        (5, 2, 2, 56, True),
-        (5, 2, 3, 55, False),
+    for trial, done, running, waiting, says in (
+        (0, 5, 20, 35, "Stop: nothing more is sent"),
+        (0, 5, 55, 0, "All rows are sent. Stop: collect their results later"),
+        (0, 60, 0, 0, ""),
+        (5, 2, 2, 56, "Stop: nothing more is sent"),
+        (5, 2, 3, 55, "All rows are sent. Stop: collect their results later"),
     ):
         run.trial = trial
         figures = replace(view.figures, done=done, running=running, waiting=waiting)
         now = replace(view, figures=figures)
-        assert now.can_stop is can_stop
-        assert stop_words(workspace, now).startswith("Stop: ") is can_stop
+        assert now.can_stop is bool(says)
+        assert stop_words(workspace, now).startswith(says)
     assert run.progress is not None
     run.progress = replace(run.progress, stopped_because="10 rows failed")
     assert not replace(now, figures=replace(figures, running=2)).can_stop
