@@ -132,7 +132,7 @@ class Session:
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: it is too late "
             "for it to reuse earlier results. Nothing was triggered.",
-            resume_with(earlier.batch_id) + " It triggers the rest, and you pay for it.",
+            "Resuming it triggers the rest, and you pay for that. " + resume_with(earlier.batch_id),
         )
 
     def create_batch(self, plan: Plan, known: str | None) -> str:
