@@ -15,7 +15,7 @@ from batchrun.advice import reworded
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
-from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
+from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
 from batchrun.tables.frames import RowCollector
 from batchrun.tables.html import read_page, read_tables
 from batchrun.tables.isolated import open_book
@@ -107,9 +107,7 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
         head = stream.read(HEAD_BYTES)
         if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
             head += stream.read(MENTION_BYTES)
-            wide, lowered = mention.encode("utf-16-le"), head.lower()
-            found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
-            texts = [file.name] if found else []
+            texts = [file.name] if mentions(head, mention) else []
             yield RawFile({}, ((name, open_text(stream, file, options).rows()) for name in texts))
             return
         raw = head + stream.read()

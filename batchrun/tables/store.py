@@ -238,20 +238,13 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
     return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
 
 
-def pack_lines(lines: Sequence[int]) -> tuple[str, bytes]:
-    """Pack line numbers as `pack_column` packs a column."""
-    return "lines", array("q", lines).tobytes()
-
-
 def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
-    """Unpack the result of `pack_column` or `pack_lines`."""
+    """Unpack the result of `pack_column`."""
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")
         case "float":
             return array("d", content)
-        case "lines":
-            return array("q", content)
         case "bool":
             return list(map(bool, content))
         case "moment":

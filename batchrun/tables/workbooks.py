@@ -16,7 +16,7 @@ from batchrun.tables.formats import Format
 from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
-from batchrun.tables.sheets import column_letters, links_notice
+from batchrun.tables.sheets import column_letters, links_notice, visible_rows
 from batchrun.text import close_matches, plural, quoted_command
 
 if TYPE_CHECKING:
@@ -230,7 +230,9 @@ def _read_sheet(
     whole: bool = False,
 ) -> Table:
     """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
-    grid = book.read(sheet, visible_only=options.visible_only)
+    grid = book.read(sheet)
+    hidden = grid.traits.hidden_rows if options.visible_only and grid.traits else ()
+    grid = visible_rows(grid, frozenset(hidden))
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
     notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))

@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     from batchrun.tables.options import LoadLimits
     from batchrun.tables.sheets import Block, Merged
 
-KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
-"""The error values that calamine accepts; it rejects the file for any other."""
-
 MAX_ROW_BYTES = 64 * 1024**2
 MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
@@ -76,7 +73,7 @@ _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
 _ERROR = re.compile(
-    rb"(<c r=\"([A-Z]+)(\d+)\"(?=[^>]* t=\"e\")[^>]*+>(?:<f[^>]*+(?:(?<=/)>|>[^<]*+</f>))?<v>)"
+    rb"<c r=\"([A-Z]+)(\d+)\"(?=[^>]* t=\"e\")[^>]*+>(?:<f[^>]*+(?:(?<=/)>|>[^<]*+</f>))?<v>"
     rb"([^<]++)"
 )
 _UNCALCULATED = re.compile(
@@ -159,11 +156,6 @@ class XlsxReader(WorkbookReader):
             raise self._archive.damaged()
         return self._archive.any_block(sheet.part, _CONTENT.search)
 
-    def may_contain(self, text: str) -> bool:
-        """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        parts = [part for part in self._archive.parts if part.endswith(".xml")]
-        return any(self._archive.holds(part, text.encode()) for part in parts)
-
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
         try:
@@ -225,7 +217,7 @@ class XlsxReader(WorkbookReader):
         for lines, rows in blocks:
             filled += sum(len(row) - row.count("") for row in rows)
             yield lines, rows
-        if filled < traits.filled - len(traits.errors):  # or some texts are empty
+        if filled < traits.filled:  # or some texts are empty
             rewriter = _Rewriter(self._archive, self._parts)
             rewriter.seen = {}
             for _ in rewriter.blocks(sheet):
@@ -375,7 +367,7 @@ def _searched(
 ) -> Iterator[bytes]:
     """Yield the sheet's XML, and record the details and merged ranges found by searching it.
 
-    Only errors that calamine would reject are changed, and what stands before the rows is left out.
+    Only errors are changed, to texts, and what stands before the rows is left out.
 
     Raises:
         _UnusualError: The XML can't be searched, or holds negative numbers that may be dates.
@@ -448,7 +440,7 @@ def _is_marked(block: bytes) -> bool:
 
 
 def _record_details(block: bytes, traits: Traits) -> bytes:
-    """Record what calamine does not report; return the block with errors that calamine accepts."""
+    """Record what calamine does not report; return the block with its errors as texts."""
     traits.filled -= block.count(b"<v></v>")  # formulas whose text is empty
     traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     if b"HYPERLINK(" in block:
@@ -457,9 +449,9 @@ def _record_details(block: bytes, traits: Traits) -> bytes:
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
 
     def noted(found: re.Match[bytes]) -> bytes:
-        text = html.unescape(found[4].decode("utf-8", "replace"))
-        traits.errors.append((int(found[3]), column_number(found[2].decode()), text))
-        return found[1] + (found[4] if found[4] in KNOWN_ERRORS else b"#N/A")
+        text = html.unescape(found[3].decode("utf-8", "replace"))
+        traits.errors.append((int(found[2]), column_number(found[1].decode()), text))
+        return found[0].replace(b' t="e"', b' t="str"', 1)
 
     return _ERROR.sub(noted, block) if _ERROR_TYPE.search(block) else block
 
@@ -618,8 +610,9 @@ class _Rewriter:
         kind = attributes.get("t", "")
         if value and kind in {"", "n"}:
             with suppress(ValueError):
-                number = float(value)
-                self._numbers.add(row, column, _whole_number(attributes.get("s", "")), number)
+                number = _whole_number(attributes.get("s", ""))
+                if self._numbers.add(row, column, number, float(value)):
+                    attributes.pop("s", None)  # calamine can't read a negative date
         formula = "".join(self._texts.get("f", ()))
         if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
             self.traits.links.append(formula)
@@ -627,7 +620,7 @@ class _Rewriter:
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
-            value = value if value.encode() in KNOWN_ERRORS else "#N/A"
+            kind = "str"
         if text:
             kind, content = (
                 "inlineStr",
