@@ -375,10 +375,7 @@ def _fill_merged(body: Body, layout: Layout) -> list[str]:
             if is_filled(cells[column][at]):
                 kept += cells[column][at] != value
             else:
-                if is_stored(cells):
-                    cells.set(column, at, value)
-                else:
-                    cells[column, at] = value
+                cells[column, at] = value
                 filled[column] += 1
     notices = []
     if filled:

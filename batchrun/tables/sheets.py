@@ -194,7 +194,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     too_far = last_row > LAST_ROW or last_column > LAST_COLUMN
     if not too_far and last_row * last_column <= limits.cells:
         return
-    corner = f"{column_letters(last_column)}{last_row}"
+    corner = cell_name(last_row, last_column)
     count = f"{last_row * last_column:,} cells, more than {limits.cells:,}"
     how_far = "further than an Excel sheet does" if too_far else count
     raise InputError(
@@ -206,7 +206,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
 def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
     """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
     return InputError(
-        f"{name}, sheet {sheet}, line {row}: cell {column_letters(column)}{row} is there twice,"
+        f"{name}, sheet {sheet}, line {row}: cell {cell_name(row, column)} is there twice,"
         " and only one of the two could be read.",
         "Export the list again. If that doesn't help, export it as CSV.",
     )
@@ -219,6 +219,11 @@ def column_letters(number: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+def cell_name(row: int, column: int) -> str:
+    """Return the name of a cell, such as ``B3``."""
+    return f"{column_letters(column)}{row}"
 
 
 def local_name(element: Any) -> str:

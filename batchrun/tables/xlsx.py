@@ -39,7 +39,7 @@ from batchrun.tables.sheets import (
     WorkbookReader,
     ZeroFormat,
     attribute,
-    column_letters,
+    cell_name,
     local_name,
     refuse_far,
     repeated_cell,
@@ -81,8 +81,6 @@ _UNCALCULATED = re.compile(
     rb"(?(3)(?!<v)|(?!<v>[^<]))"  # a formula whose text is empty has an empty value
 )
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
-_COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
-_ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _MERGED = re.compile(rb"<(?:[\w.-]+:)?mergeCell\s(?:[^<>]*\s)?ref\s*=\s*[\"']([A-Za-z\d:]+)[\"']")
 _NO_MERGED = b"<mergeCells></mergeCells>"
 """Written before the rows, because calamine parses the sheet a second time to find its ranges.
@@ -193,16 +191,16 @@ class XlsxReader(WorkbookReader):
         """
         archive, parts = self._archive, self._parts
         _refuse_made_up_count(archive, parts)
-        links = _links(archive, sheet)
+        links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
         if not parsed and not parts.zeros:
             with suppress(_UnusualError):
-                traits = Traits(links=links)
+                traits = Traits(links=links, hidden_columns=columns)
                 merged: list[Merged] = []
                 blocks = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
                 _write_copy(archive, parts, blocks)
                 return traits, merged
         rewriter = _Rewriter(archive, parts)
-        rewriter.traits.links = links
+        rewriter.traits.links, rewriter.traits.hidden_columns = links, columns
         _write_copy(archive, parts, rewriter.blocks(sheet))
         refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
         return rewriter.traits, rewriter.merged
@@ -375,10 +373,8 @@ def _searched(
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
         text = block
-        if number == 0:
-            head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
-            text = head
-            traits.hidden_columns = _hidden_columns(_columns(text))
+        if number == 0 and block.startswith(b"<?xml "):
+            text = block.partition(b"?>")[2]
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
         marked = _is_marked(text)
         if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
@@ -468,26 +464,16 @@ def _merged_range(reference: str) -> list[Merged]:
     return [(top, left, bottom, right)]
 
 
-def _columns(head: bytes) -> Iterator[dict[str, str]]:
-    for found in _COLUMN.finditer(head.partition(b"sheetData")[0]):
-        pairs = _ATTRIBUTE.findall(found[1])
-        yield {
-            name.decode(): (one or other).decode("utf-8", "replace") for name, one, other in pairs
-        }
-
-
-def _hidden_columns(columns: Iterator[dict[str, str]]) -> list[int]:
-    """Return the hidden columns; overlapping ranges don't repeat a column."""
-    ranges = sorted(
-        (int(each["min"]), min(int(each["max"]), LAST_COLUMN))
-        for each in columns
-        if each.get("hidden") in _TRUE
-        and all(re.fullmatch(r"\d{1,5}", each.get(end, "")) for end in ("min", "max"))
-    )
-    hidden: list[int] = []
-    for first, last in ranges:
-        hidden.extend(range(max(first, hidden[-1] + 1 if hidden else 1), last + 1))
-    return hidden
+def _hidden_columns(archive: Archive, sheet: Sheet) -> list[int]:
+    hidden: set[int] = set()
+    with suppress(InputError):  # the reader will report what is wrong with the XML
+        for element, attributes in elements(archive, sheet.part, {"col", "sheetData"}):
+            if element == "sheetData":
+                break
+            first, last = (_whole_number(attributes.get(end, "")) for end in ("min", "max"))
+            if attributes.get("hidden") in _TRUE and first and last:
+                hidden.update(range(first, min(last, LAST_COLUMN) + 1))
+    return sorted(hidden)
 
 
 def column_number(letters: str) -> int:
@@ -518,7 +504,6 @@ class _Rewriter:
         self.last_row = self.last_column = 1
         self.seen: dict[int, int] | None = None
         self._archive = archive
-        self._columns: list[dict[str, str]] = []
         self._written: list[str] = []
         self._row = self._column = 0
         self._cell: dict[str, str] | None = None
@@ -553,7 +538,6 @@ class _Rewriter:
         except (expat.ExpatError, ValueError) as error:
             raise unreadable(self._archive.name) from error
         self._numbers.finish()
-        self.traits.hidden_columns = _hidden_columns(iter(self._columns))
         yield b"</sheetData></worksheet>"
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -573,8 +557,6 @@ class _Rewriter:
                 flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
                 if attributes.get("hidden") in _TRUE or flat:
                     self.traits.hidden_rows.append(self._row)
-            case "col":
-                self._columns.append(attributes)
             case "mergeCell":
                 self.merged += _merged_range(attributes.get("ref", ""))
             case "autoFilter":
@@ -641,7 +623,7 @@ class _Rewriter:
         self.traits.filled += 1
         style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
         type_ = f" t={_quoted(kind)}" if kind else ""
-        self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')
+        self._written.append(f'<c r="{cell_name(row, column)}"{style}{type_}>{content}</c>')
 
     def _text(self) -> str:
         """Join the text of all runs, without blank runs that need not be preserved.
