@@ -230,7 +230,7 @@ def _read_sheet(
     whole: bool = False,
 ) -> Table:
     """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
-    grid = book.read(sheet)
+    grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
     hidden = grid.traits.hidden_rows if options.visible_only and grid.traits else ()
     grid = visible_rows(grid, frozenset(hidden))
     if whole:
@@ -240,11 +240,13 @@ def _read_sheet(
         notices += (
             f"An .{book.format.value} file does not tell which rows are hidden; all are read",
         )
+    formats = [] if grid.traits is None else grid.traits.formats
     source = TableSource(
         name=file.name,
         path=str(file.absolute()),
         format=book.format.value,
         sheet=sheet.name,
+        formats=tuple(sorted((number - grid.first_column, code) for number, code in formats)),
         notices=notices,
         links=links_notice([] if grid.traits is None else grid.traits.links),
     )
@@ -253,9 +255,7 @@ def _read_sheet(
         header_row=options.header_row,
         no_header=options.no_header,
         merged=grid.merged,
-        formats={} if grid.traits is None else dict(grid.traits.formats),
         first_column=grid.first_column,
-        correct=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
     return build_table(grid.blocks, source, layout)
 
