@@ -100,7 +100,7 @@ class Book:
             self._blocks(correct),
             int(first_column),
             [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
-            None if traits is None else Traits(**traits),
+            Traits(**traits),
             tuple(map(str, notices)),
         )
 
@@ -372,7 +372,7 @@ def _refuse(stream: IO[bytes], error: InputError) -> None:
 
 
 def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
-    traits = None if content.traits is None else asdict(content.traits)
+    traits = asdict(content.traits)
     _answer(stream, [content.first_column, content.merged, traits, content.notices])
     for _, rows in content.blocks:
         packed = [pack_column(column) for column in zip(*rows, strict=True)]

@@ -231,24 +231,23 @@ def _read_sheet(
 ) -> Table:
     """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
     grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
-    hidden = grid.traits.hidden_rows if options.visible_only and grid.traits else ()
-    grid = visible_rows(grid, frozenset(hidden))
+    if options.visible_only:
+        grid = visible_rows(grid, frozenset(grid.traits.hidden_rows))
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
     notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
-    if options.visible_only and grid.traits is None:
+    if options.visible_only and grid.traits.unknown:
         notices += (
             f"An .{book.format.value} file does not tell which rows are hidden; all are read",
         )
-    formats = [] if grid.traits is None else grid.traits.formats
     source = TableSource(
         name=file.name,
         path=str(file.absolute()),
         format=book.format.value,
         sheet=sheet.name,
-        formats=tuple(sorted((number - grid.first_column, code) for number, code in formats)),
+        formats=tuple(sorted((at - grid.first_column, code) for at, code in grid.traits.formats)),
         notices=notices,
-        links=links_notice([] if grid.traits is None else grid.traits.links),
+        links=links_notice(grid.traits.links),
     )
     layout = Layout(
         fill_value=None,
@@ -264,9 +263,7 @@ def _other_sheet(before: str, name: str, after: str) -> Advice:
     return Advice("", f"{before}--sheet {quoted_command(name)}{after}", sheet=name)
 
 
-def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
-    if traits is None:
-        return []
+def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
     notices = []
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"
