@@ -9,9 +9,10 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from batchrun import tables, workbook
+from batchrun import workbook
 from batchrun.journal import Journal
 from batchrun.model import Cause, Outcome
+from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.workbook import Audience
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import AGAIN
@@ -110,8 +111,8 @@ def test_a_list_without_a_column_to_share_keeps_its_sheet(written: Write) -> Non
 
 
 def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> None:
-    damaged = tables.parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
-    assert isinstance(damaged, tables.ids.DamagedId)
+    damaged = parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
+    assert isinstance(damaged, DamagedId)
     assert "lenient IDs" in damaged.reason
     older = 'company ID "1" is not a UUID, but --lenient-ids would send it'
     reused = "result of 2026-10-01 reused from batch 1001-accounts-7f3a; nothing was sent"
