@@ -12,6 +12,7 @@ import pytest
 from batchrun import workbook
 from batchrun.journal import Journal
 from batchrun.model import Cause, Outcome
+from batchrun.tables import load
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.workbook import Audience
 from batchrun.workbook.form import Form
@@ -176,7 +177,7 @@ def test_a_workbook_for_people_names_its_batch_and_has_no_marks(
 def test_a_workbook_of_results_is_read_as_a_list_by_its_results(
     written: Write, audience: Audience
 ) -> None:
-    again = tables.load(written(batch(ROWS), Form(audience=audience)))
+    again = load(written(batch(ROWS), Form(audience=audience)))
 
     assert again.source.sheet == "Results"
     assert [each.cells[:2] for each in again.rows()] == [each.row.cells for each in ROWS]
