@@ -398,7 +398,7 @@ def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
     site.workspace.check(saved)
     checked_list(site.workspace, saved)
     said = shown(site, f"/lists/{saved.id}").partition("What is sent for the first row")[2]
-    assert re.match(r" Workflow wf_account_research Company ID [0-9a-f-]{36} depth 2 ", said)
+    assert re.match(r" Workflow Account Research Company ID [0-9a-f-]{36} depth 2 ", said)
 
 
 def test_the_results_of_a_trial_say_how_many_fields_they_leave_out(site: Site) -> None:
@@ -549,7 +549,7 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert "of them still running; " in said
         assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
-        workspace._switch(workspace._settings)  # as after a start
+        workspace._begin(workspace._settings)  # as after a start
         for path in (f"/batches/{run.batch_id}", "/"):
             assert f"It was stopped before the end. {sent} row" in shown(site, path)
 
@@ -642,7 +642,7 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert workspace.wait(60)
     batch = f"/batches/{run.batch_id}"
     before = shown(site, batch)
-    workspace._switch(workspace._settings)  # as after a start
+    workspace._begin(workspace._settings)  # as after a start
     said = shown(site, batch)
     assert "5 results to look at" in before
     assert "5 results to look at" in said
@@ -807,7 +807,7 @@ def test_a_list_shows_its_run_instead_of_what_a_run_would_send(site: Site) -> No
         assert "60 completed Open this run Run everything again" in said
         assert "Run all 60 again" in said
         assert "to send" not in said
-        workspace._switch(workspace._settings)
+        workspace._begin(workspace._settings)
 
 
 def reversed_figures(said: str) -> str:
@@ -917,7 +917,7 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         assert workspace.wait(60)
         assert len(site.triggers) == 120
         assert "60 rows: 60 sent. This run cost about 120 credits." in shown(site, batch)
-        workspace._switch(settings)  # as after a start: what was sent before is not known
+        workspace._begin(settings)  # as after a start: what was sent before is not known
         shown(site, f"{batch}/attention")
         fields["shown"] = shown_field(site, f"{batch}/attention")
         site.post(f"{batch}/retry", **fields)
@@ -944,7 +944,7 @@ def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(
         assert "Remove this list" not in said
         with site.client() as client:
             assert f'href="/batches/{run.batch_id}"' in client.get(f"/lists/{saved.id}").text
-        workspace._switch(workspace._settings)
+        workspace._begin(workspace._settings)
 
 
 def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
