@@ -47,9 +47,9 @@ COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
+"""Rows to search at once. Longer lists are not searched again with each live update."""
 UNLIMITED = 1e9
 """Requests a minute that count as no limit."""
-"""Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
 SAMPLED_ROWS = 20
 """Results to sample when choosing the fields that are worth a column."""
