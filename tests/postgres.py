@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import shutil
@@ -12,6 +11,7 @@ import tempfile
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from batchrun.journal import Journal
-from batchrun.journal.schema import meta, metadata
+from batchrun.journal.schema import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,12 @@ CONTENTS = """
     SELECT table_name || column_name || data_type FROM information_schema.columns
     WHERE table_schema = 'public'
     UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
-    UNION ALL SELECT name || value FROM meta ORDER BY 1
+    UNION ALL SELECT value FROM meta WHERE name = 'schema_version' ORDER BY 1
 """
 """What a journal on a server has, apart from its rows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True)
 class PostgresServer:
     """A server that may be stopped and started again."""
 
@@ -58,11 +58,11 @@ class PostgresServer:
         ):
             if not has_tables:
                 connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-            elif connection.execute(CONTENTS).fetchall() == self._contents():
+            elif connection.execute(CONTENTS).fetchall() == self._contents:
                 connection.execute("SET session_replication_role = replica")  # no triggers
-                for table in metadata.tables.values():
-                    if table is not meta:
-                        connection.execute(f"DELETE FROM {table.name}".encode())
+                for name in metadata.tables:
+                    kept = "WHERE name <> 'schema_version'" if name == "meta" else ""
+                    connection.execute(f"DELETE FROM {name} {kept}".encode())
             else:
                 return
             connection.commit()
@@ -77,16 +77,16 @@ class PostgresServer:
 
     def new_journal(self) -> str:
         """Create a database with an empty journal and return its URL; copying one is faster."""
-        return self.new_database(f'TEMPLATE "{self._template()}"')
+        return self.new_database(f'TEMPLATE "{self._template}"')
 
-    @functools.cache
+    @cached_property
     def _template(self) -> str:
         with Journal(self.new_database()) as journal:
             return journal.location.rpartition("/")[2]
 
-    @functools.cache
+    @cached_property
     def _contents(self) -> list[tuple[str]]:
-        with psycopg.connect(self.url(self._template())) as connection:
+        with psycopg.connect(self.url(self._template)) as connection:
             return connection.execute(CONTENTS).fetchall()
 
     def url(self, database: str) -> str:
