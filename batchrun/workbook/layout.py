@@ -70,7 +70,7 @@ MEANINGS: Mapping[Outcome, str] = {
 _OUTCOMES = "the outcome of the row: completed; failed; " + "; ".join(
     f"{outcome} ({meaning})" for outcome, meaning in MEANINGS.items()
 )
-_WHY = "why, for a row that is not completed; where a result was reused, from where"
+_WHY = "why, for a row that needs attention; where a result was reused, from where"
 STATUS = (
     StatusColumn(OUR_STATUS, str, 13, _OUTCOMES,
                  lambda row: row.outcome.value),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchrun.workbook.sheets import Book, TableSheets
     from batchrun.workbook.table_sheets import AttentionSheet, ChangesSheet
 
-_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 33, 9, 9, 2, 33, 9, 9)
+_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 32, 9, 11.5, 2, 32, 9, 11.5)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
 _CHART_CM = 9.2

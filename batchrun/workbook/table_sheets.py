@@ -31,11 +31,9 @@ from batchrun.workbook.reasons import (
     Step,
     advice,
     needs_attention,
-    remedy,
 )
 from batchrun.workbook.sheets import (
     NARROWEST,
-    PAGE_WIDTH,
     TableColumn,
     TableSheets,
     column_for,
@@ -253,10 +251,9 @@ class AttentionSheet:
             TableColumn("Status", 12, why),
             TableColumn("Reason", 36, why),
             *[TableColumn("Value", 24, why)] * self._with_values,
+            TableColumn("What to do", 66 if commands is None else 92, why),
         ]
         outcome = [column.title for column in columns].index("Status")
-        left = PAGE_WIDTH - sum(column.width for column in columns if not column.folded)
-        columns.append(TableColumn("What to do", max(left, 42) if commands is None else 92, why))
         self._sorted = layout.attention <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
@@ -270,15 +267,14 @@ class AttentionSheet:
     def write(self, rows: TableSheets) -> None:
         """Write the rows, those in doubt first; the row number links to the row in ``rows``.
 
-        For operators, only the first row with a reason has the commands.
+        For operators, only the first row with a reason has all the commands.
         """
         layout, roles, summary = self._layout, self._results.roles, self._results.summary
         for number, row in self._rows():
             reason = layout.reasons.of(row)
-            if id(reason) not in self._places or self._commands is None:
-                what = advice(row, roles, summary, self._commands)
-            else:
-                what = remedy(row, roles, summary)
+            what = advice(row, roles, summary, self._commands)
+            if id(reason) in self._places:
+                what = "\n".join(what.split("\n")[:2])
             self._places.setdefault(id(reason), self._sheets.next_place)
             shared = row.outcome is Outcome.COMPLETED
             text = row.message or row.outcome.value if reason is None or shared else reason.text
