@@ -37,7 +37,14 @@ from batchrun.web.work import ReadList
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
-from tests.web.test_states import checked_list, chosen_list, finished_batch, shown_field
+from tests.web.test_states import (
+    FEW,
+    checked_list,
+    chosen_list,
+    finished_batch,
+    first_rows,
+    shown_field,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -448,7 +455,7 @@ def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
 def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
     batch = finished_batch(site)
     said = shown(site, f"{batch}/forget")
-    assert "no longer knows that 60 rows were sent" in said
+    assert "no longer knows that 10 rows were sent" in said
     assert "You would pay again." in said
     site.workspace.sandbox = True
     assert "Practice charges nothing." in shown(site, f"{batch}/forget")
@@ -464,7 +471,7 @@ def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> No
 
 def test_lists_whose_rows_were_run_are_not_said_to_wait_for_their_run(site: Site) -> None:
     finished_batch(site)
-    again = chosen_list(site)
+    again = chosen_list(site, FEW)
     checked_list(site.workspace, again)
     said = shown(site, "/")
     assert "Not run yet" not in said
@@ -709,12 +716,10 @@ def test_the_line_of_the_column_names_is_said(site: Site) -> None:
 
 
 def test_a_row_is_named_as_excel_shows_it_where_cells_hold_line_breaks(tmp_path: Path) -> None:
-    with (SAMPLES / "salesforce_accounts.csv").open(encoding="utf-8-sig", newline="") as file:
-        records = list(csv.reader(file))
     with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.3)) as site:
         batch = finished_batch(site)
         numbers = site.workspace.numbers(batch.rpartition("/")[2])
-        assert numbers.in_excel == list(range(2, len(records) + 1))
+        assert numbers.in_excel == list(range(2, FEW + 2))
         assert numbers.lines[3:5] == [9, 10]
         assert "Line 9 (row 5 in Excel)" in shown(site, f"{batch}/line/9")
         assert "Excel row File line Account Name Status" in shown(site, batch)
@@ -827,7 +832,7 @@ def reversed_figures(said: str) -> str:
 
 def test_an_earlier_run_that_was_forgotten_is_not_shown(site: Site) -> None:
     batch = finished_batch(site)
-    list_id = site.upload(SAMPLES / "salesforce_accounts.csv").headers["location"][-12:]
+    list_id = site.upload(first_rows(site, FEW)).headers["location"][-12:]
     assert site.workspace.wait(60)
     assert "You ran this list" in shown_list(site, list_id)
     site.workspace.forget(batch.rpartition("/")[2])
