@@ -610,7 +610,6 @@ class _Pages:
         view = self._batch(request)
         page, row = self._row(request)
         batch_id, line = view.summary.batch_id, row.row.line
-        numbers = self._workspace.numbers(batch_id)
         same_as = self._workspace.first_lines(batch_id).get(line)
         shared = same_as and screens.row_at_line(self._workspace, batch_id, same_as)
         cells = [
@@ -622,8 +621,7 @@ class _Pages:
             view=view,
             row=row,
             name=Names(page.header, page.roles, page.rows).of_row(row),
-            place=numbers.words(line),
-            workbook_row=numbers.workbook_row(line),
+            numbers=self._workspace.numbers(batch_id),
             why=screens.row_message(row),
             same_as=same_as,
             other=other_name(page.header, page.roles, row.row, shared[1].row) if shared else None,

@@ -1,4 +1,4 @@
-"""Every workbook of these tests is opened by LibreOffice; this module runs last."""
+"""The workbooks of these tests are opened by LibreOffice; this module runs last."""
 
 from __future__ import annotations
 
