@@ -746,19 +746,14 @@ class _Pages:
         except BatchrunError as found:
             problem = problem or found
         given = given_key(settings)
-        if workspace.sandbox:
-            key = "none needed"
-        elif profile is not None:
-            key = masked_end(profile.end)
-        else:
-            key = masked_key(given) if given else ""
+        masked = masked_key(given) if given else ""
         return self._show(
             "settings.html",
             status,
             message=problem and (level, problem),
-            key=key,
+            key=masked if profile is None else masked_end(profile.end),
             profile=profile,
-            from_environment=bool(given) and profile is None and not workspace.sandbox,
+            from_environment=bool(given) and profile is None,
             address=self._address(),
             rate=settings.rate or workspace.rate,
             daily=settings.daily,

@@ -60,7 +60,6 @@ COMPARED_ROWS = 5_000
 class Phase(StrEnum):
     """The state that a batch's screen shows."""
 
-    STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
     ELSEWHERE = "elsewhere"
@@ -71,7 +70,7 @@ class Phase(StrEnum):
     @property
     def live(self) -> bool:
         """Whether it changes without the user doing anything."""
-        return self in {Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
+        return self in {Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
 
 
 @dataclass(frozen=True, slots=True)
