@@ -444,10 +444,9 @@ class Plan:
         [other] = set(Role) - {object_}
         name, only = object_.name.lower(), other.name.lower()
         rows = plural(len(lacking), f"row without a {name} ID is", f"rows without a {name} ID are")
-        return [
-            f"{rows} sent with the {only} ID only (first: line {self.table.lines[lacking[0]]}), "
-            f"but the workflow's {where} mentions {_NOUNS[object_]}: make sure that you want that"
-        ]
+        sent = f"{rows} sent with the {only} ID only (first: line {self.table.lines[lacking[0]]})"
+        about = f"but the workflow's {where} mentions {_NOUNS[object_]}"
+        return [f"{sent}, {about}: make sure that you want that"]
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""

@@ -412,7 +412,7 @@ def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
     site.workspace.check(saved)
     checked_list(site.workspace, saved)
     said = shown(site, f"/lists/{saved.id}")
-    assert "Only the company ID and the parameters of a row leave this computer" in said
+    assert "leaves this computer except the company ID and the parameters." in said
     said = said.partition("What is sent for the first row")[2]
     assert re.match(r" Workflow Account Research Company ID [0-9a-f-]{36} depth 2 ", said)
 
