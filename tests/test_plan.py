@@ -224,7 +224,7 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
 
 def test_rows_without_the_kind_of_id_that_the_workflow_is_about_are_pointed_out() -> None:
     roles = {Role.COMPANY: 0, Role.CONTACT: 1}
-    rows = [ACME, BETA], [ACME, ""], [BETA, " "], ["", BETA], ["12", ""]
+    rows: list[list[object]] = [[ACME, BETA], [ACME, ""], [BETA, " "], ["", BETA], ["12", ""]]
     table = table_of(["Company ID", "Contact ID"], *rows)
     contacts = make_plan(table, Workflow("w", "Contact Research"), roles, Parameters(), RATES)
     [hint] = contacts.hints()
