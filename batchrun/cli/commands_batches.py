@@ -21,10 +21,10 @@ from batchrun.cli.messages import (
     counts,
     counts_in_short,
     kept_words,
+    missing_result_lines,
     more_files,
     next_lines,
     opens_words,
-    retry_lines,
     running_line,
     summary_json,
     unknown_to_results,
@@ -37,7 +37,7 @@ from batchrun.cli.options import (
     JournalAt,
     Output,
     ReportOptions,
-    SandboxJournal,
+    Sandbox,
     ServiceOptions,
     Yes,
     age,
@@ -131,12 +131,12 @@ def export(
             "--only",
             metavar="OUTCOME,…",
             help="Write the list's own rows with these outcomes, and why, ready to correct and run "
-            "again: such as failed,invalid,rejected.",
+            "again: such as failed,rejected or invalid (rows that can't be sent).",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     journal: JournalAt = None,
-    sandbox: SandboxJournal = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Write a batch's results to a file, even while it runs."""
     from batchrun import export as export_batch
@@ -196,7 +196,7 @@ def status(
         ),
     ] = False,
     journal: JournalAt = None,
-    sandbox: SandboxJournal = False,
+    sandbox: Sandbox = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the progress of a batch."""
@@ -262,11 +262,11 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         return [*lines, "Worked on: not yet; its worker processes start by themselves"]
     if summary.unfinished and status.working:
         return lines
-    return [*lines, *next_lines(summary), *retry_lines(summary, settings)]
+    return [*lines, *next_lines(summary), *missing_result_lines(summary, settings)]
 
 
 def list_batches(
-    journal: JournalAt = None, sandbox: SandboxJournal = False, as_json: AsJson = False
+    journal: JournalAt = None, sandbox: Sandbox = False, as_json: AsJson = False
 ) -> None:
     """List all batches, newest first."""
     from batchrun import batches
@@ -369,7 +369,7 @@ def retry(
             settings,
             reporting.mode(),
             output=output,
-            decide=in_doubt_decision(InDoubt.HOLD, summary.batch_id, settings),
+            decide=in_doubt_decision(InDoubt.HOLD, summary, settings),
             form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
         )
 
@@ -394,7 +394,7 @@ def forget(
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
-    sandbox: SandboxJournal = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Delete a batch with its rows and results. Workbooks stay."""
     from batchrun import forget as forget_batches
@@ -428,13 +428,13 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     return True
 
 
-def in_doubt_decision(given: InDoubt | None, batch_id: str, settings: Settings) -> Decide:
+def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Settings) -> Decide:
     """Return a function that decides as given; else it asks at a terminal, or changes nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
             return given
-        _show_doubts(rows, batch_id, settings)
+        _show_doubts(rows, batch, settings)
         if given is not None or not sys.stdin.isatty():
             return InDoubt.HOLD
         return _asked()
@@ -442,8 +442,9 @@ def in_doubt_decision(given: InDoubt | None, batch_id: str, settings: Settings) 
     return decide
 
 
-def _show_doubts(rows: Sequence[ResultRow], batch_id: str, settings: Settings) -> None:
-    from batchrun import rows as rows_of
+def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Settings) -> None:
+    from batchrun import rows as rows_of_batch
+    from batchrun.list_rows import RowNumbers
     from batchrun.workbook.readable import Names
 
     are = "is" if len(rows) == 1 else "are"
@@ -452,14 +453,15 @@ def _show_doubts(rows: Sequence[ResultRow], batch_id: str, settings: Settings) -
         "accepted, and only you can settle it.",
         err=True,
     )
-    batch = rows_of(batch_id, limit=0, settings=settings)
-    names = Names(batch.header, batch.roles, rows)
+    rows_of = partial(rows_of_batch, batch.batch_id, settings=settings)
+    page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
+    names = Names(page.header, page.roles, rows)
     by_message = defaultdict[str, list[str]](list)
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
         name = names.of_row(row)
         shown = f"{name} ({ids})" if name else ids
-        by_message[row.message].append(f"  line {row.row.line}: {shown}")
+        by_message[row.message].append(f"  line {numbers.words(row.row.line)}: {shown}")
     for message, lines in by_message.items():
         print_lines([f"{message}:", *lines], err=True)
     if len(rows) > ROWS_SHOWN:

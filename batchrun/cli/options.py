@@ -223,10 +223,11 @@ JournalAt: TypeAlias = Annotated[
     ),
 ]
 Sandbox: TypeAlias = Annotated[
-    bool, _service("--sandbox", help="Practice with an imitation of PG:AI: no key, no cost.")
-]
-SandboxJournal: TypeAlias = Annotated[
-    bool, _service("--sandbox", help="Use the batches of demo and run --sandbox.")
+    bool,
+    _service(
+        "--sandbox",
+        help="Practice with an imitation of PG:AI: no key, no cost. Its batches are kept apart.",
+    ),
 ]
 
 # Scripts and schedulers

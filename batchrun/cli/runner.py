@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -66,10 +67,12 @@ def run_list(
     again: bool = False,
     detach: bool = False,
     replaced: Path | None = None,
+    on_confirmed: Callable[[], None] | None = None,
 ) -> None:
     """Run a list in the terminal, and end the command with the batch's exit code.
 
     Without ``output``, the results go to ``replaced``, the workbook of a practice run, if given.
+    ``on_confirmed`` is called when the service has accepted the key and the user has agreed.
     """
     from batchrun import aio, status
 
@@ -93,6 +96,8 @@ def run_list(
                     print_text(f"Note:      {note}", err=True)
                 if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
+                if on_confirmed is not None:
+                    on_confirmed()
                 return True
 
         def work(settings: Settings) -> Coroutine[Any, Any, Report]:
@@ -206,20 +211,23 @@ class _BatchDisplay:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
         from batchrun.engine import Ending
+        from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
 
         if report.ending is not Ending.LIMIT or not report.sent:
             return False
         self.printer.close()
+        batch = report.summary
         with self.stopper.asking():
             try:
-                lines = unknown_to_results(report.summary.batch_id, None, self._settings)
+                lines = unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
-                page = rows(report.summary.batch_id, limit=0, settings=self._settings)
+                rows_of = partial(rows, batch.batch_id, settings=self._settings)
+                page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
                 lines += pilot_lines(
                     report,
                     pilot,
-                    pilot_results(pilot, page.header, page.roles, briefly=True),
+                    pilot_results(pilot, page.header, page.roles, numbers.words, briefly=True),
                     before,
                     usable_columns(sys.stdout),
                     _now(),
@@ -330,6 +338,5 @@ def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
         wait=settings.wait,
         speed=settings.speed,
     )
-    lines = [f"Jobs:      {rest.to_trigger:,} to trigger", *costs]
-    print_lines(lines, err=mode.as_json or beside_question(yes=False))
+    print_lines(costs, err=mode.as_json or beside_question(yes=False))
     return confirm(f"Trigger {plural(rest.to_trigger, 'job')} now?")

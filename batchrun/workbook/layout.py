@@ -61,7 +61,7 @@ class StatusColumn(NamedTuple):
 
 
 _OUTCOMES = (
-    "the outcome of the row: completed; failed; rejected (nothing ran); invalid (can't be sent); "
+    "the outcome of the row: completed; failed; rejected (nothing ran); can't be sent; "
     "timed out; in doubt (may have been charged); pending (running or not sent)"
 )
 _WHY = "why, for a row that is not completed; where a result was reused, from where"

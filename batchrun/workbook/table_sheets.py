@@ -269,7 +269,7 @@ class AttentionSheet:
                 *[row.row.line] * layout.lines_differ,
                 *_name_and_owner(layout, layout.name_of(row), layout.owner_of(row)),
                 *_ids(row, roles),
-                row.outcome.value,
+                row.outcome.words,
                 text,
                 *[value] * self._with_values,
                 what,
