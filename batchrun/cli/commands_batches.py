@@ -41,7 +41,7 @@ from batchrun.cli.options import (
     ServiceOptions,
     Yes,
     age,
-    batch_ids,
+    batch_argument,
     form_from,
     refuse_together,
     settings_of,
@@ -63,7 +63,6 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
@@ -359,9 +358,8 @@ def retry(
     with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
         if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
-        confirm_batch(settings, summary, output)
         question = _retry_question(summary, chosen)
-        print_other_payer(settings, summary)
+        confirm_batch(settings, summary, output)
         if not confirmed(question, yes=yes):
             raise NotConfirmedError("Nothing was triggered.")
         continue_batch(
@@ -375,15 +373,7 @@ def retry(
 
 
 def forget(
-    batch: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="BATCH",
-            help="ID of the batch, or the first characters of it.",
-            autocompletion=batch_ids,
-            rich_help_panel=THE_BATCH,
-        ),
-    ] = None,
+    batch: Annotated[str | None, batch_argument()] = None,
     older_than: Annotated[
         str | None,
         typer.Option(

@@ -44,7 +44,7 @@ from batchrun.cli.options import (
     Workflow,
     WriteEvery,
     Yes,
-    batch_ids,
+    batch_argument,
     form_from,
     refuse_together,
     request_from,
@@ -66,7 +66,6 @@ from batchrun.cli.prompts import (
     confirm_address,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
@@ -120,7 +119,6 @@ def run_marked(
     if not marked.jobs:
         _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
-    print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if not confirmed("Send them again (you pay again)?", yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
@@ -452,7 +450,6 @@ def resume(
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            print_other_payer(settings, summary)
             continue_batch(
                 partial(
                     aio.resume,
@@ -542,15 +539,7 @@ def demo(
 
 
 def work(
-    batch: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="BATCH",
-            help="ID of the batch, or the first characters of it. Without it, every open batch.",
-            autocompletion=batch_ids,
-            rich_help_panel=THE_BATCH,
-        ),
-    ] = None,
+    batch: Annotated[str | None, batch_argument("Without it, every open batch.")] = None,
     *,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="End when no batch is open any more.")

@@ -93,15 +93,18 @@ _list, _parameter, _spending, _output, _service, _automation = (
 
 # The batch
 
-Batch: TypeAlias = Annotated[
-    str | None,
-    typer.Argument(
+
+def batch_argument(without_it: str = "") -> Any:
+    """Return the argument of a batch; ``without_it`` is the end of its help."""
+    return typer.Argument(
         metavar="BATCH",
-        help="ID of the batch, or the first characters of it. Without it, the newest batch.",
+        help=f"ID of the batch, or the first characters of it. {without_it}".rstrip(),
         autocompletion=batch_ids,
         rich_help_panel=THE_BATCH,
-    ),
-]
+    )
+
+
+Batch: TypeAlias = Annotated[str | None, batch_argument("Without it, the newest batch.")]
 
 # Reading the list
 

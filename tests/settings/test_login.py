@@ -202,8 +202,8 @@ def test_a_profile_whose_keyring_is_gone_can_be_logged_out(
     keep(KEY, service)
     with system_keyring(fail.Keyring()):
         gone = log_out("default")
-    assert "may still be there: this system has no keyring" in gone.not_deleted_reason
-    assert f'"batchrun {service}" of user default' in gone.not_deleted_reason
+    assert "may still be there: this system has no keyring" in gone
+    assert f'"batchrun {service}" of user default' in gone
     assert stored_profiles().all() == {}
 
 
