@@ -123,15 +123,17 @@ def rest_words(
     return f"about {credit_amounts(wanted)} of the {before} left"
 
 
-def credit_amounts(amounts: Mapping[str, float], *, bare: bool = False) -> str:
+def credit_amounts(
+    amounts: Mapping[str, float], *, bare: bool = False, unit: str = "credit"
+) -> str:
     """Return credits with their names; a single kind of credits needs no name."""
     if len(amounts) == 1:
         number = next(iter(amounts.values()))
         if bare:
             return _amount(number)
-        return f"{_amount(number)} {'credit' if number == 1 else 'credits'}"
+        return f"{_amount(number)} {unit if number == 1 else f'{unit}s'}"
     named = (f"{name} {_amount(number)}" for name, number in amounts.items())
-    return ", ".join(named) + ("" if bare else " credits")
+    return ", ".join(named) + ("" if bare else f" {unit}s")
 
 
 def _amount(number: float) -> str:

@@ -12,10 +12,10 @@ from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_colum
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from batchrun.batch.history import RowPage
-    from batchrun.model import BatchSummary, Row, Table, TableSource
+    from batchrun.model import BatchSummary, Role, Row, Table, TableSource
     from batchrun.plan import Plan
 
 ROWS_AT_ONCE = 5_000
@@ -78,6 +78,10 @@ class RowNumbers:
         row = self.excel_row(line)
         return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
 
+    def workbook_row(self, line: int) -> int:
+        """Return the row of a line's result in the results workbook."""
+        return bisect_left(self.lines, line) + 2
+
     def excel_row(self, line: int) -> int | None:
         """Return the row in which Excel shows a line; ``None`` if it is the same."""
         return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
@@ -92,14 +96,29 @@ def _line_breaks(cell: object) -> int:
     return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
 
 
+def other_name(header: Sequence[str], roles: Container[Role], one: Row, other: Row) -> str | None:
+    """Return the name of another row with the same ID, ``""`` if it has none.
+
+    ``None`` if its name is the same, or says nothing about the ID.
+    """
+    columns = _columns_of_names(header, roles)
+    names = [cell_words(name_of(row.cells, columns)) for row in (one, other)]
+    return None if is_same_name(*names) else names[1]
+
+
+def _columns_of_names(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
+    """Return the columns whose names tell whether an ID is the right one; empty if none do."""
+    columns = name_columns(header)
+    return columns if are_names_of_ids(header, columns, roles) else ()
+
+
 def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
     """Return the duplicates with a different name than the row whose result they share.
 
     Each has its line and name, then those of the other row: one of the two IDs may be wrong.
     """
-    header = plan.table.header
-    columns = name_columns(header)
-    if not (columns and plan.duplicates and are_names_of_ids(header, columns, plan.roles)):
+    columns = _columns_of_names(plan.table.header, plan.roles)
+    if not (columns and plan.duplicates):
         return []
     jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
     repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1

@@ -29,7 +29,7 @@ from starlette.staticfiles import StaticFiles
 import batchrun
 from batchrun import Crm, Form, Outcome
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
-from batchrun.estimate import credit_amounts
+from batchrun.list_rows import other_name
 from batchrun.model import Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from batchrun.model import ResultRow
     from batchrun.web.lists import SavedList
     from batchrun.web.security import Session
-    from batchrun.web.work import BatchRun, ReadList, Workspace
+    from batchrun.web.work import BatchRun, Workspace
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,14 +77,14 @@ NO_COLUMN = "(none)"
 """The choice to send no IDs of a kind, in place of a column."""
 DELIMITERS = {"comma": "Commas", "semicolon": "Semicolons", "tab": "Tabs", "bar": "Bars ( | )"}
 ENCODINGS = {
-    "utf-8": "UTF-8 (Unicode)",
-    "cp1252": "Western European (Windows-1252)",
-    "cp1250": "Central European (Windows-1250)",
-    "cp1251": "Cyrillic (Windows-1251)",
-    "cp1253": "Greek (Windows-1253)",
-    "cp1254": "Turkish (Windows-1254)",
-    "cp1255": "Hebrew (Windows-1255)",
-    "cp1256": "Arabic (Windows-1256)",
+    "utf-8": "Unicode (UTF-8)",
+    "cp1252": "Western European (Windows)",
+    "cp1250": "Central European (Windows)",
+    "cp1251": "Cyrillic (Windows)",
+    "cp1253": "Greek (Windows)",
+    "cp1254": "Turkish (Windows)",
+    "cp1255": "Hebrew (Windows)",
+    "cp1256": "Arabic (Windows)",
     "mac_roman": "Western European (older Macs)",
     "shift_jis": "Japanese (Shift JIS)",
     "euc_jp": "Japanese (EUC-JP)",
@@ -92,7 +92,7 @@ ENCODINGS = {
     "big5": "Chinese, traditional (Big5)",
     "euc_kr": "Korean (EUC-KR)",
     "koi8_r": "Russian (KOI8-R)",
-    "utf-16": "UTF-16",
+    "utf-16": "Unicode (UTF-16)",
 }
 
 _EDITIONS = {
@@ -186,10 +186,10 @@ class _Pages:
             "plain": words.plain,
             "reason": words.reason_words,
             "sentence": words.sentence,
+            "short": words.short,
         }
         self._templates.globals |= {
             "plural": plural,
-            "credit_amounts": credit_amounts,
             "secret": session.page_secret,
             "workspace": workspace,
             "version": batchrun.__version__,
@@ -243,10 +243,9 @@ class _Pages:
             del self._messages[old]
         return RedirectResponse(f"{path}?message={token}", 303)
 
-    def not_found(self, request: Request, error: Exception) -> Response:
+    def not_found(self, _: Request, error: Exception) -> Response:
         """Return the page for an address that does not exist."""
         assert isinstance(error, HTTPException)
-        del request
         if error.status_code == 405:
             return RedirectResponse("/", 303)  # a reload of an address that only forms post to
         if error.status_code == 403:
@@ -290,9 +289,8 @@ class _Pages:
 
     # first start
 
-    def start(self, request: Request) -> Response:
+    def start(self, _: Request) -> Response:
         """Return the first screen: enter a key, or use the sandbox."""
-        del request
         if self._workspace.sandbox:
             return RedirectResponse("/", 303)
         return self._start_page(200, None)
@@ -332,15 +330,13 @@ class _Pages:
         self._workspace.use_key()
         return RedirectResponse("/" if first else "/settings", 303)
 
-    def use_sandbox(self, request: Request) -> Response:
+    def use_sandbox(self, _: Request) -> Response:
         """Switch to the sandbox."""
-        del request
         self._workspace.use_sandbox()
         return RedirectResponse("/", 303)
 
-    def leave_sandbox(self, request: Request) -> Response:
+    def leave_sandbox(self, _: Request) -> Response:
         """Switch to the real service."""
-        del request
         self._workspace.leave_sandbox()
         return RedirectResponse("/", 303)
 
@@ -359,9 +355,8 @@ class _Pages:
             "most_mb": self._workspace.settings.largest_file_mb,
         }
 
-    def alive(self, request: Request) -> Response:
+    def alive(self, _: Request) -> Response:
         """Answer a screen that only asks whether batchrun still runs."""
-        del request
         return Response(status_code=204)
 
     def home_live(self, request: Request) -> Response:
@@ -386,11 +381,10 @@ class _Pages:
             path = await run_in_threadpool(receive, name, file.file)
         return await run_in_threadpool(self._added, path)
 
-    def sample(self, request: Request) -> Response:
+    def sample(self, _: Request) -> Response:
         """Add a list of made-up data to try the page with."""
         from batchrun.sandbox import write_demo_list
 
-        del request
         path = self._workspace.lists.new_path("sample-accounts.csv")
         write_demo_list(path)
         return self._added(path)
@@ -419,13 +413,14 @@ class _Pages:
             own = (one.batch_id for one in workspace.batches() if one.source.path == path)
             batch_id = next(own, None)
         other = batch_id is not None and batch_id != earlier
-        columns = [] if state.read is None else screens.column_choices(state.read)
-        notices = () if state.read is None else state.read.notices
-        problems = (state.error, None if state.read is None else state.read.problem)
+        read, choices = state.read, saved.request
+        columns = [] if read is None else screens.column_choices(read)
+        notices = () if read is None else read.source.notices
+        problems = (state.error, None if read is None else read.problem)
+        unclear = read is not None and read.problem is not None and not read.roles
+        asks = unclear and not (choices.company_column or choices.contact_column)
         texts = [*notices, *(one.hint for one in problems if one is not None)]
         named = {one.id for text in texts for one in words.controls_of(text)}
-        choices = saved.request
-        first = [] if state.read is None else screens.first_rows(state.read)
         changes_options = any(getattr(choices, name) for name in OPTIONS)
         return {
             "saved": saved,
@@ -434,7 +429,7 @@ class _Pages:
             "earlier": earlier and screens.view_batch(workspace, earlier),
             "other": batch_id and screens.view_batch(workspace, batch_id) if other else None,
             "columns": columns,
-            "asked": self._asked(saved, state.read, columns),
+            "asked": [one for one in columns if asks and one.sample],
             "choices": choices,
             "company_column": NO_COLUMN if choices.no_company else choices.company_column,
             "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
@@ -445,23 +440,10 @@ class _Pages:
             "changes_options": changes_options,
             "options_open": changes_options or not named.isdisjoint(OPTIONS),
             "text_file": saved.path.suffix.lower() not in WORKBOOKS,
-            "known_batch": self._knows(state.results_of),
+            "known_batch": any(one.batch_id == state.results_of for one in workspace.batches()),
             "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
-            "first": first,
         }
-
-    def _asked(
-        self, saved: SavedList, read: ReadList | None, columns: list[screens.ColumnChoice]
-    ) -> list[screens.ColumnChoice]:
-        """Return the columns with IDs whose kind only the user knows."""
-        chosen = saved.request.company_column or saved.request.contact_column
-        if read is None or read.problem is None or read.roles or chosen:
-            return []
-        return [one for one in columns if one.sample]
-
-    def _knows(self, batch_id: str) -> bool:
-        return any(one.batch_id == batch_id for one in self._workspace.batches())
 
     def list_live(self, request: Request) -> Response:
         """Return whether a list is still being read."""
@@ -628,6 +610,10 @@ class _Pages:
         """Return everything known about a row."""
         view = self._batch(request)
         page, row = self._row(request)
+        batch_id, line = view.summary.batch_id, row.row.line
+        numbers = self._workspace.numbers(batch_id)
+        same_as = self._workspace.first_lines(batch_id).get(line)
+        shared = same_as and screens.row_at_line(self._workspace, batch_id, same_as)
         cells = [
             (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
@@ -637,9 +623,11 @@ class _Pages:
             view=view,
             row=row,
             name=Names(page.header, page.roles, page.rows).of_row(row),
-            line=self._workspace.numbers(view.summary.batch_id).words(row.row.line),
+            place=numbers.words(line),
+            workbook_row=numbers.workbook_row(line),
             why=screens.row_message(row),
-            same_as=self._workspace.first_lines(view.summary.batch_id).get(row.row.line),
+            same_as=same_as,
+            other=other_name(page.header, page.roles, row.row, shared[1].row) if shared else None,
             tag=screens.tag_of(row),
             cells=[(name, cell) for name, cell in cells if cell],
             fields=Fields([row], page.header).readable(row),
@@ -649,9 +637,8 @@ class _Pages:
         """Return the decisions that a batch needs."""
         view = self._batch(request)
         counts = view.summary.counts
-        workspace = self._workspace
-        price = workspace.lists.price(view.summary.workflow.id)
-        words_of = partial(screens.retry_words, price=price, duplicates=view.duplicates > 0)
+        workspace, price = self._workspace, view.price(self._workspace)
+        words_of = partial(screens.retry_words, workspace, price, duplicates=view.duplicates > 0)
         retried = [
             (outcome, counts[outcome], words_of(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
@@ -662,6 +649,7 @@ class _Pages:
             "attention.html",
             view=view,
             retried=retried,
+            price=price,
             shown=shown_version(view.summary),
             failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
             doubts=view.status.in_doubt,
@@ -775,7 +763,7 @@ class _Pages:
             profile=profile,
             from_environment=bool(given) and profile is None and not workspace.sandbox,
             address=self._address(),
-            rate=settings.rate,
+            rate=settings.rate or workspace.rate,
             daily=settings.daily,
             used=workspace.requests_today(),
             journal=shown(settings.journal),
@@ -797,11 +785,10 @@ class _Pages:
             "/settings", UsageError("The limit is saved.", "It counts from the next run."), "ok"
         )
 
-    def log_out(self, request: Request) -> Response:
+    def log_out(self, _: Request) -> Response:
         """Delete the stored key."""
         from batchrun.login import log_out
 
-        del request
         profile = profile_of(self._workspace.settings)
         if profile is not None:
             log_out(profile.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -12,10 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import batchrun
-from batchrun import Outcome
-from batchrun.estimate import credit_amounts, rest_words
-from batchrun.list_rows import has_other_lines
-from batchrun.model import ResultRow, Role
+from batchrun import Outcome, estimate
+from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
 from batchrun.web.words import (
@@ -28,19 +27,19 @@ from batchrun.web.words import (
     total_words,
 )
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
+from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from batchrun import BatchSummary, Estimate, Rerun, Settings
+    from batchrun import BatchSummary, Credits, Estimate, Rerun, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
     from batchrun.plan import PlannedRow
-    from batchrun.tables import Contents
     from batchrun.web.lists import SavedList
-    from batchrun.web.work import BatchRun, CheckedPlan, ListState, ReadList, Workspace
+    from batchrun.web.work import BatchRun, ListState, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -201,6 +200,16 @@ class BatchView:
         ):
             return None
         return summary.jobs - self.status.left.to_trigger + run.again_in_all
+
+    @property
+    def about(self) -> str:
+        """``""`` if it was measured what a row of this run costs, else ``"about"``."""
+        return "" if self.run is not None and self.run.price is not None else "about"
+
+    def price(self, workspace: Workspace) -> Mapping[str, float] | None:
+        """Return what a row costs, in this run or last time; ``None`` if that is unknown."""
+        measured = None if self.run is None else self.run.price
+        return measured or workspace.lists.price(self.summary.workflow.id)
 
     @property
     def title(self) -> str:
@@ -406,12 +415,18 @@ def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """A column in a select element: its value, its name, what it contains, and an ID in it."""
+    """A column in a select element: its value and its name, and what it contains.
+
+    ``holds`` counts its IDs, ``others`` its other cells, ``sample`` is one of its IDs; all are
+    ``""`` for a column that can't contain IDs. ``sent`` says whether its IDs are sent.
+    """
 
     value: str
     name: str
     holds: str
+    others: str
     sample: str
+    sent: bool
 
 
 def column_choices(read: ReadList) -> list[ColumnChoice]:
@@ -423,45 +438,14 @@ def column_choices(read: ReadList) -> list[ColumnChoice]:
         name = cell_words(header)
         alone = counts[header] == 1 and name and not header.strip().isdecimal()
         value = header if alone else str(at + 1)
-        own = contents.get(at)
-        holds = _count_ids(own, read.rows) if own else ""
-        sample = own.samples[0] if own and own.uuids else ""
-        found.append(ColumnChoice(value, name or f"Column {at + 1}", holds, sample))
+        own, sent = contents.get(at), at in read.roles.values()
+        holds = others = sample = ""
+        if own is not None:
+            holds = f"{own.uuids:,} of {read.rows:,} are PG:AI IDs"
+            others = plain_words(replace(own, uuids=0).words)
+            sample = own.samples[0] if own.uuids else ""
+        found.append(ColumnChoice(value, name or f"Column {at + 1}", holds, others, sample, sent))
     return found
-
-
-def role_name(read: ReadList, role: Role) -> str:
-    """Return the name of the column found for a role; ``""`` if none was."""
-    at = read.roles.get(role)
-    if at is None:
-        return ""
-    return cell_words(read.header[at]) or f"Column {at + 1}"
-
-
-def role_holds(read: ReadList, role: Role) -> str:
-    """Return what the column for a role contains; ``""`` if none was found."""
-    at = read.roles.get(role)
-    return next((_holds(each, read.rows) for each in read.columns if each.position == at), "")
-
-
-def _count_ids(column: Contents, rows: int) -> str:
-    return f"{column.uuids:,} of {rows:,} are PG:AI IDs"
-
-
-def _holds(column: Contents, rows: int) -> str:
-    others = plain_words(replace(column, uuids=0).words)
-    return _count_ids(column, rows) + (f"; {others}" if others else "")
-
-
-def column_of_ids(read: ReadList) -> ColumnChoice | None:
-    """Return a column with PG:AI IDs that is not sent, if there is one."""
-    sent = [role_name(read, role) for role in Role]
-    return next((one for one in column_choices(read) if one.sample and one.name not in sent), None)
-
-
-def first_rows(read: ReadList) -> list[tuple[int, list[str]]]:
-    """Return the first rows of a list, as text."""
-    return [(row.line, [short(cell_words(cell)) for cell in row.cells]) for row in read.first]
 
 
 def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str, str]]:
@@ -476,9 +460,10 @@ def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str
 
 def body_fields(body: str) -> list[tuple[str, str]]:
     """Return the names and values of what is sent for a row, those of objects in it one by one."""
+    titles = {"workflow_id": "Workflow", "company_id": "Company ID", "contact_id": "Contact ID"}
     found = []
     for name, value in json.loads(body).items():
-        inner = value.items() if isinstance(value, dict) else [(name, value)]
+        inner = value.items() if isinstance(value, dict) else [(titles.get(name, name), value)]
         found += [
             (key, one if isinstance(one, str) else json.dumps(one, ensure_ascii=False))
             for key, one in inner
@@ -511,29 +496,19 @@ FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class ShownRow:
-    """A row of the table on a batch's screen; ``excel_row`` is ``None`` if it is the line.
+class RowTable:
+    """One page of a batch's rows, and what names and shows them.
 
-    ``same_as`` is the line of an earlier row with the same ID; ``""`` if there is none.
+    ``columns`` are the fields worth a column, each with its title. ``first_lines`` has the line of
+    each duplicate → that of the first row with its ID. ``total`` is ``None`` if not counted.
     """
 
-    excel_row: int | None
-    line: int
-    name: str
-    tag: str
-    words: str
-    message: str
-    values: tuple[str, ...]
-    same_as: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowTable:
-    """One page of a batch's rows. The total is ``None`` if they were not counted."""
-
-    name_title: str
-    titles: tuple[str, ...]
-    rows: tuple[ShownRow, ...]
+    rows: Sequence[ResultRow]
+    names: Names
+    fields: Fields
+    columns: Sequence[tuple[Path, str]]
+    numbers: RowNumbers
+    first_lines: Mapping[int, int]
     show: str
     find: str
     page: int
@@ -564,29 +539,19 @@ def table_of(
             batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
         )
     sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
-    names = Names(found.header, found.roles, found.rows)
     rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
-    columns = fields.main_fields()
-    numbers, paths = workspace.numbers(batch_id), [path for path, _ in columns]
     return RowTable(
-        names.title,
-        tuple(title for _, title in columns),
-        tuple(
-            _shown_row(
-                row,
-                names,
-                fields,
-                paths,
-                excel_row=numbers.excel_row(row.row.line),
-                same_as=numbers.words(first) if (first := first_lines.get(row.row.line)) else "",
-            )
-            for row in rows
-        ),
+        rows,
+        Names(found.header, found.roles, found.rows),
+        fields,
+        fields.main_fields(),
+        workspace.numbers(batch_id),
+        first_lines,
         show,
         find,
         page,
-        offset + 1 if rows else 0,
+        offset + 1,
         total,
         len(found.rows) > ROWS_A_PAGE,
     )
@@ -650,29 +615,6 @@ def tag_of(row: ResultRow) -> tuple[str, str]:
     if row.sending:
         return "busy", "Sending"
     return _TAGS[row.outcome]
-
-
-def _shown_row(
-    row: ResultRow,
-    names: Names,
-    fields: Fields,
-    columns: Sequence[Path],
-    *,
-    excel_row: int | None,
-    same_as: str,
-) -> ShownRow:
-    tag, words = tag_of(row)
-    values = fields.texts(row, columns)
-    return ShownRow(
-        excel_row,
-        row.row.line,
-        names.of_row(row) or row.company_id or row.contact_id or "",
-        tag,
-        words,
-        short(row_message(row)),
-        tuple(short(values.get(path, "")) for path in columns),
-        same_as,
-    )
 
 
 def row_message(row: ResultRow) -> str:
@@ -749,6 +691,12 @@ def named(names: Sequence[str], number: int) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
 
+def hidden_names(read: ReadList) -> list[str]:
+    """Return the name, or else the line, of the first hidden rows of a list."""
+    columns, rows = name_columns(read.header), read.hidden_rows[:NAMED_ROWS]
+    return [cell_words(name_of(row.cells, columns)) or f"line {row.line:,}" for row in rows]
+
+
 def marked_words(rerun: Rerun) -> str:
     """Return the name and line of the first marked rows of a workbook."""
     words = [
@@ -763,12 +711,15 @@ def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
     return named([numbers.words(each.row.line) for each in rows[:NAMED_ROWS]], len(rows))
 
 
+_LEFT_OUT = re.compile(r"\b(?:set aside|left out|skipped)\b")
+
+
 def workbook_words(view: BatchView) -> str:
-    """Return which rows the workbook has."""
-    rows = "every row of the list, in the same order, with the result beside it"
-    if not has_other_lines(view.summary.source):
-        return f"The workbook has {rows}."
-    return f"The workbook has {rows}. Title, blank, and total lines of the file are left out."
+    """Return which rows the workbook has, and how many lines of the file it has not."""
+    notices = view.summary.source.notices
+    left_out = [plain(one).partition(" (")[0] for one in notices if _LEFT_OUT.search(one)]
+    without = f" Not in it: {'; '.join(left_out)}." if left_out else ""
+    return f"The workbook has every row that was read, in the same order, with its result.{without}"
 
 
 def problem_words(figures: Figures) -> str:
@@ -812,42 +763,51 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
     return f"Stop: nothing more is sent{rest}. You can continue later; no row is charged twice."
 
 
-def retry_words(rows: int, price: Mapping[str, float] | None, *, duplicates: bool = False) -> str:
-    """Return the cost of sending rows again, in words; duplicates among them are sent once.
-
-    ``price`` is what a row costs; ``None`` if that is unknown.
-    """
+def retry_words(
+    workspace: Workspace, price: Mapping[str, float] | None, rows: int, *, duplicates: bool = False
+) -> str:
+    """Return the cost of sending rows again, in words; duplicates among them are sent once."""
     most = duplicates and rows > 1
     again = f"{plural(rows, 'row is', 'rows are')} charged again"
-    cost = f": {_cost(price, rows, 'at most' if most else 'about')}" if price else ""
-    return f"Up to {again}{cost}; duplicates count once." if most else f"{again}{cost}."
-
-
-def _cost(price: Mapping[str, float], rows: int, about: str = "about") -> str:
-    """Return what a number of rows costs in credits, in words."""
-    return f"{about} {credit_amounts({name: each * rows for name, each in price.items()})}".strip()
+    cost = cost_words(workspace, price, rows, "at most" if most else "about")
+    priced = f": {cost}" if cost else ""
+    return f"Up to {again}{priced}; duplicates count once." if most else f"{again}{priced}."
 
 
 # credits and reasons for stopping
 
 
-def credit_words(workspace: Workspace, checked: CheckedPlan) -> tuple[str, bool]:
-    """Return what a list costs in credits, and whether that is more than there are."""
-    if not checked.to_trigger or checked.credits is None:
-        return "", False
-    if checked.credits.refused:
+def cost_words(
+    workspace: Workspace, price: Mapping[str, float] | None, rows: int = 1, about: str = "about"
+) -> str:
+    """Return what a number of rows costs in credits, in words; ``""`` if none or unknown.
+
+    ``price`` is what a row costs; ``None`` if that is unknown.
+    """
+    if price is None or not rows:
+        return ""
+    amounts = {name: each * rows for name, each in price.items()}
+    return f"{about if price else ''} {credit_amounts(workspace, amounts)}".strip()
+
+
+def credit_amounts(workspace: Workspace, amounts: Mapping[str, float]) -> str:
+    """Return credits in words; those of practice are not real."""
+    unit = "practice credit" if workspace.sandbox else "credit"
+    return estimate.credit_amounts(amounts, unit=unit) if amounts else f"no {unit}s"
+
+
+def credit_words(
+    workspace: Workspace, own: Credits | None, price: Mapping[str, float] | None, rows: int
+) -> tuple[str, bool]:
+    """Return how many credits are left in words, and whether that is too few for some rows."""
+    if own is not None and own.refused:
         return "This key may not see your credits (scope org_settings:read).", False
-    left = checked.credits.remaining
-    if not left:
+    if own is None or not own.remaining:
         return "", False
-    price = workspace.lists.price(checked.workflow.id)
-    if price is None:
-        return f"You have {credit_amounts(left)}.", False
-    rest = rest_words(price, 1, checked.to_trigger, checked.credits)
-    short = any(price[name] * checked.to_trigger > left.get(name, 0) for name in price)
-    if not rest:
-        return f"Last time, rows cost no credits. You have {credit_amounts(left)}.", False
-    return f"Last time, a row cost {credit_amounts(price)}: {rest}.", short
+    left = own.remaining
+    short = any(each * rows > left.get(name, 0) for name, each in (price or {}).items())
+    few = f", too few for {plural(rows, 'row')}: rows are refused without credits" if short else ""
+    return f"You have {credit_amounts(workspace, left)}{few}.", short
 
 
 def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
@@ -855,65 +815,51 @@ def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
 
     ``rows`` is how many were tried. After a restart, the last known price of a row is used.
     """
-    summary, left = view.summary, view.status.to_confirm
-    run, price = view.run, workspace.lists.price(summary.workflow.id)
+    summary, left, run = view.summary, view.status.to_confirm, view.run
     report = None if run is None else run.report
     seconds = summary.estimated_seconds * left / summary.jobs
     if report is not None and report.rest is not None:
         seconds = report.rest.seconds
     rest = f"The other {plural(left, 'row')}: about {duration(seconds / workspace.settings.speed)}"
+    price = view.price(workspace)
     if price is None or not rows:
-        return f"{rest}."
-    if not price:
-        return f"{'It' if rows == 1 else 'They'} cost no credits. {rest}."
-    about = "about" if run is None or run.price is None else ""
-    cost = rest_words(price, 1, left, report.credits if report else None) or _cost(price, left)
-    spent = f"{'It' if rows == 1 else 'They'} cost {_cost(price, rows, about)}."
-    return f"{spent} {rest}, {cost}."
+        return f"{rest}. What a row costs is not known."
+    have, _ = credit_words(workspace, report.credits if report else None, price, left)
+    they = "It" if rows == 1 else "They"
+    spent = cost_words(workspace, price, rows, view.about)
+    return f"{they} cost {spent}. {rest}, {cost_words(workspace, price, left)}. {have}".rstrip()
 
 
-def cost_words(workspace: Workspace, view: BatchView) -> str:
+def run_cost_words(workspace: Workspace, view: BatchView) -> str:
     """Return what the rest of a run will cost in credits, or what the run cost; ``""`` if unknown.
 
     Credits are added up only if it is certain that each row was sent once and accepted.
     """
-    summary, run = view.summary, view.run
-    price = (run and run.price) or workspace.lists.price(summary.workflow.id)
+    price, run = view.price(workspace), view.run
+    again = 0 if run is None else run.again
     if view.phase.live:
-        return _rest_cost_words(view, price)
-    about = "about" if run is None or run.price is None else ""
-    if price and view.accepted is not None:
+        return "" if view.trial else _rest_cost_words(workspace, view, price, again)
+    if not price:
+        return ""
+    if view.accepted:
         so_far = "" if view.phase is Phase.DONE else " so far"
-        return f"This run cost {_cost(price, view.accepted, about)}{so_far}."
-    if price and run is not None and run.again:
-        return f"The last part cost {_cost(price, run.again)}."
-    return f"Last time, a row cost {credit_amounts(price)}." if price else ""
+        return f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}."
+    if again:
+        return f"The last part cost {cost_words(workspace, price, again)}."
+    return f"Last time, a row cost {cost_words(workspace, price, about='')}."
 
 
-def _rest_cost_words(view: BatchView, price: Mapping[str, float] | None) -> str:
-    summary, figures, run = view.summary, view.figures, view.run
-    if view.trial:
-        return ""
-    if run is not None and run.again:
-        return retry_words(run.again, price, duplicates=view.duplicates > 0)
-    if price:
-        rows = figures.rows - figures.invalid
-        left = math.ceil(figures.waiting * summary.jobs / max(rows, 1))  # duplicates cost nothing
-        return f"The rest costs {_cost(price, left)}." if left else ""
-    if run is not None and run.credits is not None and run.credits.remaining:
-        return "You see what a row costs after the first results."
-    return ""
-
-
-def continue_words(workspace: Workspace, view: BatchView) -> str:
-    """Return what it costs to send the rows of a run that are not sent yet; ``""`` if none is."""
-    rows = view.status.left.to_trigger
-    if not rows:
-        return ""
-    price = workspace.lists.price(view.summary.workflow.id)
-    if price:
-        return f"The other {plural(rows, 'row costs', 'rows cost')} {_cost(price, rows)}."
-    return f"The other {plural(rows, 'row is', 'rows are')} charged when sent."
+def _rest_cost_words(
+    workspace: Workspace, view: BatchView, price: Mapping[str, float] | None, again: int
+) -> str:
+    run, rows = view.run, view.figures.rows - view.figures.invalid
+    if again:
+        return retry_words(workspace, price, again, duplicates=view.duplicates > 0)
+    if price is None:
+        known = run is not None and run.credits is not None and run.credits.remaining
+        return "You see what a row costs after the first results." if known else ""
+    left = math.ceil(view.figures.waiting * view.summary.jobs / max(rows, 1))  # without duplicates
+    return f"The rest costs {cost_words(workspace, price, left)}." if left else ""
 
 
 def ended_words(view: BatchView) -> str:
@@ -922,7 +868,7 @@ def ended_words(view: BatchView) -> str:
     if view.phase is Phase.PILOT:
         return view.total_words
     if view.phase is Phase.PAUSED:
-        why = note or "It stopped before the end."
+        why = note or "It was stopped before the end."
         opens_at = view.status.opens_at
         if opens_at is not None and opens_at > datetime.now(UTC):
             why = f"The quota is spent until {moment_words(opens_at)}."

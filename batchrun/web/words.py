@@ -34,7 +34,7 @@ CONTROLS = {
             "Columns are separated by",
             "If it is another character, choose it under “Columns are separated by”",
         ),
-        ("encoding", "Encoding", "Choose another under “Encoding”"),
+        ("encoding", "Character set", "Choose another under “Character set”"),
         (
             "header_row",
             "Column names in line",
@@ -90,7 +90,10 @@ _TERMS = (
     (re.compile(r"\b(not|are|holds|with|several|\d+) UUIDs\b(?!\.\w)"), r"\1 PG:AI IDs"),
     (re.compile(r"\bUUIDs(?= are in\b)"), "PG:AI IDs"),
     (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b(?!\.\w)"), r"\1 PG:AI ID"),
-    (re.compile(r"^It was interrupted(?=\.$)"), "It stopped before the end"),
+    (re.compile(r"\bhexadecimal digits"), "letters and digits"),
+    (re.compile(r"\bhexadecimal \(0-9, a-f\)"), "one of 0-9 and a-f"),
+    (re.compile(r"\bWindows-1252 \(cp1252\)"), "Western European (Windows)"),
+    (re.compile(r"^It was interrupted(?=\.$)"), "It was stopped before the end"),
     (re.compile(r"(?<=\d )job(s?)(?= (?:at|failed|have|in a row)\b| $)"), r"row\1"),
     (re.compile(rf"\bBatch{_BATCH_ID}"), "Run"),
     (

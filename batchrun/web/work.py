@@ -14,6 +14,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -39,15 +40,13 @@ from batchrun.sandbox import practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Lists, lists_folder
 from batchrun.web.words import controls_of, total_words
-from batchrun.workbook.columns import name_columns, name_of
-from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus, RowPage
-    from batchrun.model import Row, Table, Workflow
+    from batchrun.model import Row, Table, TableSource, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.workbook.changes import Change
@@ -86,47 +85,41 @@ WORKFLOWS_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ReadList:
-    """What was recognized in a list; ``problem`` is why the ID columns can't be identified."""
+    """What was recognized in a list; ``problem`` is why the ID columns can't be identified.
+
+    ``hidden`` counts the rows that the file hides; ``hidden_rows`` are the first of them.
+    """
 
     header: tuple[str, ...]
     rows: int
     first: tuple[Row, ...]
-    header_line: int | None
-    sheet: str | None
+    source: TableSource
     sheets: tuple[str, ...]
-    notices: tuple[str, ...]
     roles: Mapping[Any, int]
     columns: tuple[Any, ...]
     problem: BatchrunError | None
     numbers: RowNumbers
     hidden: int
-    hidden_names: tuple[str, ...]
+    hidden_rows: tuple[Row, ...]
 
     @classmethod
     def of(cls, saved: SavedList, settings: Settings) -> ReadList:
         """Read a list, and keep only what a screen needs, so that the other cells can be freed."""
         preview = batchrun.preview(saved.request, settings)
         table = preview.table
-        first = tuple(row for row, _ in zip(table.rows(), range(FIRST_ROWS), strict=False))
         hidden = _hidden_rows(saved, table, settings)
-        names = [name_of(row.cells, name_columns(table.header)) for row in hidden[:NAMED_ROWS]]
         return cls(
             table.header,
             len(table),
-            first,
-            table.source.header_line,
-            table.source.sheet,
+            tuple(islice(table.rows(), FIRST_ROWS)),
+            table.source,
             preview.sheets,
-            table.source.notices,
             dict(preview.roles),
             preview.columns,
             preview.problem,
             RowNumbers.of_table(table),
             len(hidden),
-            tuple(
-                cell_words(name) or f"line {row.line:,}"
-                for name, row in zip(names, hidden, strict=False)
-            ),
+            tuple(hidden[:FIRST_ROWS]),
         )
 
 
@@ -299,7 +292,8 @@ class BatchRun:
 class Workspace:
     """The user's lists and batches, and the background work on them.
 
-    ``reload`` returns the settings again, after a key was stored.
+    ``reload`` returns the settings again, after a key was stored. ``credits`` and ``rate`` are what
+    the service last said about the key: its credits, and its quota in requests a minute.
     """
 
     def __init__(
@@ -325,6 +319,8 @@ class Workspace:
         self.lists = Lists(lists_folder(settings.journal))
         self.states: dict[str, ListState] = {}
         self.runs: dict[str, BatchRun] = {}
+        self.credits: Credits | None = None
+        self.rate: float | None = None
 
     @property
     def settings(self) -> Settings:
@@ -351,6 +347,7 @@ class Workspace:
         """Reload the settings, after a key was stored or deleted."""
         with self._lock:
             self._workflows, self._requests = _Cached(), _Cached()
+            self.credits = self.rate = None
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
@@ -460,6 +457,7 @@ class Workspace:
             if saved.request.workflow and state.read.problem is None:
                 plan = asyncio.run(aio.check(saved.request, settings=settings, with_credits=True))
                 state.checked = CheckedPlan.of(plan)
+                self.credits, self.rate = plan.credits, plan.estimate.requests_per_minute
         except BatchrunError as error:
             state.error = error
             if state.read is None and not state.is_results:
@@ -561,7 +559,10 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise changed_error()
             self._refuse_while_closing()
-            run = state.run = BatchRun(check_id, limit or 0, checked.to_trigger)
+            to_send, earlier = checked.to_trigger, checked.earlier
+            if earlier is not None and earlier.unfinished and not again:
+                to_send = self.status(earlier.batch_id, 0).left.to_trigger
+            run = state.run = BatchRun(check_id, limit or 0, to_send)
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
 
@@ -848,6 +849,7 @@ class Workspace:
         def work() -> None:
             try:
                 report = run.report = asyncio.run(run.control.cancellable(begin()))
+                self.credits = report.credits or self.credits
                 spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
                 if spent is not None and sent:
                     run.price = {name: number / sent for name, number in spent.items()}

@@ -270,9 +270,9 @@ def test_a_guess_is_said_with_its_control(window: Window, tmp_path: Path) -> Non
     page = window.page
     drop(page, SAMPLES / "duplicates_and_damage.csv")
     guess = page.get_by_label("How the file was read")
-    expect(guess).to_contain_text("is not UTF-8; read as Windows-1252")
-    guess.get_by_role("link", name="Change “Encoding”").click()
-    page.get_by_label("Encoding").select_option(label="Western European (Windows-1252)")
+    expect(guess).to_contain_text("is not UTF-8; read as Western European (Windows)")
+    guess.get_by_role("link", name="Change “Character set”").click()
+    page.get_by_label("Character set").select_option(label="Western European (Windows)")
     page.get_by_role("button", name="Check again").click()
     expect(page.get_by_label("How the file was read")).to_have_count(0)
 

@@ -25,10 +25,10 @@ from batchrun.web.app import NO_COLUMN, choices_from
 from batchrun.web.screens import (
     Figures,
     Phase,
-    cost_words,
     ended_words,
     problem_words,
     retry_words,
+    run_cost_words,
     stop_words,
     time_words,
     view_batch,
@@ -40,6 +40,7 @@ from tests.web.test_page import SAMPLES
 from tests.web.test_states import checked_list, chosen_list, finished_batch, shown_field
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -71,18 +72,20 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Try 5 rows Run all 60 What a row costs is known after the first 5" in said
+        assert "Try 5 rows Run all 60 rows What a row costs is known after the first 5" in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
         assert "They cost 5 credits. The other 55 rows: about " in said
-        assert "about 55 credits, and only 35 left" in said
+        assert "about 55 credits. You have 35 credits, too few for 55 rows" in said
+        assert "Run the rest · about 55 credits" in said
         assert "You have 40 credits" not in shown(site, f"/lists/{saved.id}")  # any more
         workspace.check(workspace.lists.choose(saved, replace(saved.request, parameters={"a": 1})))
         assert workspace.wait(60)
         said = shown(site, f"/lists/{saved.id}")
-        assert "Last time, a row cost 1 credit: about 60 credits" in said
-        assert "Rows are refused when the credits are gone." in said
+        assert "You have 35 credits, too few for 60 rows: rows are refused without credits." in said
+        assert "Last time, a row cost 1 credit." in said
+        assert "Try 5 rows · about 5 credits Run all 60 rows · about 60 credits" in said
 
 
 COUNTED = "Company ID,Name\n" + "".join(
@@ -179,6 +182,50 @@ def test_a_run_costs_only_what_was_spent_since_its_start(tmp_path: Path) -> None
         assert "This run cost 6 credits." in shown(site, f"/batches/{run.batch_id}")
 
 
+def test_each_button_that_spends_says_its_price(tmp_path: Path) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, credits=400, fail=0.5)
+    with running_site(tmp_path, sandbox) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        workspace.sandbox = True
+        check = checked_list(workspace, saved).id
+        unknown = shown(site, f"/lists/{saved.id}")
+        assert "· about" not in unknown
+        assert "What a row costs is known after the first 5" in unknown
+        run = workspace.run(saved, check, limit=5, again=False)
+        assert workspace.wait(60)
+        batch = f"/batches/{run.batch_id}"
+        said = [shown(site, f"/lists/{chosen_list(site).id}"), shown(site, batch)]
+        assert "Run the rest · about 55 practice credits" in said[-1]
+        assert run.batch_id is not None
+        workspace.resume(run.batch_id)
+        assert workspace.wait(60)
+        said.append(shown(site, f"{batch}/attention"))
+        assert re.search(r"Send again and pay again · about \d+ practice credits", said[-1])
+        said.append(shown_list(site, saved.id))
+        assert "Run all 60 again · about 60 practice credits" in said[-1]
+        other = numbered_list(site, tmp_path, 10, 9)
+        said.append(shown(site, f"/lists/{other.id}"))
+        assert "Try 5 rows · about 5 practice credits" in said[-1]
+        assert "Run all 9 rows · about 9 practice credits" in said[-1]
+        for screen in [*said, shown(site, batch), shown(site, "/settings")]:
+            assert not re.search(r"\d credits?\b", screen)
+
+
+def test_a_list_that_was_partly_run_counts_only_its_own_rows_for_the_price(
+    tmp_path: Path,
+) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, credits=400)) as site:
+        workspace, saved = site.workspace, chosen_list(site)
+        workspace.run(saved, checked_list(workspace, saved).id, limit=20, again=False)
+        assert workspace.wait(60)
+        checked = checked_list(workspace, saved)
+        run = workspace.run(saved, checked.id, limit=None, again=False)
+        assert workspace.wait(60)
+        assert len(site.triggers) == 60
+        assert run.to_send == 40
+        assert run.price == {"credits": 1}
+
+
 def test_no_price_is_found_while_another_run_spends_credits(tmp_path: Path) -> None:
     sandbox = SandboxSettings(rate_per_minute=None, credits=400)
     with running_site(tmp_path, sandbox, speed=60) as site:
@@ -207,20 +254,38 @@ def a_list(site: Site, path: Path, workflow: str = "wf_account_research") -> str
 ID = "ece4cc84-82a7-41c8-8f2c-2dd54d995e"
 
 
-def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
-    site: Site, window: Window, tmp_path: Path
-) -> None:
-    book = openpyxl.Workbook()
+def hiding_workbook(folder: Path, rows: int, hidden: Iterable[int]) -> Path:
+    """A workbook that hides some lines."""
+    book, path = openpyxl.Workbook(), folder / "accounts.xlsx"
     sheet = book.active
     assert sheet is not None
     sheet.append(["Company ID", "Name"])
-    for at in range(10, 20):
+    for at in range(10, 10 + rows):
         sheet.append([f"{ID}{at}", f"Acme {at}"])
-    for line in range(3, 10):
+    for line in hidden:
         sheet.row_dimensions[line].hidden = True
-    book.save(tmp_path / "accounts.xlsx")
+    book.save(path)
+    return path
+
+
+def test_the_first_rows_say_how_many_they_are_and_which_are_hidden(
+    site: Site, tmp_path: Path
+) -> None:
+    list_id = a_list(site, hiding_workbook(tmp_path, 10, [4, 11]))
+    said = shown(site, f"/lists/{list_id}").partition("The first rows")[2]
+    assert "8 of 10 rows are shown here." in said
+    assert re.findall(r"hidden (\d+)", said) == ["4"]
+    few = shown(site, f"/lists/{a_list(site, hiding_workbook(tmp_path, 8, []))}")
+    assert "are shown here" not in few
+    assert " hidden " not in few.partition("The first rows")[2]
+
+
+def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
+    site: Site, window: Window, tmp_path: Path
+) -> None:
+    path = hiding_workbook(tmp_path, 10, range(3, 10))
     page = window.page
-    page.goto(f"{site.url}/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
+    page.goto(f"{site.url}/lists/{a_list(site, path)}")
     guess = page.get_by_label("How the file was read")
     expect(guess).to_contain_text(
         "7 rows are hidden in the file and would also be sent: Acme 11, Acme 12,"
@@ -233,31 +298,36 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
 
 
 def test_a_hidden_header_is_not_taken_for_hidden_companies(site: Site, tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.append(["Company ID", "Name"])
-    for at in range(10, 19):
-        sheet.append([f"{ID}{at}", f"Acme {at}"])
-    sheet.row_dimensions[1].hidden = True
-    book.save(tmp_path / "accounts.xlsx")
-    said = shown(site, f"/lists/{a_list(site, tmp_path / 'accounts.xlsx')}")
+    said = shown(site, f"/lists/{a_list(site, hiding_workbook(tmp_path, 9, [1]))}")
     assert "1 row is hidden and read too." in said
     assert "9 rows are hidden" not in said
 
 
-@pytest.mark.parametrize(
-    ("name", "left_out"), [("salesforce_report.xlsx", True), ("salesforce_accounts.csv", False)]
-)
-def test_the_page_says_which_rows_the_workbook_has(site: Site, name: str, left_out: bool) -> None:
-    saved = site.workspace.lists.get(a_list(site, SAMPLES / name))
+def run_of(site: Site, list_id: str, *, visible_only: bool = False) -> str:
+    """The address of the run of a list that was uploaded and checked."""
+    saved = site.workspace.lists.get(list_id)
     assert saved is not None
+    saved = site.workspace.lists.choose(saved, replace(saved.request, visible_only=visible_only))
+    site.workspace.check(saved)
     check = checked_list(site.workspace, saved).id
     run = site.workspace.run(saved, check, limit=None, again=False)
     assert site.workspace.wait(60)
-    said = shown(site, f"/batches/{run.batch_id}")
-    assert "The workbook has every row of the list, in the same order" in said
-    assert ("Title, blank, and total lines of the file are left out." in said) is left_out
+    return f"/batches/{run.batch_id}"
+
+
+def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
+    site: Site, tmp_path: Path
+) -> None:
+    every = "The workbook has every row that was read, in the same order, with its result."
+    said = shown(site, run_of(site, a_list(site, SAMPLES / "salesforce_accounts.csv")))
+    assert f"{every} Download workbook" in said
+    path = hiding_workbook(tmp_path, 10, [4, 11])
+    book = openpyxl.load_workbook(path)
+    book["Sheet"].append(["Total", "10"])
+    book.save(path)
+    said = shown(site, run_of(site, a_list(site, path), visible_only=True))
+    [left_out] = re.findall(rf"{every} Not in it: ([^.]+)\.", said)
+    assert [one.partition(" ")[0] for one in left_out.split("; ")] == ["2", "1"]
 
 
 def test_duplicates_with_a_different_name_are_listed_before_a_run(
@@ -290,12 +360,7 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     path = tmp_path / "accounts.csv"
     rows = [(10, "Baker"), (11, "Lindt"), (10, "Hafen"), (11, "Lindt")]
     path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
-    saved = site.workspace.lists.get(a_list(site, path))
-    assert saved is not None
-    check = checked_list(site.workspace, saved).id
-    run = site.workspace.run(saved, check, limit=None, again=False)
-    assert site.workspace.wait(60)
-    batch = f"/batches/{run.batch_id}"
+    batch = run_of(site, a_list(site, path))
     said = shown(site, batch)
     assert "Can't be sent Duplicates Find" in said
     assert "Hafen same ID as line 2 Completed" in said
@@ -305,7 +370,12 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert said.count("same ID as line") == 2
     assert "Hafen" in shown(site, f"{batch}?show=duplicates&find=haf")
     assert "No row matches." in shown(site, f"{batch}?show=duplicates&find=baker")
-    assert "This row has the same ID as line 2" in shown(site, f"{batch}/line/4")
+    said = shown(site, f"{batch}/line/4")
+    assert "This row has the same ID as line 2, Baker : it was sent once" in said
+    assert "Their names differ." in said
+    said = shown(site, f"{batch}/line/5")
+    assert "This row has the same ID as line 3 : it was sent once" in said
+    assert "Their names differ." not in said
 
 
 def test_long_lists_offer_no_filter_for_duplicates(
@@ -328,7 +398,7 @@ def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
     site.workspace.check(saved)
     checked_list(site.workspace, saved)
     said = shown(site, f"/lists/{saved.id}").partition("What is sent for the first row")[2]
-    assert re.match(r" workflow_id wf_account_research company_id [0-9a-f-]{36} depth 2 ", said)
+    assert re.match(r" Workflow wf_account_research Company ID [0-9a-f-]{36} depth 2 ", said)
 
 
 def test_the_results_of_a_trial_say_how_many_fields_they_leave_out(site: Site) -> None:
@@ -355,16 +425,7 @@ def test_a_row_and_the_attention_screen_say_how_to_send_a_row_again(tmp_path: Pa
 def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
     site: Site, tmp_path: Path
 ) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.append(["Company ID", "Name"])
-    for at in range(10, 20):
-        sheet.append([f"{ID}{at}", f"Acme {at}"])
-    for line in (3, 4):
-        sheet.row_dimensions[line].hidden = True
-    book.save(tmp_path / "accounts.xlsx")
-    list_id = a_list(site, tmp_path / "accounts.xlsx")
+    list_id = a_list(site, hiding_workbook(tmp_path, 10, [3, 4]))
     fields = {"workflow": "wf_account_research", "visible_only": "yes"}
     site.post(f"/lists/{list_id}/choices", **fields)
     said = shown_list(site, list_id)
@@ -484,13 +545,13 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         run.control.stop()
         assert workspace.wait(60)
         sent, said = len(site.triggers), shown(site, f"/batches/{run.batch_id}")
-        assert f"It stopped before the end. {sent} row" in said
+        assert f"It was stopped before the end. {sent} row" in said
         assert "of them still running; " in said
         assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
         workspace._switch(workspace._settings)  # as after a start
         for path in (f"/batches/{run.batch_id}", "/"):
-            assert f"It stopped before the end. {sent} row" in shown(site, path)
+            assert f"It was stopped before the end. {sent} row" in shown(site, path)
 
 
 def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
@@ -850,7 +911,7 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         view = view_batch(workspace, run.batch_id)
         counts = dict.fromkeys(Outcome, 0) | {Outcome.REJECTED: 60}  # such as with 402
         refused = replace(view, summary=replace(view.summary, counts=counts))
-        assert cost_words(workspace, refused) == "Last time, a row cost 1 credit."
+        assert run_cost_words(workspace, refused) == "Last time, a row cost 1 credit."
         fields = {"retry-FAILED": "yes", "shown": shown_field(site, f"{batch}/attention")}
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
@@ -934,9 +995,10 @@ def test_what_running_again_costs_stands_in_no_other_paragraph(site: Site) -> No
     assert not re.search(r"<p\b(?:(?!</p>).)*<p\b", text, re.DOTALL)
 
 
-def test_one_row_in_doubt_that_shares_no_id_is_charged_again() -> None:
-    assert retry_words(1, None, duplicates=True) == retry_words(1, None)
-    assert retry_words(1, {"credits": 2}) == "1 row is charged again: about 2 credits."
+def test_one_row_in_doubt_that_shares_no_id_is_charged_again(shared_site: Site) -> None:
+    workspace = shared_site.workspace
+    assert retry_words(workspace, None, 1, duplicates=True) == retry_words(workspace, None, 1)
+    assert retry_words(workspace, {"credits": 2}, 1) == "1 row is charged again: about 2 credits."
 
 
 def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_are_left(

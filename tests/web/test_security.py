@@ -282,7 +282,7 @@ def test_without_a_key_the_first_screen_offers_one_or_practice(tmp_path: Path) -
         assert client.get("/").headers["location"] == "/start"
         assert "Try it without a key" in client.get("/start").text
         assert site.post("/start/sandbox").status_code == 303
-        assert "Practice: invented results, nothing is charged" in client.get("/").text
+        assert "Practice: invented results, no real credits" in client.get("/").text
         assert client.get("/start").headers["location"] == "/"
         answer = site.post("/start/key", key="wrong")  # typed in another tab
         assert answer.status_code == 400

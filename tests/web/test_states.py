@@ -827,3 +827,58 @@ def test_a_form_that_is_sent_twice_does_no_more_than_once(
     assert site.workspace.wait(60)
     twice(site, path.format(list=list_id), **fields)
     assert site.triggers == []
+
+
+def test_a_field_says_beside_it_what_is_wrong_with_it(window: Window, site: Site) -> None:
+    page = window.page
+    page.locator("input[type=file]").set_input_files(SAMPLES / "salesforce_accounts.csv")
+    page.wait_for_url("**/lists/*")
+    expect(page.locator(".loading")).to_have_count(0)
+    about = page.locator("#about")
+    expect(about).to_contain_text("Account Research: Research one company in depth.")
+    check = page.get_by_role("button", name="Check the list")
+    check.click()
+    wrong = page.get_by_role("alert").filter(has_text="Choose a workflow.")
+    expect(wrong).to_be_visible()
+    expect(page.get_by_label("Workflow")).to_be_focused()
+    page.get_by_label("Workflow").select_option(label="Account Research")
+    expect(wrong).to_have_count(0)
+    expect(about).to_have_text("Research one company in depth.")
+    page.get_by_text("Parameters: what else").click()
+    page.get_by_label("Name", exact=True).first.fill("depth")
+    page.get_by_text("Parameters: what else").click()
+    check.click()
+    expect(page.get_by_role("alert").filter(has_text="Enter a value")).to_be_visible()
+    page.get_by_label("Text or number").first.fill("2")
+    check.click()
+    expect(page.locator("dt", has_text="to send")).to_be_visible()
+
+
+def test_a_download_is_said_to_be_prepared_only_until_it_begins(window: Window, site: Site) -> None:
+    page = window.page
+    page.clock.install()
+    page.goto(site.url + finished_batch(site))
+    for name in ("Download workbook", "Workbook to share"):
+        link = page.get_by_role("link", name=name)
+        with page.expect_download():
+            link.click()
+            expect(link).to_have_attribute("data-preparing", "yes")
+            expect(page.locator("#say")).to_have_text("Preparing the file…")
+        page.clock.run_for(4_000)
+        expect(link).not_to_have_attribute("data-preparing", "yes")
+        expect(page.locator("#say")).not_to_have_text("Preparing the file…")
+        expect(link).to_have_text(name)
+
+
+def test_a_list_stays_where_it_was_after_a_choice(window: Window, site: Site) -> None:
+    page = window.page
+    page.set_viewport_size({"width": 420, "height": 500})
+    drop(page, SAMPLES / "salesforce_accounts.csv")
+    page.get_by_text("More options").click()
+    page.get_by_label("Reuse earlier results").select_option(label="Up to 30 days old")
+    page.get_by_role("button", name="Check again").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 500
+    page.get_by_role("button", name="Check again").click()
+    expect(page.locator("#before[data-say]")).to_be_focused()
+    assert abs(page.evaluate("scrollY") - before) < 300

@@ -133,13 +133,19 @@ async function keepPolling() {
   setTimeout(keepPolling, live ? POLL_MS : IDLE_POLL_MS);
 }
 
-function start() {
+// After a form that leads back to its own screen, keep the place, unless a message is at the top.
+function keepPlace() {
+  const place = JSON.parse(sessionStorage.getItem("place"));
+  if (document.getElementById("main").dataset.phase !== "busy") sessionStorage.removeItem("place");
+  if (place?.path !== location.pathname || document.querySelector("main > .message[role=alert]")) return;
+  scrollTo(0, place.y);
   const checked = document.querySelector("[data-say]");
-  if (checked && sessionStorage.getItem("checking") === location.pathname) {
-    sessionStorage.removeItem("checking");
-    checked.focus({ preventScroll: true });
-    announce(checked.dataset.say);
-  }
+  checked?.focus({ preventScroll: true });
+  if (checked) announce(checked.dataset.say);
+}
+
+function start() {
+  keepPlace();
   for (const form of document.querySelectorAll("form[data-drop]")) drop(form);
   for (const form of document.querySelectorAll("form.filter")) {
     form.querySelector("select").addEventListener("change", () => form.requestSubmit());
@@ -195,16 +201,12 @@ function choices(form) {
   workflow.addEventListener("change", () => {
     document.getElementById("about").textContent = workflow.selectedOptions[0].dataset.about ?? "";
   });
-  form.addEventListener("submit", (event) => {
-    if (!event.submitter?.hasAttribute("data-run")) sessionStorage.setItem("checking", location.pathname);
-  });
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.matches("select")) return;
     event.preventDefault(); // Enter checks the list from each control, so that nobody tabs through all options
     form.requestSubmit(document.getElementById("recheck"));
   });
   form.addEventListener("input", (event) => edited.set(event.target.name, event.target));
-  form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
   form.addEventListener("change", () => {
     for (const each of form.querySelectorAll(".parameter")) {
       const [name, value] = each.querySelectorAll("input");
@@ -219,16 +221,33 @@ function choices(form) {
   });
 }
 
+// Say beside a field what is wrong with it, instead of in a bubble of the browser.
+document.addEventListener(
+  "invalid",
+  (event) => {
+    const field = event.target;
+    event.preventDefault();
+    field.closest("details")?.setAttribute("open", "");
+    if (field.nextElementSibling?.className !== "invalid") {
+      const note = document.createElement("p");
+      note.className = "invalid";
+      note.setAttribute("role", "alert");
+      note.textContent = field.title;
+      field.after(note);
+      field.addEventListener("input", () => note.remove(), { once: true });
+    }
+    field.form.querySelector("input:invalid, select:invalid").focus();
+  },
+  true,
+);
 document.addEventListener("click", (event) => {
   const link = event.target.closest('a[href*="/download"]');
-  if (!link || link.dataset.preparing) return;
-  const words = [...link.childNodes];
-  link.dataset.preparing = "yes";
-  link.replaceChildren("Preparing the file…"); // the browser shows nothing until it is written
-  announce(link.textContent);
+  if (!link) return;
+  link.dataset.preparing = "yes"; // the browser shows nothing until the file is written
+  announce("Preparing the file…");
   setTimeout(() => {
-    link.replaceChildren(...words);
     delete link.dataset.preparing;
+    announce("");
   }, 3000);
 });
 document.addEventListener("submit", (event) => {
@@ -244,12 +263,16 @@ document.addEventListener("submit", (event) => {
     return;
   }
   if (form.method !== "post") return;
+  sessionStorage.setItem("place", JSON.stringify({ path: location.pathname, y: scrollY }));
   form.dataset.sent = "yes";
   for (const each of form.elements) if (each.type === "submit") each.setAttribute("aria-disabled", "true");
   const busy = event.submitter?.dataset.busy ?? form.dataset.busy;
   if (busy) {
     announce(busy);
-    if (event.submitter) event.submitter.textContent = busy;
+    if (event.submitter) {
+      event.submitter.style.minWidth = `${event.submitter.offsetWidth}px`; // nothing moves under a second click
+      event.submitter.textContent = busy;
+    }
     const title = form.querySelector("h2");
     if (form.hasAttribute("data-drop")) {
       title.textContent = busy;
