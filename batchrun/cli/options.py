@@ -8,10 +8,9 @@ import re
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
-from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import typer
 
@@ -21,7 +20,7 @@ from batchrun.cli.output import OutputMode, print_text, repeats_options
 from batchrun.cli.prompts import column_prompt
 from batchrun.errors import InputError, UsageError
 from batchrun.model import InDoubt
-from batchrun.text import did_you_mean, json_or_text, plural, strict_json
+from batchrun.text import json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 OFFERED = 20
 """The most completions to offer."""
@@ -188,12 +185,8 @@ Output: TypeAlias = Annotated[
     ),
 ]
 ForCrm: TypeAlias = Annotated[
-    str | None,
-    _output(
-        metavar="CRM",
-        help="CSV to import into salesforce or hubspot.",
-        autocompletion=lambda: ["hubspot", "salesforce"],
-    ),
+    Literal["salesforce", "hubspot"] | None,
+    _output(metavar="CRM", case_sensitive=False, help="CSV to import into salesforce or hubspot."),
 ]
 WriteEvery: TypeAlias = Annotated[
     str | None,
@@ -341,13 +334,13 @@ class ColumnOptions:
         bool, _output("--raw-text", help="Keep the signs of Markdown in texts, such as ## and **.")
     ] = False
     for_: Annotated[
-        str | None,
+        Literal["operators", "people"] | None,
         _output(
             "--for",
             metavar="WHOM",
+            case_sensitive=False,
             help="Workbook for operators (everything, the default) or for people you share it with "
             "(no execution IDs, times, result field names or commands).",
-            autocompletion=lambda: ["operators", "people"],
         ),
     ] = None
     compare: Annotated[
@@ -414,23 +407,14 @@ def form_from(
         usual.rename,
         usual.flat_depth,
         usual.csv_plain,
-        _one_of(Crm, "--crm", crm),
+        None if crm is None else Crm(crm),
         every,
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
         compare=options.compare,
         rows_per_file=options.rows_per_file,
-        audience=_one_of(Audience, "--for", options.for_),
+        audience=None if options.for_ is None else Audience(options.for_),
     )
-
-
-def _one_of(kind: type[Choice], option: str, given: str | None) -> Choice | None:
-    if given is None:
-        return None
-    if given.lower() not in set(kind):
-        hint = f"{did_you_mean(given, kind)}It can be {' or '.join(kind)}."
-        raise UsageError(f"{option} {given} is not known.", hint)
-    return kind(given.lower())
 
 
 def _names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -713,8 +697,16 @@ def _has_key() -> bool:
 
 
 def _parameter_from(text: str) -> tuple[str, JSON]:
-    """Parse ``name=value``, and print a note about what looks like broken JSON."""
-    name, value = parse_parameter(text)
+    """Parse ``name=value``: a value that is JSON is sent as JSON, any other as text.
+
+    A note is printed about text that looks like broken JSON.
+
+    Raises:
+        UsageError: There is no ``=``, or no name before it.
+    """
+    problem = f"The parameter {text} has no value."
+    name, typed = _pair(text, problem, "--param depth=comprehensive", empty=True)
+    value = json_or_text(typed)
     if isinstance(value, str) and _BROKEN_JSON.fullmatch(value.strip()):
         print_text(
             f"Note:      --param {name} is text, because it is not valid JSON. "
@@ -730,17 +722,6 @@ def _column_from(text: str) -> tuple[str, str]:
 
 _BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
 """Text that looks like an attempt at a JSON object or list."""
-
-
-def parse_parameter(text: str) -> tuple[str, JSON]:
-    """Parse ``name=value``: a value that is JSON is sent as JSON, any other as text.
-
-    Raises:
-        UsageError: There is no ``=``, or no name before it.
-    """
-    problem = f"The parameter {text} has no value."
-    name, value = _pair(text, problem, "--param depth=comprehensive", empty=True)
-    return name, json_or_text(value)
 
 
 def read_parameters(path: Path) -> dict[str, JSON]:

@@ -69,7 +69,7 @@ def test_a_workbook_that_was_refreshed_is_complete_at_the_end(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("-o", "x.csv", "--crm", "dynamics"), "salesforce or hubspot"),
+        (("-o", "x.csv", "--crm", "dynamics"), "'salesforce', 'hubspot'"),
         (("-o", "x.xlsx", "--crm", "hubspot"), ".csv"),
         (("-o", "x.csv", "--rename", "a"), "--rename outputs.fit_score=Fit"),
         (("-o", "x.csv", "--flat-depth", "0"), "--flat-depth"),
