@@ -63,6 +63,7 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_batch,
     confirmed,
+    print_other_payer,
 )
 from batchrun.cli.runner import continue_batch
 from batchrun.cli.settings import (
@@ -358,8 +359,9 @@ def retry(
     with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
         if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
-        question = _retry_question(summary, chosen)
         confirm_batch(settings, summary, output)
+        question = _retry_question(summary, chosen)
+        print_other_payer(settings, summary)
         if not confirmed(question, yes=yes):
             raise NotConfirmedError("Nothing was triggered.")
         continue_batch(

@@ -66,6 +66,7 @@ from batchrun.cli.prompts import (
     confirm_address,
     confirm_batch,
     confirmed,
+    print_other_payer,
 )
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import continue_batch, run_list
@@ -119,6 +120,7 @@ def run_marked(
     if not marked.jobs:
         _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
     confirm_batch(settings, marked.summary, output or marked.output)
+    print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if not confirmed("Send them again (you pay again)?", yes=yes):
         raise NotConfirmedError("Nothing was triggered.")
@@ -450,6 +452,7 @@ def resume(
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
+            print_other_payer(settings, summary)
             continue_batch(
                 partial(
                     aio.resume,

@@ -201,7 +201,7 @@ def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
 
 
 def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None = None) -> None:
-    """Ask before a batch continues, if its journal may come from a stranger; note who pays now.
+    """Ask before a batch continues, if its journal may come from a stranger.
 
     Its address, a key that this machine has never used, and an output in another folder each need
     consent once.
@@ -225,6 +225,15 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
         if not confirm(request.question):
             raise NotConfirmedError("Nothing was triggered.")
         agree(request.kind, request.value)
+
+
+def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
+    """Print a note if a different key pays from now on."""
+    from batchrun import status
+    from batchrun.settings import for_batch
+
+    at_address = for_batch(settings, batch)
+    now = status(batch.batch_id, settings=settings)
     if note := _other_payer(at_address, batch, now):
         print_text(f"Note:      {note}", err=True)
 
