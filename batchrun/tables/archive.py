@@ -102,10 +102,6 @@ class Archive:
             before = block[-OVERLAP_BYTES:]
         return False
 
-    def holds(self, part: str, *texts: bytes) -> bool:
-        """Whether a part contains one of some texts in lowercase; the case does not matter."""
-        return self.any_block(part, lambda block: any(map(block.lower().__contains__, texts)))
-
     def beginning(self, part: str, size: int = PROLOG_BYTES) -> bytes:
         """Unpack the first bytes of a part.
 

@@ -20,7 +20,6 @@ from batchrun.tables.frames import (
     blank_rows_notice,
     check_header,
     ragged_notice,
-    without_rows,
 )
 from batchrun.tables.header import (
     SAMPLE_ROWS,
@@ -43,7 +42,6 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from batchrun.tables.frames import Cells
     from batchrun.tables.sheets import Block, Merged
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
@@ -73,8 +71,6 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
             collector.add_block(block)
         del rows
         cells = collector.cells()
-        if layout.correct is not None:
-            cells = _without_empty_columns(names, cells)
         fill_merged_names(names, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         body = Body(names, cells, collector.lines(), collector.after_blank)
@@ -83,11 +79,12 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         notices += set_aside_report_rows(body, report=report)
         said, doubt = _settle_second_header(body, head, source, given=layout.header_row is not None)
         notices += [*said, *_fill_merged(body, layout)]
-        lines_aside = {int(body.lines[at]) for at in body.aside}
+        aside = sorted(body.aside)
+        lines_aside = set(body.lines[aside].tolist())
         cells, kept_lines = body.columns, body.lines
-        if body.aside:
-            cells = without_rows(cells, body.aside)
-            kept_lines = np.delete(kept_lines, sorted(body.aside))
+        if aside:
+            cells = cells.without(aside) if is_stored(cells) else np.delete(cells, aside, axis=1)
+            kept_lines = np.delete(kept_lines, aside)
             check_header(source, tuple(names), head.line or 1, len(kept_lines))
         notices += ragged_notice(collector.short, FEWER, lines_aside)
         notices += ragged_notice(collector.long, MORE, lines_aside)
@@ -273,17 +270,6 @@ def _beginning(
     return lines, rows
 
 
-def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
-    """Drop trailing columns that have no name and no values."""
-    while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
-        names.pop()
-        if is_stored(cells):
-            cells.drop_last_column()
-        else:
-            cells = cells[:-1]
-    return cells
-
-
 def _has_wide_cells(layout: Layout, head: Header) -> bool:
     """Whether a cell is merged across all columns below the header, as reports have for groups."""
     width = max(2, len(head.names))
@@ -375,10 +361,7 @@ def _fill_merged(body: Body, layout: Layout) -> list[str]:
             if is_filled(cells[column][at]):
                 kept += cells[column][at] != value
             else:
-                if is_stored(cells):
-                    cells.set(column, at, value)
-                else:
-                    cells[column, at] = value
+                cells[column, at] = value
                 filled[column] += 1
     notices = []
     if filled:

@@ -26,7 +26,6 @@ from batchrun.tables.formats import SAVE_AS, Format, protected
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
-    MAX_PATCHES,
     NumberFormats,
     Sheet,
     SheetRows,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
-    from batchrun.tables.sheets import Merged
+    from batchrun.tables.sheets import Block, Merged
 
 
 class CalamineReader(WorkbookReader):
@@ -75,13 +74,6 @@ class CalamineReader(WorkbookReader):
         """Whether a sheet holds anything."""
         return self._sheet(sheet).end is not None
 
-    def may_contain(self, text: str) -> bool:
-        """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        spellings = (text.encode(), text.encode("utf-16-le"))
-        if self._archive is None:
-            return any(map(self._raw.lower().__contains__, spellings))
-        return any(self._archive.holds(part, *spellings) for part in self._archive.parts)
-
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
         content = content_of(self._sheet(sheet), self._name, sheet, self._limits)
@@ -91,7 +83,11 @@ class CalamineReader(WorkbookReader):
             return content
         if details.repeated is not None:
             raise repeated_cell(self._name, sheet.name, *details.repeated)
-        return replace(content, traits=details.traits, merged=content.merged or details.merged)
+        blocks = content.blocks
+        if details.patches:
+            blocks = _patched(blocks, details.patches, content.first_column)
+        merged = content.merged or details.merged
+        return replace(content, blocks=blocks, traits=details.traits, merged=merged)
 
     def _details(self, sheet: str) -> _Details:
         if self._archive is None:
@@ -111,13 +107,31 @@ class _Details:
     Attributes:
         traits: Its traits.
         merged: Its merged ranges.
+        patches: Values to use instead of those from calamine, as (row, column, value).
         repeated: Row and column of a cell that is there twice.
     """
 
     def __init__(self) -> None:
         self.traits = Traits()
         self.merged: list[Merged] = []
+        self.patches: list[tuple[int, int, bool | float | str]] = []
         self.repeated: tuple[int, int] | None = None
+
+
+def _patched(
+    blocks: Iterator[Block], patches: list[tuple[int, int, bool | float | str]], first_column: int
+) -> Iterator[Block]:
+    """Yield the rows with the values of the patches."""
+    by_row: dict[int, list[tuple[int, bool | float | str]]] = {}
+    for row, column, value in patches:
+        by_row.setdefault(row, []).append((column - first_column, value))
+    for lines, rows in blocks:
+        for number in by_row.keys() & set(lines):
+            cells = rows[number - lines[0]]
+            for at, value in by_row[number]:
+                if 0 <= at < len(cells):
+                    cells[at] = value
+        yield lines, rows
 
 
 def opened(source: Any, name: str) -> Any:
@@ -175,6 +189,8 @@ _UNREADABLE = (
     *(IndexError, StopIteration, struct.error),
     *(zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException, InputError),
 )
+MAX_PATCHES = 200_000
+"""Maximum number of values to patch in an ODS sheet."""
 MAX_HIDDEN = 65_536
 """Maximum number of hidden rows to record for one repeated ODS row; longer repeats are blank."""
 _MAX_BYTES = 2**28
@@ -255,17 +271,15 @@ class _OdsSheet(_Details):
         if visibility in {"collapse", "filter"}:
             self.traits.hidden_rows.extend(range(self._row, self._row + min(repeated, MAX_HIDDEN)))
             self.traits.filtered = self.traits.filtered or visibility == "filter"
-        left = MAX_PATCHES - len(self.traits.values)
-        for row in range(self._row, self._row + repeated)[: left // max(len(self._values), 1)]:
+        left = MAX_PATCHES - len(self.patches)
+        patched_rows = left // len(self._values) if self._values else 0
+        for row in range(self._row, self._row + repeated)[:patched_rows]:
             for column, value in self._values:
-                if isinstance(value, bool):
-                    self.traits.values.append((row, column, value))
-                elif isinstance(value, str):
+                self.patches.append((row, column, value))
+                if isinstance(value, str):
                     self.traits.errors.append((row, column, value))
-                else:
-                    self.traits.add_negative(row, column, value)
-            if not self._values:
-                break
+                elif not isinstance(value, bool):
+                    self.traits.negative.append((row, column))
         self._row += repeated
         self._column = 1
         self._values = []
@@ -338,11 +352,14 @@ class _RecordSheet(_Details):
     def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
         """Record a number; ``value`` is a double (8 bytes) or an RkNumber (4 bytes)."""
         number = _number(value) if style in self.numbers.dates else 0.0
-        self.numbers.add(row + 1, column + 1, style, number)
+        if self.numbers.add(row + 1, column + 1, style, number):
+            self.patches.append((row + 1, column + 1, number))
 
     def add_error(self, row: int, column: int, code: int) -> None:
         """Record an error cell."""
-        self.traits.errors.append((row + 1, column + 1, ERRORS.get(code, "#ERROR!")))
+        found = row + 1, column + 1, ERRORS.get(code, "#ERROR!")
+        self.traits.errors.append(found)
+        self.patches.append(found)
 
     def hide_columns(self, first: int, last: int) -> None:
         """Record hidden columns."""

@@ -8,6 +8,7 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from batchrun.advice import reworded
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
-from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container
+from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
 from batchrun.tables.frames import RowCollector
 from batchrun.tables.html import read_page, read_tables
 from batchrun.tables.isolated import open_book
@@ -104,20 +105,17 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     options = LoadOptions()
     _refuse_unfit(file, options.limits, pipes=False)
     with file.open("rb") as stream:
-        head = stream.read(HEAD_BYTES)
-        if not is_container(head) and detect_format(head, file.name) is Format.TEXT:
-            head += stream.read(MENTION_BYTES)
-            wide, lowered = mention.encode("utf-16-le"), head.lower()
-            found = mention.encode() in lowered or wide in lowered or wide[1:] + b"\0" in lowered
-            texts = [file.name] if found else []
-            yield RawFile({}, ((name, open_text(stream, file, options).rows()) for name in texts))
+        head = stream.read(MENTION_BYTES)
+        file_format = None if is_container(head) else detect_format(head, file.name)
+        if file_format is Format.TEXT:
+            texts = [open_text(stream, file, options).rows()] if mentions(head, mention) else []
+            yield RawFile({}, ((file.name, rows) for rows in texts))
             return
         raw = head + stream.read()
-        if not is_container(head) and detect_format(head, file.name) is Format.HTML:
-            tables = read_tables(raw, file, options)
-            named = ((str(number), iter([rows])) for number, rows in enumerate(tables, start=1))
-            yield RawFile({}, named)
-            return
+    if file_format is Format.HTML:
+        tables = enumerate(read_tables(raw, file, options), start=1)
+        yield RawFile({}, ((str(number), iter([rows])) for number, rows in tables))
+        return
     with open_book(raw, file.name, options.limits) as book:
         found = bool(book.properties) or book.may_contain(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
@@ -331,16 +329,9 @@ def _named_width(header: Sequence[str]) -> int:
 
 
 def _blocks(table: Table) -> Iterator[tuple[list[int], list[list[Cell]]]]:
-    lines: list[int] = []
-    rows: list[list[Cell]] = []
-    for row in table.rows():
-        lines.append(row.line)
-        rows.append(list(row.cells))
-        if len(rows) == BLOCK_ROWS:
-            yield lines, rows
-            lines, rows = [], []
-    if rows:
-        yield lines, rows
+    rows = table.rows()
+    while block := list(islice(rows, BLOCK_ROWS)):
+        yield [row.line for row in block], [list(row.cells) for row in block]
 
 
 def _one_of_several(error: InputError, name: str, files: int) -> InputError:

@@ -129,6 +129,12 @@ def detect_format(head: bytes, name: str) -> Format:
     return Format.TEXT
 
 
+def mentions(raw: bytes, text: str) -> bool:
+    """Whether bytes contain a text, given in lowercase, in UTF-8 or UTF-16 and in any case."""
+    lowered, wide = raw.lower(), text.encode("utf-16-le")
+    return any(each in lowered for each in (text.encode(), wide, wide[1:] + b"\0"))
+
+
 def _not_a_list(name: str, kind: str) -> InputError:
     archive = kind.endswith(" archive")
     hint = "Unpack it, and save the list in it as .xlsx or CSV." if archive else SAVE_AS

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import InputError
-from batchrun.model import Cell, Table, TableSource, is_stored
+from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.cells import is_blank
 from batchrun.tables.roles import is_known_name
 from batchrun.tables.sheets import BLOCK_ROWS, ColumnBlock
@@ -31,13 +31,6 @@ Lines: TypeAlias = "npt.NDArray[np.int64]"
 
 MAX_HELD_CELLS = 1_500_000
 """Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
-
-
-def without_rows(cells: Cells, dropped: Collection[int]) -> Cells:
-    """Return the cells without some rows, given by their positions."""
-    if is_stored(cells):
-        return cells.without(dropped)
-    return cells[:, [at for at in range(cells.shape[1]) if at not in dropped]]
 
 
 def ragged_notice(lines: Iterable[int], what: str, besides: Collection[int]) -> list[str]:

@@ -20,7 +20,7 @@ from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.header import HeaderPosition, Layout, find_header, header_names
 from batchrun.tables.roles import normalise
-from batchrun.tables.sheets import HOLDS_ID, links_notice, shown_ranges
+from batchrun.tables.sheets import HOLDS_ID, SheetRows, links_notice, visible_rows
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -150,14 +150,6 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     if hidden:
         fate = "left out" if options.visible_only else "read too"
         said.append(f"{plural(len(hidden), 'row is', 'rows are')} hidden on the page and {fate}")
-        if options.visible_only:
-            places = {line: at for at, line in enumerate(lines)}
-            ranges = list(shown_ranges(merged, hidden))
-            for top, (line, left, _, _) in ranges:
-                rows[places[line]][left - 1] = rows[places[top]][left - 1]
-            merged = [each for _, each in ranges]
-            shown = [at for at, line in enumerate(lines) if line not in hidden]
-            lines, rows = [lines[at] for at in shown], [rows[at] for at in shown]
     source = TableSource(
         name=file.name,
         path=str(file.absolute()),
@@ -166,8 +158,11 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices=(*notices, *said),
         links=links_notice(links),
     )
-    layout = Layout("", options.header_row, options.no_header, merged)
-    return build_table(iter([(lines, rows)]), source, layout)
+    page = SheetRows(iter([(lines, rows)]), merged=merged)
+    if options.visible_only:
+        page = visible_rows(page, hidden)
+    layout = Layout("", options.header_row, options.no_header, page.merged)
+    return build_table(page.blocks, source, layout)
 
 
 def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:

@@ -19,11 +19,13 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from batchrun.errors import InputError
+from batchrun.tables.archive import Archive
 from batchrun.tables.formats import (
     OLE_MAGIC,
     PARQUET_MAGIC,
@@ -32,17 +34,18 @@ from batchrun.tables.formats import (
     Format,
     detect_ole,
     detect_zip,
+    mentions,
     not_unpacked,
 )
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import ColumnBlock, Sheet, SheetRows, Traits, shown_ranges
-from batchrun.tables.store import PackingError, pack_column, pack_lines, unpack_column
+from batchrun.tables.sheets import ColumnBlock, Sheet, SheetRows, Traits
+from batchrun.tables.store import PackingError, pack_column, unpack_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
-    from batchrun.tables.sheets import Block, WorkbookReader
+    from batchrun.tables.sheets import WorkbookReader
 
 _LENGTH = struct.Struct("<Q")
 MAX_FRAME_BYTES = 2 * 1024**3
@@ -78,17 +81,13 @@ class Book:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
         return bool(self._child.ask(["may_contain", text])[0])
 
-    def read(self, sheet: Sheet, *, visible_only: bool = False) -> SheetRows:
+    def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet; its rows are streamed.
-
-        Args:
-            sheet: One of the sheets.
-            visible_only: Whether to skip hidden rows.
 
         Raises:
             InputError: The sheet is damaged or malicious.
         """
-        head, _ = self._child.ask(["read", self.sheets.index(sheet), visible_only])
+        head, _ = self._child.ask(["read", self.sheets.index(sheet)])
         self._child.sends_rows = True
         first_column, merged, traits, notices = head
         return SheetRows(
@@ -99,15 +98,17 @@ class Book:
             tuple(map(str, notices)),
         )
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self) -> Iterator[ColumnBlock]:
+        first = 1
         while True:
             if not self._child.sends_rows:
                 raise RuntimeError("the rest of these rows is gone: something else was asked for")
-            kinds, columns = self._child.next_rows()
-            if not kinds:
+            head, columns = self._child.next_rows()
+            if not head:
                 return
-            lines, *cells = _unpack_columns(kinds, columns)
-            yield ColumnBlock(lines, cells)
+            count, *kinds = head
+            yield ColumnBlock(range(first, first + count), _unpacked(kinds, columns, count))
+            first += count
 
 
 @contextmanager
@@ -262,17 +263,17 @@ def _read_bytes(stream: IO[bytes], size: int) -> bytes:
     return found
 
 
-def _unpack_columns(kinds: Sequence[str], columns: Sequence[bytes]) -> list[Sequence[Any]]:
-    """Unpack the line numbers and the columns of a block.
+def _unpacked(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> list[Sequence[Cell]]:
+    """Unpack the columns of a block.
 
     Raises:
-        PackingError: One is invalid, or not as long as the others.
+        PackingError: One is invalid, or does not have this number of cells.
     """
     try:
         cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise PackingError from error
-    if kinds[0] != "lines" or len(set(map(len, cells))) > 1:
+    if any(len(column) != count for column in cells):
         raise PackingError
     return cells
 
@@ -308,11 +309,10 @@ def _answer_all(
             case ["filled", int(at)]:
                 _answer(answers, reader.filled(reader.sheets[at]))
             case ["may_contain", str(text)]:
-                _answer(answers, reader.may_contain(text))
-            case ["read", int(at), bool(visible_only)]:
+                _answer(answers, _may_contain(raw, name, limits, text))
+            case ["read", int(at)]:
                 try:
-                    content = reader.read(reader.sheets[at])
-                    _answer_rows(answers, content, visible_only=visible_only)
+                    _answer_rows(answers, reader.read(reader.sheets[at]))
                 except InputError as error:  # another sheet may be read next
                     _refuse(answers, error)
             case _:
@@ -333,7 +333,6 @@ def _open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
         from batchrun.tables.spreadsheetml import Xml2003Reader
 
         return Xml2003Reader(raw, name, limits)
-    from batchrun.tables.archive import Archive
     from batchrun.tables.calamine import CalamineReader
     from batchrun.tables.xlsx import XlsxReader
 
@@ -346,6 +345,14 @@ def _open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
     return CalamineReader(raw, name, file_format, limits, archive)
 
 
+def _may_contain(raw: bytes, name: str, limits: LoadLimits, text: str) -> bool:
+    if not raw.startswith(ZIP_MAGIC):
+        return mentions(raw, text)
+    archive = Archive(raw, name, limits)
+    parts = (part for part in archive.parts if part.endswith((".xml", ".bin")))
+    return any(archive.any_block(part, partial(mentions, text=text)) for part in parts)
+
+
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
     _write_frame(stream, ["answer", content], *parts)
     stream.flush()
@@ -356,36 +363,12 @@ def _refuse(stream: IO[bytes], error: InputError) -> None:
     stream.flush()
 
 
-def _answer_rows(stream: IO[bytes], content: SheetRows, *, visible_only: bool) -> None:
-    traits = content.traits or Traits()
-    patches: dict[int, list[tuple[int, Cell]]] = {}
-    changes: list[tuple[int, int, Cell]] = [*traits.values, *traits.errors]
-    for row, column, value in changes:
-        patches.setdefault(row, []).append((column - content.first_column, value))
-    hidden = set(traits.hidden_rows) if visible_only else set()
-    shown = list(shown_ranges(content.merged, hidden))
-    copies: dict[int, list[tuple[int, int]]] = {}
-    for top, (row, left, _, _) in shown:
-        if row > top:
-            copies.setdefault(top, []).append((row, left - content.first_column))
-            patches.setdefault(row, [])
-    plain = None if content.traits is None else asdict(replace(traits, values=[]))
-    _answer(stream, [content.first_column, [range_ for _, range_ in shown], plain, content.notices])
-    for lines, rows in content.blocks:
-        for number in sorted((patches.keys() | copies.keys()).intersection(lines)):
-            cells = rows[number - lines[0]]
-            for at, value in patches.get(number, ()):
-                if 0 <= at < len(cells):
-                    cells[at] = value
-            for row, at in copies.get(number, ()):
-                if 0 <= at < len(cells):
-                    patches[row].append((at, cells[at]))
-        if not hidden.isdisjoint(lines):
-            kept = [at for at, number in enumerate(lines) if number not in hidden]
-            lines, rows = [lines[at] for at in kept], [rows[at] for at in kept]  # noqa: PLW2901
-        if rows:
-            packed = [pack_lines(lines), *map(pack_column, zip(*rows, strict=True))]
-            _answer(stream, [kind for kind, _ in packed], *(content for _, content in packed))
+def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
+    traits = None if content.traits is None else asdict(content.traits)
+    _answer(stream, [content.first_column, content.merged, traits, content.notices])
+    for _, rows in content.blocks:
+        packed = [pack_column(column) for column in zip(*rows, strict=True)]
+        _answer(stream, [len(rows), *(kind for kind, _ in packed)], *(cells for _, cells in packed))
     _answer(stream, [])
 
 

@@ -100,10 +100,6 @@ class ParquetReader(WorkbookReader):
         del sheet
         return bool(self._file.metadata.num_rows)
 
-    def may_contain(self, text: str) -> bool:
-        """Whether a column name contains a text."""
-        return any(text in name.lower() for name in self._names)
-
     def read(self, sheet: Sheet) -> SheetRows:
         """Read the rows; the first one holds the column names."""
         del sheet

@@ -303,8 +303,7 @@ def _is_number(cell: Cell) -> bool:
 
 def _footers(body: Body) -> list[int]:
     """Find the footer: rows at the end with one cell each, at least one with a footer's text."""
-    count, single = len(body), len(body.columns) == 1
-    start, named = count, count
+    start = named = count = len(body)
     for at in reversed(range(max(0, count - FOOTER_ROWS), count)):
         row = body.filled(at)
         text = row[0] if len(row) == 1 else None
@@ -314,18 +313,14 @@ def _footers(body: Body) -> list[int]:
             break
         if _FOOTER.fullmatch(text.strip()):
             named = start = at
-        elif at in body.after_blank and named < count and not single:
+        elif at in body.after_blank and named < count:
             start = at
-    if single and start not in body.after_blank:
-        return []  # with a single column, every row has one cell
     return list(range(start, count)) if start else []
 
 
 def _repeated(body: Body) -> list[int]:
     """Find rows that repeat the header, as reports do on each page."""
     names = [normalise(name) for name in body.names]
-    if sum(map(bool, names)) < 2 and not any(map(is_known_name, body.names)):
-        return []
     names += [""] * (len(body.columns) - len(names))
     return [
         at
@@ -412,8 +407,6 @@ def _named_beside(body: Body, aside: set[int]) -> int | None:
 
 def _is_second(body: Body, at: int, names: set[str], aside: set[int]) -> bool:
     labels = body.row(at)
-    if not any(map(is_label, labels)):
-        return False
     below = body.holding_ids(range(at + 1, len(body)), aside)
     if any(is_known_name(labels[column]) for column in below):
         return True
@@ -500,7 +493,5 @@ NEARBY_ROWS = 20
 
 
 def _may_name_ids(cell: Cell) -> bool:
-    if not (is_filled(cell) and is_label(cell)):
-        return False
     parsed = parse_id(cell)
     return isinstance(parsed, DamagedId) and parsed.kind is IdKind.OTHER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -25,9 +25,6 @@ LAST_COLUMN = 16_384
 """The last row and column of an Excel sheet (Excel specifications and limits)."""
 
 
-MAX_PATCHES = 200_000
-
-
 @dataclass(slots=True)
 class Traits:
     """Details of a sheet that calamine does not provide. Rows and columns count from 1.
@@ -42,7 +39,6 @@ class Traits:
         formats: (column, format) if all numbers of the column have the same format with leading
             zeros, such as ``00000``.
         mixed: (column, format) if only some numbers of the column have leading zeros.
-        values: Values to use instead of those from calamine, as (row, column, value).
         filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
         links: Addresses of links that hold an ID.
     """
@@ -55,15 +51,8 @@ class Traits:
     negative: list[tuple[int, int]] = field(default_factory=list)
     formats: list[tuple[int, str]] = field(default_factory=list)
     mixed: list[tuple[int, str]] = field(default_factory=list)
-    values: list[tuple[int, int, bool | float]] = field(default_factory=list)
     filled: int = 0
     links: list[str] = field(default_factory=list)
-
-    def add_negative(self, row: int, column: int, days: float) -> None:
-        """Record a negative date or time, in days."""
-        if len(self.values) < MAX_PATCHES:
-            self.negative.append((row, column))
-            self.values.append((row, column, days))
 
 
 class ZeroFormat(NamedTuple):
@@ -94,12 +83,14 @@ class NumberFormats:
         self._traits, self._zeros = traits, zeros
         self._found: dict[int, dict[ZeroFormat | None, None]] = {}
 
-    def add(self, row: int, column: int, style: int | str, number: float) -> None:
-        """Record a number and its style."""
+    def add(self, row: int, column: int, style: int | str, number: float) -> bool:
+        """Record a number and its style; return whether it is a negative date or time."""
         if style not in self.dates:
             self._found.setdefault(column, {})[self._zeros.get(style)] = None
         elif number < 0:
-            self._traits.add_negative(row, column, number)
+            self._traits.negative.append((row, column))
+            return True
+        return False
 
     def finish(self) -> None:
         """Add the columns' formats to the traits; call it after the last number."""
@@ -182,9 +173,6 @@ class WorkbookReader(Protocol):
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
 
-    def may_contain(self, text: str) -> bool:
-        """Whether the workbook may contain a text; a quick search that does not parse cells."""
-
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
 
@@ -206,7 +194,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     too_far = last_row > LAST_ROW or last_column > LAST_COLUMN
     if not too_far and last_row * last_column <= limits.cells:
         return
-    corner = f"{column_letters(last_column)}{last_row}"
+    corner = cell_name(last_row, last_column)
     count = f"{last_row * last_column:,} cells, more than {limits.cells:,}"
     how_far = "further than an Excel sheet does" if too_far else count
     raise InputError(
@@ -218,7 +206,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
 def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
     """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
     return InputError(
-        f"{name}, sheet {sheet}, line {row}: cell {column_letters(column)}{row} is there twice,"
+        f"{name}, sheet {sheet}, line {row}: cell {cell_name(row, column)} is there twice,"
         " and only one of the two could be read.",
         "Export the list again. If that doesn't help, export it as CSV.",
     )
@@ -231,6 +219,11 @@ def column_letters(number: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+def cell_name(row: int, column: int) -> str:
+    """Return the name of a cell, such as ``B3``."""
+    return f"{column_letters(column)}{row}"
 
 
 def local_name(element: Any) -> str:
@@ -266,20 +259,44 @@ def links_notice(links: Sequence[str]) -> str:
     )
 
 
-def shown_ranges(merged: Iterable[Merged], hidden: Collection[int]) -> Iterator[tuple[int, Merged]]:
-    """Yield each merged range without its hidden rows at the top.
-
-    Args:
-        merged: First row, first column, last row and last column of each range.
-        hidden: The hidden rows.
-
-    Yields:
-        The row with the value, and the range; the value must be copied to the range's first row.
-    """
-    for top, left, bottom, right in merged:
+def visible_rows(sheet: SheetRows, hidden: Collection[int]) -> SheetRows:
+    """Leave out hidden rows; a merged range keeps its value if its first rows are hidden."""
+    merged: list[Merged] = []
+    moved: dict[int, list[tuple[int, int]]] = {}
+    for top, left, bottom, right in sheet.merged:
         first = next((row for row in range(top, bottom + 1) if row not in hidden), None)
         if first is not None:
-            yield top, (first, left, bottom, right)
+            merged.append((first, left, bottom, right))
+            if first > top:
+                moved.setdefault(top, []).append((first, left - sheet.first_column))
+    blocks = _without_rows(sheet.blocks, hidden, moved) if hidden else sheet.blocks
+    return replace(sheet, blocks=blocks, merged=merged)
+
+
+def _without_rows(
+    blocks: Iterator[Block], hidden: Collection[int], moved: Mapping[int, list[tuple[int, int]]]
+) -> Iterator[Block]:
+    """Yield the rows that are not hidden.
+
+    Args:
+        blocks: All rows.
+        hidden: The hidden rows.
+        moved: Hidden row → rows and positions of the cells to copy from it.
+    """
+    values: dict[int, list[tuple[int, Cell]]] = {}
+    for lines, rows in blocks:
+        shown: tuple[list[int], list[list[Cell]]] = [], []
+        for line, row in zip(lines, rows, strict=True):
+            for at, value in values.pop(line, ()):
+                row[at] = value
+            for first, at in moved.get(line, ()):
+                if 0 <= at < len(row):
+                    values.setdefault(first, []).append((at, row[at]))
+            if line not in hidden:
+                shown[0].append(line)
+                shown[1].append(row)
+        if shown[0]:
+            yield shown
 
 
 _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})

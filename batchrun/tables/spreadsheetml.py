@@ -45,7 +45,7 @@ class Xml2003Reader(WorkbookReader):
     format = Format.XML_2003
 
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
-        self._name, self._raw, self._limits = name, raw, limits
+        self._name, self._limits = name, limits
         self._tables: list[_Sheet] = []
         self._zeros: dict[str, ZeroFormat] = {}
         try:
@@ -67,11 +67,6 @@ class Xml2003Reader(WorkbookReader):
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
         return bool(self._table(sheet).rows)
-
-    def may_contain(self, text: str) -> bool:
-        """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        lowered = self._raw.lower()
-        return text.encode() in lowered or text.encode("utf-16-le") in lowered
 
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""

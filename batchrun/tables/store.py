@@ -10,9 +10,11 @@ import json
 import tempfile
 import weakref
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import chain
+from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
@@ -102,8 +104,9 @@ class StoredCells:
         self.rows_count += rows
         self.width = max(self.width, len(columns))
 
-    def set(self, column: int, row: int, value: Cell) -> None:
-        """Change the value of a cell."""
+    def __setitem__(self, place: tuple[int, int], value: Cell) -> None:
+        """Change the value of the cell in a column and a row."""
+        column, row = place
         block = self._block_of(row)
         patch = (column, row - self._blocks[block].first, value)
         self._patches.setdefault(block, []).append(patch)
@@ -131,14 +134,6 @@ class StoredCells:
             columns = [self._cells(block, column) for column in range(self.width)]
             yield from zip(*columns, strict=True)
 
-    def row(self, number: int) -> tuple[Cell, ...]:
-        """Return a row."""
-        return tuple(self.cell(column, number) for column in range(self.width))
-
-    def drop_last_column(self) -> None:
-        """Drop the last column."""
-        self.width -= 1
-
     def without(self, dropped: Collection[int]) -> StoredCells:
         """Return a copy without some rows, in a new file."""
         kept = StoredCells(self._name, self._fill_value)
@@ -152,14 +147,7 @@ class StoredCells:
         return kept
 
     def _block_of(self, row: int) -> int:
-        low, high = 0, len(self._blocks) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._blocks[middle].first <= row:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        return bisect_right(self._blocks, row, key=attrgetter("first")) - 1
 
     def _cells(self, number: int, column: int) -> Sequence[Cell]:
         block = self._blocks[number]
@@ -231,29 +219,18 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
             return "text", joined.encode("utf-8", "surrogatepass")
     if kinds == {float}:
         return "float", array("d", column).tobytes()
-    if kinds == {bool}:
-        return "bool", bytes(column)
     if kinds <= {datetime, date}:
         return "moment", "\0".join([cell.isoformat() for cell in column]).encode()
     return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
 
 
-def pack_lines(lines: Sequence[int]) -> tuple[str, bytes]:
-    """Pack line numbers as `pack_column` packs a column."""
-    return "lines", array("q", lines).tobytes()
-
-
 def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
-    """Unpack the result of `pack_column` or `pack_lines`."""
+    """Unpack the result of `pack_column`."""
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")
         case "float":
             return array("d", content)
-        case "lines":
-            return array("q", content)
-        case "bool":
-            return list(map(bool, content))
         case "moment":
             return [
                 date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)

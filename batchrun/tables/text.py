@@ -294,11 +294,11 @@ def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
     return Encoding(encoding)
 
 
-class _BrokenQuoteError(Exception):
+class _BrokenQuoteError(InputError):
     """A quote is not closed, or is misplaced, in the record that starts on this line."""
 
     def __init__(self, line: int) -> None:
-        super().__init__(line)
+        super().__init__(f"A quote in line {line} is not closed.", "")
         self.line = line
 
 
@@ -363,10 +363,7 @@ class TextFile:
             InputError: A quote is not closed.
         """
         with field_limit(self._options.limits.field_characters), self._text() as text:
-            try:
-                yield from self._blocks(text)
-            except _BrokenQuoteError as error:
-                raise self._broken_quotes(error.line) from error
+            yield from self._blocks(text)
 
     @contextmanager
     def _text(self) -> Iterator[TextIO]:

@@ -16,7 +16,7 @@ from batchrun.tables.formats import Format
 from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
-from batchrun.tables.sheets import column_letters, links_notice
+from batchrun.tables.sheets import cell_name, column_letters, links_notice, visible_rows
 from batchrun.text import close_matches, plural, quoted_command
 
 if TYPE_CHECKING:
@@ -230,7 +230,9 @@ def _read_sheet(
     whole: bool = False,
 ) -> Table:
     """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
-    grid = book.read(sheet, visible_only=options.visible_only)
+    grid = book.read(sheet)
+    hidden = grid.traits.hidden_rows if options.visible_only and grid.traits else ()
+    grid = visible_rows(grid, frozenset(hidden))
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
     notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
@@ -285,25 +287,23 @@ def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
     if traits.errors:
         row, column, text = traits.errors[0]
         cells = plural(len(traits.errors), "cell holds", "cells hold")
-        place = f"{column_letters(column)}{row}"
-        notices.append(f"{cells} an error instead of a value (first: {text} in {place})")
+        first = f"{text} in {cell_name(row, column)}"
+        notices.append(f"{cells} an error instead of a value (first: {first})")
     if traits.uncalculated:
-        row, column = traits.uncalculated[0]
         one, many = (
             "formula has no stored value and counts",
             "formulas have no stored value and count",
         )
         formulas = plural(len(traits.uncalculated), one, many)
-        place = f"{column_letters(column)}{row}"
+        first = cell_name(*traits.uncalculated[0])
         notices.append(
-            f"{formulas} as empty (first: {place});"
+            f"{formulas} as empty (first: {first});"
             " open the file in Excel and save it to have values stored"
         )
     if traits.negative:
-        row, column = traits.negative[0]
         cells = plural(len(traits.negative), "cell holds", "cells hold")
-        place = f"{column_letters(column)}{row}"
-        notices.append(f"{cells} a negative date or time (first: {place}); the number was kept")
+        first = cell_name(*traits.negative[0])
+        notices.append(f"{cells} a negative date or time (first: {first}); the number was kept")
     notices += [
         f"Column {column_letters(column)} shows numbers with leading zeros ({code}) in a way that"
         " parameters can't carry: they have no leading zeros there"

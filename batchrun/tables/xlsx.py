@@ -39,7 +39,7 @@ from batchrun.tables.sheets import (
     WorkbookReader,
     ZeroFormat,
     attribute,
-    column_letters,
+    cell_name,
     local_name,
     refuse_far,
     repeated_cell,
@@ -52,9 +52,6 @@ if TYPE_CHECKING:
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
     from batchrun.tables.sheets import Block, Merged
-
-KNOWN_ERRORS = {b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"}
-"""The error values that calamine accepts; it rejects the file for any other."""
 
 MAX_ROW_BYTES = 64 * 1024**2
 MAX_STYLES = 100_000
@@ -76,7 +73,7 @@ _HIDDEN_ROW = re.compile(
     rb"<row r=\"(\d+)\"(?=[^>]* (?:hidden=\"(?:1|true)\"|ht=\"0(?:\.0*)?\"))[^>]*>"
 )
 _ERROR = re.compile(
-    rb"(<c r=\"([A-Z]+)(\d+)\"(?=[^>]* t=\"e\")[^>]*+>(?:<f[^>]*+(?:(?<=/)>|>[^<]*+</f>))?<v>)"
+    rb"<c r=\"([A-Z]+)(\d+)\"(?=[^>]* t=\"e\")[^>]*+>(?:<f[^>]*+(?:(?<=/)>|>[^<]*+</f>))?<v>"
     rb"([^<]++)"
 )
 _UNCALCULATED = re.compile(
@@ -84,8 +81,6 @@ _UNCALCULATED = re.compile(
     rb"(?(3)(?!<v)|(?!<v>[^<]))"  # a formula whose text is empty has an empty value
 )
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
-_COLUMN = re.compile(rb"<(?:[^\s<>/]{1,64}:)?col\s([^<>]*)>")
-_ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _MERGED = re.compile(rb"<(?:[\w.-]+:)?mergeCell\s(?:[^<>]*\s)?ref\s*=\s*[\"']([A-Za-z\d:]+)[\"']")
 _NO_MERGED = b"<mergeCells></mergeCells>"
 """Written before the rows, because calamine parses the sheet a second time to find its ranges.
@@ -159,11 +154,6 @@ class XlsxReader(WorkbookReader):
             raise self._archive.damaged()
         return self._archive.any_block(sheet.part, _CONTENT.search)
 
-    def may_contain(self, text: str) -> bool:
-        """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        parts = [part for part in self._archive.parts if part.endswith(".xml")]
-        return any(self._archive.holds(part, text.encode()) for part in parts)
-
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
         try:
@@ -201,16 +191,16 @@ class XlsxReader(WorkbookReader):
         """
         archive, parts = self._archive, self._parts
         _refuse_made_up_count(archive, parts)
-        links = _links(archive, sheet)
+        links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
         if not parsed and not parts.zeros:
             with suppress(_UnusualError):
-                traits = Traits(links=links)
+                traits = Traits(links=links, hidden_columns=columns)
                 merged: list[Merged] = []
                 blocks = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
                 _write_copy(archive, parts, blocks)
                 return traits, merged
         rewriter = _Rewriter(archive, parts)
-        rewriter.traits.links = links
+        rewriter.traits.links, rewriter.traits.hidden_columns = links, columns
         _write_copy(archive, parts, rewriter.blocks(sheet))
         refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
         return rewriter.traits, rewriter.merged
@@ -225,7 +215,7 @@ class XlsxReader(WorkbookReader):
         for lines, rows in blocks:
             filled += sum(len(row) - row.count("") for row in rows)
             yield lines, rows
-        if filled < traits.filled - len(traits.errors):  # or some texts are empty
+        if filled < traits.filled:  # or some texts are empty
             rewriter = _Rewriter(self._archive, self._parts)
             rewriter.seen = {}
             for _ in rewriter.blocks(sheet):
@@ -375,7 +365,7 @@ def _searched(
 ) -> Iterator[bytes]:
     """Yield the sheet's XML, and record the details and merged ranges found by searching it.
 
-    Only errors that calamine would reject are changed, and what stands before the rows is left out.
+    Only errors are changed, to texts, and what stands before the rows is left out.
 
     Raises:
         _UnusualError: The XML can't be searched, or holds negative numbers that may be dates.
@@ -383,10 +373,8 @@ def _searched(
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
         text = block
-        if number == 0:
-            head = block.partition(b"?>")[2] if block.startswith(b"<?xml ") else block
-            text = head
-            traits.hidden_columns = _hidden_columns(_columns(text))
+        if number == 0 and block.startswith(b"<?xml "):
+            text = block.partition(b"?>")[2]
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
         marked = _is_marked(text)
         if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
@@ -448,7 +436,7 @@ def _is_marked(block: bytes) -> bool:
 
 
 def _record_details(block: bytes, traits: Traits) -> bytes:
-    """Record what calamine does not report; return the block with errors that calamine accepts."""
+    """Record what calamine does not report; return the block with its errors as texts."""
     traits.filled -= block.count(b"<v></v>")  # formulas whose text is empty
     traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     if b"HYPERLINK(" in block:
@@ -457,9 +445,9 @@ def _record_details(block: bytes, traits: Traits) -> bytes:
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
 
     def noted(found: re.Match[bytes]) -> bytes:
-        text = html.unescape(found[4].decode("utf-8", "replace"))
-        traits.errors.append((int(found[3]), column_number(found[2].decode()), text))
-        return found[1] + (found[4] if found[4] in KNOWN_ERRORS else b"#N/A")
+        text = html.unescape(found[3].decode("utf-8", "replace"))
+        traits.errors.append((int(found[2]), column_number(found[1].decode()), text))
+        return found[0].replace(b' t="e"', b' t="str"', 1)
 
     return _ERROR.sub(noted, block) if _ERROR_TYPE.search(block) else block
 
@@ -476,26 +464,16 @@ def _merged_range(reference: str) -> list[Merged]:
     return [(top, left, bottom, right)]
 
 
-def _columns(head: bytes) -> Iterator[dict[str, str]]:
-    for found in _COLUMN.finditer(head.partition(b"sheetData")[0]):
-        pairs = _ATTRIBUTE.findall(found[1])
-        yield {
-            name.decode(): (one or other).decode("utf-8", "replace") for name, one, other in pairs
-        }
-
-
-def _hidden_columns(columns: Iterator[dict[str, str]]) -> list[int]:
-    """Return the hidden columns; overlapping ranges don't repeat a column."""
-    ranges = sorted(
-        (int(each["min"]), min(int(each["max"]), LAST_COLUMN))
-        for each in columns
-        if each.get("hidden") in _TRUE
-        and all(re.fullmatch(r"\d{1,5}", each.get(end, "")) for end in ("min", "max"))
-    )
-    hidden: list[int] = []
-    for first, last in ranges:
-        hidden.extend(range(max(first, hidden[-1] + 1 if hidden else 1), last + 1))
-    return hidden
+def _hidden_columns(archive: Archive, sheet: Sheet) -> list[int]:
+    hidden: set[int] = set()
+    with suppress(InputError):  # the reader will report what is wrong with the XML
+        for element, attributes in elements(archive, sheet.part, {"col", "sheetData"}):
+            if element == "sheetData":
+                break
+            first, last = (_whole_number(attributes.get(end, "")) for end in ("min", "max"))
+            if attributes.get("hidden") in _TRUE and first and last:
+                hidden.update(range(first, min(last, LAST_COLUMN) + 1))
+    return sorted(hidden)
 
 
 def column_number(letters: str) -> int:
@@ -526,7 +504,6 @@ class _Rewriter:
         self.last_row = self.last_column = 1
         self.seen: dict[int, int] | None = None
         self._archive = archive
-        self._columns: list[dict[str, str]] = []
         self._written: list[str] = []
         self._row = self._column = 0
         self._cell: dict[str, str] | None = None
@@ -561,7 +538,6 @@ class _Rewriter:
         except (expat.ExpatError, ValueError) as error:
             raise unreadable(self._archive.name) from error
         self._numbers.finish()
-        self.traits.hidden_columns = _hidden_columns(iter(self._columns))
         yield b"</sheetData></worksheet>"
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -581,8 +557,6 @@ class _Rewriter:
                 flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
                 if attributes.get("hidden") in _TRUE or flat:
                     self.traits.hidden_rows.append(self._row)
-            case "col":
-                self._columns.append(attributes)
             case "mergeCell":
                 self.merged += _merged_range(attributes.get("ref", ""))
             case "autoFilter":
@@ -618,8 +592,9 @@ class _Rewriter:
         kind = attributes.get("t", "")
         if value and kind in {"", "n"}:
             with suppress(ValueError):
-                number = float(value)
-                self._numbers.add(row, column, _whole_number(attributes.get("s", "")), number)
+                number = _whole_number(attributes.get("s", ""))
+                if self._numbers.add(row, column, number, float(value)):
+                    attributes.pop("s", None)  # calamine can't read a negative date
         formula = "".join(self._texts.get("f", ()))
         if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
             self.traits.links.append(formula)
@@ -627,7 +602,7 @@ class _Rewriter:
             self.traits.uncalculated.append(self._position)
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
-            value = value if value.encode() in KNOWN_ERRORS else "#N/A"
+            kind = "str"
         if text:
             kind, content = (
                 "inlineStr",
@@ -648,7 +623,7 @@ class _Rewriter:
         self.traits.filled += 1
         style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
         type_ = f" t={_quoted(kind)}" if kind else ""
-        self._written.append(f'<c r="{column_letters(column)}{row}"{style}{type_}>{content}</c>')
+        self._written.append(f'<c r="{cell_name(row, column)}"{style}{type_}>{content}</c>')
 
     def _text(self) -> str:
         """Join the text of all runs, without blank runs that need not be preserved.
