@@ -168,8 +168,9 @@ def export(
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}")])
     if written.name != output.name:
         print_text(f"Note:      {kept_words(output, written, summary.batch_id)}", err=True)
-    if crm is not None:
-        _print_left_out(summary)
+    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
+    if crm is not None and left_out:
+        print_text(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
@@ -179,12 +180,6 @@ def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
     for one in unknown_columns(batch_id, form, settings=settings):
         if one.close and not one.of_list:
             raise UsageError(f"No result has {one.name}.", f"Did you mean {one.close}?")
-
-
-def _print_left_out(summary: BatchSummary) -> None:
-    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
-    if left_out:
-        print_text(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def status(

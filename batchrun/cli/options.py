@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
@@ -17,7 +18,7 @@ import typer
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text, repeats_options
-from batchrun.cli.prompts import column_prompt
+from batchrun.cli.prompts import ask_for_column
 from batchrun.errors import InputError, UsageError
 from batchrun.model import InDoubt
 from batchrun.text import json_or_text, plural, strict_json
@@ -685,7 +686,7 @@ def request_from(
         file,
         options.workflow,
         **options.values(ReadingOptions),
-        ask=column_prompt(),
+        ask=ask_for_column if sys.stdin.isatty() else None,
         reuse=None if reuse is None else age(reuse, said_by),
     )
 
