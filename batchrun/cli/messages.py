@@ -89,7 +89,7 @@ def batch_lines(summary: BatchSummary, left: Remaining, limit: int | None) -> li
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
-        jobs_line(left.to_trigger, now),
+        *([jobs_line(left.to_trigger, now)] if now else []),
     ]
 
 
