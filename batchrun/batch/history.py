@@ -445,8 +445,8 @@ def existing_journal(location: str) -> Iterator[Journal]:
             f"There is no journal at {Path(location).expanduser()}.",
             Advice(
                 "",
-                "The first batchrun run creates it. To use another one, add --journal or set "
-                "BATCHRUN_JOURNAL.",
+                "It keeps your batches; the first batchrun run creates it. To use another one, add "
+                "--journal or set BATCHRUN_JOURNAL.",
                 Action.CHOOSE_JOURNAL,
             ),
         )

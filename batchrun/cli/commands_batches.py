@@ -71,7 +71,6 @@ from batchrun.cli.settings import (
     sandbox_for,
     sandbox_hint,
     settings_from,
-    settings_with_journal,
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
@@ -146,7 +145,7 @@ def export(
         raise UsageError(
             f"--crm writes a CSV file, and {output} is not one.", "End the output in .csv."
         )
-    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    settings = settings_from(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     if only is not None:
@@ -199,7 +198,7 @@ def status(
     from batchrun import watch as looks_at
 
     refuse_together({"--watch": watch, "--json": as_json})
-    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    settings = settings_from(sandbox=sandbox, journal=journal)
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
@@ -347,7 +346,7 @@ def retry(
         retriable([_outcome(word, AGAIN) for word in outcome]) if outcome else RETRIED_BY_ITSELF
     )
     given = settings_of(service, reporting)
-    settings = settings_with_journal(**given)
+    settings = settings_from(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
@@ -392,7 +391,7 @@ def forget(
         )
     # --journal would win, and its batches were paid for
     refuse_together({"--sandbox": sandbox, "--journal": journal})
-    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    settings = settings_from(sandbox=sandbox, journal=journal)
     gone = forget_batches(
         *([] if batch is None else [batch]),
         older_than=None if older_than is None else age(older_than, "--older-than"),

@@ -78,7 +78,6 @@ from batchrun.cli.settings import (
     sandbox_journal,
     settings_from,
     settings_or_sandbox,
-    settings_with_journal,
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt
@@ -471,7 +470,7 @@ def resume(
             )
 
     to_stderr = reporting.for_scripts
-    settings = settings_with_journal(**given)
+    settings = settings_from(**given)
     if all_batches:
         resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
         return
