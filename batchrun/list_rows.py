@@ -78,9 +78,10 @@ class RowNumbers:
         row = self.excel_row(line)
         return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
 
-    def workbook_row(self, line: int) -> int:
-        """Return the row of a line's result in the results workbook."""
-        return bisect_left(self.lines, line) + 2
+    def workbook_row(self, line: int) -> int | None:
+        """Return the row of a line in the results workbook; ``None`` if it is its row in Excel."""
+        row = bisect_left(self.lines, line) + 2
+        return None if row == (self.excel_row(line) or line) else row
 
     def excel_row(self, line: int) -> int | None:
         """Return the row in which Excel shows a line; ``None`` if it is the same."""

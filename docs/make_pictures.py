@@ -41,7 +41,7 @@ LARGE, SMALL = 300, 5
 LARGE_PICTURES = {
     "workbook-300.png": ("Overview", "A1:L51"),
     "workbook-300-results.png": ("Results", "A1:AC14"),
-    "workbook-300-attention.png": ("Needs attention", "A1:H30"),
+    "workbook-300-attention.png": ("Needs attention", "A1:I30"),
     "workbook-300-changes.png": ("Changes", "A1:G30"),
 }
 SMALL_PICTURES = {
@@ -53,7 +53,7 @@ PAPERS = {"a4": 9, "letter": 1}
 PICTURES = {
     "workbook.png": ("Results", "A1:W12"),
     "workbook-overview.png": ("Overview", "A1:L52"),
-    "workbook-attention.png": ("Needs attention", "A1:H12"),
+    "workbook-attention.png": ("Needs attention", "A1:I12"),
     "workbook-insights.png": ("Insights", "A1:H22"),
     "workbook-columns.png": ("Columns", "A1:J36"),
 }

@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import psycopg
 import pytest
 
 from batchrun.journal import Journal
+from batchrun.journal.schema import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,15 +28,45 @@ USER = "batchrun"
 PASSWORD = "horse-battery-staple"
 PATIENTLY = ("-w", "-t", "250")
 """Wait longer than the default of 60 s: on a loaded machine the first start takes a while."""
+CONTENTS = """
+    SELECT table_name || column_name || data_type FROM information_schema.columns
+    WHERE table_schema = 'public'
+    UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT value FROM meta WHERE name = 'schema_version' ORDER BY 1
+"""
+"""What a journal on a server has, apart from its rows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PostgresServer:
     """A server that may be stopped and started again."""
 
     programs: Path
     folder: Path
     port: int
+    _unused: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
+
+    @contextmanager
+    def journal(self, *, has_tables: bool) -> Iterator[str]:
+        """A database that is emptied for the next test, 20 times as fast as creating one."""
+        unused = self._unused[has_tables]
+        url = unused.pop() if unused else self.new_journal() if has_tables else self.new_database()
+        yield url
+        with (
+            suppress(psycopg.Error),  # a test may have stopped the server, or leave a lock
+            psycopg.connect(url, options="-c lock_timeout=1s") as connection,
+        ):
+            if not has_tables:
+                connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            elif connection.execute(CONTENTS).fetchall() == self._contents:
+                connection.execute("SET session_replication_role = replica")  # no triggers
+                for name in metadata.tables:
+                    kept = "WHERE name <> 'schema_version'" if name == "meta" else ""
+                    connection.execute(f"DELETE FROM {name} {kept}".encode())
+            else:
+                return
+            connection.commit()
+            unused.append(url)
 
     def new_database(self, options: str = "") -> str:
         """An empty database; its URL."""
@@ -45,11 +77,17 @@ class PostgresServer:
 
     def new_journal(self) -> str:
         """Create a database with an empty journal and return its URL; copying one is faster."""
-        ready = self.folder / "ready"
-        if not ready.exists():
-            with Journal(self.new_database()) as journal:
-                ready.write_text(journal.location.rpartition("/")[2], encoding="ascii")
-        return self.new_database(f'TEMPLATE "{ready.read_text(encoding="ascii")}"')
+        return self.new_database(f'TEMPLATE "{self._template}"')
+
+    @cached_property
+    def _template(self) -> str:
+        with Journal(self.new_database()) as journal:
+            return journal.location.rpartition("/")[2]
+
+    @cached_property
+    def _contents(self) -> list[tuple[str]]:
+        with psycopg.connect(self.url(self._template)) as connection:
+            return connection.execute(CONTENTS).fetchall()
 
     def url(self, database: str) -> str:
         """The URL of a database, with the password in it."""
@@ -60,7 +98,7 @@ class PostgresServer:
         # fsync off: these tests stop processes, not machines.
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
-            "-c fsync=off -c max_connections=40"
+            "-c fsync=off -c autovacuum=off -c max_connections=40"
         )
         self._run("pg_ctl", "start", *PATIENTLY, "-D", "data", "-l", "log", "-o", options)
 

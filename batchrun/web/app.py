@@ -611,7 +611,6 @@ class _Pages:
         view = self._batch(request)
         page, row = self._row(request)
         batch_id, line = view.summary.batch_id, row.row.line
-        numbers = self._workspace.numbers(batch_id)
         same_as = self._workspace.first_lines(batch_id).get(line)
         shared = same_as and screens.row_at_line(self._workspace, batch_id, same_as)
         cells = [
@@ -623,8 +622,7 @@ class _Pages:
             view=view,
             row=row,
             name=Names(page.header, page.roles, page.rows).of_row(row),
-            place=numbers.words(line),
-            workbook_row=numbers.workbook_row(line),
+            numbers=self._workspace.numbers(batch_id),
             why=screens.row_message(row),
             same_as=same_as,
             other=other_name(page.header, page.roles, row.row, shared[1].row) if shared else None,
@@ -749,19 +747,14 @@ class _Pages:
         except BatchrunError as found:
             problem = problem or found
         given = given_key(settings)
-        if workspace.sandbox:
-            key = "none needed"
-        elif profile is not None:
-            key = masked_end(profile.end)
-        else:
-            key = masked_key(given) if given else ""
+        masked = masked_key(given) if given else ""
         return self._show(
             "settings.html",
             status,
             message=problem and (level, problem),
-            key=key,
+            key=masked if profile is None else masked_end(profile.end),
             profile=profile,
-            from_environment=bool(given) and profile is None and not workspace.sandbox,
+            from_environment=bool(given) and profile is None,
             address=self._address(),
             rate=settings.rate or workspace.rate,
             daily=settings.daily,

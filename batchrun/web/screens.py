@@ -34,11 +34,10 @@ from batchrun.workbook.reasons import Reasons, remedy
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from batchrun import BatchSummary, Credits, Estimate, Rerun, Settings
+    from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
     from batchrun.plan import PlannedRow
-    from batchrun.web.lists import SavedList
     from batchrun.web.work import BatchRun, ListState, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
@@ -48,9 +47,9 @@ COUNTED_SECONDS = 30.0
 """How long to reuse a batch's counts from the journal while its run reports progress."""
 SEARCHED_ROWS = 200_000
 SEARCHED_AT_ONCE = 5_000
+"""Rows to search at once. Longer lists are not searched again with each live update."""
 UNLIMITED = 1e9
 """Requests a minute that count as no limit."""
-"""Rows to search at once. Longer lists are not searched again with each live update."""
 GROUPED_ROWS = 5_000
 SAMPLED_ROWS = 20
 """Results to sample when choosing the fields that are worth a column."""
@@ -61,7 +60,6 @@ COMPARED_ROWS = 5_000
 class Phase(StrEnum):
     """The state that a batch's screen shows."""
 
-    STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
     ELSEWHERE = "elsewhere"
@@ -72,7 +70,7 @@ class Phase(StrEnum):
     @property
     def live(self) -> bool:
         """Whether it changes without the user doing anything."""
-        return self in {Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
+        return self in {Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,19 +225,18 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
         JournalError: There is no such batch.
     """
     run = workspace.run_of(batch_id)
-    running = run is not None and not run.ended
-    counted = running and run is not None and run.progress is not None
-    status = workspace.status(batch_id, COUNTED_SECONDS if counted else FRESH_SECONDS)
-    if not running and status.working and run is not None:
+    active = None if run is None or run.ended else run
+    progress = None if active is None else active.progress
+    status = workspace.status(batch_id, COUNTED_SECONDS if progress else FRESH_SECONDS)
+    if active is None and status.working and run is not None:
         status = workspace.status(batch_id, 0)  # it has just ended
-    figures = _figures(status, run if running else None)
-    phase = _phase(status, run, stopping=running and run is not None and run.control.stopped)
+    phase = _phase(status, active)
     seconds_left = quota_until = None
     speed = workspace.settings.speed
-    if running and run is not None and run.progress is not None:
-        seconds_left = run.progress.seconds_left / speed or None
-        if run.progress.waiting_seconds / speed > 1:
-            wait = timedelta(seconds=run.progress.waiting_seconds / speed)
+    if progress is not None:
+        seconds_left = progress.seconds_left / speed or None
+        if progress.waiting_seconds / speed > 1:
+            wait = timedelta(seconds=progress.waiting_seconds / speed)
             quota_until = datetime.now(UTC) + wait
     if run is not None:
         version = f"{id(run):x}.{run.version}"
@@ -249,19 +246,19 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
     return BatchView(
         status.summary,
         phase,
-        figures,
+        _figures(status, progress),
         status,
         run,
         seconds_left,
         quota_until,
-        run.notice if running and run is not None else "",
+        "" if active is None else active.notice,
         f"{version}.{phase.value}",
     )
 
 
-def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phase:
-    if run is not None and not run.ended:
-        return Phase.STOPPING if stopping else Phase.RUNNING
+def _phase(status: BatchStatus, active: BatchRun | None) -> Phase:
+    if active is not None:
+        return Phase.STOPPING if active.control.stopped else Phase.RUNNING
     if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
@@ -269,13 +266,12 @@ def _phase(status: BatchStatus, run: BatchRun | None, *, stopping: bool) -> Phas
     return Phase.DONE
 
 
-def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
+def _figures(status: BatchStatus, progress: Progress | None) -> Figures:
     summary, left = status.summary, status.left
     counts: Mapping[Outcome, int] = summary.counts
     running = left.running_rows
-    if run is not None and run.progress is not None:
-        counts = run.progress.counts
-        running = run.progress.running_rows
+    if progress is not None:
+        counts, running = progress.counts, progress.running_rows
     pending = counts[Outcome.PENDING]
     running = min(running, pending)
     return Figures(
@@ -294,89 +290,78 @@ def _figures(status: BatchStatus, run: BatchRun | None) -> Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class HomeBatch:
-    """A batch as a line on the home screen.
+class HomeLine:
+    """A list or a batch on the home screen: what it is, how it stands, and what to do next.
 
-    Its tag is a kind and words; without a label there is no button, and ``action`` is its screen.
+    ``tag`` is a kind and words. ``action`` is the label of the button that leads to ``path``;
+    ``""`` for none. ``other`` is the label and the path of another link.
     """
 
-    summary: BatchSummary
-    tag: tuple[str, str]
+    name: str
+    detail: str
+    path: str
+    tag: tuple[str, str] | None
     words: str
     action: str
-    label: str
+    other: tuple[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The home screen: lists that were not run, and the batches grouped by what they need.
-
-    `used` are the lists whose rows were run from another file.
-    `remarks` holds the tag of each list that can't be read or whose rows were run from another
-    file, and `told_apart` what to say about each that was not run: its rows, and which one it is of
-    several with the same name.
-    """
-
-    waiting: tuple[SavedList, ...]
-    used: tuple[SavedList, ...]
-    decisions: tuple[HomeBatch, ...]
-    running: tuple[HomeBatch, ...]
-    earlier: tuple[HomeBatch, ...]
-    remarks: Mapping[str, tuple[str, str]]
-    told_apart: Mapping[str, str]
-
-
-def home_of(workspace: Workspace) -> Home:
-    """Return the lists and batches, those that need a decision first."""
-    decisions, running, earlier = [], [], []
+def home_of(workspace: Workspace) -> dict[str, list[HomeLine]]:
+    """Return the lists and batches by section, those that need a decision first."""
+    sections = ("Needs a decision", "Running", "Not run yet", "Already run", "Earlier")
+    home: dict[str, list[HomeLine]] = {section: [] for section in sections}
     summaries = workspace.batches()
     for summary in summaries:
-        counts, path = summary.counts, f"/batches/{summary.batch_id}"
-        run = workspace.run_of(summary.batch_id)
-        open_ended = summary.unfinished or counts[Outcome.IN_DOUBT]
-        if not open_ended and (run is None or run.ended):
-            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(summary), path, ""))
-            continue
-        view = view_batch(workspace, summary.batch_id)
-        figures = view.figures
-        if view.phase.live:
-            words = figures.words
-            words += f", ends at about {view.done_at}" if view.done_at else ""
-            where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
-            running.append(HomeBatch(summary, ("busy", where), words, path, "Watch"))
-        elif view.status.in_doubt:
-            number = len(view.status.in_doubt)
-            words = "No clear answer came when they were sent. They may have been charged."
-            if figures.waiting:
-                words += f" {plural(figures.waiting, 'row')} not sent yet."
-            decisions.append(
-                HomeBatch(
-                    summary, ("wait", f"{number:,} in doubt"), words, f"{path}/attention", "Decide"
-                )
-            )
-        elif view.phase in {Phase.PAUSED, Phase.PILOT}:
-            words = ended_words(view)
-            tag = ("wait", "Stopped") if view.phase is Phase.PAUSED else ("wait", "Tried")
-            decisions.append(HomeBatch(summary, tag, words, path, "Continue"))
-        else:
-            earlier.append(HomeBatch(summary, ("ok", "Done"), _result_words(summary), path, ""))
+        section, line = _home_batch(workspace, summary)
+        home[section].append(line)
     used = {summary.source.path for summary in summaries}
-    waiting = [
+    unused = [
         one
         for one in workspace.lists.all()
         if str(one.path.absolute()) not in used and not one.batch_id
     ]
-    remarks = {one.id: _remark(workspace.states.get(one.id)) for one in waiting}
-    used_up = {list_id for list_id, tag in remarks.items() if tag is not None and tag[0] == "ok"}
-    return Home(
-        tuple(one for one in waiting if one.id not in used_up),
-        tuple(one for one in waiting if one.id in used_up),
-        tuple(decisions),
-        tuple(running),
-        tuple(earlier),
-        {list_id: tag for list_id, tag in remarks.items() if tag is not None},
-        _told_apart(workspace, waiting),
+    names = [one.path.name for one in unused]
+    for at, (one, name) in enumerate(zip(unused, names, strict=True)):
+        state, path, copies = workspace.states.get(one.id), f"/lists/{one.id}", names.count(name)
+        copy = f"copy {names[at:].count(name)} of {copies} · " if copies > 1 else ""
+        rows = f"{plural(state.read.rows, 'row')} · " if state and state.read else ""
+        detail, tag = f"{copy}{rows}uploaded {moment_words(one.uploaded_at)}", _remark(state)
+        section = "Already run" if tag is not None and tag[0] == "ok" else "Not run yet"
+        remove = "Remove", f"{path}/delete"
+        home[section].append(HomeLine(name, detail, path, tag, "", "Open", remove))
+    return home
+
+
+def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeLine]:
+    """Return a batch's section on the home screen, and its line there."""
+    path, run = f"/batches/{summary.batch_id}", workspace.run_of(summary.batch_id)
+    detail = f"{summary.workflow.name} · {moment_words(summary.created_at)}"
+    line = HomeLine(summary.source.name, detail, path, None, "", "", None)
+    settled = not (summary.unfinished or summary.counts[Outcome.IN_DOUBT])
+    view = (
+        None if settled and (run is None or run.ended) else view_batch(workspace, summary.batch_id)
     )
+    if view is not None and view.phase.live:
+        words = view.figures.words + (f", ends at about {view.done_at}" if view.done_at else "")
+        where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
+        return "Running", replace(line, tag=("busy", where), words=words, action="Watch")
+    if view is not None and view.status.in_doubt:
+        waiting = view.figures.waiting
+        return "Needs a decision", replace(
+            line,
+            path=f"{path}/attention",
+            tag=("wait", f"{len(view.status.in_doubt):,} in doubt"),
+            words="No clear answer came when they were sent. They may have been charged."
+            + (f" {plural(waiting, 'row')} not sent yet." if waiting else ""),
+            action="Decide",
+        )
+    if view is not None and view.phase in {Phase.PAUSED, Phase.PILOT}:
+        tag = ("wait", "Stopped" if view.phase is Phase.PAUSED else "Tried")
+        return "Needs a decision", replace(
+            line, tag=tag, words=ended_words(view), action="Continue"
+        )
+    download = "Download workbook", f"{path}/download"
+    return "Earlier", replace(line, words=_result_words(summary), other=download)
 
 
 def _remark(state: ListState | None) -> tuple[str, str] | None:
@@ -398,19 +383,6 @@ def _result_words(summary: BatchSummary) -> str:
         "in doubt": counts[Outcome.IN_DOUBT],
     }
     return total_words(summary.rows, numbers, 0, counts[Outcome.INVALID]).removesuffix(".")
-
-
-def _told_apart(workspace: Workspace, newest_first: Sequence[SavedList]) -> dict[str, str]:
-    seen: Counter[str] = Counter()
-    all_of_name = Counter(one.path.name for one in newest_first)
-    found = {}
-    for one in reversed(newest_first):
-        name, state = one.path.name, workspace.states.get(one.id)
-        seen[name] += 1
-        words = f"copy {seen[name]} of {all_of_name[name]} · " if all_of_name[name] > 1 else ""
-        rows = f"{plural(state.read.rows, 'row')} · " if state and state.read else ""
-        found[one.id] = words + rows
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,9 +432,11 @@ def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str
 
 def body_fields(body: str) -> list[tuple[str, str]]:
     """Return the names and values of what is sent for a row, those of objects in it one by one."""
-    titles = {"workflow_id": "Workflow", "company_id": "Company ID", "contact_id": "Contact ID"}
+    titles = {"company_id": "Company ID", "contact_id": "Contact ID"}
     found = []
     for name, value in json.loads(body).items():
+        if name == "workflow_id":  # its name is shown
+            continue
         inner = value.items() if isinstance(value, dict) else [(titles.get(name, name), value)]
         found += [
             (key, one if isinstance(one, str) else json.dumps(one, ensure_ascii=False))
@@ -653,13 +627,7 @@ class Group:
     tag: str
     reason: str
     advice: str
-    number: int
-    lines: tuple[int, ...]
-
-    @property
-    def more(self) -> int:
-        """Number of rows that are not among `lines`."""
-        return self.number - len(self.lines)
+    rows: Sequence[ResultRow]
 
 
 def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
@@ -680,8 +648,7 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
             text = f"{words}: {text}"
         if reason.varies:
             text += f" (such as {visible(short(reason.value_in(own[0].message)))})"
-        lines = tuple(row.row.line for row in own[:NAMED_ROWS])
-        groups.append(Group(tag, text, remedy(own[0], page.roles, view.summary), len(own), lines))
+        groups.append(Group(tag, text, remedy(own[0], page.roles, view.summary), own))
     return groups
 
 
@@ -768,7 +735,8 @@ def retry_words(
 ) -> str:
     """Return the cost of sending rows again, in words; duplicates among them are sent once."""
     most = duplicates and rows > 1
-    again = f"{plural(rows, 'row is', 'rows are')} charged again"
+    charged = ("would be" if workspace.sandbox else "is" if rows == 1 else "are") + " charged again"
+    again = f"{plural(rows, 'row')} {charged}"
     cost = cost_words(workspace, price, rows, "at most" if most else "about")
     priced = f": {cost}" if cost else ""
     return f"Up to {again}{priced}; duplicates count once." if most else f"{again}{priced}."

@@ -304,18 +304,19 @@ class Workspace:
         self._lock = threading.RLock()
         self._resources = ExitStack()
         self._threads: set[threading.Thread] = set()
+        self.sandbox = False
+        self.closing = False
+        self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        """Begin with a journal, about which nothing is known yet."""
+        self._settings = settings
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
         self._numbers: dict[str, RowNumbers] = {}
         self._first_lines: dict[str, dict[int, int]] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
-        self.sandbox = False
-        self.closing = False
-        self._begin(settings)
-
-    def _begin(self, settings: Settings) -> None:
-        self._settings = settings
         self.lists = Lists(lists_folder(settings.journal))
         self.states: dict[str, ListState] = {}
         self.runs: dict[str, BatchRun] = {}
@@ -369,7 +370,7 @@ class Workspace:
                     "journal": self._sandbox_journal,
                 }
                 self.sandbox = True
-                self._switch(self._settings.model_copy(update=imitation))
+                self._begin(self._settings.model_copy(update=imitation))
 
     def leave_sandbox(self) -> None:
         """Switch to the real service.
@@ -383,15 +384,8 @@ class Workspace:
                     "A practice run is still going.", "Wait for its end, or stop it first."
                 )
             self.sandbox = False
-            self._switch(self._reload())
+            self._begin(self._reload())
             self._resources.close()
-
-    def _switch(self, settings: Settings) -> None:
-        self._statuses.clear()
-        self._numbers.clear()
-        self._first_lines.clear()
-        self._batches, self._workflows, self._requests = _Cached(), _Cached(), _Cached()
-        self._begin(settings)
 
     # lists
 

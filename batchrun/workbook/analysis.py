@@ -1,17 +1,16 @@
-"""Summarize the results of all rows, in one pass over them. Pure."""
+"""Summarize the results of all rows, in one pass over them; each counts once. Pure."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from batchrun.model import Outcome
 from batchrun.workbook.cells import LARGEST_NUMBER, is_number
-from batchrun.workbook.columns import is_same_name
 from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
+from batchrun.workbook.reasons import MAX_RESULTS
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ MAX_DISTINCT = 5_000
 MAX_CATEGORIES = 25
 MAX_LETTERS = 60
 BEST = 10
-MAX_RENAMED = 10
-MAX_NAMES = 20_000
-"""Names to keep for comparing rows with the same IDs."""
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
@@ -54,8 +50,8 @@ class Counted:
     """The values of a column and how often each occurs."""
 
     column: ResultColumn
-    values: Counter[str | float] = field(default_factory=Counter)  # number of rows for each value
-    rows: int = 0  # number of rows with a value
+    values: Counter[str | float] = field(default_factory=Counter)  # results with each value
+    results: int = 0  # number of results with a value
     full: bool = False  # whether there were more distinct values than `MAX_DISTINCT`
 
     def see(self, value: str | float) -> None:
@@ -69,7 +65,7 @@ class Counted:
     def is_category(self) -> bool:
         """Whether there are only a few distinct values and most occur more than once."""
         few = 1 < len(self.values) <= MAX_CATEGORIES
-        return few and not self.full and 2 * len(self.values) <= self.rows
+        return few and not self.full and 2 * len(self.values) <= self.results
 
     def top(self, most: int) -> list[tuple[str, int]]:
         """Return the most frequent values; ties are broken by name, so the order is stable."""
@@ -80,16 +76,6 @@ class Counted:
         """Return the smallest number with at least this share of the numbers at or below it."""
         numbers = {} if self.full else self.values
         return quantile(sorted((float(value), many) for value, many in numbers.items()), share)
-
-    @property
-    def lowest(self) -> float | None:
-        """The lowest number."""
-        return None if self.full else min(map(float, self.values), default=None)
-
-    @property
-    def highest(self) -> float | None:
-        """The highest number."""
-        return None if self.full else max(map(float, self.values), default=None)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,15 +96,6 @@ class Best:
         return -self.order
 
 
-class Renamed(NamedTuple):
-    """A row with an earlier row's IDs but a different name: one of the two IDs may be wrong."""
-
-    number: int  # counted from 0
-    name: str
-    first: int  # the number of the earlier row
-    first_name: str
-
-
 class Analysis:
     """A summary of the results: call `see` for every row, then read the attributes.
 
@@ -129,9 +106,7 @@ class Analysis:
         numbers: Number columns.
         categories: Short-text columns.
         lists: List columns.
-        copies: For each execution of the best rows, how many rows share it.
-        renamed: The first rows with an earlier row's IDs but a different name.
-        renamed_rows: How many there are.
+        copies: For each execution, how many rows share its result.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -150,21 +125,20 @@ class Analysis:
         self.categories = [Counted(column) for column in columns if _may_be_category(column)]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
         self.copies: Counter[str] = Counter()
-        self.renamed: list[Renamed] = []
-        self.renamed_rows = 0
-        self._compares_names = layout.names_of_ids
-        self._first_names: dict[tuple[str | None, str | None], tuple[int, str]] = {}
         self._owner = layout.owner
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
-        """Count a row."""
-        if name is not None and self._compares_names and row.outcome is not Outcome.INVALID:
-            self._compare_name(number, row, name)
+        """Count a row, unless its result is one of the first and has been counted."""
+        execution = row.execution_id or f"line {row.row.line}"
+        if execution in self.copies or len(self.copies) < MAX_RESULTS:
+            self.copies[execution] += 1
+            if self.copies[execution] > 1:
+                return
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
-                counted.rows += 1
+                counted.results += 1
                 counted.see(value)
                 if counted is self.numbers[0] and counted.column is self.score:
                     self._rank(value, number, row, name, flat)
@@ -172,7 +146,7 @@ class Analysis:
             value = flat.values.get(counted.column.path)
             if counted.full or value is None or value == "":
                 continue
-            counted.rows += 1
+            counted.results += 1
             if type(value) is str and value in counted.values:
                 counted.values[value] += 1
             else:
@@ -182,39 +156,24 @@ class Analysis:
                     counted.values.clear()
         for counted in self.lists:
             items = dict.fromkeys(_items(flat, counted.column))
-            counted.rows += bool(items)
+            counted.results += bool(items)
             for item in items:
                 counted.see(item)
-
-    def _compare_name(self, number: int, row: ResultRow, name: str) -> None:
-        ids = row.company_id, row.contact_id
-        first, first_name = self._first_names.get(ids, (number, name))
-        if len(self._first_names) < MAX_NAMES:
-            self._first_names.setdefault(ids, (number, name))
-        if not is_same_name(first_name, name):
-            self.renamed_rows += 1
-            if len(self.renamed) < MAX_RENAMED:
-                self.renamed.append(Renamed(number, name, first, first_name))
 
     def best(self) -> list[Best]:
         """Return the rows with the best scores, best first."""
         return sorted(self._best, reverse=True)
 
     def tied(self) -> int:
-        """Return how many more rows have the score of the last of the best rows."""
+        """Return how many more results have the score of the last of the best rows."""
         if len(self._best) < BEST or self.numbers[0].full:
             return 0
         last = self._best[0].value
-        shown = sum(self.copies[each.execution] for each in self._best if each.value == last)
-        return self.numbers[0].values[last] - shown
+        return self.numbers[0].values[last] - sum(each.value == last for each in self._best)
 
     def _rank(
         self, value: float, number: int, row: ResultRow, name: str | None, flat: Flat
     ) -> None:
-        execution = row.execution_id or f"line {row.row.line}"
-        if execution in self.copies:  # a duplicate row of the list
-            self.copies[execution] += 1
-            return
         rank = -float(value) if self.ascending else float(value)
         full = len(self._best) == BEST
         if full and (rank, -number) < (self._best[0].rank, self._best[0].order):
@@ -223,10 +182,10 @@ class Analysis:
         text = "" if found is None else without_heading(str(found))
         owner = None if self._owner is None else row.row.cells[self._owner]
         said = "" if owner is None else str(owner)
+        execution = row.execution_id or ""
         entry = Best(rank, -number, name or "", said, value, " ".join(text.split()), execution)
-        self.copies[execution] = 1
         if full:
-            del self.copies[heapq.heapreplace(self._best, entry).execution]
+            heapq.heapreplace(self._best, entry)
         else:
             heapq.heappush(self._best, entry)
 

@@ -8,22 +8,22 @@ in one row, sheet, or chart leaves out only that part, with a note: the results 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
+from batchrun.settings.location import is_practice
 from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
 from batchrun.workbook.changes import Comparison
-from batchrun.workbook.content import Content
 from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
-from batchrun.workbook.reasons import SHEET
+from batchrun.workbook.reasons import SHEET, Commands, RowsToShow
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -42,11 +42,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, BatchSummary
+    from batchrun.workbook.layout import Layout
 
 _Item = TypeVar("_Item")
 
 MAX_ROWS = EXCEL.rows - 1
 """Rows of a list that fit on one sheet, below the header."""
+
+
+@dataclass(slots=True)
+class Content:
+    """What all sheets of a workbook are made from."""
+
+    results: BatchResults
+    form: Form  # the audience, and whether texts in Markdown keep their markup
+    layout: Layout  # the columns, and why rows have no result
+    analysis: Analysis  # what the results say; complete when all rows of Results are written
+    formats: ListFormats = field(default_factory=ListFormats)
+    # The changes since an earlier batch; None if there is none
+    comparison: Comparison | None = None
+    # The sentence that says which part of the results this is; "" for all of them
+    part: str = ""
+
+    @property
+    def commands(self) -> Commands:
+        """How to continue the batch."""
+        return self.form.commands or Commands()
+
+    @property
+    def practice(self) -> bool:
+        """Whether a practice service invented the results; its clock runs faster than real time."""
+        summary = self.results.summary
+        return summary.practice or is_practice(summary.base_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +171,7 @@ def write_excel(
         The number of values that were shortened.
     """
     form = form or Form()
+    results = replace(results, rows=RowsToShow(results, for_people=form.for_people))
     layout = layout_of(results, form, limits, arranged=True)
     fitter = Fitter(limits, whole_name)
     content = Content(results, form, layout, Analysis(layout))
@@ -171,7 +199,7 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     results, comparison = content.results, content.comparison
     shown = ResultsSheet(book, content)
     attention = changes = columns = run_details = None
-    if results.summary.counts[Outcome.COMPLETED] < results.summary.rows:
+    if content.layout.attention:
         attention = AttentionSheet(book, content)
     if comparison is not None and results.earlier is not None:
         changes = ChangesSheet(book, content, comparison, results.earlier)
@@ -191,11 +219,10 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
             columns.write(results.summary.rows)
     with book.optional("the sheet Overview"):
         overview.write(content, shown.sheets, attention, changes)
-    overview.close()
     if run_details is not None:
         with book.optional("the sheet Run details"):
             run_details.write(content)
-        run_details.close()
+    overview.close()
 
 
 def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: DetailSheets) -> None:
@@ -232,7 +259,7 @@ def write_parts(book: Book, split: Split) -> None:
         TableColumn("File", 52, wrap=False),
         *(TableColumn(title, 14) for title in ("First row", "Last row", "Rows")),
         TableColumn("With a result", 14),
-        TableColumn("Need attention", 16),
+        TableColumn("Without a result", 16),
     ]
     sheets = TableSheets(book, "Parts", columns, len(split.parts))
     for part in split.parts:

@@ -16,7 +16,6 @@ from batchrun.workbook.columns import (
     ColumnSurvey,
     TableSurvey,
     TemporalKind,
-    are_names_of_ids,
     moment_of,
     name_columns,
     name_of,
@@ -25,7 +24,7 @@ from batchrun.workbook.columns import (
 from batchrun.workbook.flatten import dotted, flatten
 from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import Reasons
+from batchrun.workbook.reasons import MAX_RESULTS, Reasons, needs_attention
 from batchrun.workbook.titles import full_title, titles_of, words_of
 
 if TYPE_CHECKING:
@@ -60,11 +59,18 @@ class StatusColumn(NamedTuple):
     value: Callable[[ResultRow], Cell]  # returns its value in a row
 
 
-_OUTCOMES = (
-    "the outcome of the row: completed; failed; rejected (nothing ran); can't be sent; "
-    "timed out; in doubt (may have been charged); pending (running or not sent)"
+MEANINGS: Mapping[Outcome, str] = {
+    Outcome.REJECTED: "nothing ran",
+    Outcome.INVALID: "no usable ID or parameter",
+    Outcome.TIMED_OUT: "no result yet, it may still arrive",
+    Outcome.IN_DOUBT: "no clear answer, may have been charged",
+    Outcome.PENDING: "running or not sent",
+}
+"""What the outcomes mean that don't say so themselves."""
+_OUTCOMES = "the outcome of the row: completed; failed; " + "; ".join(
+    f"{outcome.words} ({meaning})" for outcome, meaning in MEANINGS.items()
 )
-_WHY = "why, for a row that is not completed; where a result was reused, from where"
+_WHY = "why, for a row that needs attention; where a result was reused, from where"
 STATUS = (
     StatusColumn(OUR_STATUS, str, 13, _OUTCOMES,
                  lambda row: row.outcome.value),
@@ -152,7 +158,6 @@ class Layout:
     overflow: bool  # whether there are too many result columns; the rest is one column of JSON
     lists_overflow: bool  # whether the items of a list have more columns than fit
     names: tuple[int, ...]  # positions of the input columns that name a row
-    names_of_ids: bool  # whether they name what the IDs identify
     roles: Mapping[Role, int]
     reasons: Reasons  # why rows are not completed
     # Whether any row's line in the list differs from its row in the sheet Results
@@ -163,7 +168,8 @@ class Layout:
     flat_depth: int  # the most keys in a path
     owner: int | None  # position of the input column that names a row's owner
     messages: int  # number of rows with a message
-    filled: int  # number of rows with a result
+    attention: int  # number of rows that need attention
+    filled: int  # number of results, each counted once however many rows share it
 
     @property
     def header(self) -> list[str]:
@@ -274,29 +280,38 @@ def layout_of(
     seconds: Counter[float] = Counter()
     repeats: Counter[Path] = Counter()
     counts: Counter[Path] = Counter()
-    undecided = messages = filled = 0
+    executions: set[str | None] = set()
+    undecided = messages = attention = filled = 0
     for line, row in enumerate(results.rows, 2):
         lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
         messages += bool(row.message)
+        copy = row.execution_id is not None and row.execution_id in executions
+        if len(executions) < MAX_RESULTS:
+            executions.add(row.execution_id)
         if row.result is not None:
-            filled += 1
             flat = flatten(row.result, form.depth)
-            _see(survey, flat, form.depth)
-            counts.update(_counts(flat) if arranged else ())
+            if not copy:
+                filled += 1
+                survey.see(flat)
+                counts.update(_counts(flat) if arranged else ())
+            _see_lists(survey, flat, form.depth)
             for each in (row.company_id, row.contact_id):
-                if each is not None and each in flat.values.values():
+                if not copy and each is not None and each in flat.values.values():
                     repeats.update(path for path, value in flat.values.items() if value == each)
-        if row.seconds is not None:
+        if row.seconds is not None and not copy:
             seconds[round(row.seconds, 1)] += 1
         undecided += row.outcome is Outcome.IN_DOUBT and not row.dropped
-        if row.outcome is not Outcome.COMPLETED:
+        if needs_attention(row):
+            attention += 1
             reasons.see(row)
     names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats, counts) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, taken_titles(header), asides, beside)
-    leading = _leading(results, names)
+    name = " ".join(results.header[at] for at in names)
+    ids = (results.header[at] or role.value for role, at in results.roles.items())  # as in the list
+    leading = ("Row in Results", "No.", *filter(None, [name]), *ids)
     return Layout(
         original=header,
         own=own,
@@ -307,7 +322,6 @@ def layout_of(
         overflow=survey.overflow and form.columns is None,
         lists_overflow=survey.lists_overflow,
         names=names,
-        names_of_ids=are_names_of_ids(header, names, results.roles),
         roles=results.roles,
         reasons=reasons,
         lines_differ=lines_differ,
@@ -316,6 +330,7 @@ def layout_of(
         flat_depth=form.depth,
         owner=owner_column(results.header[:own]),
         messages=messages,
+        attention=attention,
         filled=filled,
     )
 
@@ -368,13 +383,14 @@ def _hidden_reasons(
     return found
 
 
-def _see(survey: TableSurvey, flat: Flat, depth: int) -> None:
-    survey.see(flat)
+def _see_lists(survey: TableSurvey, flat: Flat, depth: int) -> None:
     for path, items in flat.items.items():
         table = survey.list_at(path)
         if table is not None:
             for item in items:
-                _see(table, flatten(item, depth), depth)
+                flat_item = flatten(item, depth)
+                table.see(flat_item)
+                _see_lists(table, flat_item, depth)
 
 
 def _chosen(
@@ -468,13 +484,6 @@ def _tables(
             below = _tables(seen, whole, columns, leading)
             tables.append(DetailTable(path, full_title(whole), seen.lines, columns, below))
     return tuple(tables)
-
-
-def _leading(results: BatchResults, names: Sequence[int]) -> tuple[str, ...]:
-    """Return the titles of a detail line's first columns; IDs keep the input's titles."""
-    name = " ".join(results.header[at] for at in names)
-    ids = (results.header[at] or role.value for role, at in results.roles.items())
-    return ("Row", "No.", *([name] if name else []), *ids)
 
 
 def utc_without_zone(moment: datetime | None) -> datetime | None:

@@ -14,25 +14,25 @@ from batchrun.model import Outcome
 from batchrun.text import plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
-from batchrun.workbook.layout import AGAIN, utc_without_zone
+from batchrun.workbook.layout import AGAIN, MEANINGS, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
-from batchrun.workbook.reasons import OPEN_RUN, Step, message_for_people
+from batchrun.workbook.reasons import OPEN_RUN, Step
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import JSON, BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.reasons import Commands
     from batchrun.workbook.sheets import Book, TableSheets
     from batchrun.workbook.table_sheets import AttentionSheet, ChangesSheet
 
-_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 33, 9, 9, 2, 33, 9, 9)
+_WIDTHS = (36, 12.5, 12.5, 12.5, 2, 32, 9, 11.5, 2, 32, 9, 11.5)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
 _CHART_CM = 9.2
@@ -68,7 +68,6 @@ class OverviewSheet:
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
-        self._renamed(left, analysis, rows)
         if content.comparison is not None and changes is not None:
             self._changes(left, content, content.comparison, changes)
         self._numbers(left, analysis)
@@ -93,7 +92,7 @@ class OverviewSheet:
 
     def _outcomes(self, block: Block, charts: Block, summary: BatchSummary) -> None:
         """Write the rows by outcome, with a chart."""
-        block.section("Status", "Rows", f"of {summary.rows:,}", wide=4)
+        block.section("Status", "Rows", f"% of {summary.rows:,}", wide=4)
         first = block.row
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
@@ -106,6 +105,9 @@ class OverviewSheet:
                     self._chart("Rows by status", _LEFT, (first, block.row - 1), charts, colors)
         else:
             block.fact("The list has no rows.")
+        for outcome, _ in found:
+            if outcome in MEANINGS:
+                block.fact(f"{outcome.words}: {MEANINGS[outcome]}", None, None, None, indent=1)
         block.row += 1
 
     def _chart(
@@ -134,7 +136,7 @@ class OverviewSheet:
             return
         several = len(earlier.batch_ids) > 1
         title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
-        block.section(title, "Rows", f"of {marks.total():,}", wide=4)
+        block.section(title, "Rows", f"% of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
             where = changes.place(mark) if mark is not SAME and marks[mark] else ""
             _share(block, mark, marks[mark], of=marks.total(), location=where)
@@ -182,22 +184,22 @@ class OverviewSheet:
             page.put(block.row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
             copies = analysis.copies[each.execution]
             name = each.name or f"row {rows.row_of(each.number)}"
-            name += f" (in {copies} rows)" * (copies > 1)
+            name += f" (result of {copies} rows)" * (copies > 1)
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
-            block.fact(f"and {plural(more, 'other row')} with", best[-1].value, formats=(code,))
+            block.fact(f"and {plural(more, 'other result')} with", best[-1].value, formats=(code,))
         block.row += 1
 
     def _numbers(self, block: Block, analysis: Analysis) -> None:
         numbers = [
-            each for each in analysis.numbers if each.rows and each.quantile(0.5) is not None
+            each for each in analysis.numbers if each.results and each.quantile(0.5) is not None
         ]
         if not numbers:
             return
         block.section("Numbers", "Lowest", "Median", "Highest")
         for each in numbers[:MAX_NUMBERS]:
             code = number_format(each.column.path, each.column.survey)
-            values = (each.lowest, each.quantile(0.5), each.highest)
+            values = [each.quantile(share) for share in (0, 0.5, 1)]
             formats = [
                 _in_millions(code) if value is not None and abs(value) >= _LARGE else code
                 for value in values
@@ -214,21 +216,8 @@ class OverviewSheet:
             shown.append(("other reasons", others, attention.place(rest[0]) if rest else ""))
         block.section("Needs attention", "", "", "Rows")
         for text, number, there in shown:
-            name = message_for_people(text) if content.form.for_people else text
-            block.fact(name, None, None, number, formats=("", "", "#,##0"), location=there)
+            block.fact(text, None, None, number, formats=("", "", "#,##0"), location=there)
         block.row += 1
-
-    def _renamed(self, block: Block, analysis: Analysis, rows: TableSheets) -> None:
-        """Write the rows that have the same IDs as an earlier row but a different name."""
-        if not analysis.renamed:
-            return
-        block.section("Same ID, different name: is the ID right?", wide=4)
-        for each in analysis.renamed:
-            name = f"Row {rows.row_of(each.number)}: {each.name}"
-            first = f"row {rows.row_of(each.first)}: {each.first_name}"
-            place = rows.place(each.number)
-            block.fact(f"{name} ({first})", None, None, None, location=place)
-        _more(block, analysis.renamed_rows - len(analysis.renamed), "row")
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""
@@ -238,28 +227,28 @@ class OverviewSheet:
             if not position:
                 with self._page.book.optional("the chart of values"):
                     lines = first, first + min(TOP_VALUES, len(each.values)) - 1
-                    self._chart(f"Rows by {each.column.title}", _MIDDLE, lines, charts)
+                    self._chart(f"Results by {each.column.title}", _MIDDLE, lines, charts)
 
     def _top(self, block: Block, counted: Counted) -> None:
         """Write the most frequent values of a column."""
-        found, title, of = counted.top(TOP_VALUES), counted.column.title, f"of {counted.rows:,}"
+        found, title = counted.top(TOP_VALUES), counted.column.title
         is_list = counted.column.counts or counted.column.survey.items
         width = _WIDTHS[block.column - 1]
         if is_list and any(shorter(name, width) != name for name, _ in found):
-            block.section(title, "", of)  # a name takes two columns
+            block.section(title, "", "Results")  # a name takes two columns
             for name, number in found:
                 block.fact(name, None, number, formats=("", "#,##0"))
         else:
-            block.section(title, "Rows", of)
+            block.section(title, "Results", f"% of {counted.results:,}")
             for name, number in found:
-                _share(block, name, number, of=counted.rows)
+                _share(block, name, number, of=counted.results)
         _more(block, len(counted.values) - TOP_VALUES, "value")
 
     def _completeness(self, block: Block, layout: Layout) -> None:
         columns = [column for column in layout.results if not column.aside]
         if not columns or not layout.filled:
             return
-        block.section("Rows with a value", "Rows", f"of {layout.filled:,}")
+        block.section("Results with a value", "Results", f"% of {layout.filled:,}")
         gaps = [column for column in columns if column.survey.filled < layout.filled]
         gaps.sort(key=lambda column: column.survey.filled)
         shown = [(column.title, column.survey.filled) for column in gaps[:MAX_INCOMPLETE]]
@@ -296,24 +285,35 @@ def _notes(content: Content) -> tuple[str, ...]:
     summary, whole = content.results.summary, not content.part
     completed = summary.counts[Outcome.COMPLETED]
     day = f"{summary.created_at:%Y-%m-%d}"
-    if completed == summary.rows:
-        have = f"All {summary.rows:,} rows have" if completed != 1 else "The row has"
-    else:
-        have = (
-            f"{completed:,} of {plural(summary.rows, 'row')} {'has' if completed == 1 else 'have'}"
-        )
-    open_rows = summary.rows - completed
-    attention = f", {open_rows:,} {'needs' if open_rows == 1 else 'need'} attention"
-    asked = f"Run on {day}. {have} a result{attention if open_rows else ''}."
+    have = "has" if completed == 1 else "have"
+    asked = f"Run on {day}. {completed:,} of {plural(summary.rows, 'row')} {have} a result."
+    if open_rows := content.layout.attention:
+        asked += f" Needs attention lists {plural(open_rows, 'row')}."
     copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
     if copies > 0:
         asked += f" Rows that repeat another one and share its result: {copies:,}."
+        asked += " Below, a result counts once."
     parameters = [
         *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
         *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
     ]
     practice = f"Practice: {_INVENTED}." if content.practice else ""
-    return practice, asked, f"With {', '.join(parameters)}" if parameters else ""
+    aside = ", ".join(_set_aside(summary.source.notices))
+    return (
+        practice,
+        asked,
+        f"With {', '.join(parameters)}" if parameters else "",
+        f"Lines of the file that are not rows of the list: {aside}." if aside else "",
+    )
+
+
+def _set_aside(notices: Iterable[str]) -> Iterator[str]:
+    """Yield how many lines of the file are no rows, and what they are."""
+    for notice in notices:
+        said = re.sub(r" (is|are|was|were)\b", "", notice)
+        found = re.match(r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b", said)
+        if found:
+            yield found[1]
 
 
 _INVENTED = "these results are invented"
@@ -340,11 +340,6 @@ class RunDetailsSheet:
         self._facts("What ran", _settings(content))
         self._facts("Time", _times(content))
         self._facts("Requests", _requests(summary))
-
-    def close(self) -> None:
-        """Write the cells, and list the parts of the workbook that could not be made."""
-        left_out = [(part, "could not be shown") for part in self._page.book.left_out]
-        self._facts("Left out", left_out[:100])
         self._page.write()
 
     def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:

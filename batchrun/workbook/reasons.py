@@ -1,21 +1,23 @@
-"""Group the reasons why rows have no result, and advise what to do about each. Pure."""
+"""Group the reasons why rows need attention, and advise what to do about each. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.advice import run_corrected
 from batchrun.model import Cause, Outcome, Role
 from batchrun.tables.ids import DamagedId, IdKind, parse_id
+from batchrun.text import one_line
+from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from batchrun.model import BatchSummary, ResultRow
+    from batchrun.model import BatchResults, BatchSummary, ResultRow
 
 SHEET = "Results"
 """The sheet with one row per row of the list."""
@@ -26,9 +28,18 @@ ORDER = (
     Outcome.REJECTED,
     Outcome.TIMED_OUT,
     Outcome.INVALID,
+    Outcome.COMPLETED,
     Outcome.PENDING,
 )
-"""The order in which rows without a result are shown: the most urgent first."""
+"""The order in which rows that need attention are shown: the most urgent first."""
+
+MAX_RESULTS = 20_000
+"""Results to remember, to find the rows that share one."""
+MAX_NAME = 50
+"""Characters of another row's name to show."""
+RESULT_OF = "Result of row"
+"""The beginning of the message of a row that has the result of a row with another name."""
+_SHARED = "Same ID as another row, but a different name"
 
 MAX_KINDS = 1_000
 """Reasons to tell apart; further ones are counted together as "other reasons"."""
@@ -84,13 +95,13 @@ class Reason:
 
 @dataclass(slots=True)
 class Reasons:
-    """The kinds of reasons in a batch: call `see` for each row without a result."""
+    """The kinds of reasons in a batch: call `see` for each row that needs attention."""
 
     _kinds: dict[Key, Reason] = field(default_factory=dict)
     _others: Counter[Outcome] = field(default_factory=Counter)
 
     def see(self, row: ResultRow) -> None:
-        """Count a row without a result."""
+        """Count a row."""
         key, values = _key(row)
         kind = self._kinds.get(key)
         if kind is None:
@@ -117,7 +128,8 @@ class Reasons:
 
 
 def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
-    message = (row.message or row.outcome.value).replace("\0", " ")
+    completed = row.outcome is Outcome.COMPLETED
+    message = _SHARED if completed else (row.message or row.outcome.value).replace("\0", " ")
     values = tuple(_VALUE.findall(message))
     skeleton = _VALUE.sub("\0", message) if values else message
     return (row.outcome, row.dropped, row.cause, skeleton), values
@@ -136,6 +148,7 @@ class Step(Enum):
         f"{_NO_RESULT}, then “Download only the rows without a result”",
         "Then give the corrected list to the person who ran it.",
     )
+    CORRECT_ALL = "run", "", "Then give the corrected list to the person who ran it."
     DECIDE = "resume", "decide about its rows in doubt", f"{_ASK} to look it up."
     DOWNLOAD = "export", "“Download workbook”", f"{_ASK} for a newer file."
     RESUME = "resume", "“Continue”", f"{_ASK} for a newer file."
@@ -207,25 +220,64 @@ _IN_LIST = frozenset({Cause.UNKNOWN_RECORD, Cause.BAD_VALUES})
 """Causes to remove in the list, before a rejected row is sent again."""
 
 
-_PLAIN_WORDS = tuple(
-    (re.compile(pattern), words)
-    for pattern, words in (
-        (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
-        (r"\bHTTP \d{3}: ", ""),
-        (r" \(\d+ characters\)", ""),
-        (r"\ba UUID\b", "a PG:AI ID"),
-        (r"\bUUID", "ID"),
-        (r"\bhexadecimal digits", "letters and digits"),
-        (r"\bis not hexadecimal \(0-9, a-f\)", "is not one of 0-9 and a-f"),
-    )
+_PLAIN_WORDS = (
+    (r"\ba UUID\b", "a PG:AI ID"),
+    (r"\bUUID", "ID"),
+    (r"\bhexadecimal digits", "letters and digits"),
+    (r"\bis not hexadecimal \(0-9, a-f\)", "is not one of 0-9 and a-f"),
+    (r"^triggered; its result has not been collected yet", "sent; its result is not here yet"),
+    (r"\bthe trigger is on its way", "it is being sent"),
+    (r"\bthe trigger was being sent", "it was being sent"),
+)
+_FOR_PEOPLE = (
+    (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
+    (r"\bHTTP \d{3}: ", ""),
+    (r" \(\d+ characters\)", ""),
+    (r" from batch \S+(?=;)", ""),
 )
 
 
 def message_for_people(message: str) -> str:
     """Return a row's message without options, batch IDs, and technical terms."""
-    for pattern, words in _PLAIN_WORDS:
-        message = pattern.sub(words, message)
+    return _reworded(message, _FOR_PEOPLE + _PLAIN_WORDS)
+
+
+def _reworded(message: str, words: Iterable[tuple[str, str]]) -> str:
+    for pattern, instead in words:
+        message = re.sub(pattern, instead, message)
     return message
+
+
+class RowsToShow:
+    """The rows of a batch, with messages in the workbook's words; for people, the plainest.
+
+    If a row has the result of a row above it whose name is different, one of the two IDs may be
+    wrong: its message says so.
+    """
+
+    def __init__(self, results: BatchResults, *, for_people: bool) -> None:
+        self._rows = results.rows
+        self._words = _FOR_PEOPLE + _PLAIN_WORDS if for_people else _PLAIN_WORDS
+        names = name_columns(results.header)
+        self._names = names if are_names_of_ids(results.header, names, results.roles) else ()
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        first: dict[str, tuple[int, str]] = {}
+        for number, row in enumerate(self._rows):
+            message = _reworded(row.message, self._words) if row.message else ""
+            name = name_of(row.row.cells, self._names)
+            if name and row.execution_id and row.outcome is Outcome.COMPLETED:
+                at, above = first.get(row.execution_id, (number, name))
+                if len(first) < MAX_RESULTS:
+                    first.setdefault(row.execution_id, (number, name))
+                if not is_same_name(above, name):
+                    message = f"{RESULT_OF} {at + 2:,}, {one_line(above, MAX_NAME)}: same ID"
+            yield row if message == row.message else replace(row, message=message)
+
+
+def needs_attention(row: ResultRow) -> bool:
+    """Whether one of `RowsToShow` has no result, or perhaps that of another company."""
+    return row.outcome is not Outcome.COMPLETED or row.message.startswith(RESULT_OF)
 
 
 def advice(
@@ -236,11 +288,9 @@ def advice(
     Readers who don't run batchrun get no ``commands``.
     """
     what, step = _what_and_step(row, roles, summary, exact=commands is not None)
-    if step is None:
-        return what
     if commands is None:
         return f"{what} {step.asking}".rstrip()
-    if commands.on_page and step is not Step.RUN_MARKED:
+    if commands.on_page and step not in {Step.RUN_MARKED, Step.CORRECT_ALL}:
         what += f"\n{OPEN_RUN}."
     return "\n".join((what, *_lines_about(step, row.outcome, summary, commands)))
 
@@ -271,6 +321,9 @@ def _lines_about(
                 "Correct that list (you don't pay again for results of the last 30 days), then: "
                 f"{call.run_corrected('fix.xlsx', summary)}"
             )
+        case Step.CORRECT_ALL:
+            run = call.run_corrected(summary.source.name, summary)
+            yield f"Then (you don't pay again for results of the last 30 days): {run}"
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"
         case Step.DOWNLOAD:
@@ -279,11 +332,14 @@ def _lines_about(
 
 def _what_and_step(  # noqa: PLR0911  # one for each outcome
     row: ResultRow, roles: Mapping[Role, int], summary: BatchSummary, *, exact: bool
-) -> tuple[str, Step | None]:
+) -> tuple[str, Step]:
     """Return what to do in plain words, and the next step; ``exact`` also says the hour."""
     match row.outcome:
         case Outcome.COMPLETED:
-            return "", None
+            what = (
+                "One of the two IDs may be wrong. Compare them with the CRM, and correct the list."
+            )
+            return what, Step.CORRECT_ALL
         case Outcome.IN_DOUBT if row.dropped:
             return "Nothing to do: you decided to leave it.", Step.RUN_MARKED
         case Outcome.IN_DOUBT:

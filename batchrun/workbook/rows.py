@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import zipfile
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from xml.sax.saxutils import escape
 
@@ -91,7 +92,7 @@ def text_xml(text: str) -> str:
 
 def rich_xml(runs: Iterable[Run]) -> str:
     """Return the content of a cell with several styles; Excel must be able to store the texts."""
-    parts = [f"{_RUN_BEGINS[run.style]}{_escaped(run.text)}</t></r>" for run in runs]
+    parts = [f"{_run_begin(run.style)}{_escaped(run.text)}</t></r>" for run in runs]
     return f"<is>{''.join(parts)}</is>"
 
 
@@ -99,21 +100,12 @@ def _escaped(text: str) -> str:
     return escape(text) if "&" in text or "<" in text or ">" in text else text
 
 
-class _RunBegins(dict["Style", str]):
-    """The XML that starts a run of each style."""
-
-    def __missing__(self, style: Style) -> str:
-        names = {"bold": "<b/>", "italic": "<i/>", "strike": "<strike/>"}
-        marks = "".join(names[name] for name in names if name in style)
-        begin = (
-            f'<r><rPr>{marks}<sz val="11"/><rFont val="{FONT}"/><family val="2"/></rPr>'
-            '<t xml:space="preserve">'
-        )
-        self[style] = begin
-        return begin
-
-
-_RUN_BEGINS = _RunBegins()
+@cache
+def _run_begin(style: Style) -> str:
+    names = {"bold": "<b/>", "italic": "<i/>", "strike": "<strike/>"}
+    marks = "".join(names[name] for name in names if name in style)
+    look = f'{marks}<sz val="11"/><rFont val="{FONT}"/><family val="2"/>'
+    return f'<r><rPr>{look}</rPr><t xml:space="preserve">'
 
 
 _serial: Callable[[Cell], float] = serials.to_excel  # untyped in its stubs

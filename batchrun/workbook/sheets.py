@@ -42,7 +42,7 @@ WIDEST, WIDEST_UNSPACED, NARROWEST = 52.0, 38.0, 9.0
 LETTERS_PER_WIDTH = 1.2
 """Letters per unit of column width: the unit is a digit, and letters in text are narrower."""
 WRAPPED_LETTERS_PER_WIDTH = 1.1
-"""The same for text on several lines, which only breaks between words."""
+"""The same for text that may wrap: it breaks between words, and names have many capitals."""
 
 INDENT = 2.0
 """Width of the indent and the margins of a cell with text."""
@@ -248,7 +248,7 @@ class TableSheets:
             _Column(
                 get_column_letter(position),
                 CellStyles(column, book.styles),
-                int((column.width - INDENT) * LETTERS_PER_WIDTH),
+                int((column.width - INDENT) * WRAPPED_LETTERS_PER_WIDTH),
                 column.width if column.wrap and not column.folded else None,
                 column.result,
             )
@@ -418,13 +418,9 @@ def short_address(address: str) -> str:
 
 def lines_of(text: str, width: float) -> int:
     """Return roughly how many lines a text takes in a column, at most `MAX_LINES`."""
-    whole = int((width - INDENT) * LETTERS_PER_WIDTH)
-    if len(text) <= whole and "\n" not in text:
-        return 1
-    wrapped = int(width * WRAPPED_LETTERS_PER_WIDTH)
-    parts = text[: (whole + 1) * MAX_LINES].split("\n")
-    lines = sum(1 if len(part) <= whole else -(-len(part) // wrapped) for part in parts)
-    return min(lines, MAX_LINES)
+    letters = int((width - INDENT) * WRAPPED_LETTERS_PER_WIDTH)
+    parts = text[: (letters + 1) * MAX_LINES].split("\n")
+    return min(sum(max(1, -(-len(part) // letters)) for part in parts), MAX_LINES)
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:

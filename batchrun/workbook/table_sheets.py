@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from openpyxl.utils import get_column_letter
@@ -21,11 +21,26 @@ from batchrun.workbook.cells import is_number
 from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
 from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
+from batchrun.workbook.form import Crm
 from batchrun.workbook.layout import AGAIN, MORE, STATUS, UNWANTED, ResultColumn
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import ORDER, SHEET, Reason, Step, advice, message_for_people
-from batchrun.workbook.sheets import TableColumn, TableSheets, column_for, head_width
+from batchrun.workbook.reasons import (
+    ORDER,
+    SHEET,
+    Reason,
+    Step,
+    advice,
+    needs_attention,
+)
+from batchrun.workbook.sheets import (
+    NARROWEST,
+    TableColumn,
+    TableSheets,
+    column_for,
+    head_width,
+)
 from batchrun.workbook.styles import ColumnKind
+from batchrun.workbook.text import record_column
 from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
@@ -33,7 +48,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import JSON, BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.flatten import Flat
     from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book
@@ -45,6 +60,9 @@ SCREEN_PIXELS = 1_840
 """Pixels left for columns on a screen 1920 pixels wide, at 100 % zoom."""
 MAX_FROZEN_PIXELS = 800
 UUID_WIDTH = 39.0
+MAX_NAME_WIDTH = 42.0
+SAMPLE_ROWS = 200
+"""Rows to look for the CRM's IDs in."""
 _TEXT_WIDTH = 52.0
 
 
@@ -74,7 +92,10 @@ class ResultsSheet:
         change = [changed] * (comparison is not None)
         asides = [*(column.aside for column in layout.results), *[""] * layout.overflow]
         if form.for_people:
-            beside = [status[0], *change]
+            shared = (
+                layout.attention > results.summary.rows - results.summary.counts[Outcome.COMPLETED]
+            )
+            beside = [*status[: 1 + shared], *change]
             results_shown = [
                 at for at, why in zip(self._found, asides, strict=True) if why not in UNWANTED
             ]
@@ -201,41 +222,42 @@ def _pixels(columns: Sequence[TableColumn]) -> float:
     return sum(7 * column.width + 5 for column in columns if not column.folded)
 
 
-LIST_LINE = "Line in the list"
-"""The title of the column with a row's line in the list, if that differs from its row in Results.
-On all other sheets, a row is one of Results, which the reader has open."""
+RESULTS_ROW, LIST_LINE = "Row in Results", "Line in the list"
+"""The titles of a row's numbers; the second is shown only where it differs."""
 
 
 class AttentionSheet:
-    """The sheet Needs attention: the rows without a result, and what to do about each reason."""
+    """The sheet Needs attention: rows without a result or with that of another, and what to do."""
 
     def __init__(self, book: Book, content: Content) -> None:
         results, layout = content.results, content.layout
         self._results, self._layout = results, layout
         self._commands = commands = None if content.form.for_people else content.commands
         self._with_values = any(
-            reason.varies or reason.outcome is Outcome.INVALID for reason in layout.reasons.ranked()
+            reason.varies or reason.outcome in {Outcome.INVALID, Outcome.COMPLETED}
+            for reason in layout.reasons.ranked()
         )
         self._places: dict[int, str] = {}
-        summary, who, why = results.summary, ColumnKind.LIST, ColumnKind.STATUS
-        value = TableColumn("Value", UUID_WIDTH, why, wrap=False, folded=commands is None)
-        wide = 66 if commands is None else 92
+        sample, ids = [*islice(results.rows, SAMPLE_ROWS)], results.roles.values()
+        found = (record_column(layout.original, sample, crm, ids) for crm in Crm)
+        self._records = [at for at in found if at is not None][:1]
+        who, why = ColumnKind.LIST, ColumnKind.STATUS
         columns = [
-            TableColumn("Row", 9, who),
+            TableColumn(RESULTS_ROW, 9, who),
             *[TableColumn(LIST_LINE, 9, who)] * layout.lines_differ,
-            *_name_and_owner_columns(layout, 28),
+            *_name_and_owner_columns(layout),
+            *(TableColumn(layout.original[at], 23, who, wrap=False) for at in self._records),
             *_id_columns((f"{role.name.capitalize()} ID" for role in results.roles), layout),
             TableColumn("Status", 12, why),
-            TableColumn("Reason", 46, why),
-            *[value] * self._with_values,
-            TableColumn("What to do", wide, why),
+            TableColumn("Reason", 36, why),
+            *[TableColumn("Value", 24, why)] * self._with_values,
+            TableColumn("What to do", 66 if commands is None else 92, why),
         ]
         outcome = [column.title for column in columns].index("Status")
-        rows = summary.rows - summary.counts[Outcome.COMPLETED]
-        self._sorted = rows <= MAX_SORTED
+        self._sorted = layout.attention <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
-            book, "Needs attention", columns, rows, frozen=frozen, outcome=outcome
+            book, "Needs attention", columns, layout.attention, frozen=frozen, outcome=outcome
         )
 
     def place(self, reason: Reason) -> str:
@@ -245,29 +267,25 @@ class AttentionSheet:
     def write(self, rows: TableSheets) -> None:
         """Write the rows, those in doubt first; the row number links to the row in ``rows``.
 
-        The first row with a reason says what to do; for people, each owner's first row does: they
-        filter by their names.
+        For operators, only the first row with a reason has all the commands.
         """
-        by_owner = self._sorted and self._commands is None
-        explained: set[tuple[int, Cell]] = set()
-        layout, roles = self._layout, self._results.roles
+        layout, roles, summary = self._layout, self._results.roles, self._results.summary
         for number, row in self._rows():
             reason = layout.reasons.of(row)
+            what = advice(row, roles, summary, self._commands)
+            if id(reason) in self._places:
+                what = "\n".join(what.split("\n")[:2])
             self._places.setdefault(id(reason), self._sheets.next_place)
-            group, what = (id(reason), layout.owner_of(row) if by_owner else None), ""
-            if group not in explained:
-                explained.add(group)
-                what = advice(row, roles, self._results.summary, self._commands)
-            text = row.message or row.outcome.value if reason is None else reason.text
-            if self._commands is None:
-                text = message_for_people(text)
-            value = _damaged(row, roles)
+            shared = row.outcome is Outcome.COMPLETED
+            text = row.message or row.outcome.value if reason is None or shared else reason.text
+            value = ", ".join(filter(None, _ids(row, roles))) if shared else _damaged(row, roles)
             if reason is not None and not value:
                 value = reason.value_in(row.message)
             values = [
                 rows.row_of(number),
                 *[row.row.line] * layout.lines_differ,
                 *_name_and_owner(layout, layout.name_of(row), layout.owner_of(row)),
+                *(row.row.cells[at] for at in self._records),
                 *_ids(row, roles),
                 row.outcome.words,
                 text,
@@ -281,30 +299,27 @@ class AttentionSheet:
 
         Too many rows to sort in memory are in the order of the list within each outcome.
         """
-        counts = self._results.summary.counts
         if not self._sorted:
             for outcome in ORDER:
-                if counts[outcome]:
-                    found = enumerate(self._results.rows)
-                    yield from ((number, row) for number, row in found if row.outcome is outcome)
+                if self._results.summary.counts[outcome]:
+                    yield from (each for each in self._found() if each[1].outcome is outcome)
             return
         reasons = self._layout.reasons
         rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
         place = {outcome: at for at, outcome in enumerate(ORDER)}
-        open_rows = [
-            (number, row)
-            for number, row in enumerate(self._results.rows)
-            if row.outcome is not Outcome.COMPLETED
-        ]
-        open_rows.sort(
+        yield from sorted(
+            self._found(),
             key=lambda each: (
                 place[each[1].outcome],
                 rank.get(id(reasons.of(each[1])), len(rank)),
                 str(self._layout.owner_of(each[1]) or ""),
                 each[0],
-            )
+            ),
         )
-        yield from open_rows
+
+    def _found(self) -> Iterator[tuple[int, ResultRow]]:
+        rows = enumerate(self._results.rows)
+        return ((number, row) for number, row in rows if needs_attention(row))
 
 
 def _damaged(row: ResultRow, roles: Mapping[Role, int]) -> str:
@@ -322,12 +337,11 @@ class DetailSheets:
         self._layout = layout = content.layout
         self._positions = {column.path: at for at, column in enumerate(layout.results)}
         self._sheets: dict[int, TableSheets] = {}
-        numbers, others = layout.leading[:2], layout.leading[2:]
         named = bool(layout.names)
         leading = [
-            *(TableColumn(title, 9, ColumnKind.LIST) for title in numbers),
-            *(TableColumn(title, 34, ColumnKind.LIST) for title in others[:named]),
-            *_id_columns(others[named:], layout),
+            *(TableColumn(title, 9, ColumnKind.LIST) for title in layout.leading[:2]),
+            *[_name_column(layout)] * named,
+            *_id_columns(layout.leading[2 + named :], layout),
         ]
         raw, frozen = content.form.raw_text, 2 + named
         for each in chain.from_iterable(table.with_all_below() for table in layout.tables):
@@ -385,8 +399,8 @@ class ChangesSheet:
         self._practice = content.practice
         layout, several = content.layout, len(earlier.batch_ids) > 1
         columns = [
-            TableColumn("Row", 9, ColumnKind.LIST),
-            *_name_and_owner_columns(layout, 30),
+            TableColumn(RESULTS_ROW, 9, ColumnKind.LIST),
+            *_name_and_owner_columns(layout),
             TableColumn("Field", 24),
             TableColumn("Before", 40, result=True),
             TableColumn("Now", 40, result=True),
@@ -499,11 +513,17 @@ class ColumnsSheet:
         return "; ".join(notes) or "a value of the result"
 
 
-def _name_and_owner_columns(layout: Layout, width: float) -> list[TableColumn]:
+def _name_and_owner_columns(layout: Layout) -> list[TableColumn]:
     """Return the columns that say who a row is and who looks after it, if the list says so."""
-    name = TableColumn(layout.name_title, width, ColumnKind.LIST)
     owner = TableColumn(layout.owner_title, 18, ColumnKind.LIST)
-    return _name_and_owner(layout, name, owner)
+    return _name_and_owner(layout, _name_column(layout), owner)
+
+
+def _name_column(layout: Layout) -> TableColumn:
+    """Return the column of the rows' names, on one line unless they are very long."""
+    content = sum(layout.original_surveys[at].width + 1 for at in layout.names)
+    width = min(max(content + 3, head_width(layout.name_title), NARROWEST), MAX_NAME_WIDTH)
+    return TableColumn(layout.name_title, width, ColumnKind.LIST)
 
 
 def _name_and_owner(layout: Layout, name: _Each, owner: _Each) -> list[_Each]:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import JSON, BatchResults, Cell, ResultRow
-    from batchrun.workbook.layout import Layout, ResultColumn
 
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
@@ -257,7 +256,12 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
         OutputError: The list has no column of the CRM's record IDs.
     """
     assert form.crm is not None
-    record = _record_column(results, form.crm)
+    record = record_column(results.header, results.rows, form.crm)
+    if record is None:
+        raise OutputError(
+            f"The list has no column with the record IDs of {_NAMES[form.crm]}.",
+            "Export it from the CRM with the record's ID, and run that list.",
+        )
     own = results.header[record]
     taken = {own.casefold(), *STANDARD_FIELDS}  # an importer ignores case
     rename = {
@@ -273,27 +277,18 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     ]
     titles = [own, *(column.title for column in columns)]
     header = [_escaped_for_crm(title) for title in titles]
-    rows = _rows(results, layout, columns, record, raw=form.raw_text)
-    write_table(path, header, rows, plain=True)
 
+    def rows() -> Iterator[list[Cell]]:
+        seen: set[Cell] = {None, ""}
+        for row in results.rows:
+            name = row.row.cells[record]
+            if row.outcome is Outcome.COMPLETED and name not in seen:
+                seen.add(name)  # an import rejects a file that names a record twice
+                found = layout.flat(row.result)
+                values = (_importable(each.value(found), raw=form.raw_text) for each in columns)
+                yield [_importable(name, raw=True), *values]
 
-def _rows(
-    results: BatchResults,
-    layout: Layout,
-    columns: Sequence[ResultColumn],
-    record: int,
-    *,
-    raw: bool,
-) -> Iterator[Sequence[Cell]]:
-    seen: set[Cell] = set()
-    for row in results.rows:
-        name = row.row.cells[record]
-        if row.outcome is not Outcome.COMPLETED or name in seen or name in {None, ""}:
-            continue
-        seen.add(name)  # an import rejects a file that names a record twice
-        flat = layout.flat(row.result)
-        known_as = _importable(name, raw=True)
-        yield [known_as, *(_importable(column.value(flat), raw=raw) for column in columns)]
+    write_table(path, header, rows(), plain=True)
 
 
 def _importable(value: Cell, *, raw: bool) -> Cell:
@@ -307,19 +302,16 @@ def crms_of(header: Sequence[str], rows: Sequence[ResultRow]) -> list[Crm]:
     return [crm for crm in Crm if _record_columns(header, rows, crm)]
 
 
-def _record_column(results: BatchResults, crm: Crm) -> int:
+def record_column(
+    header: Sequence[str], rows: Iterable[ResultRow], crm: Crm, but: Collection[int] = ()
+) -> int | None:
     """Return the column of the CRM's own IDs, found by its title and values.
 
     If there are several, such as for contacts and their accounts, it is the one with the most
     distinct IDs.
     """
-    ids = _record_columns(results.header, results.rows, crm)
-    if not ids:
-        raise OutputError(
-            f"The list has no column with the record IDs of {_NAMES[crm]}.",
-            "Export it from the CRM with the record's ID, and run that list.",
-        )
-    return max(ids, key=lambda position: ids[position])
+    ids = _record_columns(header, rows, crm)
+    return max((at for at in ids if at not in but), key=lambda at: ids[at], default=None)
 
 
 def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) -> dict[int, int]:

@@ -89,16 +89,16 @@ def test_dropped_rows_in_doubt_are_never_asked_about_again(
 
 
 @pytest.mark.parametrize(
-    ("typed", "triggers"),
-    [("retry\n", 3), ("hold\n", 2), ("\n", 2), ("what?\ndrop\n", 2), ("", 2)],
-    ids=["retry", "hold", "enter", "nonsense first", "end of input"],
+    ("last", "triggers"), [("retry\n", 3), ("what?\ndrop\n", 2)], ids=["retry", "nonsense first"]
 )
 def test_on_a_terminal_the_user_is_asked(
-    batchrun: CommandLine, doubtful: FaultySandbox, typed: str, triggers: int
+    batchrun: CommandLine, doubtful: FaultySandbox, last: str, triggers: int
 ) -> None:
-    batchrun.monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    ended = batchrun("resume")
-    assert "hold/retry/drop" in ended.stderr
+    for typed in ("hold\n", "\n", "", last):  # an empty line and the end of input are "hold"
+        assert len(doubtful.bodies()) == 2
+        batchrun.monkeypatch.setattr(sys, "stdin", Terminal(typed))
+        ended = batchrun("resume")
+        assert "hold/retry/drop" in ended.stderr
     assert len(doubtful.bodies()) == triggers
 
 
@@ -186,13 +186,13 @@ def test_timed_out_rows_are_sent_again_by_retry(batchrun: CommandLine, accounts:
         assert len(sandbox.bodies()) == 4
 
 
-@pytest.mark.parametrize("outcome", ["completed", "invalid", "pending", "nonsense"])
 def test_an_outcome_that_cannot_be_retried_is_refused_with_the_reason(
-    batchrun: CommandLine, doubtful: FaultySandbox, outcome: str
+    batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
-    ended = batchrun("retry", "--outcome", outcome, "--yes")
-    assert ended.exit_code == ExitCode.UNUSABLE
-    assert outcome in ended.stderr
+    for outcome in ("completed", "invalid", "pending", "nonsense"):
+        ended = batchrun("retry", "--outcome", outcome, "--yes")
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert outcome in ended.stderr
     assert len(doubtful.bodies()) == 2
 
 

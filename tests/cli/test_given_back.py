@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
-import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +66,6 @@ def as_utf_16(path: Path) -> Path:
     return saved
 
 
-def as_ods(path: Path) -> Path:
-    office = shutil.which("soffice")
-    if office is None:
-        pytest.skip("LibreOffice is not installed")
-    profile = f"-env:UserInstallation=file://{path.parent}/profile"
-    command = [office, profile, "--headless", "--convert-to", "ods", str(path)]
-    subprocess.run(command, check=True, capture_output=True, cwd=path.parent, timeout=120)
-    return path.with_suffix(".ods")
-
-
 def edited(change: Callable[[Any], None]) -> Callable[[Path], Path]:
     def edit(path: Path) -> Path:
         book = openpyxl.load_workbook(path)
@@ -126,7 +114,6 @@ SAVED = {
     "by pandas": as_pandas,
     "as CSV": as_csv,
     "as Unicode text": as_utf_16,
-    "as ODS": as_ods,
     "renamed sheet": edited(renamed),
     "line above": edited(with_a_line_above),
     "without a message": edited(without("batchrun message")),

@@ -28,14 +28,16 @@ def location(
     monkeypatch: pytest.MonkeyPatch,
     *,
     has_tables: bool,
-) -> str:
+) -> Iterator[str]:
     """A journal that is still empty; each test runs with one of both kinds."""
     # Locks and rescue files of a server's journal lie in the user's folder.
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     if request.param == "sqlite":
-        return str(tmp_path / "journal.db")
+        yield str(tmp_path / "journal.db")
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_journal() if has_tables else server.new_database()
+    with server.journal(has_tables=has_tables) as url:
+        yield url
 
 
 @pytest.fixture

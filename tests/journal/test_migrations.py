@@ -68,9 +68,23 @@ def tables_of(location: str) -> list[str]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_journal_of_an_earlier_version_goes_on(version: int, location: str) -> None:
+def test_a_journal_of_an_earlier_version_goes_on_with_the_tables_of_a_new_one(
+    version: int, location: str
+) -> None:
     journal_of_version(version, location)
     with Journal(location) as journal:
+        with journal.connect() as connection:
+            found = inspect(connection)
+            columns = {
+                table: {column["name"] for column in found.get_columns(table)}
+                for table in found.get_table_names()
+            }
+            stored = connection.exec_driver_sql(
+                "SELECT value FROM meta WHERE name = 'schema_version'"
+            ).scalar()
+        assert stored == str(SCHEMA_VERSION)
+        tables = metadata.sorted_tables
+        assert columns == {table.name: set(table.columns.keys()) for table in tables}
         [summary] = journal.batches()
         jobs = journal.jobs(summary.batch_id, "key")
         with journal.hold(summary.batch_id):
@@ -84,26 +98,10 @@ def test_a_journal_of_an_earlier_version_goes_on(version: int, location: str) ->
             Outcome.COMPLETED,
             Outcome.INVALID,
         ]
-        with journal.results(summary.batch_id) as found:
-            assert next(iter(found.rows)).result == {"score": 3}
+        with journal.results(summary.batch_id) as results:
+            assert next(iter(results.rows)).result == {"score": 3}
         new = journal.create(plan_of(*IDS), URL)
         assert set(outcomes(journal, new)) == {Outcome.PENDING}
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_migrated_journal_has_the_tables_of_a_new_one(version: int, location: str) -> None:
-    with Journal(journal_of_version(version, location)) as journal:
-        with journal.connect() as connection:
-            found = inspect(connection)
-            columns = {
-                table: {column["name"] for column in found.get_columns(table)}
-                for table in found.get_table_names()
-            }
-            stored = connection.exec_driver_sql(
-                "SELECT value FROM meta WHERE name = 'schema_version'"
-            ).scalar()
-        assert stored == str(SCHEMA_VERSION)
-    assert columns == {table.name: set(table.columns.keys()) for table in metadata.sorted_tables}
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_a_value_that_batchrun_did_not_write_is_one_plain_error(
             [(before,)] = database.execute(f"SELECT {name} FROM {table} {where} LIMIT 1")
             for value in values:
                 database.execute(change, [value])
-                for command in (("status",), ("batches",), ("resume",), ("export", "-o", "x.xlsx")):
+                for command in (("status",), ("batches",), ("resume",), ("export", "-o", "x.csv")):
                     ended = batchrun(*command)
                     if ended.exit_code == ExitCode.UNEXPECTED or "Traceback" in ended.stderr:
                         faults.append((column, value, command, ended.stderr))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
-import pytest
 
 import batchrun
 from tests.web.conftest import expect, opened, press, tab_to
@@ -51,16 +50,10 @@ def cells(path: Path) -> list[tuple[object, ...]]:
     return [tuple(row[at] for at in kept) for row in (header, *rows)]
 
 
-@pytest.mark.parametrize(
-    ("name", "workflow"),
-    [
-        ("hubspot_contacts.xlsx", "Contact Research"),
-        ("duplicates_and_damage.csv", "Account Research"),
-    ],
-)
 def test_a_sample_goes_by_keyboard_from_the_file_to_the_workbook_of_the_command_line(
-    window: Window, site: Site, tmp_path: Path, name: str, workflow: str
+    window: Window, site: Site, tmp_path: Path
 ) -> None:
+    name, workflow = "duplicates_and_damage.csv", "Account Research"
     page = window.page
     choose = page.locator("input[type=file]")
     tab_to(page, choose)

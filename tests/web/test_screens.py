@@ -37,7 +37,14 @@ from batchrun.web.work import ReadList
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
-from tests.web.test_states import checked_list, chosen_list, finished_batch, shown_field
+from tests.web.test_states import (
+    FEW,
+    checked_list,
+    chosen_list,
+    finished_batch,
+    first_rows,
+    shown_field,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -207,7 +214,9 @@ def test_each_button_that_spends_says_its_price(tmp_path: Path) -> None:
         said.append(shown(site, f"/lists/{other.id}"))
         assert "Try 5 rows · about 5 practice credits" in said[-1]
         assert "Run all 9 rows · about 9 practice credits" in said[-1]
-        for screen in [*said, shown(site, batch), shown(site, "/settings")]:
+        said.append(shown(site, "/settings"))
+        assert re.search(r"Credits [\d,]+ practice credits left", said[-1])
+        for screen in [*said, shown(site, batch)]:
             assert not re.search(r"\d credits?\b", screen)
 
 
@@ -320,14 +329,19 @@ def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
 ) -> None:
     every = "The workbook has every row that was read, in the same order, with its result."
     said = shown(site, run_of(site, a_list(site, SAMPLES / "salesforce_accounts.csv")))
-    assert f"{every} Download workbook" in said
+    assert f"{every} Download workbook For you: with status" in said
+    assert "Workbook to share For colleagues: the same rows" in said
+    assert "of the workbook" not in said  # its rows are the lines of the file in Excel
     path = hiding_workbook(tmp_path, 10, [4, 11])
     book = openpyxl.load_workbook(path)
     book["Sheet"].append(["Total", "10"])
     book.save(path)
-    said = shown(site, run_of(site, a_list(site, path), visible_only=True))
+    batch = run_of(site, a_list(site, path), visible_only=True)
+    said = shown(site, batch)
     [left_out] = re.findall(rf"{every} Not in it: ([^.]+)\.", said)
     assert [one.partition(" ")[0] for one in left_out.split("; ")] == ["2", "1"]
+    assert "of 8 · line 10 of your file is row 9 of the workbook" in said
+    assert "Line 10 · row 9 of the workbook" in shown(site, f"{batch}/line/10")
 
 
 def test_duplicates_with_a_different_name_are_listed_before_a_run(
@@ -397,8 +411,10 @@ def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
     saved = site.workspace.lists.choose(saved, replace(saved.request, parameters={"depth": 2}))
     site.workspace.check(saved)
     checked_list(site.workspace, saved)
-    said = shown(site, f"/lists/{saved.id}").partition("What is sent for the first row")[2]
-    assert re.match(r" Workflow wf_account_research Company ID [0-9a-f-]{36} depth 2 ", said)
+    said = shown(site, f"/lists/{saved.id}")
+    assert "Only the company ID and the parameters of a row leave this computer" in said
+    said = said.partition("What is sent for the first row")[2]
+    assert re.match(r" Workflow Account Research Company ID [0-9a-f-]{36} depth 2 ", said)
 
 
 def test_the_results_of_a_trial_say_how_many_fields_they_leave_out(site: Site) -> None:
@@ -439,7 +455,7 @@ def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
 def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
     batch = finished_batch(site)
     said = shown(site, f"{batch}/forget")
-    assert "no longer knows that 60 rows were sent" in said
+    assert "no longer knows that 10 rows were sent" in said
     assert "You would pay again." in said
     site.workspace.sandbox = True
     assert "Practice charges nothing." in shown(site, f"{batch}/forget")
@@ -455,7 +471,7 @@ def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> No
 
 def test_lists_whose_rows_were_run_are_not_said_to_wait_for_their_run(site: Site) -> None:
     finished_batch(site)
-    again = chosen_list(site)
+    again = chosen_list(site, FEW)
     checked_list(site.workspace, again)
     said = shown(site, "/")
     assert "Not run yet" not in said
@@ -549,7 +565,7 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert "of them still running; " in said
         assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
-        workspace._switch(workspace._settings)  # as after a start
+        workspace._begin(workspace._settings)  # as after a start
         for path in (f"/batches/{run.batch_id}", "/"):
             assert f"It was stopped before the end. {sent} row" in shown(site, path)
 
@@ -642,7 +658,7 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert workspace.wait(60)
     batch = f"/batches/{run.batch_id}"
     before = shown(site, batch)
-    workspace._switch(workspace._settings)  # as after a start
+    workspace._begin(workspace._settings)  # as after a start
     said = shown(site, batch)
     assert "5 results to look at" in before
     assert "5 results to look at" in said
@@ -700,12 +716,10 @@ def test_the_line_of_the_column_names_is_said(site: Site) -> None:
 
 
 def test_a_row_is_named_as_excel_shows_it_where_cells_hold_line_breaks(tmp_path: Path) -> None:
-    with (SAMPLES / "salesforce_accounts.csv").open(encoding="utf-8-sig", newline="") as file:
-        records = list(csv.reader(file))
     with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.3)) as site:
         batch = finished_batch(site)
         numbers = site.workspace.numbers(batch.rpartition("/")[2])
-        assert numbers.in_excel == list(range(2, len(records) + 1))
+        assert numbers.in_excel == list(range(2, FEW + 2))
         assert numbers.lines[3:5] == [9, 10]
         assert "Line 9 (row 5 in Excel)" in shown(site, f"{batch}/line/9")
         assert "Excel row File line Account Name Status" in shown(site, batch)
@@ -807,7 +821,7 @@ def test_a_list_shows_its_run_instead_of_what_a_run_would_send(site: Site) -> No
         assert "60 completed Open this run Run everything again" in said
         assert "Run all 60 again" in said
         assert "to send" not in said
-        workspace._switch(workspace._settings)
+        workspace._begin(workspace._settings)
 
 
 def reversed_figures(said: str) -> str:
@@ -818,7 +832,7 @@ def reversed_figures(said: str) -> str:
 
 def test_an_earlier_run_that_was_forgotten_is_not_shown(site: Site) -> None:
     batch = finished_batch(site)
-    list_id = site.upload(SAMPLES / "salesforce_accounts.csv").headers["location"][-12:]
+    list_id = site.upload(first_rows(site, FEW)).headers["location"][-12:]
     assert site.workspace.wait(60)
     assert "You ran this list" in shown_list(site, list_id)
     site.workspace.forget(batch.rpartition("/")[2])
@@ -917,7 +931,7 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         assert workspace.wait(60)
         assert len(site.triggers) == 120
         assert "60 rows: 60 sent. This run cost about 120 credits." in shown(site, batch)
-        workspace._switch(settings)  # as after a start: what was sent before is not known
+        workspace._begin(settings)  # as after a start: what was sent before is not known
         shown(site, f"{batch}/attention")
         fields["shown"] = shown_field(site, f"{batch}/attention")
         site.post(f"{batch}/retry", **fields)
@@ -944,7 +958,7 @@ def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(
         assert "Remove this list" not in said
         with site.client() as client:
             assert f'href="/batches/{run.batch_id}"' in client.get(f"/lists/{saved.id}").text
-        workspace._switch(workspace._settings)
+        workspace._begin(workspace._settings)
 
 
 def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
@@ -964,10 +978,14 @@ def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
     page.goto(f"{site.url}/lists/{saved.id}")
     expect(page.locator("#recheck")).to_be_disabled()
     page.get_by_label("Contact ID").select_option("Send none")
+    page.get_by_text("Extra instructions").click()
+    page.get_by_label("Name", exact=True).first.fill("depth")
     expect(page.locator("#changed")).to_be_visible()
     gate.set()
     expect(page.locator("#recheck")).to_be_enabled()
     expect(page.get_by_label("Contact ID")).to_have_value(NO_COLUMN)
+    expect(page.get_by_label("Name", exact=True).first).to_be_visible()
+    expect(page.get_by_label("Name", exact=True).first).to_have_value("depth")
     expect(page.locator("#changed")).to_be_visible()
     expect(page.get_by_role("button", name="Try 5 rows")).to_be_disabled()
 
@@ -1025,6 +1043,7 @@ def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_
         assert site.workspace.wait(60)
         said = shown(site, f"{batch}/attention")
         assert "You left 8 rows in doubt . They are not sent again." in said
+        assert "In doubt: no clear answer came when they were sent" in shown(site, batch)
         assert "8 in doubt" in shown(site, "/")
 
 

@@ -128,6 +128,8 @@ def test_the_page_words_options_and_actions_as_its_controls(advice: Advice, show
         ),
         ("PG:AI needs its own IDs, UUIDs such as a1b2", "PG:AI needs its own IDs, such as a1b2"),
         ("10 of the first 29 jobs failed", "10 of the first 29 rows failed"),
+        ("it has more than 32 hexadecimal digits", "it has more than 32 letters and digits"),
+        ("read as Windows-1252 (cp1252)", "read as Western European (Windows)"),
         ("Batch 1129-a-7f3a ended; this batch is over", "Run 1129-a-7f3a ended; this run is over"),
     ],
 )

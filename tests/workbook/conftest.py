@@ -29,7 +29,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 
 @pytest.fixture
-def written(shelf: Shelf) -> Callable[..., Path]:
+def written(shelf: Shelf, request: pytest.FixtureRequest) -> Callable[..., Path]:
     """Writes a batch as a workbook, holds it to Excel's rules and puts it on the shelf."""
 
     def write(
@@ -39,7 +39,7 @@ def written(shelf: Shelf) -> Callable[..., Path]:
         *,
         printed: bool = True,
     ) -> Path:
-        path = shelf.place(Held(results, shape or Form(), limits, printed))
+        path = shelf.place(Held(results, shape or Form(), limits, printed), request.node)
         write_excel(results, path, shape, limits=limits)
         check_workbook(path)
         return path

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from batchrun.model import BatchResults
@@ -40,16 +42,19 @@ class Shelf:
 
     Attributes:
         folder: Where they are.
-        held: What is in each.
+        held: What is in each that LibreOffice opens.
     """
 
     folder: Path
     held: dict[Path, Held] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
+    _first: dict[str, str] = field(default_factory=dict)
 
-    def place(self, held: Held) -> Path:
-        """A place for one more."""
-        path = self.folder / f"book{len(self.held)}.xlsx"
-        self.held[path] = held
+    def place(self, held: Held, test: pytest.Function) -> Path:
+        """A place for one more; of a test's variants, LibreOffice opens those of the first."""
+        path = self.folder / f"book{next(self._numbers)}.xlsx"
+        if self._first.setdefault(test.originalname, test.name) == test.name:
+            self.held[path] = held
         return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -181,28 +182,41 @@ def test_a_workbook_of_results_is_read_as_a_list_by_its_results(
     assert [each.cells[:2] for each in again.rows()] == [each.row.cells for each in ROWS]
 
 
-def test_the_instruction_stands_once_for_each_reason(written: Write) -> None:
-    found = table(written(batch(ROWS), PEOPLE), "Needs attention")
-
-    assert [bool(each["What to do"]) for each in found if each["Reason"] == "no domain"] == [
-        True, False,
-    ]  # fmt: skip
-
-
-def test_each_owner_reads_once_what_to_do_about_each_reason(written: Write) -> None:
-    """Owners filter by their names, which hides the first row of a reason if it is another's."""
-    owners = ["Ben", "Dana", "Ben", "Dana", None]
+@pytest.mark.parametrize("audience", Audience)
+def test_each_row_that_needs_attention_says_what_to_do(written: Write, audience: Audience) -> None:
+    """Readers filter by owner or by status, which may hide the first row of a reason."""
+    causes = [None, *Cause]
     rows = [
-        row(number, None, Outcome.FAILED, cells=(company(number), owner), message=reason)
-        for reason in ("no domain", "timed out")
-        for number, owner in enumerate(owners)
+        row(at, None, outcome, message=str(cause), cause=cause, dropped=dropped)
+        for at in range(2)
+        for outcome in Outcome
+        for cause in causes
+        for dropped in (False, True)
+        if outcome is not Outcome.COMPLETED
     ]
+    ids = ["", "x", "1,5E+30", "#REF!", "0015g00000uf5pzAAA", "a@b.example", "1b4e28ba-2fa1"]
+    rows += [row(at, None, Outcome.INVALID, cells=(cell, "A")) for at, cell in enumerate(ids)]
 
-    found = table(written(batch(rows, ("Company ID", "Owner")), PEOPLE), "Needs attention")
+    found = table(written(batch(rows), Form(audience=audience)), "Needs attention")
 
-    told = [(each["Reason"], each["Owner"]) for each in found if each["What to do"]]
-    reasons = "no domain", "timed out"
-    assert told == [(reason, name) for reason in reasons for name in ("", "Ben", "Dana")]
+    assert len(found) == len(rows)
+    assert all(each["What to do"] for each in found)
+
+
+def test_a_colleague_sees_the_wrong_value_and_finds_the_record(written: Write) -> None:
+    header = ("Company ID", "Account ID", "Account Name")
+    cells = ("0015g00000uf5pzAAA", "0015g00000yG0NOAA0", "Öresund AB")
+    invalid = replace(row(0, None, Outcome.INVALID, cells=cells, message="no"), company_id=None)
+
+    path = written(batch([invalid], header), PEOPLE)
+
+    [found] = table(path, "Needs attention")
+    assert found["Value"] == '"0015g00000uf5pzAAA"'
+    assert (found["Account ID"], found["Account Name"]) == cells[1:]
+    opened = openpyxl.load_workbook(path)["Needs attention"]
+    hidden = [opened.column_dimensions[letter].hidden for letter in "ABCDEFGH"]
+    titles = [cell.value for cell in opened[1]]
+    assert [title for title, folded in zip(titles, hidden, strict=True) if folded] == ["Company ID"]
 
 
 def test_who_looks_after_a_row_is_said(written: Write) -> None:

@@ -60,7 +60,7 @@ def test_row_numbers_on_every_sheet_are_those_of_results_and_link_there(written:
     opened = openpyxl.load_workbook(written(replace(results, rows=rows)))
 
     for name in ("Needs attention", "Changes", "News"):
-        assert opened[name]["A1"].value == "Row"
+        assert opened[name]["A1"].value == "Row in Results"
         for line in range(2, opened[name].max_row + 1):
             cell = opened[name].cell(line, 1)
             assert cell.hyperlink is not None
@@ -79,7 +79,7 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
     path = written(compared())
 
     found = [
-        (each["Row"], each["Account Name"], each["Field"], each["Before"], each["Now"])
+        (each["Row in Results"], each["Account Name"], each["Field"], each["Before"], each["Now"])
         for each in table(path, "Changes")
     ]
     assert found == [
@@ -275,7 +275,7 @@ def test_a_change_between_odd_values_has_its_row(written: Write, odd: JSON) -> N
 
     found = table(written(replace(batch(rows), earlier=earlier)), "Changes")
 
-    assert sorted(each["Row"] for each in found) == [2, 3, 4]
+    assert sorted(each["Row in Results"] for each in found) == [2, 3, 4]
 
 
 def test_changes_begin_with_the_largest_change_of_the_main_number(written: Write) -> None:

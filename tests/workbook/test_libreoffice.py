@@ -1,9 +1,10 @@
-"""Every workbook of these tests is opened by LibreOffice; this module runs last."""
+"""The workbooks of these tests are opened by LibreOffice; this module runs last."""
 
 from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from batchrun.settings.location import is_practice
 from batchrun.workbook.cells import EXCEL, Fitter
 from batchrun.workbook.form import Audience
 from batchrun.workbook.layout import AGAIN, MORE, layout_of
+from batchrun.workbook.reasons import RowsToShow
 from batchrun.workbook.sheets import short_address
 from tests.workbook.batches import batch, row
 from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, convert, csv_cells
@@ -67,13 +69,14 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
             continue  # without times: those have tests of their own
         if limits != EXCEL or results.summary.source.format == "xlsx":
             continue  # several sheets, or a list's own formats: those have tests of their own
-        layout = layout_of(results, shape, arranged=True)
+        rows = RowsToShow(results, for_people=False)
+        layout = layout_of(replace(results, rows=rows), shape, arranged=True)
         values_of = layout.values if shape.raw_text else layout.readable_values
         titles = [column.head for column in layout.results]
         end = len(layout.header) - (layout.header[-1] == MORE)  # of all but what had no room
         header = [*layout.header[: end - len(titles)], *titles, *layout.header[end:]]
-        meant: list[list[Cell]] = [[*header], *map(values_of, results.rows)]
-        for values, result in zip(meant[1:], results.rows, strict=True):
+        meant: list[list[Cell]] = [[*header], *map(values_of, rows)]
+        for values, result in zip(meant[1:], rows, strict=True):
             values[len(layout.original)] = result.outcome.words
         for values, cell in zip(meant, [AGAIN, *[None] * len(meant)], strict=False):
             values.insert(len(layout.original) + 2, cell)

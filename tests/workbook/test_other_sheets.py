@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 import pytest
 
-from batchrun.model import Outcome
+from batchrun.model import Outcome, Row, TableSource
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.form import Audience, Form
 from batchrun.workbook.layout import STATUS_COLUMNS
@@ -16,10 +17,10 @@ from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from batchrun.model import JSON
+    from batchrun.model import JSON, ResultRow
 
     Write = Callable[..., Path]
 
@@ -41,7 +42,11 @@ def test_needs_attention_has_each_row_not_completed_those_in_doubt_first(written
         "in doubt", "failed", "failed", "rejected", "timed out", "can't be sent", "pending",
     ]  # fmt: skip
     first = found[0]
-    assert (first["Row"], first["Account Name"], first["Reason"]) == (5, "Firm 3", "reason 3")
+    assert (first["Row in Results"], first["Account Name"], first["Reason"]) == (
+        5,
+        "Firm 3",
+        "reason 3",
+    )
     assert first["Company ID"] == company(3)
     assert "never sends it again" in first["What to do"]
     link = openpyxl.load_workbook(path)["Needs attention"]["A2"].hyperlink
@@ -199,7 +204,7 @@ def test_the_best_rows_are_of_different_executions(written: Write) -> None:
     cells = [line[0] for line in sheet(written(batch(rows)), "Overview")]
 
     assert [cell for cell in cells if str(cell).startswith("Firm")] == [
-        "Firm 0 (in 2 rows)",
+        "Firm 0 (result of 2 rows)",
         "Firm 2",
     ]
 
@@ -215,7 +220,7 @@ def test_the_best_rows_name_their_owner_and_how_many_more_are_as_good(written: W
     first = next(at for at, line in enumerate(lines) if line[0] == "Highest Score")
     assert [lines[first][at] for at in (1, 2, 5)] == ["Score", "Owner", "Why"]
     assert [lines[first + 1][at] for at in (0, 1, 2, 5)] == ["A", 5, "Dana", "reason 5"]
-    assert lines[first + 11][:2] == ["and 5 other rows with", 5]
+    assert lines[first + 11][:2] == ["and 5 other results with", 5]
 
 
 def test_a_share_says_of_how_many_rows_it_is(written: Write) -> None:
@@ -231,10 +236,10 @@ def test_a_share_says_of_how_many_rows_it_is(written: Write) -> None:
         for at in range(10)
     }
 
-    assert ("Status", "Rows", "of 10") in cells
-    assert ("Stage", "Rows", "of 6") in cells
-    assert ("Tags", "Rows", "of 3") in cells
-    assert ("Rows with a value", "Rows", "of 6") in cells
+    assert ("Status", "Rows", "% of 10") in cells
+    assert ("Stage", "Results", "% of 6") in cells
+    assert ("Tags", "Results", "% of 3") in cells
+    assert ("Results with a value", "Results", "% of 6") in cells
 
 
 def test_the_overview_says_how_many_values_a_block_leaves_out(written: Write) -> None:
@@ -268,41 +273,137 @@ def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
     assert "Rows that repeat another one and share its result: 1." in sheet(path, "Overview")[1][0]
 
 
-def hints(path: Path) -> list[tuple[str, str]]:
-    """The listed rows with the same ID as another row, with what each links to."""
-    cells = [line[0] for line in openpyxl.load_workbook(path)["Overview"].iter_rows()]
-    linked = [cell for cell in cells if cell.hyperlink and " (row " in str(cell.value)]
-    return [(str(cell.value), str(cell.hyperlink and cell.hyperlink.location)) for cell in linked]
-
-
-def test_the_overview_lists_rows_that_have_the_id_of_another_company(written: Write) -> None:
-    names = ["Acme GmbH", "Bay Inc.", "ACME  gmbh", "Bay Inc", "Cobalt AG", None]
-    rows = [
-        replace(row(at, {"score": 90}, cells=(company(0), name)), company_id=company(0))
+def sharing(names: Iterable[str | None], *, first: int = 0) -> list[ResultRow]:
+    """Rows of these names that share one result, because they have the same ID."""
+    one = row(first, {"score": 90 - first, "tier": "A", "news": [{"title": "x"}]})
+    return [
+        replace(one, row=Row(first + at + 2, (company(first), name)))
         for at, name in enumerate(names)
     ]
-    rows[1] = replace(rows[1], company_id=company(1))
-    rows[3] = replace(rows[3], company_id=company(1))
 
-    assert hints(written(batch(rows))) == [("Row 6: Cobalt AG (row 2: Acme GmbH)", "'Results'!A6")]
+
+@pytest.mark.parametrize("audience", Audience)
+def test_a_result_that_may_be_another_companys_does_not_look_genuine(
+    written: Write, audience: Audience
+) -> None:
+    names = ["Acme GmbH", "ACME  gmbh", "Cobalt AG", None, "Dune SA"]
+    rows = [*sharing(names), *sharing(["Elm", "Fir"], first=5), row(7, None, Outcome.FAILED)]
+    said = "Result of row 2, Acme GmbH: same ID"
+
+    path = written(batch(rows), Form(audience=audience))
+
+    results = table(path)
+    assert [each["batchrun status"] for each in results] == [*["completed"] * 7, "failed"]
+    told = [each["batchrun message"] for each in results]
+    assert told == ["", "", said, "", said, "", "Result of row 7, Elm: same ID", ""]
+    opened = openpyxl.load_workbook(path)
+    status = next(cell for cell in opened["Results"][1] if cell.value == "batchrun status")
+    reasons = table(path, "Needs attention")
+    assert [(each["Row in Results"], each["Status"], each["Reason"]) for each in reasons] == [
+        (9, "failed", "failed"),
+        (4, "completed", said),
+        (6, "completed", said),
+        (8, "completed", "Result of row 7, Elm: same ID"),
+    ]
+    assert [each["Value"] for each in reasons[1:]] == [company(0), company(0), company(5)]
+    for name, letter, beside in (
+        ("Results", status.column_letter, "D"),
+        ("Needs attention", "D", "E"),
+    ):
+        rules = opened[name].conditional_formatting
+        [first] = [each.rules[0] for each in rules if str(each.sqref).startswith(f"{letter}2")]
+        assert first.formula == [f'LEFT({beside}2,13)="Result of row"']
+        assert first.dxf.fill.bgColor.rgb.endswith("FFEB9C")
+    overview = [line[:4] for line in sheet(path, "Overview")]
+    assert ["Same ID as another row, but a different name", "", "", 3] in overview
+    assert "Needs attention lists 4 rows." in overview[1][0]
+
+
+def test_all_rows_may_have_a_result_although_one_is_of_another_company(written: Write) -> None:
+    path = written(batch(sharing(["Acme", "Bay"])))
+
+    [found] = table(path, "Needs attention")
+    assert "Compare them with the CRM" in found["What to do"]
+    assert "batchrun run accounts.csv" in found["What to do"]
+    assert (
+        "2 of 2 rows have a result. Needs attention lists 1 row." in sheet(path, "Overview")[1][0]
+    )
 
 
 def test_people_at_one_company_may_have_its_id(written: Write) -> None:
+    one = row(0, {"score": 90})
     rows = [
-        replace(row(at, {"score": 90}, cells=(company(0), name, "Lee")), company_id=company(0))
+        replace(one, row=Row(at + 2, (company(0), name, "Lee")))
         for at, name in enumerate(["Ann", "Bob"])
     ]
 
-    assert hints(written(batch(rows, ("Company ID", "First Name", "Last Name")))) == []
+    path = written(batch(rows, ("Company ID", "First Name", "Last Name")))
+
+    assert "Needs attention" not in sheet_names(path)
 
 
-def test_of_many_rows_with_the_id_of_another_company_only_some_are_listed(written: Write) -> None:
-    rows = [replace(row(at, {"score": 90}), company_id=company(0)) for at in range(14)]
+def test_a_result_counts_once_however_many_rows_share_it(written: Write) -> None:
+    rows = [*sharing(["Acme"] * 5), *(row(at, {"score": at, "tier": "B"}) for at in (5, 6))]
 
-    path = written(batch(rows))
+    path = written(batch(rows, jobs=3))
 
-    assert len(hints(path)) == 10
-    assert "and 3 other rows" in [line[0] for line in sheet(path, "Overview")]
+    lines = sheet(path, "Overview")
+    cells = {tuple(line[at : at + 3]) for line in lines for at in range(10)}
+    assert ("Tier", "Results", "% of 3") not in cells  # too few to be a category
+    assert ("Results with a value", "Results", "% of 3") in cells
+    [numbers] = [line[:4] for line in lines if line[0] == "Score"]
+    assert numbers == ["Score", 5, 6, 90]
+    best = [line[0] for line in lines if str(line[0]).startswith(("Acme", "Firm"))]
+    assert best == ["Acme (result of 5 rows)", "Firm 6", "Firm 5"]
+    columns = {each["Name"]: each for each in table(path, "Columns")}
+    assert (columns["Score"]["Filled cells"], columns["Score"]["Of rows"]) == (3, 3)
+    assert len(table(path, "News")) == 5  # each row has its items
+
+
+def test_the_overview_says_which_lines_of_the_file_are_no_rows(written: Write) -> None:
+    notices = (
+        "2 lines above the header set aside (lines 1-2: Accounts; x); --header-row chooses another",
+        "2 group rows set aside (lines 5, 14: Owner: Dana (7 records); Owner: Mei (7 records))",
+        "1 row is filtered out and left out",
+        "3 rows are hidden and read too; --visible-only leaves such rows out",
+        "may.csv: 4 blank rows were skipped",
+        "1 byte-order mark inside the file left out (first: line 3)",
+    )
+    source = TableSource("report.xlsx", format="xlsx", notices=notices)
+
+    lines = [line[0] for line in sheet(written(batch([row(0, {})], source=source)), "Overview")]
+
+    assert lines[3] == (
+        "Lines of the file that are not rows of the list: 2 lines above the header, 2 group rows, "
+        "1 row filtered out, 4 blank rows."
+    )
+
+
+def test_the_overview_explains_the_outcomes_that_do_not_say_so_themselves(written: Write) -> None:
+    rows = [row(0, {}), row(1, None, Outcome.IN_DOUBT), row(2, None, Outcome.PENDING)]
+
+    lines = [line[0] for line in sheet(written(batch(rows)), "Overview")]
+
+    assert "in doubt: no clear answer, may have been charged" in lines
+    assert "pending: running or not sent" in lines
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_messages_use_plain_words(written: Write, audience: Audience) -> None:
+    messages = [
+        "company ID is not a UUID: a character in it is not hexadecimal (0-9, a-f)",
+        "triggered; its result has not been collected yet",
+        "the trigger is on its way",
+        "batchrun was stopped while the trigger was being sent; it may have been accepted",
+    ]
+    rows = [row(at, None, Outcome.IN_DOUBT, message=text) for at, text in enumerate(messages)]
+
+    path = written(batch(rows), Form(audience=audience))
+
+    names = ("Overview", "Results", "Needs attention")
+    text = str([sheet(path, name)[1:] for name in names])
+    assert not re.search("UUID|hexadecimal|trigger", text)
+    assert "sent; its result is not here yet" in text
 
 
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
@@ -325,13 +426,13 @@ def test_a_list_of_objects_has_a_sheet_one_line_an_item_linked_to_its_row(writte
 
     assert [each["People"] for each in table(path)] == [2, 0, 1]
     people = table(path, "People")
-    assert [(each["Row"], each["No."], each["Name"]) for each in people] == [
+    assert [(each["Row in Results"], each["No."], each["Name"]) for each in people] == [
         (2, 1, "Ann"), (2, 2, "Bob"), (4, 1, "Cid"),
     ]  # fmt: skip
     assert people[2]["Account Name"] == "Firm 2"
     assert people[2]["Company ID"] == company(2)
     phones = table(path, "People phones")
-    assert [(each["Row"], each["No."], each["No"]) for each in phones] == [
+    assert [(each["Row in Results"], each["No."], each["No"]) for each in phones] == [
         (4, "1.1", "1"), (4, "1.2", "2"),
     ]  # fmt: skip
     opened = openpyxl.load_workbook(path)

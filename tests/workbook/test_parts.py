@@ -67,7 +67,7 @@ def test_the_first_part_says_which_rows_are_in_which_file(tmp_path: Path) -> Non
         ("my list & more.part2.xlsx", 4, 6),
         ("my list & more.part3.xlsx", 7, 7),
     ]
-    assert [each["Need attention"] for each in found] == [1, 1, 0]
+    assert [each["Without a result"] for each in found] == [1, 1, 0]
     assert "Parts" not in sheet_names(other_parts(target)[0])
 
 

@@ -72,7 +72,9 @@ def test_reasons_that_differ_in_a_value_are_one_group(
 
     assert [each["Reason"] for each in found] == [kind, kind, "something else"]
     assert [each["Value"] for each in found] == [*values, ""]
-    assert [bool(each["What to do"]) for each in found] == [True, False, True]
+    told = [each["What to do"] for each in found]
+    assert all("batchrun retry" in what for what in told)
+    assert ["Retry individual rows" in what for what in told] == [True, False, True]
     overview = [line[:4] for line in sheet(path, "Overview")]
     assert [kind, "", "", 2] in overview
 
@@ -291,7 +293,7 @@ def test_the_line_in_the_list_is_shown_where_it_differs_from_the_row_in_results(
 
     found = table(written(batch(rows), Form(audience=audience)), "Needs attention")
 
-    lines_found = [(each["Row"], each["Line in the list"]) for each in found]
+    lines_found = [(each["Row in Results"], each["Line in the list"]) for each in found]
     assert lines_found == [(2, 5), (3, 7), (4, 8)]
     same = table(written(failed("x"), Form(audience=audience)), "Needs attention")
     assert "Line in the list" not in same[0]

@@ -80,7 +80,9 @@ async function swap() {
   }
   document.title = next.title;
   const held = document.activeElement?.closest("main") !== null;
+  const opened = [...document.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
   document.getElementById("main").replaceWith(document.adoptNode(main));
+  for (const one of main.querySelectorAll("summary")) if (opened.includes(one.textContent)) one.parentElement.open = true;
   if (held) main.focus({ preventScroll: true });
   announce(main.querySelector(".message, .card h2")?.textContent.trim() ?? document.title);
   start();
