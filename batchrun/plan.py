@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
-from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar, assert_never, overload
 
@@ -105,6 +104,7 @@ class _RowPlanner:
         *,
         lenient_ids: bool,
     ) -> None:
+        self._table = table
         self.columns = (*roles.values(), *parameters.columns.values())
         self.roles = tuple(roles)
         self._lenient = lenient_ids
@@ -157,9 +157,9 @@ class _RowPlanner:
         """Decide what to send for a row."""
         return self.decide(row.line, [row.cells[at] for at in self.columns])
 
-    def body_at(self, table: Table, place: int) -> str:
+    def body_at(self, place: int) -> str:
         """Return what is sent for the row at a place."""
-        return self.row(table.row(place)).body
+        return self.row(self._table.row(place)).body
 
     def planned(self, row: Row, job: int) -> PlannedRow:
         """Return a row with what is sent for it, and its job: -1 for none."""
@@ -174,14 +174,10 @@ class _RowPlanner:
             job=None if job < 0 else job,
         )
 
-    def planned_at(self, table: Table, jobs: npt.NDArray[np.int32], place: int) -> PlannedRow:
-        """Return the row at a place with what is sent for it, and its job."""
-        return self.planned(table.row(place), int(jobs[place]))
-
-    def all(self, table: Table) -> Iterator[Decision]:
+    def all(self) -> Iterator[Decision]:
         """Decide what to send for each row. Reads only ``columns``."""
-        lines = table.lines.tolist() if self._misaligned else repeat(0)
-        cells = zip(*(table.cells[at] for at in self.columns), strict=True)
+        lines = self._table.lines.tolist() if self._misaligned else repeat(0)
+        cells = zip(*(self._table.cells[at] for at in self.columns), strict=True)
         return map(self.decide, lines, cells)
 
     def _body(self, ids: Mapping[Role, str | None], end: str) -> str:
@@ -245,11 +241,14 @@ class PlannedRows(MadeOnAccess[PlannedRow]):
     """
 
     def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
-        super().__init__(range(len(jobs)), partial(planner.planned_at, table, jobs))
+        super().__init__(range(len(jobs)), self._planned)
         self._table = table
         self._planner = planner
         self.jobs = jobs
         self.fingerprint = ""
+
+    def _planned(self, place: int) -> PlannedRow:
+        return self._planner.planned(self._table.row(place), int(self.jobs[place]))
 
     def __iter__(self) -> Iterator[PlannedRow]:
         return map(self._planner.planned, self._table.rows(), map(int, self.jobs))
@@ -508,7 +507,7 @@ def make_plan(
     valid = bytearray()
     both = set(roles) == set(Role)
     alone, companies, contacts = array("q"), array("q"), array("q")
-    for decision in planner.all(table):
+    for decision in planner.all():
         body = decision.body.encode()
         valid.append(bool(body))
         digests += hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
@@ -530,10 +529,7 @@ def make_plan(
         roles,
         parameters,
         PlannedRows(table, planner, jobs),
-        MadeOnAccess(
-            np.flatnonzero(is_first).astype(np.int32),
-            partial(planner.body_at, table),
-        ),
+        MadeOnAccess(np.flatnonzero(is_first).astype(np.int32), planner.body_at),
         rates,
         lenient_ids,
         companies=(*counts, sum(valid) - len(alone)) if both else None,

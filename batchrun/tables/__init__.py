@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from batchrun.tables.files import load
     from batchrun.tables.frames import from_frame
-    from batchrun.tables.ids import DamagedId, MissingId, ParsedId, ValidId, parse_id
     from batchrun.tables.options import LoadLimits, LoadOptions
     from batchrun.tables.roles import (
         Ask,
@@ -37,33 +36,25 @@ if TYPE_CHECKING:
         find_column,
         find_roles,
         role_notices,
-        swap_notice,
     )
 
 __all__ = [
     "Ask",
     "ColumnQuestion",
     "Contents",
-    "DamagedId",
     "LoadLimits",
     "LoadOptions",
-    "MissingId",
-    "ParsedId",
-    "ValidId",
     "candidate_contents",
     "find_column",
     "find_roles",
     "from_frame",
     "load",
-    "parse_id",
     "role_notices",
-    "swap_notice",
 ]
 
 _HOMES = {
     "files": {"load"},
     "frames": {"from_frame"},
-    "ids": {"DamagedId", "MissingId", "ParsedId", "ValidId", "parse_id"},
     "options": {"LoadLimits", "LoadOptions"},
 }
 

@@ -15,12 +15,7 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource, is_stored
 from batchrun.tables.cells import holds_id, is_blank, is_filled, is_like_id, shown_text
-from batchrun.tables.frames import (
-    RowCollector,
-    blank_rows_notice,
-    check_header,
-    ragged_notice,
-)
+from batchrun.tables.frames import RowCollector, check_header
 from batchrun.tables.header import (
     SAMPLE_ROWS,
     Header,
@@ -44,8 +39,6 @@ if TYPE_CHECKING:
 
     from batchrun.tables.sheets import Block, Merged
 
-FEWER = "fewer fields than the header; the missing ones were taken as empty"
-MORE = "more fields than the header; they are kept in columns without a name"
 SHOWN_NAMES = 4
 
 
@@ -65,7 +58,7 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         lines, rows = _beginning(blocks, layout.header_row)
         head = read_header(lines, rows, source, layout)
         names = head.names
-        collector = RowCollector(source.name, len(names), layout.fill_value, layout.correct)
+        collector = RowCollector(source.name, len(names), layout.fill_value)
         collector.add_block((lines[head.end :], rows[head.end :]))
         for block in blocks:
             collector.add_block(block)
@@ -80,22 +73,15 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         said, doubt = _settle_second_header(body, head, source, given=layout.header_row is not None)
         notices += [*said, *_fill_merged(body, layout)]
         aside = sorted(body.aside)
-        lines_aside = set(body.lines[aside].tolist())
+        lines_aside = frozenset(body.lines[aside].tolist())
         cells, kept_lines = body.columns, body.lines
         if aside:
             cells = cells.without(aside) if is_stored(cells) else np.delete(cells, aside, axis=1)
             kept_lines = np.delete(kept_lines, aside)
             check_header(source, tuple(names), head.line or 1, len(kept_lines))
-        notices += ragged_notice(collector.short, FEWER, lines_aside)
-        notices += ragged_notice(collector.long, MORE, lines_aside)
-        notices += blank_rows_notice(collector.blank_rows)
+        notices += collector.notices(lines_aside)
         names += [""] * (len(cells) - len(names))
-        source = replace(
-            source,
-            notices=tuple(notices),
-            header_line=head.line,
-            formats=_column_formats(layout, len(names)),
-        )
+        source = replace(source, notices=tuple(notices), header_line=head.line)
         doubts = (doubt,) if doubt else ()
         table = Table(source, tuple(names), cells, kept_lines, header_doubts=doubts)
         return replace(table, misaligned=_misaligned(table, collector, layout.merged))
@@ -376,8 +362,3 @@ def _fill_merged(body: Body, layout: Layout) -> list[str]:
         hold = plural(kept, "merged cell holds", "merged cells hold")
         notices.append(f"{hold} a value of their own, which was kept")
     return notices
-
-
-def _column_formats(layout: Layout, width: int) -> tuple[tuple[int, str], ...]:
-    placed = {number - layout.first_column: code for number, code in layout.formats.items()}
-    return tuple(sorted((at, code) for at, code in placed.items() if 0 <= at < width))

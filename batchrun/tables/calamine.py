@@ -80,7 +80,7 @@ class CalamineReader(WorkbookReader):
         try:
             details = self._details(sheet.name)
         except _UNREADABLE:
-            return content
+            return replace(content, traits=Traits(unknown=True))
         if details.repeated is not None:
             raise repeated_cell(self._name, sheet.name, *details.repeated)
         blocks = content.blocks

@@ -121,22 +121,14 @@ def named_encoding(name: str) -> str:
     raise InputError(f"{name} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}")
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """The result of `survey`.
+def survey(stream: BufferedIOBase) -> tuple[bool, bool]:
+    """Check all bytes of a text in one pass, piece by piece.
 
-    Attributes:
-        is_utf_8: Whether the text is UTF-8, with or without a byte order mark at the start. False
-            if it holds a NUL or may be in an encoding of 7 bits.
-        is_clean: Whether it holds no Ctrl-Z, and no byte order mark except at the start.
+    Returns:
+        Whether the text is UTF-8, with or without a byte order mark at the start: not if it holds
+        a NUL or may be in an encoding of 7 bits. And if so, whether it holds no Ctrl-Z, and no
+        byte order mark except at the start.
     """
-
-    is_utf_8: bool
-    is_clean: bool = False
-
-
-def survey(stream: BufferedIOBase) -> Survey:
-    """Check all bytes of a text in one pass, piece by piece."""
     stream.seek(0)
     stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -145,14 +137,14 @@ def survey(stream: BufferedIOBase) -> Survey:
         while piece := stream.read(PIECE_BYTES):
             seven_bit = _may_hold(piece, _ESCAPE) or _may_hold(piece, b"~{")
             if b"\0" in piece or seven_bit or _UTF_7.search(piece):
-                return Survey(is_utf_8=False)
+                return False, False
             if not piece.isascii() or decoder.getstate()[0]:
                 clean = clean and "\ufeff" not in decoder.decode(piece)
             clean = clean and b"\x1a" not in piece
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return Survey(is_utf_8=False)
-    return Survey(is_utf_8=True, is_clean=clean)
+        return False, False
+    return True, clean
 
 
 def _may_hold(piece: bytes, mark: bytes) -> bool:

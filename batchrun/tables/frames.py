@@ -15,7 +15,7 @@ from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -33,15 +33,8 @@ MAX_HELD_CELLS = 1_500_000
 """Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
 
 
-def ragged_notice(lines: Iterable[int], what: str, besides: Collection[int]) -> list[str]:
-    """Return a notice about the lines of rows that are not as wide as the header, if any."""
-    left = [line for line in lines if line not in besides]
-    rows = plural(len(left), "row has", "rows have")
-    return [f"{rows} {what} (first: line {left[0]})"] if left else []
-
-
-Corrector: TypeAlias = "Callable[[Sequence[Cell]], Sequence[Cell]]"
-"""Corrects the values of a column."""
+FEWER = "fewer fields than the header; the missing ones were taken as empty"
+MORE = "more fields than the header; they are kept in columns without a name"
 
 
 class RowCollector:
@@ -54,7 +47,6 @@ class RowCollector:
         name: Name of the list, for messages.
         width: Number of columns of the header; wider rows add columns.
         fill_value: Value for the missing cells of a short row.
-        correct: Corrects the values of a column; ``None`` if they are correct.
 
     Attributes:
         after_blank: Positions of rows that follow a blank row.
@@ -64,13 +56,7 @@ class RowCollector:
         trimmed: Lines of the rows with only blank fields beyond the header, which are dropped.
     """
 
-    def __init__(
-        self,
-        name: str,
-        width: int,
-        fill_value: Cell,
-        correct: Corrector | None = None,
-    ) -> None:
+    def __init__(self, name: str, width: int, fill_value: Cell) -> None:
         import numpy as np
 
         self._name = name
@@ -82,7 +68,6 @@ class RowCollector:
         self._trailing_blank_rows = 0
         self._width = width
         self._fill_value = fill_value
-        self._correct = correct
         self._lines = array("q")
         self._held = np.empty((width, 0), dtype=object)
         self._stored: StoredCells | None = None
@@ -118,9 +103,22 @@ class RowCollector:
         """Return all cells, shape (columns, rows)."""
         return self._held[:, : len(self)] if self._stored is None else self._stored
 
+    def notices(self, besides: Collection[int] = ()) -> list[str]:
+        """Return notices about blank rows, and about rows that are not as wide as the header.
+
+        Args:
+            besides: Lines of rows that don't count.
+        """
+        said = []
+        for lines, what in ((self.short, FEWER), (self.long, MORE)):
+            if left := [line for line in lines if line not in besides]:
+                rows = plural(len(left), "row has", "rows have")
+                said.append(f"{rows} {what} (first: line {left[0]})")
+        if self.blank_rows:
+            said.append(f"{plural(self.blank_rows, 'blank row was', 'blank rows were')} skipped")
+        return said
+
     def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
-        if self._correct is not None:
-            columns = list(map(self._correct, columns))
         first, end = len(self), len(self) + len(lines)
         width = max(len(columns), len(self._held))
         if self._stored is None and end * width > MAX_HELD_CELLS:
@@ -182,11 +180,6 @@ class RowCollector:
             self.blank_rows += self._trailing_blank_rows
             self._trailing_blank_rows = 0
             self.after_blank.add(position)
-
-
-def blank_rows_notice(count: int) -> list[str]:
-    """Return a notice about skipped blank rows, if there are any."""
-    return [f"{plural(count, 'blank row was', 'blank rows were')} skipped"] if count else []
 
 
 def check_header(source: TableSource, header: tuple[str, ...], line: int, rows: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchrun.advice import Advice
@@ -24,10 +24,9 @@ from batchrun.tables.roles import is_known_name
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from batchrun.model import Cell, TableSource
-    from batchrun.tables.frames import Corrector
     from batchrun.tables.sheets import Merged
 
 SAMPLE_ROWS = 60
@@ -46,8 +45,6 @@ class Layout:
         no_header: Whether the user said that there is no header.
         merged: Merged ranges; the value is in the first cell of each.
         first_column: Column number (from 1) of each row's first cell.
-        correct: Corrects the values of a column, block by block; ``None`` if they are correct.
-        formats: Column number → the number format of the column, such as ``00000``.
     """
 
     fill_value: Cell
@@ -55,8 +52,6 @@ class Layout:
     no_header: bool = False
     merged: Sequence[Merged] = ()
     first_column: int = 1
-    correct: Corrector | None = None
-    formats: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,12 @@ from batchrun.tables.sheets import ColumnBlock, Sheet, SheetRows, Traits
 from batchrun.tables.store import PackingError, pack_column, unpack_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
     from batchrun.tables.sheets import WorkbookReader
+
+    Corrector = Callable[[Sequence[Cell]], Sequence[Cell]]
 
 _LENGTH = struct.Struct("<Q")
 MAX_FRAME_BYTES = 2 * 1024**3
@@ -81,8 +83,12 @@ class Book:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
         return bool(self._child.ask(["may_contain", text])[0])
 
-    def read(self, sheet: Sheet) -> SheetRows:
+    def read(self, sheet: Sheet, correct: Corrector | None = None) -> SheetRows:
         """Read a sheet; its rows are streamed.
+
+        Args:
+            sheet: One of the sheets.
+            correct: Corrects the values of a column; ``None`` if they are correct.
 
         Raises:
             InputError: The sheet is damaged or malicious.
@@ -91,14 +97,14 @@ class Book:
         self._child.sends_rows = True
         first_column, merged, traits, notices = head
         return SheetRows(
-            self._blocks(),
+            self._blocks(correct),
             int(first_column),
             [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
-            None if traits is None else Traits(**traits),
+            Traits(**traits),
             tuple(map(str, notices)),
         )
 
-    def _blocks(self) -> Iterator[ColumnBlock]:
+    def _blocks(self, correct: Corrector | None) -> Iterator[ColumnBlock]:
         first = 1
         while True:
             if not self._child.sends_rows:
@@ -107,7 +113,9 @@ class Book:
             if not head:
                 return
             count, *kinds = head
-            yield ColumnBlock(range(first, first + count), _unpacked(kinds, columns, count))
+            cells = _unpacked(kinds, columns, count)
+            lines = range(first, first + count)
+            yield ColumnBlock(lines, list(map(correct, cells)) if correct else cells)
             first += count
 
 
@@ -364,7 +372,7 @@ def _refuse(stream: IO[bytes], error: InputError) -> None:
 
 
 def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
-    traits = None if content.traits is None else asdict(content.traits)
+    traits = asdict(content.traits)
     _answer(stream, [content.first_column, content.merged, traits, content.notices])
     for _, rows in content.blocks:
         packed = [pack_column(column) for column in zip(*rows, strict=True)]

@@ -12,7 +12,7 @@ from batchrun.errors import InputError
 from batchrun.installation import install_hint
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.formats import Format
-from batchrun.tables.frames import RowCollector, blank_rows_notice, check_header
+from batchrun.tables.frames import RowCollector, check_header
 from batchrun.tables.isolated import open_book
 from batchrun.tables.sheets import (
     BLOCK_ROWS,
@@ -64,7 +64,7 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
         str(file.absolute()),
         Format.PARQUET.value,
         header_line=1,
-        notices=tuple(blank_rows_notice(collector.blank_rows)),
+        notices=tuple(collector.notices()),
     )
     check_header(source, names, 1, len(collector))
     return Table(source, names, collector.cells(), collector.lines())

@@ -26,6 +26,7 @@ import numpy as np
 from batchrun.advice import Advice
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
+from batchrun.tables.cells import is_filled
 from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, find_id, parse_id
 from batchrun.text import close_matches, one_line, plural, visible
 
@@ -357,7 +358,8 @@ def find_roles(
                 candidates,
                 lenient=lenient,
             )
-            roles.update([_answer(question, ask, _say_which(role))])
+            hint = Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
+            roles.update([_answer(question, ask, hint)])
         else:
             roles.update((role, column) for column in candidates)
     holders = [column for column in range(len(table.header)) if holds_ids(column)]
@@ -372,10 +374,6 @@ def find_roles(
     if None in named.values():
         _refuse_side_by_side(table, roles)
     return roles
-
-
-def _say_which(role: Role) -> Advice:
-    return Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
 
 
 def _refuse_partly_ids(
@@ -466,10 +464,6 @@ def _unnamed_notice(table: Table, roles: Mapping[Role, int]) -> list[str]:
 NAMES_SHOWN = 80
 
 
-def _is_filled(cell: object) -> bool:
-    return cell is not None and cell != ""
-
-
 def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role, int]]:
     names = [_spellings(name) for name in table.header]
     for role in wanted:
@@ -518,13 +512,13 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
 
 def _repeats(column: Iterable[Cell]) -> bool:
     """Whether an ID is in several rows, like a company's ID in a list of contacts."""
-    ids = [cell for cell in column if _is_filled(cell)]
+    ids = [cell for cell in column if is_filled(cell)]
     return len(set(ids)) < len(ids)
 
 
 def _blank_between(table: Table, first: int, last: int) -> str:
     blank = [
-        not name.strip() and not any(map(_is_filled, column))
+        not name.strip() and not any(map(is_filled, column))
         for name, column in zip(table.header, table.cells, strict=True)
     ]
     gap = next((at for at in range(first + 1, last) if blank[at]), None)
@@ -551,25 +545,22 @@ def _tail(table: Table, first: int, last: int) -> str:
     other column, and all rows above must have both IDs.
     """
     width, rows = len(table.header), len(table)
-    filled = [at for at in range(width) if rows and _is_filled(table.cells[at][rows - 1])]
+    filled = [at for at in range(width) if rows and is_filled(table.cells[at][rows - 1])]
     if filled and filled[0] > first and last in filled:
         own, other = range(filled[0], width), range(filled[0])
     elif filled and filled[-1] < last and first in filled:
         own, other = range(filled[-1] + 1), range(filled[-1] + 1, width)
     else:
         return ""
-    while rows and not any(_is_filled(table.cells[column][rows - 1]) for column in other):
+    while rows and not any(is_filled(table.cells[column][rows - 1]) for column in other):
         rows -= 1
     if not rows or rows == len(table) or min(len(own), len(other)) < 2:
         return ""
     for column in (first, last):
-        if not all(map(_is_filled, itertools.islice(table.cells[column], rows))):
+        if not all(map(is_filled, itertools.islice(table.cells[column], rows))):
             return ""
-    return f"the rows from line {table.lines[rows]} on are blank outside columns {_span(own)}"
-
-
-def _span(columns: range) -> str:
-    return f"{columns[0] + 1}-{columns[-1] + 1}"
+    span = f"{own[0] + 1}-{own[-1] + 1}"
+    return f"the rows from line {table.lines[rows]} on are blank outside columns {span}"
 
 
 ONE_OF_TWO = Advice(

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from batchrun.errors import InputError
+from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ class Traits:
         mixed: (column, format) if only some numbers of the column have leading zeros.
         filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
         links: Addresses of links that hold an ID.
+        unknown: Whether these details can't be read from the file.
     """
 
     errors: list[tuple[int, int, str]] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Traits:
     mixed: list[tuple[int, str]] = field(default_factory=list)
     filled: int = 0
     links: list[str] = field(default_factory=list)
+    unknown: bool = False
 
 
 class ZeroFormat(NamedTuple):
@@ -149,14 +152,14 @@ class SheetRows:
         blocks: The rows in blocks with their numbers, starting with row 1.
         first_column: Column number (A is 1) of the first cell of each row.
         merged: Merged ranges; the value is in the first cell of each.
-        traits: Other details of the sheet; ``None`` if the format does not provide them.
+        traits: Other details of the sheet.
         notices: Notices about the sheet.
     """
 
     blocks: Iterator[Block]
     first_column: int = 1
     merged: Sequence[Merged] = ()
-    traits: Traits | None = None
+    traits: Traits = field(default_factory=Traits)
     notices: Sequence[str] = ()
 
 
@@ -248,11 +251,8 @@ def links_notice(links: Sequence[str]) -> str:
     """
     if not links:
         return ""
-    lead = (
-        "1 link leads to an address with an ID"
-        if len(links) == 1
-        else (f"{len(links):,} links lead to addresses with IDs")
-    )
+    one, many = "link leads to an address with an ID", "links lead to addresses with IDs"
+    lead = plural(len(links), one, many)
     return (
         f"{lead} ({links[0]:.120}), but only what cells show is read: if these are IDs of PG:AI,"
         " put them into a column of their own."

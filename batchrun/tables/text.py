@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
-from batchrun.tables.build import MORE, build_table
+from batchrun.tables.build import build_table
 from batchrun.tables.encoding import (
     Encoding,
     check_encoding,
@@ -26,6 +26,7 @@ from batchrun.tables.encoding import (
     named_encoding,
     survey,
 )
+from batchrun.tables.frames import MORE
 from batchrun.tables.header import Layout
 from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
@@ -273,15 +274,15 @@ def open_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> TextF
     Raises:
         InputError: The text can't be decoded.
     """
-    found = survey(stream)
+    is_utf_8, is_clean = survey(stream)
     stream.seek(0)
-    if options.encoding is None and found.is_utf_8:
+    if options.encoding is None and is_utf_8:
         mark = b"\xef\xbb\xbf"
         encoding = Encoding("utf-8-sig" if stream.read(3) == mark else "utf-8")
     else:
         raw = stream.read()
         encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return TextFile(stream, file, encoding, options, is_clean=found.is_clean)
+    return TextFile(stream, file, encoding, options, is_clean=is_clean)
 
 
 def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:

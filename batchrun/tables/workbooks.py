@@ -230,13 +230,13 @@ def _read_sheet(
     whole: bool = False,
 ) -> Table:
     """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
-    grid = book.read(sheet)
-    hidden = grid.traits.hidden_rows if options.visible_only and grid.traits else ()
-    grid = visible_rows(grid, frozenset(hidden))
+    grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
+    if options.visible_only:
+        grid = visible_rows(grid, frozenset(grid.traits.hidden_rows))
     if whole:
         grid = replace(grid, blocks=iter(list(grid.blocks)))
     notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
-    if options.visible_only and grid.traits is None:
+    if options.visible_only and grid.traits.unknown:
         notices += (
             f"An .{book.format.value} file does not tell which rows are hidden; all are read",
         )
@@ -245,17 +245,16 @@ def _read_sheet(
         path=str(file.absolute()),
         format=book.format.value,
         sheet=sheet.name,
+        formats=tuple(sorted((at - grid.first_column, code) for at, code in grid.traits.formats)),
         notices=notices,
-        links=links_notice([] if grid.traits is None else grid.traits.links),
+        links=links_notice(grid.traits.links),
     )
     layout = Layout(
         fill_value=None,
         header_row=options.header_row,
         no_header=options.no_header,
         merged=grid.merged,
-        formats={} if grid.traits is None else dict(grid.traits.formats),
         first_column=grid.first_column,
-        correct=_exact_ods_column if book.format is Format.ODS else _exact_column,
     )
     return build_table(grid.blocks, source, layout)
 
@@ -264,9 +263,7 @@ def _other_sheet(before: str, name: str, after: str) -> Advice:
     return Advice("", f"{before}--sheet {quoted_command(name)}{after}", sheet=name)
 
 
-def _trait_notices(traits: Traits | None, visible_only: bool) -> list[str]:
-    if traits is None:
-        return []
+def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
     notices = []
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"

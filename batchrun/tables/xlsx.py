@@ -336,13 +336,11 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
     workbook = (
         f'<workbook xmlns="{main}" xmlns:r="{links}">'
         f'<workbookPr date1904="{int(parts.from_1904)}"/>'
-        '<sheets><sheet name="sheet" sheetId="1" r:id="sheet"/></sheets></workbook>'
+        '<sheets><sheet name="sheet" sheetId="1" r:id="worksheet"/></sheets></workbook>'
     )
-    targets = {"worksheet": "worksheets/sheet.xml"}
-    targets |= {kind: f"{kind}.xml" for kind in parts.others}
+    targets = {"worksheet": "worksheets/sheet", **{kind: kind for kind in parts.others}}
     relations = "".join(
-        f'<Relationship Id="{"sheet" if kind == "worksheet" else kind}" Type="{links}/{kind}"'
-        f' Target="{target}"/>'
+        f'<Relationship Id="{kind}" Type="{links}/{kind}" Target="{target}.xml"/>'
         for kind, target in targets.items()
     )
     with zipfile.ZipFile(COPY, "w", zipfile.ZIP_STORED) as target:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import JSON, BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.excel import Content
+    from batchrun.workbook.content import Content
     from batchrun.workbook.flatten import Flat
     from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book

@@ -76,7 +76,7 @@ def test_only_the_marks_of_an_encoding_of_7_bits_make_a_list_doubtful(
     before: int, mark: str, utf_8: bool
 ) -> None:
     text = "Firma,ü" + "x" * before + mark + "\n" + "y" * PIECE_BYTES
-    assert survey(BytesIO(text.encode())).is_utf_8 is utf_8
+    assert survey(BytesIO(text.encode()))[0] is utf_8
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.tables import DamagedId, MissingId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
 from tests.tables.files import OTHER_UUID, UUID
 
 if TYPE_CHECKING:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchrun.tables import LoadOptions, load
-from batchrun.tables.build import FEWER, MORE
-from batchrun.tables.frames import blank_rows_notice, ragged_notice
+from batchrun.tables.frames import RowCollector
 from batchrun.tables.ids import IdKind
 from batchrun.tables.reports import set_aside_notice
 from batchrun.tables.roles import Contents
 from tests.corpus.cases import A
 from tests.corpus.parts import INLINE, pack, rows, xlsx_parts
-from tests.tables.files import load_bytes
+from tests.tables.files import Rows, load_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,12 +76,11 @@ def test_one_formula_counts_and_several_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("times", [1, 2, 1_000])
 def test_rows_of_a_report_are_counted_in_words(times: int) -> None:
     lines = list(range(5, 5 + 2 * times, 2))
-    said = [
-        *(set_aside_notice(kind, [(line, "text") for line in lines]) for kind in KINDS),
-        *blank_rows_notice(times),
-        *ragged_notice(lines, FEWER, ()), *ragged_notice(lines, MORE, ()),
-    ]  # fmt: skip
-    for notice in said:
+    collector = RowCollector("list.csv", 2, "")
+    rows: Rows = [["x"], [""], ["x", "y", "z"]]
+    collector.add_block((range(2, 2 + 3 * times), [list(row) for row in rows * times]))
+    said = [set_aside_notice(kind, [(line, "text") for line in lines]) for kind in KINDS]
+    for notice in [*said, *collector.notices()]:
         assert notice.startswith(f"{times:,} ")
         assert not MISMATCHED.search(notice.replace(",", "")), notice
 

@@ -15,9 +15,8 @@ from batchrun.tables import (
     from_frame,
     load,
     role_notices,
-    swap_notice,
 )
-from batchrun.tables.roles import is_known_name
+from batchrun.tables.roles import is_known_name, swap_notice
 from tests.tables.files import OTHER_UUID, UUID, write_workbook
 
 if TYPE_CHECKING:

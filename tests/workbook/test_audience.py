@@ -10,9 +10,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from batchrun import tables, workbook
+from batchrun import workbook
 from batchrun.journal import Journal
 from batchrun.model import Cause, Outcome
+from batchrun.tables import load
+from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.workbook import Audience
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import AGAIN
@@ -111,8 +113,8 @@ def test_a_list_without_a_column_to_share_keeps_its_sheet(written: Write) -> Non
 
 
 def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> None:
-    damaged = tables.parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
-    assert isinstance(damaged, tables.ids.DamagedId)
+    damaged = parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
+    assert isinstance(damaged, DamagedId)
     assert "lenient IDs" in damaged.reason
     older = 'company ID "1" is not a UUID, but --lenient-ids would send it'
     reused = "result of 2026-10-01 reused from batch 1001-accounts-7f3a; nothing was sent"
@@ -176,7 +178,7 @@ def test_a_workbook_for_people_names_its_batch_and_has_no_marks(
 def test_a_workbook_of_results_is_read_as_a_list_by_its_results(
     written: Write, audience: Audience
 ) -> None:
-    again = tables.load(written(batch(ROWS), Form(audience=audience)))
+    again = load(written(batch(ROWS), Form(audience=audience)))
 
     assert again.source.sheet == "Results"
     assert [each.cells[:2] for each in again.rows()] == [each.row.cells for each in ROWS]
