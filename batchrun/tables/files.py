@@ -235,10 +235,8 @@ def _files_of(path: Path) -> list[Path]:
 
 def _no_list(path: Path, results: Sequence[str] = ()) -> InputError:
     hint = "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes."
-    return InputError(
-        f"{path} contains no list.",
-        f"{_LEFT_OUT}{_some(results)}. {hint}" if results else hint,
-    )
+    left_out = f"{_LEFT_OUT}{_some(results)}. " if results else ""
+    return InputError(f"{path} contains no list.", left_out + hint)
 
 
 _LEFT_OUT = "Left out, because batchrun wrote them: "
@@ -259,11 +257,8 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     """
     name = path.name or str(path.absolute())
     header: tuple[str, ...] = ()
-    formats: tuple[tuple[int, str], ...] = ()
-    header_line: int | None = None
     collector: RowCollector | None = None
-    first = files[0]
-    notices: list[str] = []
+    sources: list[tuple[str, TableSource]] = []
     doubts: list[str] = []
     spans: list[str] = []
     results: list[str] = []
@@ -279,16 +274,13 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
             continue
         names = table.header[: _named_width(table.header)]
         if collector is None:
-            first, header, formats = file, names, table.source.formats
-            header_line = table.source.header_line
-            collector = RowCollector(name, len(header), None)
+            header, collector = names, RowCollector(name, len(names), None)
         elif names != header:
-            raise _other_columns(file, first, names, header)
-        formats = tuple(each for each in formats if each in table.source.formats)
+            raise _other_columns(file.name, sources[0][0], names, header)
         for lines, rows in _blocks(table):
             collector.add_block(([line + offset for line in lines], rows))
         misaligned |= {line + offset for line in table.misaligned}
-        notices += [f"{file.name}: {notice}" for notice in table.source.notices]
+        sources.append((file.name, table.source))
         doubts += [f"{file.name}: {doubt}" for doubt in table.header_doubts]
         last = offset + int(table.lines[-1])
         spans.append(f"{file.name} {offset + 1:,}-{last:,}")
@@ -300,22 +292,24 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     ]
     if results:
         said.append(f"{_LEFT_OUT}{_some(results)}")
+    said += [f"{file}: {notice}" for file, source in sources for notice in source.notices]
     # the name of the results workbook is derived from this path
     place = path.absolute()
     if not path.is_dir():
         place = place.with_name(re.sub(r"[*?\[\]]+", "", path.stem) or "all")
+    _, first = sources[0]
+    formats = [code for code in first.formats if all(code in each.formats for _, each in sources)]
     source = TableSource(
         name,
         str(place),
         "files",
-        header_line=header_line,
-        formats=formats,
-        notices=(*said, *notices),
+        header_line=first.header_line,
+        formats=tuple(formats),
+        notices=tuple(said),
     )
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
-    line_numbers = collector.lines()
-    return Table(source, header, cells, line_numbers, frozenset(misaligned), tuple(doubts))
+    return Table(source, header, cells, collector.lines(), frozenset(misaligned), tuple(doubts))
 
 
 def _some(names: Sequence[str]) -> str:
@@ -345,7 +339,7 @@ def _one_of_several(error: InputError, name: str, files: int) -> InputError:
 
 
 def _other_columns(
-    file: Path, first: Path, header: tuple[str, ...], wanted: tuple[str, ...]
+    file: str, first: str, header: tuple[str, ...], wanted: tuple[str, ...]
 ) -> InputError:
     missing = [name for name in wanted if name not in header]
     extra = [name for name in header if name not in wanted]
@@ -357,7 +351,7 @@ def _other_columns(
     ]
     reason = "; ".join(differences) or "the order of its columns is another"
     return InputError(
-        f"{file.name} has other columns than {first.name} ({reason}).",
+        f"{file} has other columns than {first} ({reason}).",
         "Files are one list only with the same columns in the same order. To leave that file out,"
         " move it, or give a pattern in quotes.",
     )

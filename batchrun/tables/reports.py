@@ -313,7 +313,7 @@ def _footers(body: Body) -> list[int]:
             break
         if _FOOTER.fullmatch(text.strip()):
             named = start = at
-        elif at in body.after_blank and named < count:
+        elif at in body.after_blank and named < count and len(body.columns) > 1:
             start = at
     return list(range(start, count)) if start else []
 

@@ -92,7 +92,7 @@ class _SheetSummary:
 
 def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _SheetSummary:
     try:
-        table = _read_sheet(book, sheet, file, options, whole=True)
+        table = _read_sheet(book, sheet, file, options)
     except InputError as error:
         blocks = list(book.read(sheet).blocks)
         ids = sum(holds_id(row) for _, rows in blocks for row in rows)
@@ -129,12 +129,11 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     listed = ", ".join([*(each.words for each in others), *unseen])
     chosen = first
     names = ", ".join([*(each.name for each in others), *unseen])
-    said: str = Advice(
-        f"Sheet {first.name} was read; not read, though not empty: {names}", sheet=""
-    )
+    said: str = f"Sheet {first.name} was read; not read, though not empty: "
     if with_ids:
-        said = f"Sheet {first.name} was read; not read, though not empty: {listed}"
-        said += _other_sheet("; ", with_ids[0].name, " reads another")
+        said += listed + _other_sheet("; ", with_ids[0].name, " reads another")
+    else:
+        said = Advice(said + names, sheet="")
     if not first.ids and len(with_ids) > 1:
         raise InputError(
             f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {listed}.",
@@ -221,20 +220,10 @@ def _listed(sheets: Iterable[Sheet]) -> str:
     return ", ".join(names[:SHOWN_SHEETS]) + more
 
 
-def _read_sheet(
-    book: Book,
-    sheet: Sheet,
-    file: Path,
-    options: LoadOptions,
-    *,
-    whole: bool = False,
-) -> Table:
-    """Read one sheet; set ``whole`` if other sheets of the workbook are read afterwards."""
+def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> Table:
     grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
     if options.visible_only:
         grid = visible_rows(grid, frozenset(grid.traits.hidden_rows))
-    if whole:
-        grid = replace(grid, blocks=iter(list(grid.blocks)))
     notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
     if options.visible_only and grid.traits.unknown:
         notices += (

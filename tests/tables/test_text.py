@@ -297,3 +297,11 @@ def test_a_row_of_another_width_with_an_id_where_others_have_none_is_noted(
     )
     assert table.misaligned == {2}
     assert any(column in notice for notice in table.source.notices)
+
+
+def test_a_footer_below_a_single_column_is_set_aside_and_a_damaged_id_is_not(
+    tmp_path: Path,
+) -> None:
+    table = load_bytes(tmp_path, f"Company ID\n{UUID}\n\n0b9f6c1e\n(2 rows)\n")
+    assert lines(table) == [2, 4]
+    assert "1 footer line set aside (line 5: (2 rows))" in table.source.notices
