@@ -24,7 +24,6 @@ class Action(Enum):
     CHECK_ADDRESS = auto()
     CHOOSE_JOURNAL = auto()
     DOWNLOAD = auto()
-    FORGET = auto()
     LOG_IN = auto()
     PRACTICE = auto()
     RESUME = auto()

@@ -12,10 +12,13 @@ from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_colum
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
-    from batchrun.model import Role, Row, Table, TableSource
+    from batchrun.batch.history import RowPage
+    from batchrun.model import BatchSummary, Role, Row, Table, TableSource
     from batchrun.plan import Plan
+
+ROWS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,17 @@ class RowNumbers:
             return cls(table.lines.tolist())
         lines = range(int(table.lines[0]), int(table.lines[-1]) + 1) if len(table) else range(0)
         return cls.of(table.source, table.header, lines, len(table), table.rows())
+
+    @classmethod
+    def of_batch(cls, batch: BatchSummary, rows: Callable[..., RowPage]) -> RowNumbers:
+        """Number the rows of a batch; ``rows`` is `batchrun.rows` for that batch."""
+        ends = [rows(offset=at, limit=1) for at in (0, batch.rows - 1)]
+        first, last = (each.rows[0].row.line for each in ends)
+        starts = range(0, batch.rows, ROWS_AT_ONCE)
+        pages = (rows(offset=at, limit=ROWS_AT_ONCE) for at in starts)
+        every = (row.row for page in pages for row in page.rows)
+        lines = range(first, last + 1)
+        return cls.of(batch.source, ends[0].header, lines, batch.rows, every)
 
     def words(self, line: int) -> str:
         """Return a line, and its row in Excel if that differs: ``9 (row 5 in Excel)``."""

@@ -45,19 +45,6 @@ class LoggedIn:
     not_deleted_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedOut:
-    """A deleted profile.
-
-    Attributes:
-        profile: The profile before it was deleted.
-        not_deleted_reason: Why its key may still be in the keyring; ``""`` if it is not.
-    """
-
-    profile: Profile
-    not_deleted_reason: str = ""
-
-
 def address_for(name: str, settings: Settings) -> str:
     """Return the address to save a new key for: the one in the settings, else the profile's.
 
@@ -111,7 +98,7 @@ async def log_in(
         and not _same_entry(earlier, profile)
     ):
         try:
-            not_deleted_reason = _delete(earlier)
+            not_deleted_reason = keyring.delete(earlier)
         except UsageError as error:  # the new key is already saved
             not_deleted_reason = f"{error.what} {error.hint}"
     return LoggedIn(profile, workflows, place, why_a_file, not_deleted_reason)
@@ -179,8 +166,8 @@ async def _count_workflows(key: str, address: str, timeout_seconds: float) -> in
             )
 
 
-def log_out(name: str) -> LoggedOut:
-    """Delete a profile and its key.
+def log_out(name: str) -> str:
+    """Delete a profile and its key; return why the key may still be in the keyring, else ``""``.
 
     If the keyring is unavailable, the profile is still deleted: it could not fetch its key anyway.
 
@@ -188,14 +175,6 @@ def log_out(name: str) -> LoggedOut:
         UsageError: There is no such profile, or the keyring refuses.
     """
     profile = stored_profiles().named(name)
-    not_deleted_reason = _delete(profile) if profile.kept is KeyStorage.KEYRING else ""
+    not_deleted_reason = keyring.delete(profile) if profile.kept is KeyStorage.KEYRING else ""
     stored_profiles().drop(name)
-    return LoggedOut(profile, not_deleted_reason)
-
-
-def _delete(profile: Profile) -> str:
-    """Delete a key from the keyring; return why it may still be there, and what to do."""
-    gone = keyring.delete(profile)
-    if gone is None:
-        return ""
-    return f"The key may still be there: {gone.reason}. {keyring.removal_hint(profile)}"
+    return not_deleted_reason

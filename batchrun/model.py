@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchrun.errors import ExitCode, UsageError
-from batchrun.text import counted, duration, html_table, plural
+from batchrun.text import CANT_BE_SENT, counted, duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -47,6 +47,16 @@ class Outcome(StrEnum):
     IN_DOUBT = "in doubt"
     PENDING = "pending"
 
+    @property
+    def words(self) -> str:
+        """Its name in texts for people."""
+        return CANT_BE_SENT if self is Outcome.INVALID else self.value
+
+
+def counted_outcomes(counts: Mapping[Outcome, int]) -> str:
+    """Rows by outcome as text, such as ``38 completed, 2 can't be sent``."""
+    return counted({outcome.words: number for outcome, number in counts.items()})
+
 
 class Cause(StrEnum):
     """Why a row has no result, where that decides what to do about it."""
@@ -72,7 +82,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 
 _WHY_NOT = {
     Outcome.COMPLETED: ("Their results are there; run --again runs and pays for everything again."),
-    Outcome.INVALID: "Correct them: batchrun export --only invalid -o fix.xlsx",
+    Outcome.INVALID: "They can't be sent. Correct them: batchrun export --only invalid -o fix.xlsx",
     Outcome.PENDING: "Send them with: batchrun resume",
 }
 
@@ -402,6 +412,13 @@ class BatchSummary:
         return sum(self.counts.values())
 
     @property
+    def requests_per_row(self) -> float | None:
+        """Requests for each row that was sent, or whose duplicate was; ``None`` for no row."""
+        counts = self.counts
+        sent = self.rows - counts[Outcome.PENDING] - counts[Outcome.INVALID] - self.reused
+        return self.requests / sent if sent > 0 else None
+
+    @property
     def unfinished(self) -> bool:
         """Whether ``resume`` would have something to do."""
         return bool(self.counts[Outcome.PENDING] or self.counts[Outcome.TIMED_OUT])
@@ -417,7 +434,7 @@ class BatchSummary:
     @property
     def words(self) -> str:
         """The batch in one line."""
-        counts = counted(self.counts)
+        counts = counted_outcomes(self.counts)
         what = f"{self.workflow.name} on {self.source.name}"
         return f"{self.batch_id}, {what}, {plural(self.rows, 'row')} ({counts})"
 
@@ -426,7 +443,7 @@ class BatchSummary:
         return [
             ("List", self.source.name),
             ("Workflow", f"{self.workflow.name} ({self.workflow.id})"),
-            ("Rows", f"{self.rows:,} ({counted(self.counts)})"),
+            ("Rows", f"{self.rows:,} ({counted_outcomes(self.counts)})"),
             ("Requests", f"{self.requests:,} in {duration(self.worked_seconds)}"),
             ("Note", self.note),
             ("Output", self.output or ""),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from batchrun.text import counted
+from batchrun.model import counted_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,7 +64,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
 
                 bar = tqdm(total=progress.total, unit="row", leave=True)
         bar.n = progress.done
-        bar.set_postfix_str(f"{counted(progress.counts)}; {progress.in_flight:,} running")
+        bar.set_postfix_str(f"{counted_outcomes(progress.counts)}; {progress.in_flight:,} running")
 
     try:
         yield show

@@ -380,8 +380,8 @@ class Plan:
         columns = "; ".join(f"{each.name}: {each.words}" for each in found)
         first = self.rows[0]
         raise InputError(
-            f"Nothing in {self.table.source.name} can be sent: {plural(len(self.rows), 'row')},"
-            f" all invalid. Line {first.row.line}: {first.reason}. {columns}.",
+            f"Nothing in {self.table.source.name} can be sent ({plural(len(self.rows), 'row')}). "
+            f"Line {first.row.line}: {first.reason}. {columns}.",
             self._advice(),
         )
 

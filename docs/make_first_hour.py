@@ -415,6 +415,7 @@ DIFFERENT_EACH_TIME = (
     (r"(?<![\d:])\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?", "TIME"),
     (r"^(Rows: +\d+) \(.*pending.*\)$", r"\1 (COUNTS)"),
     (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
+    (r"^Jobs: +\d+ to trigger$", "JOBS"),
     (r"^Requests: .*", "REQUESTS"),
     (r"^In all: .*", "IN ALL"),
     (r"about \d+ requests", "about N requests"),

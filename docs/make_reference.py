@@ -39,7 +39,7 @@ def commands() -> dict[str, Any]:
 def every_command() -> str:
     """Each command under a heading of its own: what it does, how it is written, its options."""
     known = commands()
-    contents = [f"- [`{name}`](#batchrun-{name}): {_purpose(known[name])}" for name in known]
+    contents = [", ".join(f"[`{name}`](#batchrun-{name})" for name in known)]
     rows = Counter(_row(option) for command in known.values() for option in _options(command))
     shared = [row for row, times in rows.items() if times >= SHARED]
     table = ["### Options of several commands", "", *OPTIONS_HEAD, *shared, ""]

@@ -10,7 +10,7 @@ import pytest
 
 import batchrun
 from batchrun import errors
-from batchrun.errors import BatchrunError, ExitCode, UsageError
+from batchrun.errors import BatchrunError, UsageError
 
 PACKAGE = Path(batchrun.__file__).parent
 KINDS = [
@@ -42,12 +42,6 @@ def test_every_error_in_the_code_is_made_with_a_hint() -> None:
         and not isinstance(node.args[0], ast.Starred)
     ]
     assert missing == []
-
-
-def test_every_exit_code_is_in_the_readme() -> None:
-    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    table = page[page.index("| exit code |") :]
-    assert [code for code in ExitCode if f"\n| {code.value} |" not in table] == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not BatchrunError])

@@ -81,7 +81,7 @@ def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:
 
 def test_a_list_with_nothing_to_send_is_refused_and_says_where_the_ids_are() -> None:
     plan_of(ACME, "0015g00000XyZabAAB").require_jobs()
-    with pytest.raises(InputError, match=r"2 rows, all invalid.*: 2 Salesforce") as caught:
+    with pytest.raises(InputError, match=r"\(2 rows\).*: 2 Salesforce") as caught:
         plan_of("0015g00000XyZabAAB", "0015g00000QrStuAAC").require_jobs()
     assert "Export the list from PG:AI" in caught.value.hint
 

@@ -20,11 +20,11 @@ from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining, remaining
 from batchrun.journal.schema import JobState
-from batchrun.model import Outcome
+from batchrun.model import Outcome, counted_outcomes
 from batchrun.notebook import TableList
 from batchrun.settings import Settings, find_credentials, for_batch, load_settings
 from batchrun.settings.location import is_server
-from batchrun.text import counted, html_table, plural
+from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -158,7 +158,7 @@ def batches(*, unfinished: bool = False, settings: Settings | None = None) -> li
             "Batch": lambda each: each.batch_id,
             "List": lambda each: each.source.name,
             "Workflow": lambda each: each.workflow.name,
-            "Rows": lambda each: f"{each.rows:,} ({counted(each.counts)})",
+            "Rows": lambda each: f"{each.rows:,} ({counted_outcomes(each.counts)})",
         },
     )
 
@@ -445,8 +445,8 @@ def existing_journal(location: str) -> Iterator[Journal]:
             f"There is no journal at {Path(location).expanduser()}.",
             Advice(
                 "",
-                "The first batchrun run creates it. To use another one, add --journal or set "
-                "BATCHRUN_JOURNAL.",
+                "It keeps your batches; the first batchrun run creates it. To use another one, add "
+                "--journal or set BATCHRUN_JOURNAL.",
                 Action.CHOOSE_JOURNAL,
             ),
         )

@@ -21,10 +21,10 @@ from batchrun.cli.messages import (
     counts,
     counts_in_short,
     kept_words,
+    missing_result_lines,
     more_files,
     next_lines,
     opens_words,
-    retry_lines,
     running_line,
     summary_json,
     unknown_to_results,
@@ -37,11 +37,11 @@ from batchrun.cli.options import (
     JournalAt,
     Output,
     ReportOptions,
-    SandboxJournal,
+    Sandbox,
     ServiceOptions,
     Yes,
     age,
-    batch_ids,
+    batch_argument,
     form_from,
     refuse_together,
     settings_of,
@@ -71,7 +71,6 @@ from batchrun.cli.settings import (
     sandbox_for,
     sandbox_hint,
     settings_from,
-    settings_with_journal,
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt, Outcome
@@ -131,12 +130,12 @@ def export(
             "--only",
             metavar="OUTCOME,…",
             help="Write the list's own rows with these outcomes, and why, ready to correct and run "
-            "again: such as failed,invalid,rejected.",
+            "again: such as failed,rejected or invalid (rows that can't be sent).",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     journal: JournalAt = None,
-    sandbox: SandboxJournal = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Write a batch's results to a file, even while it runs."""
     from batchrun import export as export_batch
@@ -146,7 +145,7 @@ def export(
         raise UsageError(
             f"--crm writes a CSV file, and {output} is not one.", "End the output in .csv."
         )
-    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    settings = settings_from(sandbox=sandbox, journal=journal)
     summary = status_of(batch, settings=settings).summary
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     if only is not None:
@@ -168,8 +167,9 @@ def export(
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}")])
     if written.name != output.name:
         print_text(f"Note:      {kept_words(output, written, summary.batch_id)}", err=True)
-    if crm is not None:
-        _print_left_out(summary)
+    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
+    if crm is not None and left_out:
+        print_text(f"Left out: {plural(left_out, 'row')} not completed")
 
 
 def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
@@ -181,12 +181,6 @@ def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
             raise UsageError(f"No result has {one.name}.", f"Did you mean {one.close}?")
 
 
-def _print_left_out(summary: BatchSummary) -> None:
-    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
-    if left_out:
-        print_text(f"Left out: {plural(left_out, 'row')} not completed")
-
-
 def status(
     batch: Batch = None,
     watch: Annotated[
@@ -196,7 +190,7 @@ def status(
         ),
     ] = False,
     journal: JournalAt = None,
-    sandbox: SandboxJournal = False,
+    sandbox: Sandbox = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the progress of a batch."""
@@ -204,7 +198,7 @@ def status(
     from batchrun import watch as looks_at
 
     refuse_together({"--watch": watch, "--json": as_json})
-    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    settings = settings_from(sandbox=sandbox, journal=journal)
     if as_json:
         print_exact(json.dumps(_status_json(status_of(batch, settings=settings))))
     elif watch:
@@ -262,11 +256,11 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         return [*lines, "Worked on: not yet; its worker processes start by themselves"]
     if summary.unfinished and status.working:
         return lines
-    return [*lines, *next_lines(summary), *retry_lines(summary, settings)]
+    return [*lines, *next_lines(summary), *missing_result_lines(summary, settings)]
 
 
 def list_batches(
-    journal: JournalAt = None, sandbox: SandboxJournal = False, as_json: AsJson = False
+    journal: JournalAt = None, sandbox: Sandbox = False, as_json: AsJson = False
 ) -> None:
     """List all batches, newest first."""
     from batchrun import batches
@@ -352,7 +346,7 @@ def retry(
         retriable([_outcome(word, AGAIN) for word in outcome]) if outcome else RETRIED_BY_ITSELF
     )
     given = settings_of(service, reporting)
-    settings = settings_with_journal(**given)
+    settings = settings_from(**given)
     summary = status_of(batch, settings=settings).summary
     files = configuration_of(summary)
     settings = settings_from(configuration=files, **given)
@@ -369,21 +363,13 @@ def retry(
             settings,
             reporting.mode(),
             output=output,
-            decide=in_doubt_decision(InDoubt.HOLD, summary.batch_id, settings),
+            decide=in_doubt_decision(InDoubt.HOLD, summary, settings),
             form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
         )
 
 
 def forget(
-    batch: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="BATCH",
-            help="ID of the batch, or the first characters of it.",
-            autocompletion=batch_ids,
-            rich_help_panel=THE_BATCH,
-        ),
-    ] = None,
+    batch: Annotated[str | None, batch_argument()] = None,
     older_than: Annotated[
         str | None,
         typer.Option(
@@ -394,7 +380,7 @@ def forget(
     ] = None,
     yes: Yes = False,
     journal: JournalAt = None,
-    sandbox: SandboxJournal = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Delete a batch with its rows and results. Workbooks stay."""
     from batchrun import forget as forget_batches
@@ -405,7 +391,7 @@ def forget(
         )
     # --journal would win, and its batches were paid for
     refuse_together({"--sandbox": sandbox, "--journal": journal})
-    settings = settings_with_journal(sandbox=sandbox, journal=journal)
+    settings = settings_from(sandbox=sandbox, journal=journal)
     gone = forget_batches(
         *([] if batch is None else [batch]),
         older_than=None if older_than is None else age(older_than, "--older-than"),
@@ -428,13 +414,13 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     return True
 
 
-def in_doubt_decision(given: InDoubt | None, batch_id: str, settings: Settings) -> Decide:
+def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Settings) -> Decide:
     """Return a function that decides as given; else it asks at a terminal, or changes nothing."""
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
             return given
-        _show_doubts(rows, batch_id, settings)
+        _show_doubts(rows, batch, settings)
         if given is not None or not sys.stdin.isatty():
             return InDoubt.HOLD
         return _asked()
@@ -442,8 +428,9 @@ def in_doubt_decision(given: InDoubt | None, batch_id: str, settings: Settings) 
     return decide
 
 
-def _show_doubts(rows: Sequence[ResultRow], batch_id: str, settings: Settings) -> None:
-    from batchrun import rows as rows_of
+def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Settings) -> None:
+    from batchrun import rows as rows_of_batch
+    from batchrun.list_rows import RowNumbers
     from batchrun.workbook.readable import Names
 
     are = "is" if len(rows) == 1 else "are"
@@ -452,14 +439,15 @@ def _show_doubts(rows: Sequence[ResultRow], batch_id: str, settings: Settings) -
         "accepted, and only you can settle it.",
         err=True,
     )
-    batch = rows_of(batch_id, limit=0, settings=settings)
-    names = Names(batch.header, batch.roles, rows)
+    rows_of = partial(rows_of_batch, batch.batch_id, settings=settings)
+    page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
+    names = Names(page.header, page.roles, rows)
     by_message = defaultdict[str, list[str]](list)
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))
         name = names.of_row(row)
         shown = f"{name} ({ids})" if name else ids
-        by_message[row.message].append(f"  line {row.row.line}: {shown}")
+        by_message[row.message].append(f"  line {numbers.words(row.row.line)}: {shown}")
     for message, lines in by_message.items():
         print_lines([f"{message}:", *lines], err=True)
     if len(rows) > ROWS_SHOWN:

@@ -33,13 +33,12 @@ from batchrun.cli.output import (
     usable_columns,
 )
 from batchrun.cli.prompts import ask, confirm_address
-from batchrun.cli.settings import journal_path, settings_from, settings_or_sandbox
-from batchrun.errors import BatchrunError, UsageError
+from batchrun.cli.settings import settings_from, settings_or_sandbox
+from batchrun.errors import BatchrunError, NoBatchError, UsageError
 from batchrun.text import columns_of, plural
 
 if TYPE_CHECKING:
-    from batchrun.model import BatchSummary
-    from batchrun.settings import Settings
+    pass
 
 
 Name = Annotated[
@@ -181,12 +180,13 @@ def logout(
 
 def _delete(name: str) -> None:
     from batchrun.login import log_out
+    from batchrun.settings import stored_profiles
 
-    gone = log_out(name)
-    what = "profile" if gone.not_deleted_reason else "the key of profile"
-    print_text(f"Deleted:   {what} {name} for {gone.profile.base_url}")
-    if gone.not_deleted_reason:
-        print_text(f"Note:      {gone.not_deleted_reason}")
+    base_url = stored_profiles().named(name).base_url
+    left = log_out(name)
+    print_text(f"Deleted:   {'profile' if left else 'the key of profile'} {name} for {base_url}")
+    if left:
+        print_text(f"Note:      {left}")
 
 
 def _key(address: str, profile: str | None) -> str:
@@ -409,13 +409,16 @@ def welcome() -> None:
             "batchrun login": "save your API key",
         }
     else:
+        from batchrun import batches
+
         whose = "PGAI_API_KEY" if stored is None else f"profile {stored.name}"
         lines.append(f"Key: {whose}, for {address_of(settings)}")
         commands = {}
         try:
-            found = newest_unfinished(settings)
-            if found is not None:
+            for found in batches(unfinished=True, settings=settings)[:1]:
                 commands[f"batchrun resume {found.batch_id}"] = f"continue {found.source.name}"
+        except NoBatchError:
+            pass  # the first run creates the journal
         except BatchrunError as error:
             lines.append(f"The journal can't be read: {error.what} See: batchrun doctor")
         commands |= {
@@ -431,13 +434,3 @@ def welcome() -> None:
         gap = " " * (widest - widths[command] + 3)
         print_text(f"  {command}{gap}{words}", hanging=widest + 5)
     print_lines(["", "Everything else: batchrun --help"])
-
-
-def newest_unfinished(settings: Settings) -> BatchSummary | None:
-    """Return the newest unfinished batch. Never creates a journal."""
-    path = journal_path(settings)
-    if path is not None and not path.exists():
-        return None
-    from batchrun import batches
-
-    return next((one for one in batches(settings=settings) if one.unfinished), None)

@@ -38,12 +38,13 @@ from batchrun.cli.options import (
     Rate,
     ReportOptions,
     Reuse,
+    Sandbox,
     SaveOptions,
     ServiceOptions,
     Workflow,
     WriteEvery,
     Yes,
-    batch_ids,
+    batch_argument,
     form_from,
     refuse_together,
     request_from,
@@ -77,7 +78,6 @@ from batchrun.cli.settings import (
     sandbox_journal,
     settings_from,
     settings_or_sandbox,
-    settings_with_journal,
 )
 from batchrun.errors import ExitCode, NotConfirmedError, UsageError
 from batchrun.model import InDoubt
@@ -129,7 +129,7 @@ def run_marked(
         mode,
         output=output,
         limit=limit,
-        decide=in_doubt_decision(InDoubt.HOLD, marked.summary.batch_id, settings),
+        decide=in_doubt_decision(InDoubt.HOLD, marked.summary, settings),
         form=form,
         asks=not yes,
     )
@@ -374,19 +374,20 @@ def run(
     defaults = files.defaults.merged_with(entries, saved=save_options)
     request = request_from(file, defaults, reuse, again=again)
     if not reporting.for_scripts and not dry_run:
-        begin_log_block(f"List {file.name}")
+        begin_log_block("Run")
     with settings_or_sandbox(**given) as settings:
         print_configuration(files, settings)
         replaced = None
         if output is None and form.usual is None:
             replaced = replaceable_results(settings, file, sandbox=service.sandbox)
-        if save_options:
-            others: dict[str, object] = {"write_every": write_every, "reuse": reuse}
-            others |= {"wait": pace.wait, "daily": pace.daily}
-            entries |= columns.entries() | {name: each for name, each in others.items() if each}
-            save_typed_options(file, {"workflow": request.workflow, **entries})
+        others: dict[str, object] = {"write_every": write_every, "reuse": reuse}
+        others |= {"wait": pace.wait, "daily": pace.daily}
+        entries |= columns.entries() | {name: each for name, each in others.items() if each}
+        save = partial(save_typed_options, file, {"workflow": request.workflow, **entries})
         if dry_run:
             _show_plan(request, settings, as_json=reporting.as_json, again=again)
+            if save_options:
+                save()
             return
         run_list(
             request,
@@ -399,6 +400,7 @@ def run(
             again=again,
             detach=pace.detach,
             replaced=replaced,
+            on_confirmed=save if save_options else None,
         )
 
 
@@ -433,7 +435,7 @@ def resume(
         return files, settings_from(configuration=files, **given)
 
     def resume_batch(summary: BatchSummary, found: tuple[Configuration, Settings]) -> None:
-        from batchrun import aio
+        from batchrun import aio, status
 
         files, settings = found
         form = form_from(
@@ -442,8 +444,10 @@ def resume(
         print_configuration(files, settings)
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         asked = asks and not summary.confirmed
-        if asks and not mode.quiet:
-            print_lines(messages.batch_lines(summary), err=True)
+        if not reporting.for_scripts:
+            left = status(summary.batch_id, settings=settings).left
+            lines = messages.batch_lines(summary, left, limit)
+            print_lines(lines, err=beside_question(yes=not asks))
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
@@ -459,14 +463,14 @@ def resume(
                 mode,
                 output=output,
                 limit=limit,
-                decide=in_doubt_decision(in_doubt, summary.batch_id, settings),
+                decide=in_doubt_decision(in_doubt, summary, settings),
                 form=form,
                 asks=asks,
                 asks_first=asks,
             )
 
     to_stderr = reporting.for_scripts
-    settings = settings_with_journal(**given)
+    settings = settings_from(**given)
     if all_batches:
         resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
         return
@@ -479,7 +483,7 @@ def resume(
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
             lines: list[str] = [UnbrokenLine(f"Nothing left to do. The results are in {written}")]
-            lines += [*messages.retry_lines(found.summary, settings), *others]
+            lines += [*messages.missing_result_lines(found.summary, settings), *others]
             _end_unchanged(found.summary, mode, lines)
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
@@ -537,15 +541,7 @@ def demo(
 
 
 def work(
-    batch: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="BATCH",
-            help="ID of the batch, or the first characters of it. Without it, every open batch.",
-            autocompletion=batch_ids,
-            rich_help_panel=THE_BATCH,
-        ),
-    ] = None,
+    batch: Annotated[str | None, batch_argument("Without it, every open batch.")] = None,
     *,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="End when no batch is open any more.")
@@ -612,9 +608,7 @@ def web(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, and open no browser.")
     ] = False,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Practice: imitate the service; no key needed.")
-    ] = False,
+    sandbox: Sandbox = False,
     journal: JournalAt = None,
 ) -> None:
     """Open batchrun in your browser: drop a list, see its cost, get the workbook.

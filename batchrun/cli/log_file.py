@@ -20,24 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record as one line of JSON without secrets."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See `logging.Formatter`."""
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-        }
-        if isinstance(record.msg, EventMessage):
-            facts = {name: fact for name, fact in record.msg.facts.items() if fact is not None}
-            line |= {"event": record.msg.event.value, **facts}
-        else:
-            line |= {"event": "message", "message": record.getMessage()}
-        return json.dumps(_masked(line))
-
-
 def _masked(value: object) -> object:
     """Convert a fact to JSON. Masks each text separately, so that the line stays valid JSON."""
     match value:
@@ -65,7 +47,6 @@ class LogFile(logging.Handler):
         super().__init__(logging.DEBUG)
         self._path = path
         self._file = -1
-        self.setFormatter(JsonLines())
         self._reported = False
         self._torn = False
         if path.is_symlink() and not path.exists():  # would create a file where the link points
@@ -87,6 +68,20 @@ class LogFile(logging.Handler):
                 f"{path} is not a log of batchrun, and was not changed.",
                 "Name another file with --log-file or BATCHRUN_LOG_FILE.",
             )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line of JSON without secrets."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if isinstance(record.msg, EventMessage):
+            facts = {name: fact for name, fact in record.msg.facts.items() if fact is not None}
+            line |= {"event": record.msg.event.value, **facts}
+        else:
+            line |= {"event": "message", "message": record.getMessage()}
+        return json.dumps(_masked(line))
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""

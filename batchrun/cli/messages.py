@@ -26,7 +26,7 @@ from batchrun.cli.output import (
 )
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import CANT_BE_SENT, as_displayed, columns_of, duration, one_line, plural
+from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
+    from batchrun.journal.journal import Remaining
     from batchrun.model import ResultRow
     from batchrun.plan import Plan
     from batchrun.service import Credits
@@ -78,20 +79,24 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
 
 def outcome_counts(counts: Mapping[Outcome, int], but: Collection[Outcome] = ()) -> list[str]:
     """Return the outcomes that occur, except those in ``but``, in the words of the plan."""
-    return [
-        f"{counts[one]:,} {CANT_BE_SENT if one is Outcome.INVALID else one}"
-        for one in Outcome
-        if counts.get(one) and one not in but
-    ]
+    return [f"{counts[one]:,} {one.words}" for one in Outcome if counts.get(one) and one not in but]
 
 
-def batch_lines(summary: BatchSummary) -> list[str]:
-    """Return what continues: the list, the workflow and the rows of a batch."""
+def batch_lines(summary: BatchSummary, left: Remaining, limit: int | None) -> list[str]:
+    """Return what continues: the list, the workflow, the rows and the jobs of a batch."""
+    now = left.to_trigger if limit is None else min(limit, left.to_trigger)
     return [
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
-        f"Rows:      {counts(summary)}",
+        f"Rows:      {counts(summary, left.running_rows)}",
+        *([jobs_line(left.to_trigger, now)] if now else []),
     ]
+
+
+def jobs_line(left: int, now: int, sent_before: str = "") -> str:
+    """Return how many jobs are left to trigger, and how many of them now."""
+    part = f", now {now:,} of them (--limit)" if now < left else ""
+    return f"Jobs:      {left:,} to trigger{part}{sent_before}"
 
 
 def counts_in_short(summary: BatchSummary) -> str:
@@ -108,11 +113,9 @@ def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> lis
     summary, estimate = report.summary, report.estimate
     if not report.requests and not estimate.requests:
         return []  # there was nothing to do
-    unsent = summary.counts[Outcome.PENDING] + summary.counts[Outcome.INVALID] + summary.reused
-    triggered = summary.rows - unsent
     per_row = ""
-    if triggered > 0 and not running:
-        per_row = f", {summary.requests / triggered:.2f} a row"
+    if summary.requests_per_row and not running:
+        per_row = f", {summary.requests_per_row:.2f} a row"
     is_all = report.requests == summary.requests
     now = (
         f"Requests:  {report.requests:,}{per_row if is_all else ''} "
@@ -159,10 +162,10 @@ def plan_lines(
         f"Rows:      {plan.rows_words(left)}",
     ]
     lines += [f"           {line}" for line in other_name_lines(plan, details=details)]
-    part = f", now {now:,} of them (--limit)" if now < left else ""
+    before = ""
     if sent := plan.to_trigger - left:
-        part += f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
-    lines.append(f"Jobs:      {left:,} to trigger{part}")
+        before = f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
+    lines.append(jobs_line(left, now, before))
     lines += [f"           {hint}" for hint in plan.hints()]
     lines += [f"           {line}" for line in known_lines(plan)]
     return [*lines, *costs]
@@ -652,13 +655,13 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    lines += [*next_lines(summary), *retry_lines(summary, settings)]
+    lines += [*next_lines(summary), *missing_result_lines(summary, settings)]
     if repeats_options("status"):
         lines.append(UnbrokenLine(f"Look at:   batchrun status {summary.batch_id}"))
     return lines
 
 
-def retry_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+def missing_result_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun import rows
     from batchrun.model import RETRIED_BY_ITSELF

@@ -5,23 +5,23 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
-from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import typer
 
 from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING, THE_BATCH, THE_LIST
 from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text, repeats_options
-from batchrun.cli.prompts import column_prompt
+from batchrun.cli.prompts import ask_for_column
 from batchrun.errors import InputError, UsageError
 from batchrun.model import InDoubt
-from batchrun.text import did_you_mean, json_or_text, plural, strict_json
+from batchrun.text import json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 OFFERED = 20
 """The most completions to offer."""
@@ -93,15 +91,18 @@ _list, _parameter, _spending, _output, _service, _automation = (
 
 # The batch
 
-Batch: TypeAlias = Annotated[
-    str | None,
-    typer.Argument(
+
+def batch_argument(without_it: str = "") -> Any:
+    """Return the argument of a batch; ``without_it`` is the end of its help."""
+    return typer.Argument(
         metavar="BATCH",
-        help="ID of the batch, or the first characters of it. Without it, the newest batch.",
+        help=f"ID of the batch, or the first characters of it. {without_it}".rstrip(),
         autocompletion=batch_ids,
         rich_help_panel=THE_BATCH,
-    ),
-]
+    )
+
+
+Batch: TypeAlias = Annotated[str | None, batch_argument("Without it, the newest batch.")]
 
 # Reading the list
 
@@ -185,12 +186,8 @@ Output: TypeAlias = Annotated[
     ),
 ]
 ForCrm: TypeAlias = Annotated[
-    str | None,
-    _output(
-        metavar="CRM",
-        help="CSV to import into salesforce or hubspot.",
-        autocompletion=lambda: ["hubspot", "salesforce"],
-    ),
+    Literal["salesforce", "hubspot"] | None,
+    _output(metavar="CRM", case_sensitive=False, help="CSV to import into salesforce or hubspot."),
 ]
 WriteEvery: TypeAlias = Annotated[
     str | None,
@@ -223,10 +220,11 @@ JournalAt: TypeAlias = Annotated[
     ),
 ]
 Sandbox: TypeAlias = Annotated[
-    bool, _service("--sandbox", help="Practice with an imitation of PG:AI: no key, no cost.")
-]
-SandboxJournal: TypeAlias = Annotated[
-    bool, _service("--sandbox", help="Use the batches of demo and run --sandbox.")
+    bool,
+    _service(
+        "--sandbox",
+        help="Practice with an imitation of PG:AI: no key, no cost. Its batches are kept apart.",
+    ),
 ]
 
 # Scripts and schedulers
@@ -337,13 +335,13 @@ class ColumnOptions:
         bool, _output("--raw-text", help="Keep the signs of Markdown in texts, such as ## and **.")
     ] = False
     for_: Annotated[
-        str | None,
+        Literal["operators", "people"] | None,
         _output(
             "--for",
             metavar="WHOM",
+            case_sensitive=False,
             help="Workbook for operators (everything, the default) or for people you share it with "
             "(no execution IDs, times, result field names or commands).",
-            autocompletion=lambda: ["operators", "people"],
         ),
     ] = None
     compare: Annotated[
@@ -410,23 +408,14 @@ def form_from(
         usual.rename,
         usual.flat_depth,
         usual.csv_plain,
-        _one_of(Crm, "--crm", crm),
+        None if crm is None else Crm(crm),
         every,
         None if source is None else usual.output_of(Path(source)),
         raw_text=options.raw_text,
         compare=options.compare,
         rows_per_file=options.rows_per_file,
-        audience=_one_of(Audience, "--for", options.for_),
+        audience=None if options.for_ is None else Audience(options.for_),
     )
-
-
-def _one_of(kind: type[Choice], option: str, given: str | None) -> Choice | None:
-    if given is None:
-        return None
-    if given.lower() not in set(kind):
-        hint = f"{did_you_mean(given, kind)}It can be {' or '.join(kind)}."
-        raise UsageError(f"{option} {given} is not known.", hint)
-    return kind(given.lower())
 
 
 def _names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -697,7 +686,7 @@ def request_from(
         file,
         options.workflow,
         **options.values(ReadingOptions),
-        ask=column_prompt(),
+        ask=ask_for_column if sys.stdin.isatty() else None,
         reuse=None if reuse is None else age(reuse, said_by),
     )
 
@@ -709,8 +698,16 @@ def _has_key() -> bool:
 
 
 def _parameter_from(text: str) -> tuple[str, JSON]:
-    """Parse ``name=value``, and print a note about what looks like broken JSON."""
-    name, value = parse_parameter(text)
+    """Parse ``name=value``: a value that is JSON is sent as JSON, any other as text.
+
+    A note is printed about text that looks like broken JSON.
+
+    Raises:
+        UsageError: There is no ``=``, or no name before it.
+    """
+    problem = f"The parameter {text} has no value."
+    name, typed = _pair(text, problem, "--param depth=comprehensive", empty=True)
+    value = json_or_text(typed)
     if isinstance(value, str) and _BROKEN_JSON.fullmatch(value.strip()):
         print_text(
             f"Note:      --param {name} is text, because it is not valid JSON. "
@@ -726,17 +723,6 @@ def _column_from(text: str) -> tuple[str, str]:
 
 _BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)
 """Text that looks like an attempt at a JSON object or list."""
-
-
-def parse_parameter(text: str) -> tuple[str, JSON]:
-    """Parse ``name=value``: a value that is JSON is sent as JSON, any other as text.
-
-    Raises:
-        UsageError: There is no ``=``, or no name before it.
-    """
-    problem = f"The parameter {text} has no value."
-    name, value = _pair(text, problem, "--param depth=comprehensive", empty=True)
-    return name, json_or_text(value)
 
 
 def read_parameters(path: Path) -> dict[str, JSON]:

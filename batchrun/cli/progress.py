@@ -89,7 +89,10 @@ class ProgressPrinter:
             self._show_bar(progress, done, rows)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            words = [*outcome_words(progress), *quota_words(progress, self._now(), self._speed)]
+            words = [
+                *outcome_words(progress),
+                *quota_words(progress, datetime.now(UTC), self._speed),
+            ]
             print(f"{done:,} of {plural(rows, 'row')}; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
@@ -135,14 +138,10 @@ class ProgressPrinter:
         self._bar.n, self._bar.total = done, rows  # a worker's next batch has other rows
         self._bar.ncols = self._quota.ncols = width
         self._bar.set_description_str(fitting(counted, room), refresh=False)
-        line = fitting(quota_words(progress, self._now(), self._speed), width)
+        line = fitting(quota_words(progress, datetime.now(UTC), self._speed), width)
         self._quota.set_description_str(line, refresh=False)
         self._bar.refresh()
         self._quota.refresh()
-
-    @staticmethod
-    def _now() -> datetime:
-        return datetime.now(UTC)
 
 
 def outcome_words(progress: Progress) -> list[str]:

@@ -14,7 +14,7 @@ from batchrun.cli.signals import interruptible
 from batchrun.errors import NotConfirmedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchrun.batch.history import BatchStatus
@@ -118,11 +118,6 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
             "Can't ask for confirmation outside a terminal.", "Add --yes, or run it in a terminal."
         )
     return confirm(question, details)
-
-
-def column_prompt() -> Callable[[ColumnQuestion], tuple[Role, int] | None] | None:
-    """Return the function that asks for a column; ``None`` without a terminal."""
-    return ask_for_column if sys.stdin.isatty() else None
 
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:

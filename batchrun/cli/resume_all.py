@@ -69,7 +69,9 @@ def resume_all(
     from batchrun.settings import account_of, address_of, for_batch
     from batchrun.settings.location import is_loopback, shown
 
-    left = batches(unfinished=True, settings=settings)[::-1]  # oldest first
+    # Unless a journal is named, a missing one has no batches; here it is an error.
+    named = settings.model_copy(update={"journal": settings.journal})
+    left = batches(unfinished=True, settings=named)[::-1]  # oldest first
     if not left:
         place = shown(settings.journal)
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])

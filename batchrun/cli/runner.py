@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.batch.control import Control
     from batchrun.batch.history import BatchStatus
     from batchrun.batch.report import Report, Rest
     from batchrun.batch.request import Request
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from batchrun.service import Credits
     from batchrun.settings import Settings
     from batchrun.workbook import Form
-
-Ended = TypeVar("Ended")
 
 
 def run_list(
@@ -66,10 +64,12 @@ def run_list(
     again: bool = False,
     detach: bool = False,
     replaced: Path | None = None,
+    on_confirmed: Callable[[], None] | None = None,
 ) -> None:
     """Run a list in the terminal, and end the command with the batch's exit code.
 
     Without ``output``, the results go to ``replaced``, the workbook of a practice run, if given.
+    ``on_confirmed`` is called when the service has accepted the key and the user has agreed.
     """
     from batchrun import aio, status
 
@@ -78,7 +78,7 @@ def run_list(
     asked = not yes and not mode.as_json and sys.stdin.isatty()
     before: list[Credits | None] = []
 
-    with _open_display(settings, mode) as display:
+    with _open_display(settings, mode, output, form) as display:
 
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
             before[:] = [plan.credits]
@@ -93,22 +93,15 @@ def run_list(
                     print_text(f"Note:      {note}", err=True)
                 if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
                     raise NotConfirmedError("Nothing was triggered.")
+                if on_confirmed is not None:
+                    on_confirmed()
                 return True
 
-        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            shown = display.shown | {"output": output, "form": form, "settings": settings}
-            control = display.control
-            if control.batch_id is not None:  # after a new key: continue, even with --again
-                left = _allowed(limit, control)
-                return aio.resume(control.batch_id, limit=left, **shown)
-            shown |= {"detach": detach, "with_credits": asked}
-            return aio.run(request, limit=limit, again=again, confirm=confirm, **shown)
+        def begin(**shown: Any) -> Coroutine[Any, Any, Report]:
+            shown |= {"limit": limit, "again": again, "detach": detach, "with_credits": asked}
+            return aio.run(request, confirm=confirm, **shown)
 
-        report = display.run(work)
-        pilot = not yes and limit is not None and mode.shows_a_pilot
-        if pilot and display.confirm_rest(report, *before):
-            report = display.run_rest(report, output, form)
-        display.ended = report
+        display.run(begin, limit, before, asks=not yes)
 
 
 def continue_batch(
@@ -127,10 +120,7 @@ def continue_batch(
 
     It may ask after a pilot, and first, before jobs are sent that nobody has confirmed.
     """
-    from batchrun import aio
-
-    pilot = asks and limit is not None and mode.shows_a_pilot
-    with _open_display(settings, mode) as display:
+    with _open_display(settings, mode, output, form) as display:
 
         def decided(rows: Sequence[ResultRow]) -> InDoubt:
             with display.stopper.asking():
@@ -142,43 +132,63 @@ def continue_batch(
                     raise NotConfirmedError("Nothing was triggered.")
                 return True
 
-        def work(settings: Settings) -> Coroutine[Any, Any, Report]:
-            shown = display.shown | {"output": output, "form": form, "settings": settings}
-            control = display.control
-            if control.batch_id is None:
-                shown |= {} if limit is None else {"limit": limit}
-                shown |= {"confirm": confirm} if asks_first else {}
-                return begin(in_doubt=decided, **shown)
-            # After a new key: the rows to send again are already pending or sent.
-            left = _allowed(limit, control)
-            return aio.resume(control.batch_id, limit=left, only=control.only, **shown)
+        def begin_asking(**shown: Any) -> Coroutine[Any, Any, Report]:
+            shown |= {} if limit is None else {"limit": limit}
+            shown |= {"confirm": confirm} if asks_first else {}
+            return begin(in_doubt=decided, **shown)
 
-        report = display.run(work)
-        if pilot and display.confirm_rest(report):
-            report = display.run_rest(report, output, form)
-        display.ended = report
+        display.run(begin_asking, limit, asks=asks)
 
 
 class _BatchDisplay:
     """The terminal display of one batch, from the first question to the end."""
 
-    def __init__(self, settings: Settings, mode: OutputMode) -> None:
+    def __init__(
+        self, settings: Settings, mode: OutputMode, output: Path | None, form: Form | None
+    ) -> None:
         from batchrun.batch.control import Control
         from batchrun.cli.progress import ProgressPrinter
 
-        self._settings = settings
+        self._settings, self._mode = settings, mode
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
         self.stopper = Stopper(self.control, self.printer.say, self.printer.close)
         on_progress = None if mode.quiet else self.printer.show
-        self.shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
+        self._shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
+        self._shown |= {"output": output, "form": form}
         self.ended: Report | None = None
 
-    def run(self, work: Callable[[Settings], Coroutine[Any, Any, Ended]]) -> Ended:
-        """Do the work. If the service refuses the key, ask for another at a terminal."""
+    def run(
+        self,
+        begin: Callable[..., Coroutine[Any, Any, Report]],
+        limit: int | None,
+        before: Sequence[Credits | None] = (),
+        *,
+        asks: bool,
+    ) -> None:
+        """Run a batch to its end. After a pilot, ask whether to run the rest, if it ``asks``.
+
+        ``before`` has the credits before the first job, once they are known.
+        """
+        report = self._run(begin, limit)
+        pilot = asks and limit is not None and self._mode.shows_a_pilot
+        if pilot and self._confirm_rest(report, *before):
+            report = with_its_rest(report, self._run(begin, None))
+        self.ended = report
+
+    def _run(self, begin: Callable[..., Coroutine[Any, Any, Report]], limit: int | None) -> Report:
+        """Begin a batch or continue it. If the key is refused, ask for another at a terminal."""
+        from batchrun import aio
+
         while True:
+            shown = self._shown | {"settings": self._settings}
             try:
-                return self.stopper.run(work(self._settings))
+                if self.control.batch_id is None:
+                    return self.stopper.run(begin(**shown))
+                # The rest of a pilot, or after a new key: rows to send again are pending or sent.
+                left = None if limit is None else max(limit - self.control.triggered, 0)
+                only, batch_id = self.control.only, self.control.batch_id
+                return self.stopper.run(aio.resume(batch_id, limit=left, only=only, **shown))
             except KeyRefusedError as error:
                 if not sys.stdin.isatty():
                     raise
@@ -193,36 +203,30 @@ class _BatchDisplay:
                     raise
                 self._settings = self._settings.with_typed_key(key)
 
-    def run_rest(self, report: Report, output: Path | None, form: Form | None) -> Report:
-        """Run the jobs after a pilot; return the report of both."""
-        from batchrun import aio
-
-        shown = self.shown | {"output": output, "form": form, "only": self.control.only}
-        batch_id = report.summary.batch_id
-        rest = self.run(lambda settings: aio.resume(batch_id, settings=settings, **shown))
-        return with_its_rest(report, rest)
-
-    def confirm_rest(self, report: Report, before: Credits | None = None) -> bool:
+    def _confirm_rest(self, report: Report, before: Credits | None = None) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
         from batchrun.engine import Ending
+        from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
 
         if report.ending is not Ending.LIMIT or not report.sent:
             return False
         self.printer.close()
+        batch = report.summary
         with self.stopper.asking():
             try:
-                lines = unknown_to_results(report.summary.batch_id, None, self._settings)
+                lines = unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
-                page = rows(report.summary.batch_id, limit=0, settings=self._settings)
+                rows_of = partial(rows, batch.batch_id, settings=self._settings)
+                page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
                 lines += pilot_lines(
                     report,
                     pilot,
-                    pilot_results(pilot, page.header, page.roles, briefly=True),
+                    pilot_results(pilot, page.header, page.roles, numbers.words, briefly=True),
                     before,
                     usable_columns(sys.stdout),
-                    _now(),
+                    datetime.now(UTC),
                     speed=self._settings.speed,
                     mark=mark_of(sys.stdout),
                 )
@@ -233,14 +237,16 @@ class _BatchDisplay:
 
 
 @contextmanager
-def _open_display(settings: Settings, mode: OutputMode) -> Iterator[_BatchDisplay]:
+def _open_display(
+    settings: Settings, mode: OutputMode, output: Path | None, form: Form | None
+) -> Iterator[_BatchDisplay]:
     """Set up progress, Ctrl-C, the log file, and the notification at the end."""
     from batchrun.cli.log_file import logging_to
 
     if mode.notify_command is not None:
         words_of(mode.notify_command)  # fail before any credits are spent
     with logging_to(settings.log_file):
-        display = _BatchDisplay(settings, mode)
+        display = _BatchDisplay(settings, mode, output, form)
         with display.stopper.listening():
             with display.printer, _noticed(display, mode):
                 yield display
@@ -277,15 +283,6 @@ def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDi
         raise
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _allowed(limit: int | None, control: Control) -> int | None:
-    """Return how many jobs of ``--limit`` are left after those already triggered."""
-    return None if limit is None else max(limit - control.triggered, 0)
-
-
 def _confirmed(
     plan: Plan,
     earlier: BatchStatus | None,
@@ -305,7 +302,7 @@ def _confirmed(
         now,
         to_trigger,
         costs=messages.plan_costs(
-            plan, _now(), now, running, wait=settings.wait, speed=settings.speed
+            plan, datetime.now(UTC), now, running, wait=settings.wait, speed=settings.speed
         ),
     )
     if earlier is not None:
@@ -326,10 +323,9 @@ def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
         rest.estimate,
         rest.credits,
         rest.to_trigger,
-        _now(),
+        datetime.now(UTC),
         wait=settings.wait,
         speed=settings.speed,
     )
-    lines = [f"Jobs:      {rest.to_trigger:,} to trigger", *costs]
-    print_lines(lines, err=mode.as_json or beside_question(yes=False))
+    print_lines(costs, err=mode.as_json or beside_question(yes=False))
     return confirm(f"Trigger {plural(rest.to_trigger, 'job')} now?")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from batchrun.cli.options import refuse_together
 from batchrun.cli.output import print_text
-from batchrun.errors import BatchrunError, InputError, NoBatchError, UsageError
+from batchrun.errors import BatchrunError, InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,26 +47,6 @@ def settings_from(
     if sandbox and journal is None:
         return settings.model_copy(update={"journal": sandbox_journal(settings)})
     _note_synchronised(settings)
-    return settings
-
-
-def settings_with_journal(**given: Any) -> Settings:
-    """Load the settings of a command that needs an existing journal.
-
-    Raises:
-        UsageError: A setting can't be used.
-        NoBatchError: There is no journal.
-    """
-    settings = settings_from(**given)
-    path = journal_path(settings)
-    if path is not None and not path.exists():
-        raise NoBatchError(
-            f"There is no journal at {path}.",
-            "To create one: batchrun demo"
-            if given.get("sandbox")
-            else "It keeps your batches; the first batchrun run creates it. "
-            "To use another one, add --journal.",
-        )
     return settings
 
 

@@ -137,8 +137,9 @@ def interruptible() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: A signal came.
     """
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_heard(number)]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    both = (signal.SIGINT, signal.SIGTERM)
+    heard = [number for number in both if callable(signal.getsignal(number))]  # not ignored
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
     try:
         yield
     except typer.Abort as error:
@@ -148,8 +149,3 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _is_heard(number: int) -> bool:
-    """Return whether a signal is handled and not ignored."""
-    return callable(signal.getsignal(number))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrun.advice import Action, Advice, choose_journal
+from batchrun.advice import Advice, choose_journal
 from batchrun.errors import JournalError
 from batchrun.installation import install_hint
 from batchrun.journal.errors import (
@@ -376,8 +376,8 @@ def compact(engine: Engine) -> None:
     if blocked:
         raise JournalError(
             "The batch is forgotten, but another program reads the journal: traces stay in its "
-            "log until it has ended.",
-            Advice("", "Run batchrun forget again after that.", Action.FORGET),
+            "log until that program has ended.",
+            Advice("Close that program", ", then: batchrun batches"),
         )
 
 

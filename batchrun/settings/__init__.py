@@ -1,7 +1,6 @@
 """Settings, stored keys, and consents given on this machine."""
 
 from batchrun.settings.credentials import (
-    Credentials,
     account_of,
     address_of,
     find_credentials,
@@ -13,9 +12,7 @@ from batchrun.settings.credentials import (
 )
 from batchrun.settings.files import (
     Configuration,
-    ConfigurationFile,
     ListDefaults,
-    configuration_folder,
     find_configuration,
     user_file,
 )
@@ -25,8 +22,6 @@ from batchrun.settings.model import Settings, default_journal, read_rate, variab
 from batchrun.settings.profiles import (
     DEFAULT_PROFILE,
     KeyStorage,
-    Profile,
-    Profiles,
     stored_profiles,
 )
 
@@ -34,16 +29,11 @@ __all__ = [
     "DEFAULT_BASE_URL",
     "DEFAULT_PROFILE",
     "Configuration",
-    "ConfigurationFile",
-    "Credentials",
     "KeyStorage",
     "ListDefaults",
-    "Profile",
-    "Profiles",
     "Settings",
     "account_of",
     "address_of",
-    "configuration_folder",
     "default_journal",
     "find_configuration",
     "find_credentials",

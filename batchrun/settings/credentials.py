@@ -90,13 +90,10 @@ def require_key(settings: Settings) -> None:
     Raises:
         UsageError: There is none, or no such profile.
     """
-    if profile_of(settings) is None and not given_key(settings):
-        raise _no_key()
-
-
-def _no_key() -> UsageError:
+    if profile_of(settings) is not None or given_key(settings):
+        return
     if others := stored_profiles().all():
-        return UsageError(
+        raise UsageError(
             f"There is no API key, and no profile {DEFAULT_PROFILE}.",
             Advice(
                 "",
@@ -104,7 +101,7 @@ def _no_key() -> UsageError:
                 Action.LOG_IN,
             ),
         )
-    return UsageError(
+    raise UsageError(
         "There is no API key.",
         Advice(
             "",

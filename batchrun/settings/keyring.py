@@ -105,36 +105,28 @@ def fetch(profile: Profile) -> str:
     return key
 
 
-def delete(profile: Profile) -> NoKeyring | None:
+def delete(profile: Profile) -> str:
     """Delete a profile's key from the keyring. A missing key is not an error.
 
     Returns:
-        ``None``, or why no keyring is available. The key may still exist in a keyring that becomes
-        available later.
+        Why the key may still exist in a keyring that is not available now, and what to do; else
+        ``""``.
 
     Raises:
         UsageError: The keyring refuses.
     """
-    backend = open_keyring()
+    backend, service = open_keyring(), _service(profile.base_url)
+    by_hand = (
+        f'Remove the entry "{service}" of user {profile.name} in the system\'s keyring by hand.'
+    )
     if isinstance(backend, NoKeyring):
-        return backend
-    service = _service(profile.base_url)
+        return f"The key may still be there: {backend.reason}. {by_hand}"
     try:
         if _with_timeout(lambda: backend.get_password(service, profile.name)) is not None:
             _with_timeout(lambda: backend.delete_password(service, profile.name))
     except Exception as error:  # as in `save`
-        raise UsageError(
-            f"The key can't be deleted ({_reason(error)}).", removal_hint(profile)
-        ) from None
-    return None
-
-
-def removal_hint(profile: Profile) -> str:
-    """Return how the user can remove a profile's key."""
-    return (
-        f'Remove the entry "{_service(profile.base_url)}" of user {profile.name} '
-        "in the system's keyring by hand."
-    )
+        raise UsageError(f"The key can't be deleted ({_reason(error)}).", by_hand) from None
+    return ""
 
 
 def _with_timeout(call: Callable[[], Answer]) -> Answer:

@@ -551,7 +551,8 @@ class _Pages:
         )
         if view.phase is screens.Phase.PILOT:
             rows = screens.tried_rows(self._workspace, view, MAX_PILOT_ROWS)
-            pilot = pilot_results(rows, first.header, first.roles, most=None)
+            line_words = self._workspace.numbers(view.summary.batch_id).words
+            pilot = pilot_results(rows, first.header, first.roles, line_words, most=None)
         return {
             "view": view,
             "table": table,

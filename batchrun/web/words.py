@@ -63,7 +63,6 @@ _ACTIONS = {
     Action.CHECK_ADDRESS: "Check the key and its address under “Settings”.",
     Action.CHOOSE_JOURNAL: "Stop batchrun, then start it with another journal.",
     Action.DOWNLOAD: "Choose “Download workbook”.",
-    Action.FORGET: "Then choose “Forget this run” again.",
     Action.LOG_IN: "Save your key under “Settings”.",
     Action.PRACTICE: "To try without a key, choose “Practice without a key”.",
     Action.RESUME: "Open it under “Lists” and choose “Continue”.",

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -728,14 +729,8 @@ class Workspace:
         found = self._numbers.get(batch_id)
         if found is None:
             summary = self.status(batch_id).summary
-            ends = [self._rows_from(batch_id, at, 1) for at in (0, summary.rows - 1)]
-            first, last = (page.rows[0].row.line for page in ends)
-            starts = range(0, summary.rows, ROWS_AT_ONCE)
-            pages = (self._rows_from(batch_id, at, ROWS_AT_ONCE) for at in starts)
-            rows = (row.row for page in pages for row in page.rows)
-            found = self._numbers[batch_id] = RowNumbers.of(
-                summary.source, ends[0].header, range(first, last + 1), summary.rows, rows
-            )
+            rows = partial(batchrun.rows, batch_id, settings=self.settings)
+            found = self._numbers[batch_id] = RowNumbers.of_batch(summary, rows)
         return found
 
     def first_lines(self, batch_id: str) -> Mapping[int, int]:

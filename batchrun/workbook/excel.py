@@ -213,6 +213,7 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
+        values[len(layout.original)] = row.outcome.words
         try:  # not `optional`, which would take its time in every row
             if flat.items:
                 home = shown.sheets.row_of(number), shown.sheets.place(number)
@@ -292,7 +293,7 @@ def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
         sheets = TableSheets(book, SHEET, columns, results.summary.rows)
         for row in results.rows:
             cells = [None if cell is None else as_text(cell) for cell in row.row.cells[:room]]
-            status = [row.outcome.value, row.message or None, row.execution_id]
+            status = [row.outcome.words, row.message or None, row.execution_id]
             result = None if row.result is None else as_json(row.result)
             sheets.append([*cells, *status, result])
         TableSheets(book, "About this file", [TableColumn(why, 100)], 1)

@@ -61,14 +61,14 @@ class StatusColumn(NamedTuple):
 
 MEANINGS: Mapping[Outcome, str] = {
     Outcome.REJECTED: "nothing ran",
-    Outcome.INVALID: "can't be sent",
+    Outcome.INVALID: "no usable ID or parameter",
     Outcome.TIMED_OUT: "no result yet, it may still arrive",
     Outcome.IN_DOUBT: "no clear answer, may have been charged",
     Outcome.PENDING: "running or not sent",
 }
 """What the outcomes mean that don't say so themselves."""
 _OUTCOMES = "the outcome of the row: completed; failed; " + "; ".join(
-    f"{outcome} ({meaning})" for outcome, meaning in MEANINGS.items()
+    f"{outcome.words} ({meaning})" for outcome, meaning in MEANINGS.items()
 )
 _WHY = "why, for a row that needs attention; where a result was reused, from where"
 STATUS = (

@@ -171,7 +171,7 @@ def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> Res
     return sheet if certain else None
 
 
-_OUTCOMES = frozenset(map(str, Outcome))
+_OUTCOMES = {text for outcome in Outcome for text in (outcome.value, outcome.words)}
 
 
 def _note_marks(sheet: ResultsSheet, line: int, cells: Sequence[Cell]) -> None:

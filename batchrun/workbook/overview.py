@@ -96,7 +96,7 @@ class OverviewSheet:
         first = block.row
         found = [(outcome, number) for outcome, number in summary.counts.items() if number]
         for outcome, number in found:
-            _share(block, outcome.value, number, of=summary.rows)
+            _share(block, outcome.words, number, of=summary.rows)
         if found:
             colors = {at: CHART_COLORS[outcome] for at, (outcome, _) in enumerate(found)}
             with self._page.book.optional("the chart of outcomes"):
@@ -107,7 +107,7 @@ class OverviewSheet:
             block.fact("The list has no rows.")
         for outcome, _ in found:
             if outcome in MEANINGS:
-                block.fact(f"{outcome}: {MEANINGS[outcome]}", None, None, None, indent=1)
+                block.fact(f"{outcome.words}: {MEANINGS[outcome]}", None, None, None, indent=1)
         block.row += 1
 
     def _chart(
@@ -357,7 +357,7 @@ def _next_steps(
         yield "settle rows in doubt with", call(Step.DECIDE, batch_id)
     if counts[Outcome.INVALID]:
         yield (
-            "correct invalid rows in the list, then",
+            "correct rows that can't be sent in the list, then",
             call.run_corrected(summary.source.name, summary),
         )
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
@@ -390,7 +390,7 @@ def _rounded(seconds: float) -> timedelta | None:
 def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "estimated", summary.estimated_requests or None
     yield "spent", summary.requests
-    yield "spent per row", summary.requests / summary.rows if summary.rows else None
+    yield "spent per row sent", summary.requests_per_row
     yield "rows with the result of an earlier batch", summary.reused or None
     yield "jobs (rows without their duplicates)", summary.jobs
 

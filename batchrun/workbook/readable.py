@@ -17,7 +17,7 @@ from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.titles import number_as_shown, number_format, titles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from batchrun.model import JSON, Cell, ResultRow, Role
     from batchrun.workbook.flatten import FlatValue, Path
@@ -159,6 +159,7 @@ def pilot_results(
     rows: Sequence[ResultRow],
     header: Sequence[str],
     roles: Mapping[Role, int],
+    line_words: Callable[[int], str] = str,
     *,
     briefly: bool = False,
     most: int | None = PILOT_FIELDS,
@@ -179,9 +180,9 @@ def pilot_results(
         (
             name
             if name and often[name] == 1
-            else f"{name} (line {row.row.line})".lstrip()
+            else f"{name}, line {line_words(row.row.line)}"
             if name
-            else f"Line {row.row.line}",
+            else f"Line {line_words(row.row.line)}",
             row,
             fields.readable(row, most, paths) if row.outcome is Outcome.COMPLETED else [],
         )

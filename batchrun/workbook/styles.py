@@ -176,7 +176,7 @@ def color_outcomes(sheet: Worksheet, cells: str) -> None:
             cells,
             color_rule(
                 operator="equal",
-                formula=[f'"{outcome.value}"'],
+                formula=[f'"{outcome.words}"'],
                 fill=PatternFill("solid", bgColor=fill),
                 font=Font(color=font),
             ),

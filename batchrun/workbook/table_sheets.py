@@ -287,7 +287,7 @@ class AttentionSheet:
                 *_name_and_owner(layout, layout.name_of(row), layout.owner_of(row)),
                 *(row.row.cells[at] for at in self._records),
                 *_ids(row, roles),
-                row.outcome.value,
+                row.outcome.words,
                 text,
                 *[value] * self._with_values,
                 what,

@@ -404,4 +404,4 @@ def test_an_error_is_broken_where_words_end(sandbox: SandboxProcess, tmp_path: P
         assert screen.ended() == ExitCode.UNUSABLE
         lines = [line for line in screen.lines if line]
     assert "It keeps your batches; the first batchrun run creates it." in lines
-    assert "To use another one, add --journal." in lines
+    assert "To use another one, add --journal or set BATCHRUN_JOURNAL." in lines

@@ -242,6 +242,8 @@ def test_rows_marked_since_are_sent_and_those_sent_again_already_are_not(
     assert "1 marked row was sent since the workbook was written" in ended.stdout
     assert "1 job to trigger again" in ended.stdout
     assert triggers(sandbox) == paid + 1
+    assert batchrun("run", RESULTS, "--yes").exit_code == 3  # that of the batch: a damaged ID
+    assert triggers(sandbox) == paid + 1
 
 
 def test_marked_rows_of_an_interrupted_run_point_to_resume(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from batchrun.errors import ExitCode
 from batchrun.settings import user_file
 from tests.cli.conftest import ACME
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
+from tests.cli.test_deciding import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,6 +175,23 @@ def test_options_that_toml_has_no_form_for_are_not_saved(
         "check", "accounts.csv", "-w", "account research", "--param", "x=null", "--save-options"
     )
     assert_refused(ended, ExitCode.UNUSABLE, "null", "--save-options")
+    assert not (batchrun.folder / "batchrun.toml").exists()
+
+
+@pytest.mark.parametrize("refused", ["a key", "an answer", "an output"])
+def test_options_of_a_command_that_is_refused_are_not_saved(
+    batchrun: CommandLine, sandbox: str, accounts: Path, refused: str
+) -> None:
+    run = ["run", "accounts.csv", "-w", "account research", "--param", "x=1", "--save-options"]
+    if refused == "a key":
+        batchrun.connect(sandbox, key="a-key-that-is-wrong")
+        run.append("--yes")
+    elif refused == "an answer":
+        batchrun.monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    else:
+        run += ["--yes", "-o", "no-such-folder/out.xlsx"]
+    batchrun(*run)
+    assert triggers_accepted(sandbox) == 0
     assert not (batchrun.folder / "batchrun.toml").exists()
 
 

@@ -63,6 +63,17 @@ def test_resume_asks_before_it_sends_the_rest_of_a_pilot(
     assert len(pilot.bodies()) == sent
 
 
+@pytest.mark.parametrize("yes", [(), ("--yes",)])
+def test_resume_shows_what_continues_whether_it_asks_or_not(
+    batchrun: CommandLine, pilot: FaultySandbox, yes: tuple[str, ...]
+) -> None:
+    ended = at_a_terminal(batchrun, "n\n", "resume", *yes)
+    shown = (ended.stdout if yes else ended.stderr).splitlines()
+    begins = ["List:      accounts.csv", "Workflow:  Account Research", "Rows:      4 ("]
+    assert [line[: len(begin)] for line, begin in zip(shown, begins, strict=False)] == begins
+    assert shown[3] == "Jobs:      1 to trigger"
+
+
 def test_resume_all_leaves_the_rest_of_a_pilot_alone(
     batchrun: CommandLine, pilot: FaultySandbox
 ) -> None:

@@ -61,7 +61,7 @@ def test_a_workbook_that_was_refreshed_is_complete_at_the_end(
     batchrun("run", str(accounts), *WORKFLOW, "--write-every", "0.05s")
 
     results = openpyxl.load_workbook("accounts.results.xlsx")["Results"]
-    assert [cells[3] for cells in results.values][1:] == ["completed"] * 3 + ["invalid"]
+    assert [cells[3] for cells in results.values][1:] == ["completed"] * 3 + ["can't be sent"]
     assert not list(batchrun.folder.glob("*(2)*"))
 
 
@@ -69,7 +69,7 @@ def test_a_workbook_that_was_refreshed_is_complete_at_the_end(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("-o", "x.csv", "--crm", "dynamics"), "salesforce or hubspot"),
+        (("-o", "x.csv", "--crm", "dynamics"), "'salesforce', 'hubspot'"),
         (("-o", "x.xlsx", "--crm", "hubspot"), ".csv"),
         (("-o", "x.csv", "--rename", "a"), "--rename outputs.fit_score=Fit"),
         (("-o", "x.csv", "--flat-depth", "0"), "--flat-depth"),

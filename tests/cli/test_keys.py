@@ -16,10 +16,10 @@ from batchrun.settings import (
     DEFAULT_BASE_URL,
     DEFAULT_PROFILE,
     KeyStorage,
-    Profile,
     load_settings,
     stored_profiles,
 )
+from batchrun.settings.profiles import Profile
 from tests.cli.conftest import SPEED
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, system_keyring

@@ -39,7 +39,7 @@ def test_each_block_in_a_log_begins_with_the_date_and_what_is_run(
         ]
     found = [re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.+)", each.stdout) for each in blocks]
     said = [found and found[1] for found in found]
-    assert said[0] == "List accounts.csv"
+    assert said[0] == "Run"
     assert all(each and each.startswith("Batch ") for each in said[1:3])
     assert blocks[3].stdout.startswith("Nothing left to do in the journal")
 

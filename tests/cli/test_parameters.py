@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.cli.options import ListOptions, parse_parameter, read_parameters
+from batchrun.cli.options import ListOptions, read_parameters
 from batchrun.errors import UsageError
 from batchrun.options import ReadingOptions
 
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_parameter_is_json_where_it_can_be(text: str, parameter: tuple[str, JSON]) -> None:
-    assert parse_parameter(text) == parameter
+    name, value = parameter
+    assert ListOptions(param=[text]).entries(None) == {"parameters": {name: value}}
 
 
 @pytest.mark.parametrize("text", ["depth", "=x", ""])
 def test_a_parameter_without_a_name_or_value_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--param depth=comprehensive"):
-        parse_parameter(text)
+        ListOptions(param=[text]).entries(None)
 
 
 def test_every_option_for_a_list_can_be_typed() -> None:

@@ -41,7 +41,7 @@ def test_a_pilot_shows_the_fields_that_differ(
     found: list[dict[str, JSON]], shown: list[tuple[str, str]]
 ) -> None:
     [(name, _, fields), _] = pilot_results(results(*found), ["Name"], {}, briefly=True)
-    assert name == "Acme (line 2)"
+    assert name == "Acme, line 2"
     assert fields == shown
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from openpyxl import Workbook
 
-from batchrun.cli.options import ColumnOptions, form_from
-from batchrun.errors import ExitCode, UsageError
+from batchrun.errors import ExitCode
 from tests.cli.test_bad_input import assert_refused
 
 if TYPE_CHECKING:
@@ -85,10 +84,11 @@ def test_an_option_of_another_command_is_not_taken_for_a_misspelling(
     assert "--quoting" not in ended.stderr
 
 
-def test_a_mistyped_crm_gets_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="hubsot is not known") as refused:
-        form_from(ColumnOptions(), crm="hubsot")
-    assert refused.value.hint.startswith("Did you mean hubspot?")
+def test_a_mistyped_crm_or_reader_gets_the_known_ones(batchrun: CommandLine) -> None:
+    ended = batchrun("export", "-o", "x.csv", "--crm", "hubsot")
+    assert_refused(ended, ExitCode.UNUSABLE, "'hubsot' is not one of 'salesforce', 'hubspot'")
+    ended = batchrun("export", "-o", "x.xlsx", "--for", "poeple")
+    assert_refused(ended, ExitCode.UNUSABLE, "'poeple' is not one of 'operators', 'people'")
 
 
 @pytest.mark.usefixtures("results")

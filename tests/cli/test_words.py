@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import sys
 import time
 import uuid
@@ -22,6 +23,7 @@ import pytest
 from batchrun import status, workbook
 from batchrun.batch.control import Control
 from batchrun.cli.commands_batches import lines_of
+from batchrun.cli.output import OutputMode
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
 from batchrun.engine import Progress
@@ -32,7 +34,7 @@ from batchrun.service import choose_workflow
 from batchrun.settings import load_settings
 from tests.cli.test_again import mark
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
-from tests.cli.test_deciding import REFUSED, Terminal
+from tests.cli.test_deciding import LOST_ANSWER, REFUSED, Terminal
 from tests.cli.test_resume_all import write_list
 from tests.engine.faults import faulty_sandbox
 from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
@@ -195,24 +197,26 @@ def test_resuming_a_finished_batch_names_the_unfinished_ones(
     assert named in batchrun("resume", done).stdout
 
 
-def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> None:
-    def follow(text: str, label: str) -> Ended:
-        [command] = re.findall(rf"^{label}.*?: +batchrun (.*)$", text, re.MULTILINE)
-        return batchrun(*shlex.split(command))
+def follow(batchrun: CommandLine, text: str, label: str) -> Ended:
+    """Run the command that is printed after this label."""
+    [command] = re.findall(rf"^{label}.*?: +batchrun (.*)$", text, re.MULTILINE)
+    return batchrun(*shlex.split(command))
 
+
+def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> None:
     ended = batchrun(*RUN, "--sandbox", "--yes")
     assert "Reason:    1 row: company ID " in ended.stdout
     assert "Correct:" in batchrun("status", "--sandbox").stdout
-    exported = follow(ended.stdout, "Correct")
+    exported = follow(batchrun, ended.stdout, "Correct")
     assert exported.stdout.startswith("1 row of batch ")
     book = openpyxl.load_workbook("fix.xlsx")
     assert book.active is not None
     book.active["A2"] = IDS[2]
     book.save("fix.xlsx")
-    assert "1 to send" in follow(exported.stdout, "Correct").stdout
+    assert "1 to send" in follow(batchrun, exported.stdout, "Correct").stdout
     sheet = openpyxl.load_workbook("accounts.results.xlsx")["Needs attention"]
     [told] = [str(cell) for row in sheet.values for cell in row if "Correct that" in str(cell)]
-    assert "1 to send" in follow(told, "Correct that").stdout
+    assert "1 to send" in follow(batchrun, told, "Correct that").stdout
 
 
 def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:
@@ -645,3 +649,53 @@ def test_a_time_zone_a_day_or_more_from_utc_counts_as_utc(batchrun: CommandLine)
             assert datetime.now().astimezone().utcoffset() == timedelta(0)
     finally:
         time.tzset()
+
+
+def test_one_outcome_has_one_name_and_one_number_of_requests_per_row(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    ended = batchrun("run", accounts.name, "-w", "Account Research", "--yes")
+    book = openpyxl.load_workbook("accounts.results.xlsx")
+    cells = [cell for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
+    assert cells.count("can't be sent") == 3  # Results, Overview, Needs attention
+    assert "1 can't be sent" in ended.stdout
+    people = "\n".join(map(str, cells)).replace("--only invalid", "")
+    assert "invalid" not in people + ended.stdout.replace("--only invalid", "")
+    assert batchrun("run", "accounts.results.xlsx").exit_code == ExitCode.UNUSABLE  # our results
+    [in_terminal] = re.findall(r"([\d.]+) a row", ended.stdout)
+    facts = book["Run details"].iter_rows(values_only=True)
+    [in_workbook] = [row[1] for row in facts if row[0] == "spent per row sent"]
+    assert f"{in_workbook:.2f}" == in_terminal
+
+
+def test_a_list_with_line_breaks_is_named_by_its_rows_in_excel_everywhere(
+    batchrun: CommandLine,
+) -> None:
+    rows = [f'{uuid.uuid4()},"Acme\nInc"' for _ in range(3)]
+    Path("list.csv").write_text("\n".join(["Company ID,Name", *rows, ""]), encoding="utf-8")
+    run = ("run", "list.csv", "-w", "Account Research")
+    with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, _):
+        batchrun.connect(url)
+        doubtful = batchrun(*run, "--yes")
+        assert doubtful.exit_code == ExitCode.INCOMPLETE
+        resumed = batchrun("resume").stderr
+        with batchrun.monkeypatch.context() as patched:
+            patched.setattr(sys, "stdin", Terminal("y\nn\n"))
+            patched.setattr(OutputMode, "shows_a_pilot", True)
+            pilot = batchrun(*run, "--again", "--limit", "2").stdout
+    assert re.search(r"  line \d \(row \d in Excel\): Acme Inc", resumed)
+    assert "line 4 (row 3 in Excel): completed" in pilot
+
+
+def test_what_a_forgotten_batch_leaves_goes_with_the_command_that_is_printed(
+    batchrun: CommandLine, results: Path
+) -> None:
+    journal = batchrun.folder.parent / "journal" / "journal.db"
+    reader = sqlite3.connect(journal)
+    [batch] = reader.execute("BEGIN").execute("SELECT id FROM batches").fetchone()
+    ended = batchrun("forget", batch, "--yes")
+    assert "traces stay in its log" in ended.stderr
+    reader.close()
+    follow(batchrun, ended.stderr, "Close that program")
+    left = [path for path in journal.parent.iterdir() if path.is_file()]
+    assert not [path for path in left if b"Gamma" in path.read_bytes()]

@@ -42,7 +42,7 @@ def test_a_worker_says_that_a_batch_has_ended_and_waits_for_the_next(
     ended = batchrun("work")
 
     *_, finished, waiting, stopping = ended.stderr.splitlines()
-    assert f"on {accounts.name}, 4 rows (3 completed, 1 invalid)" in finished
+    assert f"on {accounts.name}, 4 rows (3 completed, 1 can't be sent)" in finished
     assert waiting == "Waiting for the next batch."
     assert stopping == "Stopping."  # no rows are running
 

@@ -49,6 +49,13 @@ def test_the_reference_has_every_option_of_every_command() -> None:
         assert missing <= {"--help", "-h", *hidden}, name
 
 
+def test_an_option_of_several_commands_has_one_meaning() -> None:
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    shared = page.partition("### Options of several commands")[2].partition("<!--")[0]
+    spellings = re.findall(r"^\| `(--[\w-]+)", shared, re.MULTILINE)
+    assert len(spellings) == len({*spellings})
+
+
 def test_the_reference_has_every_setting() -> None:
     documented = {row[0].strip("`") for row in reference().rows()}
     assert {variable_of(name) for name in Settings.model_fields} <= documented

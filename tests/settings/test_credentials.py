@@ -14,7 +14,6 @@ from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
 from batchrun.settings import (
     DEFAULT_BASE_URL,
     Configuration,
-    Credentials,
     Settings,
     address_of,
     find_credentials,
@@ -22,6 +21,7 @@ from batchrun.settings import (
     load_settings,
     profile_replaced_by,
 )
+from batchrun.settings.credentials import Credentials
 from batchrun.settings.files import read_configuration
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from keyring.backends import chainer, fail, null
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.login import LoggedIn, log_in, log_out
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import Profiles, find_credentials, load_settings, stored_profiles
-from batchrun.settings.profiles import FILE_NAME
+from batchrun.settings import find_credentials, load_settings, stored_profiles
+from batchrun.settings.profiles import FILE_NAME, Profiles
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, SilentKeyring, system_keyring
 
 if TYPE_CHECKING:
@@ -202,8 +202,8 @@ def test_a_profile_whose_keyring_is_gone_can_be_logged_out(
     keep(KEY, service)
     with system_keyring(fail.Keyring()):
         gone = log_out("default")
-    assert "may still be there: this system has no keyring" in gone.not_deleted_reason
-    assert f'"batchrun {service}" of user default' in gone.not_deleted_reason
+    assert "may still be there: this system has no keyring" in gone
+    assert f'"batchrun {service}" of user default' in gone
     assert stored_profiles().all() == {}
 
 

@@ -76,6 +76,8 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
         end = len(layout.header) - (layout.header[-1] == MORE)  # of all but what had no room
         header = [*layout.header[: end - len(titles)], *titles, *layout.header[end:]]
         meant: list[list[Cell]] = [[*header], *map(values_of, rows)]
+        for values, result in zip(meant[1:], rows, strict=True):
+            values[len(layout.original)] = result.outcome.words
         for values, cell in zip(meant, [AGAIN, *[None] * len(meant)], strict=False):
             values.insert(len(layout.original) + 2, cell)
         found = csv_cells(tmp_path / "csv" / f"{path.stem}-Results.csv")

@@ -269,7 +269,7 @@ def test_whatever_the_service_answers_every_row_is_in_the_workbook(results: Batc
         found = sheet(path)
         assert len(found) == results.summary.rows + 1
         assert [each[0] for each in found[1:]] == [each.row.cells[0] for each in results.rows]
-        assert [each[2] for each in found[1:]] == [each.outcome.value for each in results.rows]
+        assert [each[2] for each in found[1:]] == [each.outcome.words for each in results.rows]
 
 
 def test_a_run_of_a_list_with_odd_styles_ends_with_a_workbook_of_every_row(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_one_row_in_gives_one_row_out_in_order(written: Write) -> None:
     found = table(written(batch(rows)))
 
     assert [each["Company ID"] for each in found] == [company(number) for number in range(40)]
-    assert [each["batchrun status"] for each in found] == [each.outcome.value for each in rows]
+    assert [each["batchrun status"] for each in found] == [each.outcome.words for each in rows]
 
 
 def test_the_lists_own_cells_keep_value_type_and_place(written: Write) -> None:
