@@ -324,6 +324,8 @@ class ResultRow:
         dropped: Whether the user decided to leave it in doubt for good.
         sending: Whether its trigger is being sent, or was being sent when its process died.
         cause: Why there is no result; ``None`` if that is unknown or decides nothing.
+        job: Number of its job, which rows with the same trigger body share; ``None`` if invalid.
+        other_name: Whether it has the result of a row with another name.
     """
 
     row: Row
@@ -339,6 +341,8 @@ class ResultRow:
     dropped: bool = False
     sending: bool = False
     cause: Cause | None = None
+    job: int | None = None
+    other_name: bool = False
 
     @property
     def seconds(self) -> float | None:

@@ -88,7 +88,8 @@ class ResultRows:
             which.append(few if of_few else _in_states(states))
         self._query = (
             select(
-                *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id, rows.c.reason),
+                *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id),
+                *(rows.c.reason, rows.c.job),
                 *(jobs.c.state, jobs.c.message, jobs.c.cause, jobs.c.execution_id, jobs.c.result),
                 *(jobs.c.triggered_at, jobs.c.started_at, jobs.c.finished_at),
             )
@@ -119,6 +120,7 @@ class ResultRows:
                     dropped=state is JobState.DROPPED,
                     sending=state is JobState.SENDING,
                     cause=None if found.cause is None else Cause(found.cause),
+                    job=found.job,
                 )
 
 

@@ -756,7 +756,7 @@ class _Pages:
             profile=profile,
             from_environment=bool(given) and profile is None,
             address=self._address(),
-            rate=settings.rate or workspace.rate,
+            rate=settings.rate,
             daily=settings.daily,
             used=workspace.requests_today(),
             journal=shown(settings.journal),

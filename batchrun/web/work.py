@@ -292,8 +292,8 @@ class BatchRun:
 class Workspace:
     """The user's lists and batches, and the background work on them.
 
-    ``reload`` returns the settings again, after a key was stored. ``credits`` and ``rate`` are what
-    the service last said about the key: its credits, and its quota in requests a minute.
+    ``reload`` returns the settings again, after a key was stored. ``credits`` are those that the
+    service last said the key has.
     """
 
     def __init__(
@@ -321,7 +321,6 @@ class Workspace:
         self.states: dict[str, ListState] = {}
         self.runs: dict[str, BatchRun] = {}
         self.credits: Credits | None = None
-        self.rate: float | None = None
 
     @property
     def settings(self) -> Settings:
@@ -348,7 +347,7 @@ class Workspace:
         """Reload the settings, after a key was stored or deleted."""
         with self._lock:
             self._workflows, self._requests = _Cached(), _Cached()
-            self.credits = self.rate = None
+            self.credits = None
             self._settings = self._reload()
 
     def use_sandbox(self) -> None:
@@ -451,7 +450,8 @@ class Workspace:
             if saved.request.workflow and state.read.problem is None:
                 plan = asyncio.run(aio.check(saved.request, settings=settings, with_credits=True))
                 state.checked = CheckedPlan.of(plan)
-                self.credits, self.rate = plan.credits, plan.estimate.requests_per_minute
+                if settings.base_url == self.settings.base_url:  # else the user has switched since
+                    self.credits = plan.credits
         except BatchrunError as error:
             state.error = error
             if state.read is None and not state.is_results:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchrun.workbook.cells import LARGEST_NUMBER, is_number
 from batchrun.workbook.flatten import name_of_item
 from batchrun.workbook.markdown import without_heading
-from batchrun.workbook.reasons import MAX_RESULTS
+from batchrun.workbook.reasons import FirstRows
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Best:
     owner: str  # who looks after it; "" if the list does not say
     value: float
     why: str  # the beginning of the text that explains the score
-    execution: str  # what duplicate rows share: the ID of their execution
+    job: int | None  # what duplicate rows share
 
     @property
     def number(self) -> int:
@@ -106,7 +106,7 @@ class Analysis:
         numbers: Number columns.
         categories: Short-text columns.
         lists: List columns.
-        copies: For each execution, how many rows share its result.
+        copies: For each job of the best rows, how many rows share its result.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -124,17 +124,17 @@ class Analysis:
         self.numbers = [Counted(column) for column in [*filter(None, [self.score]), *rest]]
         self.categories = [Counted(column) for column in columns if _may_be_category(column)]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
-        self.copies: Counter[str] = Counter()
+        self.copies: Counter[int | None] = Counter()
+        self._first = FirstRows()
         self._owner = layout.owner
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
-        """Count a row, unless its result is one of the first and has been counted."""
-        execution = row.execution_id or f"line {row.row.line}"
-        if execution in self.copies or len(self.copies) < MAX_RESULTS:
-            self.copies[execution] += 1
-            if self.copies[execution] > 1:
-                return
+        """Count a row, unless its result has been counted."""
+        if not self._first.has(row):
+            if row.job in self.copies:
+                self.copies[row.job] += 1
+            return
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
@@ -182,10 +182,10 @@ class Analysis:
         text = "" if found is None else without_heading(str(found))
         owner = None if self._owner is None else row.row.cells[self._owner]
         said = "" if owner is None else str(owner)
-        execution = row.execution_id or ""
-        entry = Best(rank, -number, name or "", said, value, " ".join(text.split()), execution)
+        entry = Best(rank, -number, name or "", said, value, " ".join(text.split()), row.job)
+        self.copies[row.job] = 1
         if full:
-            heapq.heapreplace(self._best, entry)
+            del self.copies[heapq.heapreplace(self._best, entry).job]
         else:
             heapq.heappush(self._best, entry)
 

@@ -24,7 +24,7 @@ from batchrun.workbook.columns import (
 from batchrun.workbook.flatten import dotted, flatten
 from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import MAX_RESULTS, Reasons, needs_attention
+from batchrun.workbook.reasons import FirstRows, Reasons, needs_attention
 from batchrun.workbook.titles import full_title, titles_of, words_of
 
 if TYPE_CHECKING:
@@ -280,16 +280,14 @@ def layout_of(
     seconds: Counter[float] = Counter()
     repeats: Counter[Path] = Counter()
     counts: Counter[Path] = Counter()
-    executions: set[str | None] = set()
+    first = FirstRows()
     undecided = messages = attention = filled = 0
     for line, row in enumerate(results.rows, 2):
         lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
         messages += bool(row.message)
-        copy = row.execution_id is not None and row.execution_id in executions
-        if len(executions) < MAX_RESULTS:
-            executions.add(row.execution_id)
+        copy = not first.has(row)
         if row.result is not None:
             flat = flatten(row.result, form.depth)
             if not copy:

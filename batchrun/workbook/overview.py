@@ -16,7 +16,7 @@ from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, MEANINGS, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
-from batchrun.workbook.reasons import OPEN_RUN, Step
+from batchrun.workbook.reasons import OPEN_RUN, Step, list_name
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
@@ -182,7 +182,7 @@ class OverviewSheet:
             if layout.owner is not None:
                 page.put(block.row, _OWNER, shorter(each.owner, _OWNER_WIDTH), style)
             page.put(block.row, why_at, shorter(each.why, sum(_WIDTHS[why_at - 1 :])), style)
-            copies = analysis.copies[each.execution]
+            copies = analysis.copies[each.job]
             name = each.name or f"row {rows.row_of(each.number)}"
             name += f" (result of {copies} rows)" * (copies > 1)
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
@@ -358,7 +358,7 @@ def _next_steps(
     if counts[Outcome.INVALID]:
         yield (
             "correct rows that can't be sent in the list, then",
-            call.run_corrected(summary.source.name, summary),
+            call.run_corrected(list_name(summary), summary),
         )
     if summary.rows > counts[Outcome.INVALID] + counts[Outcome.PENDING]:
         yield f'send the rows you mark under "{AGAIN}" with', call(Step.RUN_MARKED)

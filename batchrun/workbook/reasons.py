@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.advice import run_corrected
@@ -15,7 +16,7 @@ from batchrun.text import one_line
 from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from batchrun.model import BatchResults, BatchSummary, ResultRow
 
@@ -33,8 +34,8 @@ ORDER = (
 )
 """The order in which rows that need attention are shown: the most urgent first."""
 
-MAX_RESULTS = 20_000
-"""Results to remember, to find the rows that share one."""
+MAX_NAMES = 20_000
+"""Results whose names are compared with those of rows that share them."""
 MAX_NAME = 50
 """Characters of another row's name to show."""
 RESULT_OF = "Result of row"
@@ -186,6 +187,11 @@ class Commands:
         return f"{self.program}{command} {self.options}".strip()
 
 
+def list_name(summary: BatchSummary) -> str:
+    """Return the name of a list for a command; ``FILE`` for a DataFrame."""
+    return "FILE" if summary.source.format == "dataframe" else summary.source.name
+
+
 _ID = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
 _OTHER_IDS = {
     IdKind.SALESFORCE, IdKind.HUBSPOT, IdKind.NUMBER, IdKind.EMAIL, IdKind.DOMAIN, IdKind.ADDRESS,
@@ -238,18 +244,34 @@ _FOR_PEOPLE = (
 
 
 def message_for_people(message: str) -> str:
-    """Return a row's message without options, batch IDs, and technical terms."""
+    """Return a message of ours without options, batch IDs, and technical terms."""
     return _reworded(message, _FOR_PEOPLE + _PLAIN_WORDS)
 
 
-def _reworded(message: str, words: Iterable[tuple[str, str]]) -> str:
+@lru_cache(maxsize=10_000)
+def _reworded(message: str, words: tuple[tuple[str, str], ...]) -> str:
     for pattern, instead in words:
         message = re.sub(pattern, instead, message)
     return message
 
 
+class FirstRows:
+    """Tells the first row of each job from those that share its result, in input order."""
+
+    def __init__(self) -> None:
+        self._seen = bytearray()  # for each job, whether it has been seen
+
+    def has(self, row: ResultRow) -> bool:
+        """Whether a row is the first of its job, or has none."""
+        if row.job is None:
+            return True
+        self._seen.extend(bytes(max(0, row.job + 1 - len(self._seen))))
+        seen, self._seen[row.job] = self._seen[row.job], 1
+        return not seen
+
+
 class RowsToShow:
-    """The rows of a batch, with messages in the workbook's words; for people, the plainest.
+    """The rows of a batch, with our own messages in the workbook's words; for people, the plainest.
 
     If a row has the result of a row above it whose name is different, one of the two IDs may be
     wrong: its message says so.
@@ -257,27 +279,37 @@ class RowsToShow:
 
     def __init__(self, results: BatchResults, *, for_people: bool) -> None:
         self._rows = results.rows
-        self._words = _FOR_PEOPLE + _PLAIN_WORDS if for_people else _PLAIN_WORDS
+        self._for_people = _FOR_PEOPLE if for_people else ()
         names = name_columns(results.header)
         self._names = names if are_names_of_ids(results.header, names, results.roles) else ()
 
     def __iter__(self) -> Iterator[ResultRow]:
-        first: dict[str, tuple[int, str]] = {}
+        first: dict[int, tuple[int, str]] = {}
         for number, row in enumerate(self._rows):
-            message = _reworded(row.message, self._words) if row.message else ""
-            name = name_of(row.row.cells, self._names)
-            if name and row.execution_id and row.outcome is Outcome.COMPLETED:
-                at, above = first.get(row.execution_id, (number, name))
-                if len(first) < MAX_RESULTS:
-                    first.setdefault(row.execution_id, (number, name))
-                if not is_same_name(above, name):
-                    message = f"{RESULT_OF} {at + 2:,}, {one_line(above, MAX_NAME)}: same ID"
-            yield row if message == row.message else replace(row, message=message)
+            message, other_name = row.message, False
+            if message:
+                plain = () if _quotes_the_service(row) else _PLAIN_WORDS
+                message = _reworded(message, self._for_people + plain)
+            name = name_of(row.row.cells, self._names) if self._names else None
+            if name and row.job is not None and row.outcome is Outcome.COMPLETED:
+                at, above = first.get(row.job, (number, name))
+                if len(first) < MAX_NAMES:
+                    first.setdefault(row.job, (number, name))
+                if other_name := not is_same_name(above, name):
+                    of_other = f"{RESULT_OF} {at + 2:,}, {one_line(above, MAX_NAME)}: same ID"
+                    message = f"{of_other}; {message}" if message else of_other
+            changed = other_name or message != row.message
+            yield replace(row, message=message, other_name=other_name) if changed else row
+
+
+def _quotes_the_service(row: ResultRow) -> bool:
+    """Whether a row's message has words of the service, such as an error code to search for."""
+    return row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in row.message
 
 
 def needs_attention(row: ResultRow) -> bool:
     """Whether one of `RowsToShow` has no result, or perhaps that of another company."""
-    return row.outcome is not Outcome.COMPLETED or row.message.startswith(RESULT_OF)
+    return row.outcome is not Outcome.COMPLETED or row.other_name
 
 
 def advice(
@@ -322,7 +354,7 @@ def _lines_about(
                 f"{call.run_corrected('fix.xlsx', summary)}"
             )
         case Step.CORRECT_ALL:
-            run = call.run_corrected(summary.source.name, summary)
+            run = call.run_corrected(list_name(summary), summary)
             yield f"Then (you don't pay again for results of the last 30 days): {run}"
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"

@@ -65,6 +65,7 @@ def row(
         result=result,
         dropped=dropped,
         cause=cause,
+        job=None if outcome is Outcome.INVALID else number,
     )
 
 

@@ -199,7 +199,7 @@ def test_columns_says_how_many_of_the_results_have_a_value(written: Write) -> No
 
 def test_the_best_rows_are_of_different_executions(written: Write) -> None:
     rows = [row(number, {"score": 90}) for number in range(3)]
-    rows[1] = replace(rows[1], execution_id=rows[0].execution_id)
+    rows[1] = replace(rows[1], job=rows[0].job)
 
     cells = [line[0] for line in sheet(written(batch(rows)), "Overview")]
 
@@ -404,6 +404,39 @@ def test_messages_use_plain_words(written: Write, audience: Audience) -> None:
     text = str([sheet(path, name)[1:] for name in names])
     assert not re.search("UUID|hexadecimal|trigger", text)
     assert "sent; its result is not here yet" in text
+
+
+def test_the_services_own_words_stay_as_they_are(written: Write) -> None:
+    said = ("UUID_CONFLICT: record UUIDs differ", 'HTTP 422: "Trigger" has 3 hexadecimal digits')
+    outcomes = (Outcome.FAILED, Outcome.REJECTED)
+    rows = [
+        row(at, None, outcome, message=message)
+        for at, (outcome, message) in enumerate(zip(outcomes, said, strict=True))
+    ]
+
+    found = table(written(batch(rows)), "Results")
+
+    assert [each["batchrun message"] for each in found] == list(said)
+
+
+def test_a_result_under_another_name_keeps_what_its_message_said(written: Write) -> None:
+    rows = [replace(each, message="reused from batch b") for each in sharing(["Acme", "Bay"])]
+
+    found = table(written(batch(rows)), "Results")
+
+    messages = [each["batchrun message"] for each in found]
+    assert messages == [
+        "reused from batch b",
+        "Result of row 2, Acme: same ID; reused from batch b",
+    ]
+
+
+def test_the_advice_for_a_dataframe_names_no_file(written: Write) -> None:
+    frame = TableSource("DataFrame")
+
+    path = written(batch(sharing(["Acme", "Bay"]), source=frame))
+
+    assert "batchrun run FILE -w" in table(path, "Needs attention")[0]["What to do"]
 
 
 def test_columns_calls_a_date_of_the_list_what_it_is_in_its_cells(written: Write) -> None:
