@@ -1,4 +1,4 @@
-"""Summarize the results of all rows, in one pass over them; each counts once. Pure."""
+"""Summarize the results of all rows in one pass; a result that rows share counts once. Pure."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Analysis:
         self._best: list[Best] = []
 
     def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
-        """Count a row, unless its result is one of the first and has been counted."""
+        """Count a row, unless its result is among the first `MAX_RESULTS` and already counted."""
         execution = row.execution_id or f"line {row.row.line}"
         if execution in self.copies or len(self.copies) < MAX_RESULTS:
             self.copies[execution] += 1

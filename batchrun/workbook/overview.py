@@ -308,7 +308,7 @@ def _notes(content: Content) -> tuple[str, ...]:
 
 
 def _set_aside(notices: Iterable[str]) -> Iterator[str]:
-    """Yield how many lines of the file are no rows, and what they are."""
+    """Yield how many lines of the file are not rows of the list, and what they are."""
     for notice in notices:
         said = re.sub(r" (is|are|was|were)\b", "", notice)
         found = re.match(r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b", said)

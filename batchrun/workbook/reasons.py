@@ -276,7 +276,7 @@ class RowsToShow:
 
 
 def needs_attention(row: ResultRow) -> bool:
-    """Whether one of `RowsToShow` has no result, or perhaps that of another company."""
+    """Whether a row of `RowsToShow` has no result, or one that may be another company's."""
     return row.outcome is not Outcome.COMPLETED or row.message.startswith(RESULT_OF)
 
 
