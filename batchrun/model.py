@@ -5,6 +5,7 @@ All are frozen, and none does input or output. Packages exchange these values an
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -116,6 +117,9 @@ class Role(StrEnum):
     CONTACT = "contact_id"
 
 
+_SET_ASIDE = re.compile(r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b")
+
+
 @dataclass(frozen=True, slots=True)
 class TableSource:
     """Where a table came from and how it was read.
@@ -145,6 +149,12 @@ class TableSource:
     formats: tuple[tuple[int, str], ...] = ()
     notices: tuple[str, ...] = ()
     links: str = ""
+
+    @property
+    def set_aside(self) -> list[str]:
+        """Lines of the file that are not rows of the list, from the notices: ``2 subtotals``."""
+        said = [re.sub(r" (is|are|was|were)\b", "", notice) for notice in self.notices]
+        return [found[1] for found in map(_SET_ASIDE.match, said) if found]
 
     def place(self, line: int) -> str:
         """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""

@@ -393,7 +393,7 @@ class Plan:
         if misnamed := self._misnamed():
             return misnamed
         if set(self.roles) == set(Role):
-            return self._company_hint(object_, where)
+            return [*self._incomplete_hint(object_, where), *self._company_hint(object_, where)]
         [role] = self.roles
         if object_ is None or object_ is role:
             return []
@@ -428,6 +428,25 @@ class Plan:
             number = f" (column {at + 1})" if names.count(names[at]) > 1 else ""
             shown.append(f"{role.name.lower()} ID from column {name}{number}")
         return ", ".join(shown)
+
+    def _incomplete_hint(self, object_: Role | None, where: str) -> list[str]:
+        """Return a hint if rows are sent without the kind of ID that the workflow is about."""
+        if object_ is None:
+            return []
+        cells, lenient = self.table.cells[self.roles[object_]], self.lenient_ids
+        lacking = [
+            at
+            for at in np.flatnonzero(self.rows.jobs >= 0).tolist()
+            if not isinstance(parse_id(cells[at], lenient=lenient), ValidId)
+        ]
+        if not lacking:
+            return []
+        [other] = set(Role) - {object_}
+        name, only = object_.name.lower(), other.name.lower()
+        rows = plural(len(lacking), f"row without a {name} ID is", f"rows without a {name} ID are")
+        sent = f"{rows} sent with the {only} ID only (first: line {self.table.lines[lacking[0]]})"
+        about = f"but the workflow's {where} mentions {_NOUNS[object_]}"
+        return [f"{sent}, {about}: make sure that this is what you want"]
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""

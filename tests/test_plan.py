@@ -222,6 +222,22 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
     assert alone.hints() == []
 
 
+def test_rows_without_the_kind_of_id_that_the_workflow_is_about_are_pointed_out() -> None:
+    roles = {Role.COMPANY: 0, Role.CONTACT: 1}
+    rows: list[list[object]] = [[ACME, BETA], [ACME, ""], [BETA, " "], ["", BETA], ["12", ""]]
+    table = table_of(["Company ID", "Contact ID"], *rows)
+    contacts = make_plan(table, Workflow("w", "Contact Research"), roles, Parameters(), RATES)
+    [hint] = contacts.hints()
+    assert hint == (
+        "2 rows without a contact ID are sent with the company ID only (first: line 3), "
+        "but the workflow's name mentions contacts: make sure that this is what you want"
+    )
+    companies, _ = make_plan(table, RESEARCH, roles, Parameters(), RATES).hints()
+    assert companies.startswith("1 row without a company ID is sent with the contact ID only")
+    complete = table_of(["Company ID", "Contact ID"], [ACME, BETA], ["", "12"])
+    assert not make_plan(complete, contacts.workflow, roles, Parameters(), RATES).hints()
+
+
 def test_a_workflow_for_the_other_object_is_pointed_out() -> None:
     table = table_of(["ID"], [ACME])
     for workflow, role, words in (

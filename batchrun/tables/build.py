@@ -37,6 +37,7 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from batchrun.tables.frames import Cells
     from batchrun.tables.sheets import Block, Merged
 
 SHOWN_NAMES = 4
@@ -64,6 +65,8 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
             collector.add_block(block)
         del rows
         cells = collector.cells()
+        if source.sheet is not None:
+            cells = _without_empty_columns(names, cells)
         fill_merged_names(names, head, layout)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         body = Body(names, cells, collector.lines(), collector.after_blank)
@@ -254,6 +257,17 @@ def _beginning(
         if filled > SAMPLE_ROWS and (header_row is None or lines[-1] >= header_row):
             break
     return lines, rows
+
+
+def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
+    """Drop trailing columns of a sheet that have no name and no values, only formats."""
+    while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
+        names.pop()
+        if is_stored(cells):
+            cells.drop_last_column()
+        else:
+            cells = cells[:-1]
+    return cells
 
 
 def _has_wide_cells(layout: Layout, head: Header) -> bool:

@@ -299,6 +299,10 @@ def _later_header(rows: Sequence[Sequence[Cell]], fills: Sequence[int]) -> tuple
         below = fills[index + 1 : index + 31]
         if fills[index] < 2 or fills[index] <= max(fills[:index]) or not below:
             continue
+        if fills[index] < 0.6 * statistics.median(below):
+            continue
+        if sum(map(is_label, rows[index])) * 2 <= fills[index]:
+            continue
         known = any(is_known_name(cell) for cell in rows[index])
         if known or (narrow_first and _contrasts(rows[index], rows[index + 1 : index + 31])):
             likely.append(index)

@@ -321,6 +321,8 @@ def _footers(body: Body) -> list[int]:
 def _repeated(body: Body) -> list[int]:
     """Find rows that repeat the header, as reports do on each page."""
     names = [normalise(name) for name in body.names]
+    if sum(map(bool, names)) < 2 and not any(map(is_known_name, body.names)):
+        return []
     names += [""] * (len(body.columns) - len(names))
     return [
         at
@@ -407,6 +409,8 @@ def _named_beside(body: Body, aside: set[int]) -> int | None:
 
 def _is_second(body: Body, at: int, names: set[str], aside: set[int]) -> bool:
     labels = body.row(at)
+    if not any(map(is_label, labels)):
+        return False
     below = body.holding_ids(range(at + 1, len(body)), aside)
     if any(is_known_name(labels[column]) for column in below):
         return True
@@ -493,5 +497,7 @@ NEARBY_ROWS = 20
 
 
 def _may_name_ids(cell: Cell) -> bool:
+    if not (is_filled(cell) and is_label(cell)):
+        return False
     parsed = parse_id(cell)
     return isinstance(parsed, DamagedId) and parsed.kind is IdKind.OTHER

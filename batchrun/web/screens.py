@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -678,14 +677,10 @@ def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
     return named([numbers.words(each.row.line) for each in rows[:NAMED_ROWS]], len(rows))
 
 
-_LEFT_OUT = re.compile(r"\b(?:set aside|left out|skipped)\b")
-
-
 def workbook_words(view: BatchView) -> str:
     """Return which rows are in the workbook, and how many lines of the file are not."""
-    notices = view.summary.source.notices
-    left_out = [plain(one).partition(" (")[0] for one in notices if _LEFT_OUT.search(one)]
-    without = f" Not in it: {'; '.join(left_out)}." if left_out else ""
+    set_aside = ", ".join(view.summary.source.set_aside)
+    without = f" Lines of the file that are not rows of the list: {set_aside}." if set_aside else ""
     return f"The workbook has every row that was read, in the same order, with its result.{without}"
 
 

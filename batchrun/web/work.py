@@ -831,7 +831,7 @@ class Workspace:
         if run.credits is None or not run.credits.remaining or run.batch_id is None:
             return
         try:
-            left = asyncio.run(_credits_left(self.settings))
+            left = self.credits = asyncio.run(_credits_left(self.settings))
             sent = run.to_send - self.status(run.batch_id, 0).left.to_trigger
         except BatchrunError:  # the run itself reports it
             return
@@ -843,7 +843,7 @@ class Workspace:
         def work() -> None:
             try:
                 report = run.report = asyncio.run(run.control.cancellable(begin()))
-                self.credits = report.credits or self.credits
+                self.credits = report.credits  # else those before the run would be shown
                 spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
                 if spent is not None and sent:
                     run.price = {name: number / sent for name, number in spent.items()}

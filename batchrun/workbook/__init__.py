@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from batchrun.workbook.flatten import flatten
 from batchrun.workbook.form import Audience, Crm, Form
 from batchrun.workbook.frame import details_frame, to_frame, write_parquet
 from batchrun.workbook.layout import UnknownColumn, unknown_columns
-from batchrun.workbook.reasons import Commands
+from batchrun.workbook.reasons import Commands, RowsToShow
 from batchrun.workbook.target import (
     atomic_file,
     check_target,
@@ -126,6 +127,8 @@ def write(
 
 def _write(results: BatchResults, path: Path, target: Path, form: Form, split: Split | None) -> int:
     """Write to ``path`` in the target's format; return how many values were shortened."""
+    if form.only is not None:
+        results = replace(results, rows=RowsToShow(results, for_people=False))
     match target.suffix.lower():
         case ".csv" if form.only is not None:
             write_list_csv(results, path, form.only, plain=form.csv_plain)

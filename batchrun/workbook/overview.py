@@ -21,7 +21,7 @@ from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchrun.model import JSON, BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
@@ -298,22 +298,13 @@ def _notes(content: Content) -> tuple[str, ...]:
         *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
     ]
     practice = f"Practice: {_INVENTED}." if content.practice else ""
-    aside = ", ".join(_set_aside(summary.source.notices))
+    aside = ", ".join(summary.source.set_aside)
     return (
         practice,
         asked,
         f"With {', '.join(parameters)}" if parameters else "",
         f"Lines of the file that are not rows of the list: {aside}." if aside else "",
     )
-
-
-def _set_aside(notices: Iterable[str]) -> Iterator[str]:
-    """Yield how many lines of the file are not rows of the list, and what they are."""
-    for notice in notices:
-        said = re.sub(r" (is|are|was|were)\b", "", notice)
-        found = re.match(r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b", said)
-        if found:
-            yield found[1]
 
 
 _INVENTED = "these results are invented"

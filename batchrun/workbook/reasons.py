@@ -151,7 +151,7 @@ class Step(Enum):
     CORRECT_ALL = "run", "", "Then give the corrected list to the person who ran it."
     DECIDE = "resume", "decide about its rows in doubt", f"{_ASK} to look it up."
     DOWNLOAD = "export", "“Download workbook”", f"{_ASK} for a newer file."
-    RESUME = "resume", "“Continue”", f"{_ASK} for a newer file."
+    RESUME = "resume", "“Continue” or “Run the rest”", f"{_ASK} for a newer file."
     RETRY = (
         "retry",
         f"{_NO_RESULT}, then “Send again and pay again”",

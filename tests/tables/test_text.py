@@ -305,3 +305,10 @@ def test_a_footer_below_a_single_column_is_set_aside_and_a_damaged_id_is_not(
     table = load_bytes(tmp_path, f"Company ID\n{UUID}\n\n0b9f6c1e\n(2 rows)\n")
     assert lines(table) == [2, 4]
     assert "1 footer line set aside (line 5: (2 rows))" in table.source.notices
+
+
+def test_a_filter_of_a_report_that_names_an_id_column_is_no_header(tmp_path: Path) -> None:
+    filters = "Dana\nFilter,Account ID\n2026-01-01\n"
+    rows = "".join(f"Acme {at},Ulm,Dana,{at},{UUID},x\n" for at in range(9))
+    table = load_bytes(tmp_path, f"{filters}Name,City,Owner,Amount,Kennung,Notes\n{rows}")
+    assert (table.source.header_line, len(table)) == (4, 9)

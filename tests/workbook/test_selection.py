@@ -36,7 +36,7 @@ def test_the_rows_to_correct_are_the_lists_own_and_say_why(tmp_path: Path) -> No
     again = tables.load(path)
     assert again.header == (*HEADER, "why it had no result")
     assert [each.cells for each in again.rows()] == [
-        (*ROWS[1].row.cells, "no UUID"), (*ROWS[2].row.cells, "**no**"),
+        (*ROWS[1].row.cells, "no ID"), (*ROWS[2].row.cells, "**no**"),
     ]  # fmt: skip
 
 
