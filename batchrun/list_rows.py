@@ -79,7 +79,7 @@ class RowNumbers:
         return f"{line:,} (row {row:,} in Excel)" if row else f"{line:,}"
 
     def workbook_row(self, line: int) -> int | None:
-        """Return the row of a line in the results workbook; ``None`` if it is its row in Excel."""
+        """Return a line's row in the results workbook; ``None`` if it has the same row in Excel."""
         row = bisect_left(self.lines, line) + 2
         return None if row == (self.excel_row(line) or line) else row
 

@@ -446,7 +446,7 @@ class Plan:
         rows = plural(len(lacking), f"row without a {name} ID is", f"rows without a {name} ID are")
         sent = f"{rows} sent with the {only} ID only (first: line {self.table.lines[lacking[0]]})"
         about = f"but the workflow's {where} mentions {_NOUNS[object_]}"
-        return [f"{sent}, {about}: make sure that you want that"]
+        return [f"{sent}, {about}: make sure that this is what you want"]
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""

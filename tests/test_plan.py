@@ -230,7 +230,7 @@ def test_rows_without_the_kind_of_id_that_the_workflow_is_about_are_pointed_out(
     [hint] = contacts.hints()
     assert hint == (
         "2 rows without a contact ID are sent with the company ID only (first: line 3), "
-        "but the workflow's name mentions contacts: make sure that you want that"
+        "but the workflow's name mentions contacts: make sure that this is what you want"
     )
     companies, _ = make_plan(table, RESEARCH, roles, Parameters(), RATES).hints()
     assert companies.startswith("1 row without a company ID is sent with the contact ID only")

@@ -130,7 +130,7 @@ def export(
             "--only",
             metavar="OUTCOME,…",
             help="Write the list's own rows with these outcomes, and why, ready to correct and run "
-            "again: such as failed,rejected or invalid (rows that can't be sent).",
+            "again, such as failed,rejected. Rows that can't be sent are invalid.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,

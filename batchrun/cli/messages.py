@@ -83,7 +83,7 @@ def outcome_counts(counts: Mapping[Outcome, int], but: Collection[Outcome] = ())
 
 
 def batch_lines(summary: BatchSummary, left: Remaining, limit: int | None) -> list[str]:
-    """Return what continues: the list, the workflow, the rows and the jobs of a batch."""
+    """Return the list, the workflow, the rows and the jobs of a batch that continues."""
     now = left.to_trigger if limit is None else min(limit, left.to_trigger)
     return [
         UnbrokenLine(f"List:      {summary.source.name}"),

@@ -69,7 +69,7 @@ def resume_all(
     from batchrun.settings import account_of, address_of, for_batch
     from batchrun.settings.location import is_loopback, shown
 
-    # Unless a journal is named, a missing one has no batches; here it is an error.
+    # A missing default journal counts as no batches. As a named one, it is an error.
     named = settings.model_copy(update={"journal": settings.journal})
     left = batches(unfinished=True, settings=named)[::-1]  # oldest first
     if not left:

@@ -185,7 +185,7 @@ class _BatchDisplay:
             try:
                 if self.control.batch_id is None:
                     return self.stopper.run(begin(**shown))
-                # The rest of a pilot, or after a new key: rows to send again are pending or sent.
+                # The rest of a pilot, or a new key: rows to send again are already pending or sent.
                 left = None if limit is None else max(limit - self.control.triggered, 0)
                 only, batch_id = self.control.only, self.control.batch_id
                 return self.stopper.run(aio.resume(batch_id, limit=left, only=only, **shown))

@@ -125,9 +125,9 @@ def survey(stream: BufferedIOBase) -> tuple[bool, bool]:
     """Check all bytes of a text in one pass, piece by piece.
 
     Returns:
-        Whether the text is UTF-8, with or without a byte order mark at the start: not if it holds
-        a NUL or may be in an encoding of 7 bits. And if so, whether it holds no Ctrl-Z, and no
-        byte order mark except at the start.
+        Two values. First, whether the text is UTF-8, with or without a byte order mark at the
+        start; a text that holds a NUL or may be in a 7-bit encoding is not. Second, whether it is
+        also free of Ctrl-Z, and of byte order marks after the start.
     """
     stream.seek(0)
     stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))

@@ -200,7 +200,7 @@ class BatchView:
 
     @property
     def about(self) -> str:
-        """``""`` if it was measured what a row of this run costs, else ``"about"``."""
+        """``""`` if the cost of a row in this run was measured, else ``"about"``."""
         return "" if self.run is not None and self.run.price is not None else "about"
 
     def price(self, workspace: Workspace) -> Mapping[str, float] | None:
@@ -470,10 +470,10 @@ FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """One page of a batch's rows, and what names and shows them.
+    """One page of a batch's rows, and what is needed to show them.
 
-    ``columns`` are the fields worth a column, each with its title. ``first_lines`` has the line of
-    each duplicate → that of the first row with its ID. ``total`` is ``None`` if not counted.
+    ``columns`` are the fields worth a column, each with its title. ``first_lines``: line of a
+    duplicate → line of the first row with its ID. ``total`` is ``None`` if not counted.
     """
 
     rows: Sequence[ResultRow]
@@ -658,7 +658,7 @@ def named(names: Sequence[str], number: int) -> str:
 
 
 def hidden_names(read: ReadList) -> list[str]:
-    """Return the name, or else the line, of the first hidden rows of a list."""
+    """Return the names of the first hidden rows of a list; for a row without one, its line."""
     columns, rows = name_columns(read.header), read.hidden_rows[:NAMED_ROWS]
     return [cell_words(name_of(row.cells, columns)) or f"line {row.line:,}" for row in rows]
 
@@ -678,9 +678,9 @@ def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
 
 
 def workbook_words(view: BatchView) -> str:
-    """Return which rows the workbook has, and how many lines of the file it has not."""
+    """Return which rows are in the workbook, and how many lines of the file are not."""
     set_aside = ", ".join(view.summary.source.set_aside)
-    without = f" Lines of the file that are not rows: {set_aside}." if set_aside else ""
+    without = f" Lines of the file that are not rows of the list: {set_aside}." if set_aside else ""
     return f"The workbook has every row that was read, in the same order, with its result.{without}"
 
 

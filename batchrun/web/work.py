@@ -309,7 +309,7 @@ class Workspace:
         self._begin(settings)
 
     def _begin(self, settings: Settings) -> None:
-        """Begin with a journal, about which nothing is known yet."""
+        """Start using a journal, with nothing cached."""
         self._settings = settings
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
         self._numbers: dict[str, RowNumbers] = {}

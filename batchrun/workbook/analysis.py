@@ -1,4 +1,4 @@
-"""Summarize the results of all rows, in one pass over them; each counts once. Pure."""
+"""Summarize the results of all rows in one pass; a result that rows share counts once. Pure."""
 
 from __future__ import annotations
 

@@ -66,11 +66,11 @@ MEANINGS: Mapping[Outcome, str] = {
     Outcome.IN_DOUBT: "no clear answer, may have been charged",
     Outcome.PENDING: "running or not sent",
 }
-"""What the outcomes mean that don't say so themselves."""
+"""Meanings of the outcomes whose names don't explain themselves."""
 _OUTCOMES = "the outcome of the row: completed; failed; " + "; ".join(
     f"{outcome.words} ({meaning})" for outcome, meaning in MEANINGS.items()
 )
-_WHY = "why, for a row that needs attention; where a result was reused, from where"
+_WHY = "why the row needs attention, or where a reused result comes from"
 STATUS = (
     StatusColumn(OUR_STATUS, str, 13, _OUTCOMES,
                  lambda row: row.outcome.value),

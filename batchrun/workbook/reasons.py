@@ -308,7 +308,7 @@ def _quotes_the_service(row: ResultRow) -> bool:
 
 
 def needs_attention(row: ResultRow) -> bool:
-    """Whether one of `RowsToShow` has no result, or perhaps that of another company."""
+    """Whether a row of `RowsToShow` has no result, or one that may be another company's."""
     return row.outcome is not Outcome.COMPLETED or row.other_name
 
 

@@ -181,7 +181,7 @@ def color_bands(sheet: Worksheet, cells: str) -> None:
 def color_outcomes(sheet: Worksheet, cells: str) -> None:
     """Color cells by the outcome they name, also after somebody changes one.
 
-    A result that may be another company's, says the cell beside it, has the color of a warning.
+    If the cell beside it says that the result may be another company's, the color is a warning.
     """
     color_rule: Any = rule.CellIsRule  # untyped in its stubs
     formula_rule: Any = rule.FormulaRule

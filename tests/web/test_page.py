@@ -243,8 +243,8 @@ def test_rows_of_the_same_name_are_told_apart_in_the_pilot(window: Window, tmp_p
     page = window.page
     drop(page, path)
     page.get_by_role("button", name="Try 5 rows").click()
-    expect(page.get_by_role("link", name="Acme (line 2)")).to_be_visible(timeout=RUN_MS)
-    expect(page.get_by_role("link", name="Acme (line 6)")).to_be_visible()
+    expect(page.get_by_role("link", name="Acme, line 2")).to_be_visible(timeout=RUN_MS)
+    expect(page.get_by_role("link", name="Acme, line 6")).to_be_visible()
 
 
 def a_book_with_a_cover_sheet(path: Path) -> Path:

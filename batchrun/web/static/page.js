@@ -223,7 +223,7 @@ function choices(form) {
   });
 }
 
-// Say beside a field what is wrong with it, instead of in a bubble of the browser.
+// Show what is wrong beside the field, instead of in the browser's own bubble.
 document.addEventListener(
   "invalid",
   (event) => {
