@@ -678,7 +678,7 @@ def request_from(
         login = "batchrun login, then " if needs_key else ""
         raise UsageError(
             "No workflow given.",
-            f'Add -w "Account Research". To list the workflows: {login}batchrun workflows',
+            f'Add one, such as -w "Account Research". To list them: {login}batchrun workflows',
         )
     said_by = "--reuse" if reuse else "reuse"
     reuse = reuse or (None if again else options.reuse)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         ("run -z", ["-z", "See: batchrun run --help"]),
         ("run", ["FILE", "See: batchrun run --help"]),
         ("check nowhere.csv", ["There is no file nowhere.csv."]),
-        ("check .", ["No workflow given.", 'Add -w "Account Research"', "batchrun workflows"]),
+        ("check .", ["No workflow given.", 'such as -w "Account Research"', "batchrun workflows"]),
         ("export", ["--output", "See: batchrun export --help"]),
         ("run a --limit", ["--limit", "See: batchrun run --help"]),
         ("run a --limit x", ["--limit", "it must be a whole number.", "See: batchrun run --help"]),
@@ -59,8 +59,8 @@ def test_the_version_has_the_usual_short_option(batchrun: CommandLine) -> None:
     ("option", "variables", "way"),
     [
         ((), {}, "batchrun login, then batchrun workflows"),
-        ((), {"PGAI_API_KEY": "sk-0123456789abcdef"}, "the workflows: batchrun workflows"),
-        (("--sandbox",), {}, "the workflows: batchrun workflows --sandbox"),
+        ((), {"PGAI_API_KEY": "sk-0123456789abcdef"}, "To list them: batchrun workflows"),
+        (("--sandbox",), {}, "To list them: batchrun workflows --sandbox"),
     ],
     ids=["without a key", "with a key", "in the sandbox"],
 )

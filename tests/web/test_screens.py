@@ -507,6 +507,25 @@ def test_practice_says_that_its_clock_is_fast_and_its_credits_are_reset(site: Si
     assert "Practice credits are reset each time batchrun starts." in said
 
 
+def test_in_practice_the_first_rows_of_a_list_that_ran_can_be_tried(
+    site: Site, tmp_path: Path
+) -> None:
+    path, workspace = hiding_workbook(tmp_path, 6, []), site.workspace
+    paid = a_list(site, path)
+    run_of(site, paid)
+    assert "Try 5 rows" not in shown_list(site, paid)
+    workspace.use_sandbox()
+    list_id = a_list(site, path)
+    finished = run_of(site, list_id)
+    assert "Open this run Try 5 rows" in shown_list(site, list_id)
+    saved = workspace.lists.get(list_id)
+    assert saved is not None
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    assert (run.error, f"/batches/{run.batch_id}" == finished) == (None, False)
+    assert "Run the rest" in shown(site, f"/batches/{run.batch_id}")
+
+
 def test_no_estimate_is_announced_while_the_workbook_is_written(site: Site) -> None:
     workspace, saved = site.workspace, chosen_list(site)
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
