@@ -91,9 +91,10 @@ def choose_journal(name: str) -> Advice:
 def run_corrected(file: str, summary: BatchSummary) -> str:
     """Return the command for a corrected list of a batch, which pays only for what is new.
 
-    Results are reused only for the same IDs and parameters, so the command repeats the parameters.
+    Results are reused only for the same IDs and parameters, so the command repeats the parameters,
+    and which columns have the IDs.
     """
-    words = ["batchrun", "run", file, "-w", summary.workflow.name]
+    words = ["batchrun", "run", file, "-w", summary.workflow.name, *summary.column_options]
     for name, value in summary.parameters.items():
         text = isinstance(value, str) and json_or_text(value) == value
         words += ["--param", f"{name}={value if text else json.dumps(value, ensure_ascii=False)}"]

@@ -383,6 +383,7 @@ class BatchSummary:
         resume_at: When the quota is available again, aware, UTC; ``None`` if it is not spent.
         confirmed: Whether somebody has agreed to send all of it. Not so after a pilot.
         parameter_columns: Parameter → the column its value came from.
+        column_options: Options that choose the ID columns of its list; none if their names do.
         practice: Whether it certainly ran at a service that `batchrun sandbox` started.
     """
 
@@ -408,6 +409,7 @@ class BatchSummary:
     resume_at: datetime | None = None
     confirmed: bool = True
     parameter_columns: Mapping[str, str] = field(default_factory=dict)
+    column_options: tuple[str, ...] = ()
     practice: bool = False
 
     @property

@@ -73,6 +73,7 @@ from batchrun.model import (
 )
 from batchrun.settings.location import is_loopback, is_practice, is_server, shown
 from batchrun.settings.profiles import SANDBOX_KEY, SANDBOX_PROFILE
+from batchrun.tables.roles import column_options
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -565,6 +566,7 @@ class Journal:
             counts[state.outcome] += each.rows
         counts[Outcome.INVALID] = found.invalid
         source = json.loads(found.source)
+        roles = {Role(role): at for role, at in json.loads(found.roles).items()}
         return BatchSummary(
             batch_id=batch_id,
             workflow=Workflow(**json.loads(found.workflow)),
@@ -575,6 +577,7 @@ class Journal:
             ),
             parameters=json.loads(found.parameters),
             parameter_columns=json.loads(found.parameter_columns),
+            column_options=column_options(json.loads(found.header), roles),
             created_at=datetime.fromtimestamp(found.created_at, UTC),
             updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
             counts=counts,

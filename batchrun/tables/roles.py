@@ -188,6 +188,20 @@ def column_name(table: Table, position: int) -> str:
     return name or f"(column {position + 1})"
 
 
+def column_options(header: Sequence[str], roles: Mapping[Role, int]) -> tuple[str, ...]:
+    """Return the options with which the same ID columns are found again; none if by their names."""
+    words: list[str] = []
+    for role in Role:
+        at, kind = roles.get(role), role.name.lower()
+        if at is None:
+            named = any(role in roles_named(name) for name in header)
+            words += [f"--no-{kind}"] if named else []
+        elif role not in roles_named(header[at]) or header.count(header[at]) > 1:
+            unique = header[at].strip() and header.count(header[at]) == 1
+            words += [f"--{kind}-column", header[at] if unique else str(at + 1)]
+    return tuple(words)
+
+
 def read_contents(table: Table, position: int, *, lenient: bool = False) -> Contents:
     """Summarize a column's contents. Reads every cell."""
     column = table.cells[position]

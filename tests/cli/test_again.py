@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx
 import openpyxl
@@ -166,6 +167,27 @@ def test_the_command_for_a_corrected_list_reuses_results_of_a_batch_with_paramet
     [told] = [line for line in exported.stdout.splitlines() if "fix.xlsx -w" in line]
     _, command = told.split("then: batchrun ")
     again = batchrun(*shlex.split(command.replace("fix.xlsx", "accounts.csv")), "--yes")
+
+    assert "Jobs:      0 to trigger" in again.stdout
+    assert triggers(sandbox) == paid
+
+
+def test_the_command_for_a_corrected_list_sends_the_same_ids(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    lines = accounts.read_text(encoding="utf-8").splitlines()
+    kept = [f"{line},{uuid4()}" for line in lines[1:]]
+    named = lines[0].replace("Company ID", "Kennung $1")
+    accounts.write_text("\n".join([f"{named},Contact ID", *kept]), encoding="utf-8")
+    chosen = ["--company-column", "Kennung $1", "--no-contact"]
+    ended = batchrun("run", "accounts.csv", "-w", "Account Research", *chosen, "--yes")
+    assert ended.exit_code == 3, ended.stderr
+    paid = triggers(sandbox)
+
+    exported = batchrun("export", "--only", "invalid", "-o", "fix.xlsx")
+    [told] = [line for line in exported.stdout.splitlines() if "fix.xlsx -w" in line]
+    words = shlex.split(told.partition("then: batchrun ")[2])
+    again = batchrun(*(word.replace("fix.xlsx", "accounts.csv") for word in words), "--yes")
 
     assert "Jobs:      0 to trigger" in again.stdout
     assert triggers(sandbox) == paid
