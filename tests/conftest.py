@@ -67,7 +67,6 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(50_000, 20, 100)  # what a test leaves is collected often enough
         gc.enable()
 
 

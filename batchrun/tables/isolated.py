@@ -38,7 +38,7 @@ from batchrun.tables.formats import (
     not_unpacked,
 )
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import ColumnBlock, Sheet, SheetRows, Traits
+from batchrun.tables.sheets import LAST_ROW, ColumnBlock, Sheet, SheetRows, Traits
 from batchrun.tables.store import PackingError, pack_column, unpack_column
 
 if TYPE_CHECKING:
@@ -281,7 +281,8 @@ def _unpacked(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> lis
         cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise PackingError from error
-    if any(len(column) != count for column in cells):
+    fits = isinstance(count, int) and 0 < count <= LAST_ROW
+    if not fits or any(len(column) != count for column in cells):
         raise PackingError
     return cells
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shlex
@@ -74,7 +75,7 @@ def test_a_dry_run_shows_what_check_shows_and_triggers_nothing(
 def test_check_reads_a_list_from_standard_input(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    piped = SimpleNamespace(buffer=accounts.open("rb"), isatty=lambda: False)
+    piped = SimpleNamespace(buffer=io.BytesIO(accounts.read_bytes()), isatty=lambda: False)
     batchrun.monkeypatch.setattr("sys.stdin", piped)
     shown = batchrun("check", "-", "-w", "account research")
     assert shown.exit_code == ExitCode.COMPLETED
