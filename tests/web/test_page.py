@@ -186,6 +186,7 @@ def test_a_run_is_refused_when_the_list_has_changed_since_it_was_shown(
     other.get_by_role("button", name="Run all").click()
     expect(other.get_by_text("have changed since this page was shown")).to_be_visible()
     expect(other.get_by_role("button", name="Check again")).to_be_visible()
+    assert site.workspace.wait(60)  # the refusal has checked the list again
     page.reload()
     page.get_by_text("Parameters", exact=False).first.click()
     page.get_by_label("Name").first.fill("depth")
