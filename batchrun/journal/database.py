@@ -182,6 +182,8 @@ def network_mount(mounts: str, folder: Path) -> str | None:
     return found if found in _NETWORK_FILESYSTEMS else None
 
 
+_LOG_MAGICS = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
+"""How a log that was written begins: https://www.sqlite.org/fileformat2.html#walformat"""
 _HAS_SCHEMA = "SELECT 'ok' FROM meta WHERE name = 'schema_version'"
 
 
@@ -199,6 +201,7 @@ class JournalFile:
         self._size = found.st_size
         self._log = path.with_name(f"{path.name}-wal")
         self._log_identity: tuple[int, int] | None = None
+        self._log_was_written = False
 
     def check(self) -> None:
         """Check that the file is the same and complete, and that its log is there.
@@ -216,7 +219,8 @@ class JournalFile:
             raise self._lost("was truncated or overwritten")
         self._size = found.st_size
         try:
-            log = self._log.stat()
+            with self._log.open("rb") as file:
+                log, magic = os.fstat(file.fileno()), file.read(len(_LOG_MAGICS[0]))
         except OSError:
             if self._log_identity is not None:
                 raise self._lost("lost its log (the file ending in -wal)") from None
@@ -225,6 +229,10 @@ class JournalFile:
             self._log_identity = (log.st_dev, log.st_ino)
         if self._log_identity != (log.st_dev, log.st_ino):
             raise self._lost("lost its log (the file ending in -wal)")
+        # After a truncation, SQLite continues at its old position and leaves zeros before it.
+        if magic not in _LOG_MAGICS and self._log_was_written and not self._is_whole():
+            raise self._lost("lost its log (the file ending in -wal)")
+        self._log_was_written = magic in _LOG_MAGICS
 
     def check_content(self) -> None:
         """Check that a new connection, too, finds a journal in the file.
@@ -237,7 +245,7 @@ class JournalFile:
             raise self._lost("was truncated or overwritten")
 
     def _is_whole(self) -> bool:
-        """Whether a file that has become smaller was only compacted by another process."""
+        """Whether a file or log that has become smaller was only compacted by another process."""
         return self._finds(_HAS_SCHEMA) and self._finds("PRAGMA quick_check(1)")
 
     def _finds(self, query: str) -> bool:
