@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,6 +21,7 @@ from tests.journal.batches import IDS, URL, plan_of
 from tests.postgres import PASSWORD
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.postgres import PostgresServer
@@ -101,6 +105,29 @@ def test_detach_and_limit_cannot_be_combined(tmp_path: Path) -> None:
         batchrun.run(pd.DataFrame({"Company ID": IDS}), "Research", limit=1, detach=True)
 
 
+@contextmanager
+def running_loop() -> Iterator[Any]:
+    """A loop of Tornado in a thread, for Dask: its own must have started after 10 seconds."""
+    from tornado.ioloop import IOLoop
+
+    started, ended = threading.Event(), asyncio.Event()
+    loops: list[Any] = []
+
+    async def run() -> None:
+        loops.append(IOLoop.current())
+        started.set()
+        await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    started.wait()
+    try:
+        yield loops[0]
+    finally:
+        loops[0].add_callback(ended.set)
+        thread.join()
+
+
 def test_a_batch_runs_with_a_client_of_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
 ) -> None:
@@ -111,8 +138,13 @@ def test_a_batch_runs_with_a_client_of_the_program(
     frame = pd.DataFrame({"Company ID": IDS})
     with (
         running(SandboxSettings(rate_per_minute=None), 100.0) as url,
+        running_loop() as loop,
         distributed.LocalCluster(
-            n_workers=1, processes=False, dashboard_address=None, worker_dashboard_address=None
+            n_workers=1,
+            processes=False,
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            loop=loop,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
