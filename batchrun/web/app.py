@@ -455,23 +455,43 @@ class _Pages:
     def choose(self, request: Request) -> Response:
         """Save the choices for a list and check it again, or run it with the choices shown."""
         form, saved = request.state.form, self._list(request)
-        if form.get("what") in {"again", "all", "pilot"}:
-            return self._run(saved, form)
+        run = form.get("what") in {"again", "all", "pilot"}
         role, _, column = form.get("is", "").partition(":")  # an answer instead of a choice
         answers = {f"{role}_column": column} | ({"visible_only": ""} if "hidden" in form else {})
-        choices = choices_from(saved.request, {**form, **answers})
+        try:
+            choices = choices_from(saved.request, {**form, **answers})
+        except UsageError as error:
+            return self._refused_choices(saved, form, error)
+        if run:
+            return self._run(saved, form, choices)
         saved = self._workspace.lists.choose(saved, choices)
         self._workspace.check(saved)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
-    def _run(self, saved: SavedList, form: Mapping[str, str]) -> Response:
+    def _refused_choices(
+        self, saved: SavedList, form: Mapping[str, str], error: UsageError
+    ) -> Response:
+        """Return a list's screen with the choices as they were typed, and why they are refused."""
+        others = {name: text for name, text in form.items() if not name.startswith("parameter-")}
+        request = choices_from(saved.request, others | {"header_row": ""})
+        values = self._list_values(replace(saved, request=request))
+        values["parameters"] = [
+            [form.get(f"parameter-{at}-{part}", "") for part in ("name", "from", "value")]
+            for at in range(MAX_PARAMETERS)
+            if f"parameter-{at}-name" in form
+        ]
+        return self._show("list.html", 400, **values, message=("bad", error))
+
+    def _run(
+        self, saved: SavedList, form: Mapping[str, str], choices: batchrun.Request
+    ) -> Response:
         """Run a list if the form has the choices that were checked: a browser may restore others.
 
         Raises:
             UsageError: The list or its choices have changed.
         """
         try:
-            if choices_from(saved.request, form) != saved.request:
+            if choices != saved.request:
                 raise changed_error()
             run = self._workspace.run(
                 saved,

@@ -344,15 +344,17 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
     path, run = f"/batches/{summary.batch_id}", workspace.run_of(summary.batch_id)
     detail = f"{summary.workflow.name} · {moment_words(summary.created_at)}"
     line = HomeLine(summary.source.name, detail, path, None, "", "", None)
+    download = "Download workbook", f"{path}/download"
+    earlier = "Earlier", replace(line, words=_result_words(summary), other=download)
     settled = not (summary.unfinished or summary.counts[Outcome.IN_DOUBT])
-    view = (
-        None if settled and (run is None or run.ended) else view_batch(workspace, summary.batch_id)
-    )
-    if view is not None and view.phase.live:
+    if settled and (run is None or run.ended):
+        return earlier
+    view = view_batch(workspace, summary.batch_id)
+    if view.phase.live:
         words = view.figures.words + (f", ends at about {view.done_at}" if view.done_at else "")
         where = "Running" if view.phase is not Phase.ELSEWHERE else "Running in a terminal"
         return "Running", replace(line, tag=("busy", where), words=words, action="Watch")
-    if view is not None and view.status.in_doubt:
+    if view.status.in_doubt:
         waiting = view.figures.waiting
         return "Needs a decision", replace(
             line,
@@ -362,13 +364,11 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
             + (f" {plural(waiting, 'row')} not sent yet." if waiting else ""),
             action="Decide",
         )
-    if view is not None and view.phase in {Phase.PAUSED, Phase.PILOT}:
-        tag = ("wait", "Stopped" if view.phase is Phase.PAUSED else "Tried")
-        return "Needs a decision", replace(
-            line, tag=tag, words=ended_words(view), action="Continue"
-        )
-    download = "Download workbook", f"{path}/download"
-    return "Earlier", replace(line, words=_result_words(summary), other=download)
+    if view.phase is Phase.DONE:
+        return earlier
+    tried = f"First {summary.jobs - view.status.left.to_trigger:,} tried"
+    tag = "wait", tried if view.phase is Phase.PILOT else "Stopped"
+    return "Needs a decision", replace(line, tag=tag, words=ended_words(view), action="Continue")
 
 
 def _list_section(state: ListState | None) -> tuple[str, tuple[str, str] | None, str]:
@@ -731,7 +731,8 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
     if not view.can_stop:
         return ""
     if view.unsent <= 0:
-        return "All rows are sent. Stop: collect their results later, at no further cost."
+        rows = "These rows" if view.trial else "All rows"
+        return f"{rows} are sent. Stop: collect their results later, at no further cost."
     return f"Stop: nothing more is sent{rest}. You can continue later; no row is charged twice."
 
 

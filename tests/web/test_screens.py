@@ -469,6 +469,12 @@ def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> No
     assert 'data-start="“batchrun web --sandbox” (“batchrun web” alone opens your real' in text
 
 
+def test_the_csv_for_the_crm_of_the_list_is_offered_when_all_results_are_there(site: Site) -> None:
+    said = shown(site, finished_batch(site))
+    assert "CSV for Salesforce" in said
+    assert "CSV for HubSpot" not in said
+
+
 def test_a_list_that_cannot_be_read_is_not_said_to_wait_for_its_run(
     site: Site, tmp_path: Path
 ) -> None:
@@ -695,7 +701,7 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert "5 results to look at" in said
     assert "The other 55 rows: about " in said
     assert "Nothing more is sent until you decide. Run the rest" in said
-    assert "Tried 60 rows: 5 sent, 55 to send." in shown(site, "/")
+    assert "First 5 tried 60 rows: 5 sent, 55 to send." in shown(site, "/")
     assert said.count("Not sent") == 45  # of the 50 rows of a page
 
 
@@ -726,6 +732,19 @@ def test_half_a_parameter_is_refused(fields: dict[str, str], said: str) -> None:
     form = {f"parameter-0-{name}": value for name, value in fields.items()}
     with pytest.raises(UsageError, match=said):
         choices_from(Request("list.csv", ""), form)
+
+
+@pytest.mark.parametrize("what", ["", "all"])
+def test_what_was_typed_stays_in_the_form_when_it_is_refused(site: Site, what: str) -> None:
+    saved = chosen_list(site, FEW)
+    checked_list(site.workspace, saved)
+    fields = {"parameter-0-value": "very deep", "parameter-0-name": "", "reuse": "30", "what": what}
+    answer = site.post(f"/lists/{saved.id}/choices", **fields)
+    assert answer.status_code == 400
+    assert "A parameter has no name." in answer.text
+    assert 'name="parameter-0-value" value="very deep"' in answer.text
+    assert '<option value="30" selected>' in answer.text
+    assert site.triggers == []
 
 
 def test_a_workflow_that_fits_the_ids_badly_is_noted_before_the_run(
