@@ -16,7 +16,7 @@ from batchrun.model import Outcome
 from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
-from batchrun.workbook.changes import Comparison
+from batchrun.workbook.changes import SAME, Comparison
 from batchrun.workbook.content import Content
 from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
@@ -174,7 +174,11 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     attention = changes = columns = run_details = None
     if content.layout.attention:
         attention = AttentionSheet(book, content)
-    if comparison is not None and results.earlier is not None and comparison.any_change:
+    if (
+        comparison is not None
+        and results.earlier is not None
+        and comparison.marks_counted.keys() - {SAME}
+    ):
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
     if not content.form.for_people:
