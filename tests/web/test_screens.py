@@ -574,7 +574,7 @@ def test_stop_is_offered_while_rows_run_and_says_what_it_saves(site: Site) -> No
         (0, 5, 55, 0, "All rows are sent. Stop: collect their results later"),
         (0, 60, 0, 0, ""),
         (5, 2, 2, 56, "Stop: nothing more is sent"),
-        (5, 2, 3, 55, "All rows are sent. Stop: collect their results later"),
+        (5, 2, 3, 55, "These rows are sent. Stop: collect their results later"),
     ):
         run.trial = trial
         figures = replace(view.figures, done=done, running=running, waiting=waiting)
