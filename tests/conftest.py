@@ -22,7 +22,12 @@ from keyring.backends import fail
 import batchrun
 from tests.postgres import running_server
 from tests.preloaded import Popen
-from tests.shortcuts import compile_statements_once, hash_keys_once, make_tables_once
+from tests.shortcuts import (
+    compile_statements_once,
+    hash_keys_once,
+    make_tables_once,
+    stop_servers_soon,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -147,6 +152,7 @@ def shortcuts() -> Iterator[None]:
         hash_keys_once(patch)
         compile_statements_once(patch)
         make_tables_once(patch)
+        stop_servers_soon(patch)
         yield
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import secrets
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
@@ -60,3 +62,12 @@ def make_tables_once(patch: pytest.MonkeyPatch) -> None:
             statements.extend(connection.exec_driver_sql(kept).scalars())
 
     patch.setattr(schema.metadata, "create_all", created)
+
+
+def stop_servers_soon(patch: pytest.MonkeyPatch) -> None:
+    """A server looks every 0.1 s whether it is to stop, and then waits as long: most of a test."""
+
+    async def briefly(seconds: float) -> None:
+        await asyncio.sleep(seconds / 5)
+
+    patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": briefly}))

@@ -307,5 +307,5 @@ def _by_title(header: Sequence[str]) -> dict[str, int]:
 
 def name_of(cells: Sequence[Cell], columns: Sequence[int]) -> str | None:
     """Return a row's name."""
-    parts = (cells[column] for column in columns)
-    return " ".join(str(part).strip() for part in parts if part not in {None, ""}) or None
+    parts = [str(cells[at]).strip() for at in columns if cells[at] not in {None, ""}]
+    return " ".join(parts) or None

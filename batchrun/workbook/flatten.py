@@ -114,8 +114,8 @@ def _leaf(flat: Flat, path: Path, value: JSON) -> None:
 
 def _lines(values: list[JSON]) -> str | None:
     """Return the items one per line, if that can be read back."""
-    if all(isinstance(item, str) for item in values):
-        texts = [item for item in values if isinstance(item, str)]
+    texts = [item for item in values if isinstance(item, str)]
+    if len(texts) == len(values):
         if all(text.strip() and "\n" not in text for text in texts):
             return "\n".join(texts)
     elif all(isinstance(item, (bool, int, float)) for item in values):

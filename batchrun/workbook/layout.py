@@ -293,7 +293,8 @@ def layout_of(
             if not copy:
                 filled += 1
                 survey.see(flat)
-                counts.update(_counts(flat) if arranged else ())
+                for path in _counts(flat) if arranged else ():  # `update` is slow for so few
+                    counts[path] += 1
             _see_lists(survey, flat, form.depth)
             for each in (row.company_id, row.contact_id):
                 if not copy and each is not None and each in flat.values.values():

@@ -290,11 +290,11 @@ class RowsToShow:
             if message:
                 plain = () if _quotes_the_service(row) else _PLAIN_WORDS
                 message = _reworded(message, self._for_people + plain)
-            name = name_of(row.row.cells, self._names) if self._names else None
-            if name and row.job is not None and row.outcome is Outcome.COMPLETED:
-                at, above = first.get(row.job, (number, name))
+            job = row.job if self._names and row.outcome is Outcome.COMPLETED else None
+            if job is not None and (name := name_of(row.row.cells, self._names)):
+                at, above = first.get(job, (number, name))
                 if len(first) < MAX_NAMES:
-                    first.setdefault(row.job, (number, name))
+                    first.setdefault(job, (number, name))
                 if other_name := not is_same_name(above, name):
                     of_other = f"{RESULT_OF} {at + 2:,}, {one_line(above, MAX_NAME)}: same ID"
                     message = f"{of_other}; {message}" if message else of_other

@@ -40,8 +40,8 @@ PIECES = (
     "<!---->", "<title>", "<a ", "</", "<![CDATA[", "&#1", "password='", "total :", "batchrun ",
 )  # fmt: skip
 BEGINNINGS = ("", "-", '="', "a@", "total records ", "Name (1", "<!--")
-ALREADY_SEARCHED = BEGINNINGS[1:-1]
-"""A search begins at each place anyway, so no beginning and one other do."""
+SEARCHED = ("", "<!--")
+"""A search begins at each place anyway, so a beginning matters only to a pattern that has it."""
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -114,7 +114,8 @@ def test_matching_a_hostile_text_ends(piece: str, patterns_as_used: list[Used]) 
     for beginning in BEGINNINGS:
         text = beginning + piece * (LENGTH // len(piece)) + "\n!"
         for _, pattern, how in patterns_as_used:
-            if beginning in ALREADY_SEARCHED and how not in {"match", "fullmatch"}:
+            searches = how not in {"match", "fullmatch"}
+            if searches and not (beginning in SEARCHED and beginning in str(pattern.pattern)):
                 continue
             given: str | bytes = text if isinstance(pattern.pattern, str) else text.encode()
             if how in {"sub", "subn"}:
