@@ -418,6 +418,7 @@ DIFFERENT_EACH_TIME = (
     (r"^(Rows: +\d+) \(.*pending.*\)$", r"\1 (COUNTS)"),
     (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
     (r"^Jobs: +\d+ to trigger$", "JOBS"),
+    (r"^Trigger \d+ jobs of ", "Trigger N jobs of "),
     (r"^Requests: .*", "REQUESTS"),
     (r"^In all: .*", "IN ALL"),
     (r"about \d+ requests", "about N requests"),

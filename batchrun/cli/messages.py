@@ -755,7 +755,7 @@ def kept_words(usual: Path, written: Path, batch_id: str) -> str:
         why = "has changed since batchrun wrote it"
     else:
         why = "already existed" if other is None else f"contains the results of batch {other}"
-    return f"{usual.name} {why}, so it was kept. The newest results are in {written.name}."
+    return f"{usual.name} {why}, so it was kept. The new file is {written.name}."
 
 
 def notice_of(report: Report) -> dict[str, str]:
