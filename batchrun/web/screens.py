@@ -191,12 +191,13 @@ class BatchView:
         if (
             run is None
             or run.requests != summary.requests  # another run may have sent some, too
-            or summary.reused
+            or (summary.reused and (self.duplicates or run.again_in_all))
             or summary.counts[Outcome.REJECTED]
             or summary.counts[Outcome.IN_DOUBT]
         ):
             return None
-        return summary.jobs - self.status.left.to_trigger + run.again_in_all
+        to_trigger = self.status.left.to_trigger
+        return summary.jobs - summary.reused - to_trigger + run.again_in_all
 
     @property
     def about(self) -> str:
@@ -307,7 +308,14 @@ class HomeLine:
 
 def home_of(workspace: Workspace) -> dict[str, list[HomeLine]]:
     """Return the lists and batches by section, those that need a decision first."""
-    sections = ("Needs a decision", "Running", "Not run yet", "Already run", "Earlier")
+    sections = (
+        "Needs a decision",
+        "Running",
+        "Not run yet",
+        "Can't be read",
+        "Already run",
+        "Earlier",
+    )
     home: dict[str, list[HomeLine]] = {section: [] for section in sections}
     summaries = workspace.batches()
     for summary in summaries:
@@ -324,10 +332,10 @@ def home_of(workspace: Workspace) -> dict[str, list[HomeLine]]:
         state, path, copies = workspace.states.get(one.id), f"/lists/{one.id}", names.count(name)
         copy = f"copy {names[at:].count(name)} of {copies} · " if copies > 1 else ""
         rows = f"{plural(state.read.rows, 'row')} · " if state and state.read else ""
-        detail, tag = f"{copy}{rows}uploaded {moment_words(one.uploaded_at)}", _remark(state)
-        section = "Already run" if tag is not None and tag[0] == "ok" else "Not run yet"
+        detail = f"{copy}{rows}uploaded {moment_words(one.uploaded_at)}"
+        section, tag, words = _list_section(state)
         remove = "Remove", f"{path}/delete"
-        home[section].append(HomeLine(name, detail, path, tag, "", "Open", remove))
+        home[section].append(HomeLine(name, detail, path, tag, words, "Open", remove))
     return home
 
 
@@ -363,15 +371,17 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
     return "Earlier", replace(line, words=_result_words(summary), other=download)
 
 
-def _remark(state: ListState | None) -> tuple[str, str] | None:
-    if state is None:
-        return None
-    if state.checked is not None and state.checked.earlier is not None:
-        return "ok", "You ran these rows"
-    if state.marked is not None and not state.marked.rerun.jobs:
-        return "ok", "The marked rows are sent"
-    refused = state.error is not None and state.read is None and not state.is_results
-    return ("bad", "Can't be read") if refused and not state.sheets else None  # one can be chosen
+def _list_section(state: ListState | None) -> tuple[str, tuple[str, str] | None, str]:
+    """Return the section of an uploaded list on the home screen, its tag, and why it is there."""
+    if state is not None:
+        if state.checked is not None and state.checked.earlier is not None:
+            return "Already run", ("ok", "You ran these rows"), ""
+        if state.marked is not None and not state.marked.rerun.jobs:
+            return "Already run", ("ok", "The marked rows are sent"), ""
+        can_choose = state.is_results or state.sheets
+        if state.error is not None and state.read is None and not can_choose:
+            return "Can't be read", None, plain(state.error.what)
+    return "Not run yet", None, ""
 
 
 def _result_words(summary: BatchSummary) -> str:
@@ -806,9 +816,12 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
         return ""
     if view.accepted:
         so_far = "" if view.phase is Phase.DONE else " so far"
-        return f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}."
+        cost = f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}."
+        part = cost_words(workspace, price, again)
+        return f"{cost} Of these, {part} for {plural(again, 'row')} sent again." if again else cost
     if again:
-        return f"The last part cost {cost_words(workspace, price, again)}."
+        part = f"Sending {plural(again, 'row')} again cost {cost_words(workspace, price, again)}."
+        return f"{part} What the run cost before is not known."
     return f"Last time, a row cost {cost_words(workspace, price, about='')}."
 
 

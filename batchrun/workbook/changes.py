@@ -123,6 +123,11 @@ class Comparison:
                 if main is not None and change.path == main.path:
                     self._see_amount(change)
 
+    @property
+    def any_change(self) -> bool:
+        """Whether any row is new or has changed."""
+        return self.marks_counted[NEW] + self.marks_counted[CHANGED] > 0
+
     def _see_amount(self, change: Change) -> None:
         same = change.name, change.before, change.now
         copy = change.name and any((one.name, one.before, one.now) == same for one in self.largest)

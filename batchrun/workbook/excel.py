@@ -174,7 +174,7 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     attention = changes = columns = run_details = None
     if content.layout.attention:
         attention = AttentionSheet(book, content)
-    if comparison is not None and results.earlier is not None:
+    if comparison is not None and results.earlier is not None and comparison.any_change:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
     if not content.form.for_people:

@@ -68,7 +68,7 @@ class OverviewSheet:
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
-        if content.comparison is not None and changes is not None:
+        if content.comparison is not None:
             self._changes(left, content, content.comparison, changes)
         self._numbers(left, analysis)
         categories = [each for each in analysis.categories if each.is_category]
@@ -124,9 +124,12 @@ class OverviewSheet:
         charts.row += 1 + self._page.bars(title, lines, column, place, colors=colors, size=size)
 
     def _changes(
-        self, block: Block, content: Content, comparison: Comparison, changes: ChangesSheet
+        self, block: Block, content: Content, comparison: Comparison, changes: ChangesSheet | None
     ) -> None:
-        """Write how many rows are new, changed, and the same, with links to the first of them."""
+        """Write how many rows are new, changed, and the same, with links to the first of them.
+
+        Without the sheet Changes, nothing has changed.
+        """
         marks, fields, earlier = (
             comparison.marks_counted,
             comparison.fields,
@@ -136,6 +139,11 @@ class OverviewSheet:
             return
         several = len(earlier.batch_ids) > 1
         title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
+        if changes is None:
+            block.section(title, wide=4)
+            block.fact(f"Nothing changed in {plural(marks.total(), 'row')}.")
+            block.row += 1
+            return
         block.section(title, "Rows", f"% of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
             where = changes.place(mark) if mark is not SAME and marks[mark] else ""

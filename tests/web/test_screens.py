@@ -469,6 +469,18 @@ def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> No
     assert 'data-start="“batchrun web --sandbox” (“batchrun web” alone opens your real' in text
 
 
+def test_a_list_that_cannot_be_read_is_not_said_to_wait_for_its_run(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.xlsx"
+    path.write_bytes(b"PK no workbook")
+    site.upload(path)
+    assert site.workspace.wait(60)
+    said = shown(site, "/")
+    assert "Not run yet" not in said
+    assert re.search(r"Can.t be read broken\.xlsx uploaded [^.]+ broken\.xlsx", said)
+
+
 def test_lists_whose_rows_were_run_are_not_said_to_wait_for_their_run(site: Site) -> None:
     finished_batch(site)
     again = chosen_list(site, FEW)
@@ -949,13 +961,17 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
         assert len(site.triggers) == 120
-        assert "60 rows: 60 sent. This run cost about 120 credits." in shown(site, batch)
+        assert "60 rows: 60 sent. This run cost about 120 credits. Of these, about 60 " in shown(
+            site, batch
+        )
         workspace._begin(settings)  # as after a start: what was sent before is not known
         shown(site, f"{batch}/attention")
         fields["shown"] = shown_field(site, f"{batch}/attention")
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
-        assert "60 rows: 60 sent. The last part cost about 60 credits." in shown(site, batch)
+        assert "Sending 60 rows again cost about 60 credits. What the run cost before" in shown(
+            site, batch
+        )
 
 
 def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(

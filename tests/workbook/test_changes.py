@@ -151,6 +151,17 @@ def test_the_column_changed_is_folded_if_it_says_the_same_everywhere(written: Wr
     assert results.column_dimensions[get_column_letter(at + 1)].hidden
 
 
+def test_without_any_change_the_overview_says_so_and_there_is_no_sheet_of_changes(
+    written: Write,
+) -> None:
+    earlier = EarlierResults(("1024-accounts-0000",), MONTH_AGO, [({"a": 1}, MONTH_AGO)])
+
+    path = written(replace(batch([row(0, {"a": 1})]), earlier=earlier))
+
+    assert "Changes" not in sheet_names(path)
+    assert ["Nothing changed in 1 row."] in [line[:1] for line in sheet(path, "Overview")]
+
+
 def test_without_an_earlier_batch_there_is_nothing_of_it(written: Write) -> None:
     path = written(batch([row(0, {"a": 1})]))
 
