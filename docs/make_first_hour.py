@@ -152,6 +152,7 @@ def steps(batchrun: str) -> tuple[Step, ...]:
              exit_code=4),
         Step("", "Its progress:", f"{batchrun} status"),
         Step("", "Continue. Nothing that was sent is sent again.", f"{batchrun} resume",
+             answers=((r"Trigger \d+ jobs of [^?]+ now\? \[y/N\]: ", "y"),),
              exit_code=3, after="Exit code 3: finished, but some rows are not completed. The sheet "
              "**Needs attention** of the\nworkbook says why."),
         Step("", "The finished workbook is next to the list.", "ls sample_data"),
@@ -417,6 +418,7 @@ DIFFERENT_EACH_TIME = (
     (r"^(Rows: +\d+) \(.*pending.*\)$", r"\1 (COUNTS)"),
     (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
     (r"^Jobs: +\d+ to trigger$", "JOBS"),
+    (r"^Trigger \d+ jobs of ", "Trigger N jobs of "),
     (r"^Requests: .*", "REQUESTS"),
     (r"^In all: .*", "IN ALL"),
     (r"about \d+ requests", "about N requests"),

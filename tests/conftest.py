@@ -24,6 +24,7 @@ from tests.postgres import running_server
 from tests.preloaded import Popen
 from tests.shortcuts import (
     compile_statements_once,
+    compile_templates_once,
     hash_keys_once,
     make_tables_once,
     stop_servers_soon,
@@ -151,6 +152,7 @@ def shortcuts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         hash_keys_once(patch)
         compile_statements_once(patch)
+        compile_templates_once(patch)
         make_tables_once(patch)
         stop_servers_soon(patch)
         yield

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from jinja2 import Environment
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
@@ -43,6 +44,18 @@ def compile_statements_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Engine, "_compiled_cache", property(lambda _: cache, lambda *_: None), raising=False
     )
+
+
+def compile_templates_once(patch: pytest.MonkeyPatch) -> None:
+    """The page's templates are compiled once for all pages: each would do it again."""
+    compile_template, kept = Environment.compile, dict[tuple[object, ...], Any]()
+
+    def compiled(environment: Environment, *source_and_path: Any) -> Any:
+        if source_and_path not in kept:
+            kept[source_and_path] = compile_template(environment, *source_and_path)
+        return kept[source_and_path]
+
+    patch.setattr(Environment, "compile", compiled)
 
 
 def make_tables_once(patch: pytest.MonkeyPatch) -> None:

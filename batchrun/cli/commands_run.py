@@ -420,8 +420,8 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    If you tried some rows with --limit and did not confirm the rest, it asks at a terminal. With
-    --all, that rest waits.
+    At a terminal, it asks before it sends rows of a batch that you have not named, or the rest
+    after a --limit. With --all, that rest waits.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
@@ -444,14 +444,20 @@ def resume(
         print_configuration(files, settings)
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         asked = asks and not summary.confirmed
+        left = status(summary.batch_id, settings=settings).left
+        named = batch is not None or all_batches
         if not reporting.for_scripts:
-            left = status(summary.batch_id, settings=settings).left
-            lines = messages.batch_lines(summary, left, limit)
+            lines = messages.batch_lines(summary, left, limit, named=named)
             print_lines(lines, err=beside_question(yes=not asks))
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             print_other_payer(settings, summary)
+            if asks and not (asked or named) and left.to_trigger:
+                now = min(left.to_trigger, limit or left.to_trigger)
+                question = f"Trigger {plural(now, 'job')} of {summary.source.name} now?"
+                if not confirmed(question, yes=False):
+                    raise NotConfirmedError("Nothing was triggered.")
             continue_batch(
                 partial(
                     aio.resume,
@@ -482,7 +488,10 @@ def resume(
     if not found.something_to_do:
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
-            lines: list[str] = [UnbrokenLine(f"Nothing left to do. The results are in {written}")]
+            name = found.summary.source.name
+            lines: list[str] = [
+                UnbrokenLine(f"Nothing left to do for {name}. The results are in {written}")
+            ]
             lines += [*messages.missing_result_lines(found.summary, settings), *others]
             _end_unchanged(found.summary, mode, lines)
         print_lines(["Nothing left to do.", *others], err=to_stderr)

@@ -68,10 +68,10 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     parts = outcome_counts(summary.counts)
     if running_rows:
         pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
-        parts[parts.index(pending)] += f" ({running_rows:,} of them running)"
+        parts[parts.index(pending)] += f" including {running_rows:,} running"
     if summary.reused:
         completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
-        parts[parts.index(completed)] += f" ({summary.reused:,} of them reused)"
+        parts[parts.index(completed)] += f" including {summary.reused:,} reused"
     duplicates = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs
     shared = f", {plural(duplicates, 'duplicate')} among them" if duplicates > 0 else ""
     return f"{summary.rows:,} ({', '.join(parts) or 'none'}){shared}"
@@ -82,11 +82,16 @@ def outcome_counts(counts: Mapping[Outcome, int], but: Collection[Outcome] = ())
     return [f"{counts[one]:,} {one.words}" for one in Outcome if counts.get(one) and one not in but]
 
 
-def batch_lines(summary: BatchSummary, left: Remaining, limit: int | None) -> list[str]:
-    """Return the list, the workflow, the rows and the jobs of a batch that continues."""
+def batch_lines(
+    summary: BatchSummary, left: Remaining, limit: int | None, *, named: bool
+) -> list[str]:
+    """Return the list, the workflow, the rows and the jobs of a batch that continues.
+
+    A batch that the user has not ``named`` is the newest.
+    """
     now = left.to_trigger if limit is None else min(limit, left.to_trigger)
     return [
-        UnbrokenLine(f"List:      {summary.source.name}"),
+        UnbrokenLine(f"List:      {summary.source.name}{'' if named else ', the newest batch'}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
         *([jobs_line(left.to_trigger, now)] if now else []),
@@ -266,8 +271,9 @@ def question(plan: Plan, now: int, left: int) -> str:
     to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
     first = plan.to_trigger - left  # the jobs before were sent
     if paid := len({*islice(to_trigger, first, first + now)} & _paid_before(plan).keys()):
-        known = f"{paid:,} of {now:,}"
-        words = f"{known} have a result from an earlier batch (see --reuse). {words}"
+        known = f"{paid:,} of {plural(now, 'job')}"
+        have = "has" if paid == 1 else "have"
+        words = f"{known} {have} a result from an earlier batch (see --reuse). {words}"
     return words
 
 
@@ -279,7 +285,7 @@ def known_lines(plan: Plan) -> list[str]:
     if ended := _paid_before(plan):
         have = "has" if len(ended) == 1 else "have"
         lines.append(
-            f"{len(ended):,} of them {have} a result from an earlier batch, the newest of "
+            f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest of "
             f"{max(ended.values()):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for "
             "free, but only before the first job of this list is triggered"
         )
@@ -288,8 +294,8 @@ def known_lines(plan: Plan) -> list[str]:
         are = "is" if len(under_way) == 1 else "are"
         batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
         lines.append(
-            f"{len(under_way):,} of them {are} under way or in doubt in another batch ({batches}), "
-            "and would be paid for twice"
+            f"{plural(len(under_way), 'job')} {are} under way or in doubt in another batch "
+            f"({batches}), and would be paid for twice"
         )
     return lines
 
@@ -419,7 +425,7 @@ def cost_lines(
     lines = [f"Quota:     {estimate_words(estimate, now, speed)}"]
     if words := pause_words(estimate, now, wait=wait):
         lines.append(f"           {words}")
-    if words := credits_words(credits_left, jobs):
+    if words := credits_words(credits_left, jobs, practice=speed != 1):
         lines.append(f"Credits:   {words}")
     return lines
 
@@ -436,7 +442,7 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
     return f"{what}{opens}, {how}"
 
 
-def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
+def credits_words(credits_left: Credits | None, jobs: int = 0, *, practice: bool = False) -> str:
     """Return the credits left, before some jobs are triggered; ``""`` if they are unknown."""
     if credits_left is None:
         return ""
@@ -444,7 +450,8 @@ def credits_words(credits_left: Credits | None, jobs: int = 0) -> str:
         return "not shown to this key (it lacks the scope org_settings:read)"
     if credits_left.remaining is None:
         return ""
-    words = f"{credit_amounts(credits_left.remaining)} left"
+    each_command = " (practice: each command starts with new ones)" if practice else ""
+    words = f"{credit_amounts(credits_left.remaining)} left{each_command}"
     if jobs:
         each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
         words += f"; {each} costs credits"
@@ -657,7 +664,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Note:      {why}")
     lines += [*next_lines(summary), *missing_result_lines(summary, settings)]
     if repeats_options("status"):
-        lines.append(UnbrokenLine(f"Look at:   batchrun status {summary.batch_id}"))
+        lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
 
 
@@ -748,7 +755,7 @@ def kept_words(usual: Path, written: Path, batch_id: str) -> str:
         why = "has changed since batchrun wrote it"
     else:
         why = "already existed" if other is None else f"contains the results of batch {other}"
-    return f"{usual.name} {why}, so it was kept. The newest results are in {written.name}."
+    return f"{usual.name} {why}, so it was kept. The new file is {written.name}."
 
 
 def notice_of(report: Report) -> dict[str, str]:

@@ -151,7 +151,8 @@ Reuse: TypeAlias = Annotated[
     ),
 ]
 Again: TypeAlias = Annotated[
-    bool, _spending("--again", help="Run everything again (you pay again).")
+    bool,
+    _spending("--again", help="Send all rows, even those with results (you pay for them twice)."),
 ]
 Rate: TypeAlias = Annotated[
     str | None,

@@ -143,7 +143,9 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     role = question.roles[0]
     if len(question.roles) > 1:
         words = {"company": Role.COMPANY, "contact": Role.CONTACT}
-        while (said := ask("Does it hold company or contact IDs")) not in words:
+        while (
+            said := ask("Does it hold company or contact IDs? Type company or contact")
+        ) not in words:
             if not said:
                 return None
             print_text(f"{said} is neither company nor contact.", err=True)

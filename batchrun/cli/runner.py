@@ -92,7 +92,8 @@ def run_list(
                     note = f"{replaced.name} contains practice results, which this run replaces"
                     print_text(f"Note:      {note}", err=True)
                 if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
-                    raise NotConfirmedError("Nothing was triggered.")
+                    no_batch = "" if left else " and no batch was started"
+                    raise NotConfirmedError(f"Nothing was triggered{no_batch}.")
                 if on_confirmed is not None:
                     on_confirmed()
                 return True

@@ -147,6 +147,7 @@ def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path:
     piped = batchrun("resume", "--limit", "2", env=env, cwd=tmp_path)
     assert (piped.returncode, "Pilot:" in piped.stdout) == (ExitCode.PAUSED, False)
     with terminal("resume", "--limit", "4", env=env, cwd=tmp_path) as screen:
+        screen.answer(r"Trigger 4 jobs of accounts.csv now\? \[y/N\]: ", "y")
         screen.wait_for(REST)
         assert "Pilot:     4 jobs; rows: 4 completed" in screen.text
         assert sandbox.report()["triggers_accepted"] == 3 + 2 + 4

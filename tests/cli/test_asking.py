@@ -81,7 +81,7 @@ def test_an_answer_of_no_writes_nothing_to_standard_output(
 ) -> None:
     ended = answered(batchrun, "n\n", *RUN, "--quiet")
     assert (ended.exit_code, ended.stdout) == (ExitCode.COMPLETED, "")
-    assert "Nothing was triggered." in ended.stderr
+    assert "Nothing was triggered and no batch was started." in ended.stderr
 
 
 def test_json_is_one_document_after_a_question(

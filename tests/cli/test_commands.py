@@ -248,7 +248,7 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert command is not None
     resumed = batchrun(*command[1].split())
     assert "3 completed, 1 can't be sent" in resumed.stdout
-    assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do.")
+    assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do for acc")
     retried = batchrun("retry", "--sandbox", "--yes")
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
 
@@ -321,7 +321,7 @@ def test_reuse_pays_only_for_corrected_rows(
 
     shown = batchrun("check", "accounts.csv", "-w", "account research")
     assert "3 to trigger" in shown.stdout
-    assert "2 of them have a result from an earlier batch" in shown.stdout
+    assert "2 jobs have a result from an earlier batch" in shown.stdout
     assert "--reuse 30d" in shown.stdout
     ended = batchrun(*RUN, "--reuse", "30d")
 
@@ -371,7 +371,7 @@ def test_a_sandbox_run_says_how_to_look_at_it_afterwards(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     ended = batchrun(*RUN, "--sandbox")
-    shown = re.search(r"^Look at:   batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
+    shown = re.search(r"^Status:    batchrun (status \S+ --sandbox)$", ended.stdout, re.MULTILINE)
     assert shown is not None
     assert "3 completed, 1 can't be sent" in batchrun(*shown[1].split()).stdout
 

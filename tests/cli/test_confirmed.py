@@ -95,10 +95,28 @@ def test_a_batch_confirmed_as_a_whole_continues_without_a_question(
     with faulty_sandbox() as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
         assert batchrun(*RUN, *pause).exit_code == ExitCode.PAUSED
-        ended = at_a_terminal(batchrun, "", "resume")
+        batch = json.loads(batchrun("status", "--json").stdout)["batch"]
+        ended = at_a_terminal(batchrun, "", "resume", batch)
         assert "List:      accounts.csv\nWorkflow:  Account Research (" in ended.stderr
         assert "\nRows:      4 (" in ended.stderr
         assert len(sandbox.bodies()) == 2
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("n\n", 1), ("y\n", 2)])
+def test_resume_asks_before_it_sends_rows_of_a_batch_that_was_not_named(
+    batchrun: CommandLine, accounts: Path, typed: str, sent: int
+) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--limit", "1")
+        other = accounts.with_name("other.csv")
+        other.write_text(f"Company ID\n{uuid4()}\n")
+        declined = at_a_terminal(batchrun, "n\n", "run", "other.csv", *ASKED[2:])
+        assert "Nothing was triggered and no batch was started." in declined.stderr
+        ended = at_a_terminal(batchrun, typed, "resume")
+        assert "List:      accounts.csv, the newest batch" in ended.stderr
+        assert "Trigger 1 job of accounts.csv now?" in ended.stderr
+        assert len(sandbox.bodies()) == sent
 
 
 def test_a_decision_about_rows_in_doubt_does_not_send_the_rest_of_a_pilot(
@@ -121,7 +139,7 @@ def test_a_limit_of_resume_confirms_no_more_than_it_says(
         batchrun.connect(url, speed=SPEED)
         accounts.write_text("Company ID\n" + "\n".join(str(uuid4()) for _ in range(5)))
         batchrun(*RUN, "--daily", "3")
-        at_a_terminal(batchrun, "", "resume", "--limit", "1")
+        at_a_terminal(batchrun, "y\n", "resume", "--limit", "1")
         sent = len(sandbox.bodies())
         assert sent < 5
         at_a_terminal(batchrun, "n\n", "resume")

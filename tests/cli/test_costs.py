@@ -102,6 +102,11 @@ def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) 
     assert credits_words(known, 95) == words
 
 
+def test_practice_credits_are_named_so_and_are_new_for_each_command() -> None:
+    words = credits_words(Credits({"research": 9}), 2, practice=True)
+    assert "9 credits left (practice: each command starts with new ones)" in words
+
+
 def test_a_single_job_is_in_the_singular() -> None:
     assert credits_words(Credits({"research": 1}), 1) == "1 credit left; the job costs credits"
     assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1), NOON)

@@ -276,7 +276,7 @@ def test_a_workbook_that_was_edited_is_kept(
     assert workbook.read_bytes() == edited
     assert workbook.with_stem("accounts.results (2)").exists()
     said = " ".join((ended.stdout + ended.stderr).split())
-    assert "so it was kept. The newest results are in accounts.results (2).xlsx." in said
+    assert "so it was kept. The new file is accounts.results (2).xlsx." in said
 
 
 def test_practice_results_are_replaced_with_a_note(batchrun: CommandLine, accounts: Path) -> None:

@@ -115,10 +115,12 @@ def test_the_question_names_jobs_that_were_paid_for_before(
         file.write(f"\n{uuid.uuid4()}\n")
     answer(batchrun, "n\n")
     said = " ".join(batchrun(*RUN).stderr.split())
-    assert "2 of 3 have a result from an earlier batch (see --reuse). Trigger 3 jobs now?" in said
+    assert (
+        "2 of 3 jobs have a result from an earlier batch (see --reuse). Trigger 3 jobs now?" in said
+    )
     answer(batchrun, "n\n")
     said = " ".join(batchrun(*RUN, "--limit", "1").stderr.split())
-    assert "1 of 1 have a result from an earlier batch (see --reuse). Trigger 1 job now?" in said
+    assert "1 of 1 job has a result from an earlier batch (see --reuse). Trigger 1 job now?" in said
 
 
 @pytest.mark.parametrize(
@@ -165,14 +167,14 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
         with working_on(journal, batch_id):
             asyncio.run(trigger_one())
     shown = batchrun("status").stdout
-    assert "3 pending (1 of them running)" in shown
+    assert "3 pending including 1 running" in shown
     # A time in the future says nothing.
     assert "Running:   1 job; resuming fetches the results without paying again\n" in shown
 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
     first, *steps = batchrun("resume").stdout.splitlines()
-    assert first == f"Nothing left to do. The results are in {results}"
+    assert first == f"Nothing left to do for accounts.csv. The results are in {results}"
     assert [each.split(":")[0] for each in steps] == ["Reason", "Correct"]
     assert batchrun("resume", "-q").stdout == f"{results}\n"
     results.unlink()
