@@ -6,6 +6,7 @@ import asyncio
 import functools
 import hashlib
 import secrets
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,15 @@ from sqlalchemy.util import LRUCache
 from batchrun.journal import journal, schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket
+
     import pytest
 
 SALT_BYTES = 16
 """Of a journal's salt; what else it draws has other sizes, and stays as it is."""
+TURNS_OF_A_CONNECTION = 5
+"""How often a loop runs, at most, between accepting a connection and calling its protocol."""
 
 
 def hash_keys_once(patch: pytest.MonkeyPatch) -> None:
@@ -84,3 +90,23 @@ def stop_servers_soon(patch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(seconds / 5)
 
     patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": briefly}))
+    patch.setattr(uvicorn.Server, "shutdown", stop_completely(uvicorn.Server.shutdown))
+
+
+def stop_completely(shutdown: Callable[..., Any]) -> Callable[..., Any]:
+    """Accept nothing more before the shutdown.
+
+    A connection that is accepted while a server is closed would stay open, half made, and be
+    reported as a leak in whichever test runs when it is collected.
+    """
+
+    async def stop(server: uvicorn.Server, sockets: list[socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in [each for closing in server.servers for each in closing.sockets]:
+            with suppress(NotImplementedError):  # Windows
+                loop.remove_reader(listener)
+        for _ in range(TURNS_OF_A_CONNECTION):
+            await asyncio.sleep(0)
+        await shutdown(server, sockets)
+
+    return stop

@@ -450,8 +450,7 @@ def credits_words(credits_left: Credits | None, jobs: int = 0, *, practice: bool
         return "not shown to this key (it lacks the scope org_settings:read)"
     if credits_left.remaining is None:
         return ""
-    each_command = " (practice: each command starts with new ones)" if practice else ""
-    words = f"{credit_amounts(credits_left.remaining)} left{each_command}"
+    words = f"{credit_amounts(credits_left.remaining)} left{' (practice)' if practice else ''}"
     if jobs:
         each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
         words += f"; {each} costs credits"

@@ -102,9 +102,9 @@ def test_credits_are_shown_if_they_are_known(known: Credits | None, words: str) 
     assert credits_words(known, 95) == words
 
 
-def test_practice_credits_are_named_so_and_are_new_for_each_command() -> None:
+def test_practice_credits_are_named_so() -> None:
     words = credits_words(Credits({"research": 9}), 2, practice=True)
-    assert "9 credits left (practice: each command starts with new ones)" in words
+    assert "9 credits left (practice);" in words
 
 
 def test_a_single_job_is_in_the_singular() -> None:
