@@ -63,16 +63,16 @@ def test_a_damaged_id_makes_its_row_invalid_and_the_others_go_on() -> None:
 
 
 def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:
-    cut_off = "it has fewer than 32 hexadecimal digits, the rest is cut off"
+    cut_off = "it has fewer than 32 letters and digits, the rest is cut off"
     plan = plan_of(ACME, "0015g00000XyZabAAB", "", ACME[:-3], "0015g00000QrStuAAC", ACME[:-9])
     found = [(reason, [row.shown for row in rows]) for reason, rows in plan.invalid_by_reason()]
     assert found == [
         (
-            "company ID looks like a Salesforce ID (18 characters), not a UUID",
+            "company ID looks like a Salesforce ID (18 characters), not a PG:AI ID",
             ['"0015g00000XyZabAAB"', '"0015g00000QrStuAAC"'],
         ),
         (
-            f"company ID is not a UUID: {cut_off}",
+            f"company ID is not a PG:AI ID: {cut_off}",
             [f'"{ACME[:-3]}", 29 digits', f'"{ACME[:-9]}", 23 digits'],
         ),
         ("no company ID", [""]),

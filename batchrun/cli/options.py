@@ -498,7 +498,7 @@ class ListOptions:
     ] = False
     lenient_ids: Annotated[
         bool,
-        _list("--lenient-ids", help="Also send IDs that are not valid UUIDs but have their form."),
+        _list("--lenient-ids", help="Also send IDs that only have the form of a PG:AI ID."),
     ] = False
     param: Annotated[
         list[str] | None,

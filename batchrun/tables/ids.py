@@ -30,14 +30,14 @@ class IdKind(StrEnum):
     HUBSPOT = "HubSpot number"
     SCIENTIFIC = "number that Excel shortened"
     NUMBER = "number"
-    TRUNCATED = "truncated UUID"
-    MISTYPED = "mistyped UUID"
+    TRUNCATED = "truncated PG:AI ID"
+    MISTYPED = "mistyped PG:AI ID"
     FORMULA_ERROR = "formula error"
     EMAIL = "e-mail address"
     DOMAIN = "domain name"
     ADDRESS = "web address"
     PLACEHOLDER = "placeholder"
-    SEVERAL = "cell with more than a UUID"
+    SEVERAL = "cell with more than a PG:AI ID"
     OTHER = "other value"
 
 
@@ -101,27 +101,31 @@ _PLACEHOLDERS = frozenset({
 })  # fmt: skip
 
 _CAUSES = (
-    (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a UUID"),
-    (IdKind.EMAIL, r"[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+", "is an e-mail address, not a UUID"),
+    (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a PG:AI ID"),
+    (
+        IdKind.EMAIL,
+        r"[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+",
+        "is an e-mail address, not a PG:AI ID",
+    ),
     (
         IdKind.SCIENTIFIC,
         r"[+-]?\d+([.,]\d+)?e[+-]?\d+",
-        "is not a UUID: Excel turned this into a number",
+        "is not a PG:AI ID: Excel turned this into a number",
     ),
-    (IdKind.HUBSPOT, r"\d{9,12}", "looks like a HubSpot record number, not a UUID"),
-    (IdKind.NUMBER, r"[+-]?\d+([.,]\d+)*", "is a number, not a UUID"),
+    (IdKind.HUBSPOT, r"\d{9,12}", "looks like a HubSpot record number, not a PG:AI ID"),
+    (IdKind.NUMBER, r"[+-]?\d+([.,]\d+)*", "is a number, not a PG:AI ID"),
     (
         IdKind.SALESFORCE,
         r"(00|a0)[a-z0-9]{13}",
-        "looks like a Salesforce ID (15 characters), not a UUID",
+        "looks like a Salesforce ID (15 characters), not a PG:AI ID",
     ),
     (
         IdKind.SALESFORCE,
         r"(00|a0)[a-z0-9]{16}",
-        "looks like a Salesforce ID (18 characters), not a UUID",
+        "looks like a Salesforce ID (18 characters), not a PG:AI ID",
     ),
     (IdKind.ADDRESS, r"(https?://|www\.)\S*", "is a web address without an ID in it"),
-    (IdKind.DOMAIN, r"([a-z0-9-]+\.)+[a-z]{2,}", "is a domain name, not a UUID"),
+    (IdKind.DOMAIN, r"([a-z0-9-]+\.)+[a-z]{2,}", "is a domain name, not a PG:AI ID"),
 )
 """Kind, pattern for lowercase text, and reason to show; the first match wins."""
 
@@ -203,7 +207,7 @@ def _hyphenate(lowered: str) -> str:
 def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
     """Return the likely kind of a text, why it is not a UUID, and where it is damaged."""
     if ids := _ids_inside(lowered):
-        inside = "several UUIDs" if len(ids) > 1 else "more than the UUID"
+        inside = "several PG:AI IDs" if len(ids) > 1 else "more than the PG:AI ID"
         return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS or not lowered.strip("0-"):
         return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
@@ -214,32 +218,32 @@ def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
     if wrong is None:
         return _count_digits(sum(character != "-" for character in lowered))
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
-        words = "is not a UUID: a character in it is not hexadecimal (0-9, a-f)"
+        words = "is not a PG:AI ID: a character in it is not one of 0-9 and a-f"
         if _LIKE_CANONICAL.fullmatch(lowered):
             words += ", but lenient IDs would include it"
         return IdKind.MISTYPED, words, f", {_named(wrong[0])} at position {wrong.start() + 1}"
-    return IdKind.OTHER, "is not a UUID", ""
+    return IdKind.OTHER, "is not a PG:AI ID", ""
 
 
 def _count_digits(digits: int) -> tuple[IdKind, str, str]:
     if digits == UUID_DIGITS:
-        return IdKind.MISTYPED, "is not a UUID: its hyphens are in the wrong places", ""
+        return IdKind.MISTYPED, "is not a PG:AI ID: its hyphens are in the wrong places", ""
     where = f", {digits} digits"
     if digits < UUID_DIGITS:
-        cut_off = "it has fewer than 32 hexadecimal digits, the rest is cut off"
-        return IdKind.TRUNCATED, f"is not a UUID: {cut_off}", where
-    return IdKind.MISTYPED, "is not a UUID: it has more than 32 hexadecimal digits", where
+        cut_off = "it has fewer than 32 letters and digits, the rest is cut off"
+        return IdKind.TRUNCATED, f"is not a PG:AI ID: {cut_off}", where
+    return IdKind.MISTYPED, "is not a PG:AI ID: it has more than 32 letters and digits", where
 
 
 def _damaged_value(cell: bool | float | date | time | timedelta) -> DamagedId:
     if isinstance(cell, bool):
-        return DamagedId("is a yes/no value, not a UUID", shown=str(cell).upper())
+        return DamagedId("is a yes/no value, not a PG:AI ID", shown=str(cell).upper())
     if isinstance(cell, int | float):
         text = f"{cell:.15g}" if isinstance(cell, float) else str(cell)
         kind, words, _ = _diagnosis(text)
         return DamagedId(words, kind, _shown(text))
     noun = "date" if isinstance(cell, date) else "time"
-    return DamagedId(f"is a {noun}, not a UUID", shown=_shown(str(cell)))
+    return DamagedId(f"is a {noun}, not a PG:AI ID", shown=_shown(str(cell)))
 
 
 def _named(character: str) -> str:

@@ -168,8 +168,8 @@ class Contents:
 
     @property
     def words(self) -> str:
-        """The counts in words, such as ``58 UUIDs, 2 Salesforce IDs, 1 empty``."""
-        parts = [plural(self.uuids, "UUID")] if self.uuids else []
+        """The counts in words, such as ``58 PG:AI IDs, 2 Salesforce IDs, 1 empty``."""
+        parts = [plural(self.uuids, "PG:AI ID")] if self.uuids else []
         parts += [plural(number, kind, _plural(kind)) for kind, number in self.damaged.items()]
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
@@ -298,7 +298,7 @@ _COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 GET_IDS = (
-    "PG:AI needs its own IDs, UUIDs such as a1b2c3d4-e5f6-7890-abcd-ef1234567890; IDs of your CRM"
+    "PG:AI needs its own IDs, such as a1b2c3d4-e5f6-7890-abcd-ef1234567890; IDs of your CRM"
     " can't be sent. Export the list from PG:AI, or add the CRM field that holds the PG:AI ID (such"
     " as PG Company ID or PG Contact ID) to the report or view and export it again."
 )
@@ -402,7 +402,7 @@ def _refuse_partly_ids(
         if column not in roles.values() and any(_are_ids(table, column, 1, lenient)):
             contents = read_contents(table, column, lenient=lenient)
             raise InputError(
-                f"{table.source.name}: only some cells of column {contents.name} are UUIDs"
+                f"{table.source.name}: only some cells of column {contents.name} are PG:AI IDs"
                 f" ({contents.words}).",
                 Advice(
                     "Correct it",
@@ -445,7 +445,7 @@ def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Ro
                     holds = contents.words if contents.damaged or contents.uuids else "empty"
                     said.append(
                         f"Column {contents.name} is not used for {WORDS[role]} IDs: most of its"
-                        f" cells are not UUIDs ({holds})"
+                        f" cells are not PG:AI IDs ({holds})"
                     )
     return said
 
@@ -646,20 +646,21 @@ def _ask_for_any(
         like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
             raise InputError(
-                f"{table.source.name}: no column is named like a {kinds} ID, and none holds UUIDs."
+                f"{table.source.name}: no column is named like a {kinds} ID, and none holds "
+                "PG:AI IDs."
                 f" {_columns_hint(table)}",
                 hint + _header_hint(table) + _delimiter_hint(table),
             )
-        text = f"{table.source.name}: no column holds UUIDs. Other IDs are in"
+        text = f"{table.source.name}: no column holds PG:AI IDs. Other IDs are in"
         question = _question(table, text, wanted, like, lenient=lenient)
         links = table.source.links and f" {table.source.links}"
         advice = f"{GET_IDS}{links}" + _doubt_hint(table)
         return _answer(question, None, advice, _columns_hint(table))
     named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
-    failed = f" ({named}: most cells are not UUIDs)" if named else ""
+    failed = f" ({named}: most cells are not PG:AI IDs)" if named else ""
     text = (
-        f"{table.source.name}: no column with UUIDs is named like a {kinds} ID{failed}."
-        " UUIDs are in"
+        f"{table.source.name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
+        " PG:AI IDs are in"
     )
     question = _question(table, text, wanted, holders, lenient=lenient)
     return _answer(question, ask, hint + _header_hint(table), _columns_hint(table))

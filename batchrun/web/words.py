@@ -86,12 +86,6 @@ what follows an address or says why jobs failed or a key is refused."""
 
 _BATCH_ID = r"(?= \d{4}-[a-z0-9-]+-[0-9a-f]{4}(?![\w-]|\.\w))"
 _TERMS = (
-    (re.compile(r", UUIDs (?=such as)"), ", "),
-    (re.compile(r"\b(not|are|holds|with|several|\d+) UUIDs\b(?!\.\w)"), r"\1 PG:AI IDs"),
-    (re.compile(r"\bUUIDs(?= are in\b)"), "PG:AI IDs"),
-    (re.compile(r"\b(a|\d+|truncated|mistyped) UUID\b(?!\.\w)"), r"\1 PG:AI ID"),
-    (re.compile(r"\bhexadecimal digits"), "letters and digits"),
-    (re.compile(r"\bhexadecimal \(0-9, a-f\)"), "one of 0-9 and a-f"),
     (re.compile(r"\bWindows-1252 \(cp1252\)"), "Western European (Windows)"),
     (re.compile(r"^It was interrupted(?=\.$)"), "It was stopped before the end"),
     (re.compile(r"(?<=\d )job(s?)(?= (?:at|failed|have|in a row)\b| $)"), r"row\1"),
@@ -104,7 +98,7 @@ _TERMS = (
 
 
 def plain_words(text: str) -> str:
-    """Return a message in the page's words, such as “PG:AI ID” for “UUID”.
+    """Return a message in the page's words, such as “run” for “batch”.
 
     Names of files and columns and the service's own words stay as they are.
     """

@@ -227,10 +227,6 @@ _IN_LIST = frozenset({Cause.UNKNOWN_RECORD, Cause.BAD_VALUES})
 
 
 _PLAIN_WORDS = (
-    (r"\ba UUID\b", "a PG:AI ID"),
-    (r"\bUUID", "ID"),
-    (r"\bhexadecimal digits", "letters and digits"),
-    (r"\bis not hexadecimal \(0-9, a-f\)", "is not one of 0-9 and a-f"),
     (r"^triggered; its result has not been collected yet", "sent; its result is not here yet"),
     (r"\bthe trigger is on its way", "it is being sent"),
     (r"\bthe trigger was being sent", "it was being sent"),

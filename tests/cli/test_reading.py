@@ -81,4 +81,4 @@ def test_without_a_terminal_nothing_is_asked(
     path.write_text(f"Ref,Name\n{ACME},x\n", encoding="utf-8")
     ended = batchrun("check", "list.csv", "-w", "Account Research")
     assert ended.exit_code == ExitCode.UNUSABLE
-    assert f"Ref (column 1: 1 UUID, such as {ACME})" in ended.stderr
+    assert f"Ref (column 1: 1 PG:AI ID, such as {ACME})" in ended.stderr

@@ -34,7 +34,7 @@ def crm_ids() -> Iterator[Case]:
          "", "company"),
     ):  # fmt: skip
         rows = [[head, "PG Company ID"], [ids[0], A], [ids[1], B]]
-        unused = f"Column {head} is not used for {role} IDs: most of its cells are not UUIDs"
+        unused = f"Column {head} is not used for {role} IDs: most of its cells are not PG:AI IDs"
         yield Case(
             f"ids-{name}.csv", text(*rows), rows, [2, 3],
             check=[*([f"{unused} ({kind})"] if kind else []), "company ID from column 'PG Company",
@@ -43,7 +43,7 @@ def crm_ids() -> Iterator[Case]:
     only = [["Account ID", "Name"], [SALESFORCE[0], "Acme"], [SALESFORCE[1], "Bay"]]
     yield Case(
         "ids-of-the-crm-alone.csv", text(*only), only, [2, 3],
-        check=["no column holds UUIDs. Other IDs are in: Account ID (column 1: 2 Salesforce IDs",
+        check=["no column holds PG:AI IDs. Other IDs are in: Account ID (column 1: 2 Salesforce",
                "add the CRM field that holds the PG:AI ID"],
     )  # fmt: skip
     report = [[*only[0], "City"], [*only[1], "Ulm"], [*only[2], "Bonn"]]
@@ -160,7 +160,7 @@ def settled() -> Iterator[Case]:
         ("as-contacts", ref, ["--contact-column", "ref"], "contact ID from column 'Ref'"),
         ("by-number", groups, ["--company-column", "1", "--contact-column", "3"],
          "company ID from column 'ID' (column 1), contact ID from column 'ID' (column 3)"),
-        ("lenient", odd, ["--lenient-ids"], "1 UUID"),
+        ("lenient", odd, ["--lenient-ids"], "1 PG:AI ID"),
     ):  # fmt: skip
         table = groups[1:] if rows is groups else rows
         yield Case(f"settled-{name}.csv", text(*rows), table, None, None, flags=flags,

@@ -425,7 +425,7 @@ def group_headers() -> Iterator[Case]:
         rows = [above, line, [A, "Acme", C if name == "two" else "Ann", "x"]]
         yield Case(
             f"headers-not-merged-{name}.csv", text(*rows), rows[1:], [3], ["1 line above"],
-            check=["UUIDs are in: ID (column 1: 1 UUID", "such as --company-column 1"],
+            check=["PG:AI IDs are in: ID (column 1: 1 PG:AI ID", "such as --company-column 1"],
         )  # fmt: skip
     said = [above, ["Company ID", "Name", "Contact ID", "Mail"], [A, "Acme", C, "x"]]
     yield Case(
@@ -461,7 +461,7 @@ def titled() -> Iterator[Case]:
     yield Case(
         "titled.csv", text(texts[0], [""] * 5, texts[1], *lines), [texts[1], *lines], [4, 5],
         ["1 line above the header set aside (line 1: Q4 Target Accounts)"],
-        check=["PGAI Id (column 3: 1 UUID, 1 empty", "such as --company-column 3"],
+        check=["PGAI Id (column 3: 1 PG:AI ID, 1 empty", "such as --company-column 3"],
     )  # fmt: skip
     years = ["Account", "Key", "Owner", "2025", "2026"]
     doubtful = [["Acme", A, "Ann", "5", "6"], ["Bay", "", "Bo", "2", "3"]]
@@ -545,11 +545,11 @@ def sheets() -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         "sheets-two-lists-behind-a-cover.xlsx", several(cover, accounts, contacts),
-        error="several others do: S2 (Company ID: 2 UUIDs), S3 (Contact ID: 1 UUID)",
+        error="several others do: S2 (Company ID: 2 PG:AI IDs), S3 (Contact ID: 1 PG:AI ID)",
     )  # fmt: skip
     yield Case(
         "sheets-two-lists.xlsx", several(accounts, contacts), accounts, [2, 3],
-        ["not read, though not empty: S2 (Contact ID: 1 UUID); --sheet S2 reads another"],
+        ["not read, though not empty: S2 (Contact ID: 1 PG:AI ID); --sheet S2 reads another"],
     )  # fmt: skip
     yield Case(
         "sheets-an-empty-one-first.xlsx", several([], accounts), accounts, [2, 3],
@@ -565,7 +565,7 @@ def sheets() -> Iterator[Case]:
     yield Case(
         "sheets-a-cover-that-mentions-an-id.xlsx",
         several([["Dear client", "see sheet 2"], ["Ref", C]], accounts), accounts, [2, 3],
-        ["the only one with an ID column; not read: Sheet (see sheet 2: 1 UUID)"],
+        ["the only one with an ID column; not read: Sheet (see sheet 2: 1 PG:AI ID)"],
     )  # fmt: skip
     yield Case(
         "sheets-two-tables-on-the-first.xlsx", several([*accounts, *contacts], accounts),

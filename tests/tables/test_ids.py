@@ -73,11 +73,11 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         (1.2345e30, "Excel turned this into a number"),
         ("42", "is a number"),
         (4.5, "is a number"),
-        (UUID[:-5], "fewer than 32 hexadecimal digits"),
-        (UUID + "0", "more than 32 hexadecimal digits"),
+        (UUID[:-5], "fewer than 32 letters and digits"),
+        (UUID + "0", "more than 32 letters and digits"),
         ("a1b2c3d4e5f6-7890-abcd-ef12-34567890", "hyphens are in the wrong places"),
-        (UUID.replace("f6", "g6"), "is not hexadecimal"),
-        (UUID.replace("-", "\u00b7", 1), "is not hexadecimal"),
+        (UUID.replace("f6", "g6"), "is not one of 0-9"),
+        (UUID.replace("-", "\u00b7", 1), "is not one of 0-9"),
         ("#N/A", "broken formula"),
         ("#REF!", "broken formula"),
         ("info@example.com", "e-mail address"),
@@ -89,10 +89,10 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         (0, "is a placeholder for an empty cell"),
         ("00000000-0000-0000-0000-000000000000", "is a placeholder for an empty cell"),
         ("{00000000000000000000000000000000}", "is a placeholder for an empty cell"),
-        (f"{UUID};{OTHER_UUID}", "holds several UUIDs"),
-        (f"https://example.com/{UUID}/{OTHER_UUID}", "holds several UUIDs"),
-        (f"Acme ({UUID})", "holds more than the UUID"),
-        ("Acme Inc.", "is not a UUID"),
+        (f"{UUID};{OTHER_UUID}", "holds several PG:AI IDs"),
+        (f"https://example.com/{UUID}/{OTHER_UUID}", "holds several PG:AI IDs"),
+        (f"Acme ({UUID})", "holds more than the PG:AI ID"),
+        ("Acme Inc.", "is not a PG:AI ID"),
         (True, "yes/no value"),
         (date(2026, 3, 1), "is a date"),
         (time(9), "is a time"),
@@ -154,10 +154,10 @@ def test_any_cell_gets_an_answer(cell: Cell) -> None:
 
 
 def test_lenient_reading_takes_what_merely_looks_like_a_uuid_as_it_is_written() -> None:
-    """The service's own documentation shows a contact id that is not hexadecimal."""
+    """The service's own documentation shows a contact id that is not one of 0-9."""
     shown = "f8G9h0i1-j2k3-4567-lmno-pq1234567890"
     assert parse_id(f" {{{shown}}}", lenient=True) == ValidId(shown)
     strict = parse_id(shown)
     assert isinstance(strict, DamagedId)
-    assert "is not hexadecimal (0-9, a-f), but lenient IDs would include it" in strict.reason
+    assert "is not one of 0-9 and a-f, but lenient IDs would include it" in strict.reason
     assert isinstance(parse_id("0015g00000XyZabAAB", lenient=True), DamagedId)

@@ -89,8 +89,8 @@ def test_rows_of_a_report_are_counted_in_words(times: int) -> None:
 def test_what_a_column_holds_is_counted_in_words(kind: IdKind) -> None:
     one = Contents(0, "a", 1, {kind: 1}, 1, ()).words
     several = Contents(0, "a", 2, {kind: 2}, 2, ()).words
-    assert one == f"1 UUID, 1 {kind.value}, 1 empty"
-    assert several.startswith("2 UUIDs, 2 ")
+    assert one == f"1 PG:AI ID, 1 {kind.value}, 1 empty"
+    assert several.startswith("2 PG:AI IDs, 2 ")
     assert f"2 {kind.value}," not in several
 
 

@@ -109,7 +109,7 @@ def test_a_contact_column_alone_is_enough() -> None:
 
 def test_a_weak_name_counts_when_its_cells_are_uuids() -> None:
     assert find_roles(table(("Account ID", UUID))) == {Role.COMPANY: 0}
-    with pytest.raises(InputError, match=r"no column holds UUIDs.*Account ID .*2 Salesforce"):
+    with pytest.raises(InputError, match=r"no column holds PG:AI IDs.*Account ID .*2 Salesforce"):
         find_roles(table(("Account ID", SALESFORCE_ID)))
 
 
@@ -152,7 +152,7 @@ def test_a_column_with_some_ids_is_not_left_out_without_asking() -> None:
     """The rows with a company ID would be sent without it."""
     ids = [UUID, SALESFORCE_ID, SALESFORCE_ID]
     columns = from_frame(pd.DataFrame({"Company ID": ids, "Contact ID": map(numbered, range(3))}))
-    with pytest.raises(InputError, match=r"1 UUID, 2 Salesforce IDs") as caught:
+    with pytest.raises(InputError, match=r"1 PG:AI ID, 2 Salesforce IDs") as caught:
         find_roles(columns)
     assert "--company-column 1" in caught.value.hint
     assert "--no-company" in caught.value.hint
@@ -168,7 +168,7 @@ def test_a_role_that_is_not_wanted_is_not_looked_for() -> None:
         find_roles(columns, without=list(Role))
     with pytest.raises(UsageError, match="exclude each other"):
         find_roles(columns, company_column="Company ID", without=[Role.COMPANY])
-    with pytest.raises(InputError, match="no column with UUIDs is named like a contact ID"):
+    with pytest.raises(InputError, match="no column with PG:AI IDs is named like a contact ID"):
         find_roles(table(("Company ID", UUID)), without=[Role.COMPANY])
 
 
@@ -242,7 +242,7 @@ def test_a_list_of_a_crms_own_ids_says_how_to_get_those_of_pg_ai(name: str, cell
 def test_a_name_that_does_not_say_whose_ids_is_known_and_asked_about(name: str) -> None:
     assert is_known_name(name)
     listed = table(("Name", "x"), (name, UUID))
-    with pytest.raises(InputError, match="UUIDs are in: "):
+    with pytest.raises(InputError, match="PG:AI IDs are in: "):
         find_roles(listed)
     assert find_roles(listed, ask=lambda _: (Role.CONTACT, 1)) == {Role.CONTACT: 1}
 
@@ -281,7 +281,9 @@ def test_a_tie_is_refused_with_the_candidates(names: tuple[str, str]) -> None:
 
 
 def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
-    with pytest.raises(InputError, match=r"UUIDs are in: Id .* Its columns: Id, Name") as caught:
+    with pytest.raises(
+        InputError, match=r"PG:AI IDs are in: Id .* Its columns: Id, Name"
+    ) as caught:
         find_roles(table(("Id", UUID), ("Name", "x")))
     assert caught.value.hint == (
         "Choose it with --company-column or --contact-column, by name or number, such as"
@@ -348,7 +350,7 @@ def test_a_tie_is_put_to_the_user_with_samples() -> None:
 def test_a_column_of_uuids_that_nobody_knows_is_asked_about() -> None:
     columns = table(("Ref", UUID), ("Name", "x"))
     assert find_roles(columns, ask=lambda _: (Role.CONTACT, 0)) == {Role.CONTACT: 0}
-    with pytest.raises(InputError, match=f"UUIDs are in: Ref .*such as {UUID}"):
+    with pytest.raises(InputError, match=f"PG:AI IDs are in: Ref .*such as {UUID}"):
         find_roles(columns, ask=lambda _: None)
 
 
@@ -361,7 +363,7 @@ def test_what_a_column_holds_is_counted_by_kind() -> None:
     frame = pd.DataFrame({"Id": [UUID, UUID, SALESFORCE_ID, 14829301754, None, "#N/A"]})
     [contents] = candidate_contents(from_frame(frame), {Role.COMPANY: 0})
     assert contents.words == (
-        "2 UUIDs, 1 Salesforce ID, 1 HubSpot number, 1 formula error, 1 empty"
+        "2 PG:AI IDs, 1 Salesforce ID, 1 HubSpot number, 1 formula error, 1 empty"
     )
 
 

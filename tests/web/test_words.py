@@ -122,13 +122,7 @@ def test_the_page_words_options_and_actions_as_its_controls(advice: Advice, show
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        (
-            "Most cells of Company UUID are not UUIDs (3 UUIDs, 1 truncated UUID)",
-            "Most cells of Company UUID are not PG:AI IDs (3 PG:AI IDs, 1 truncated PG:AI ID)",
-        ),
-        ("PG:AI needs its own IDs, UUIDs such as a1b2", "PG:AI needs its own IDs, such as a1b2"),
         ("10 of the first 29 jobs failed", "10 of the first 29 rows failed"),
-        ("it has more than 32 hexadecimal digits", "it has more than 32 letters and digits"),
         ("read as Windows-1252 (cp1252)", "read as Western European (Windows)"),
         ("Batch 1129-a-7f3a ended; this batch is over", "Run 1129-a-7f3a ended; this run is over"),
     ],
@@ -150,8 +144,8 @@ def test_messages_use_the_page_s_words(text: str, shown: str) -> None:
         "this batch.csv: not UUIDs.csv",
         'Column "UUIDs" has no cells',
         "accounts.csv: column UUIDs is empty",
-        "The service at https://api.example failed: 12 jobs in a row, the batch is not a UUID.",
-        "The service refuses the key: it is not a UUID of the batch.",
+        "The service at https://api.example failed: 12 jobs in a row, the batch is not a PG:AI ID.",
+        "The service refuses the key: it is not a PG:AI ID of the batch.",
     ],
 )
 def test_names_and_the_service_s_words_are_not_changed(text: str) -> None:
@@ -160,14 +154,14 @@ def test_names_and_the_service_s_words_are_not_changed(text: str) -> None:
 
 
 def test_the_service_s_reason_is_not_changed_in_a_message_about_many_rows() -> None:
-    reason = "ended without a result, 3 of them: 12 jobs failed, as this batch has a UUID"
+    reason = "ended without a result, 3 of them: 12 jobs failed, as this batch has a PG:AI ID"
     for what in ("5 {}s in a row", "3 of the first 12 {}s", "1 {} in a row"):
         assert plain(f"{what.format('job')} {reason}") == f"{what.format('row')} {reason}"
 
 
 def test_a_name_does_not_keep_the_rest_of_a_message_from_being_reworded() -> None:
     said = plain(
-        '5 jobs.csv: only some cells of column UUIDs are UUIDs, in batch 1129-a-b-7f3a "a"'
+        '5 jobs.csv: only some cells of column UUIDs are PG:AI IDs, in batch 1129-a-b-7f3a "a"'
     )
     assert said == (
         '5 jobs.csv: only some cells of column UUIDs are PG:AI IDs, in run 1129-a-b-7f3a "a"'
@@ -175,7 +169,7 @@ def test_a_name_does_not_keep_the_rest_of_a_message_from_being_reworded() -> Non
 
 
 def test_a_reason_names_no_technical_term() -> None:
-    reason = "company ID is not a UUID: 31 hexadecimal digits, but lenient IDs would include it"
+    reason = "company ID is not a PG:AI ID: 31 letters and digits, but lenient IDs would include it"
     assert reason_words(reason) == ("Company ID is not a PG:AI ID: 31 letters and digits")
 
 

@@ -116,7 +116,7 @@ def test_people_see_no_options_and_no_batches_in_messages(written: Write) -> Non
     damaged = parse_id("1b4e28ba-2fa1-11d2-883f-0016d3cca42O")
     assert isinstance(damaged, DamagedId)
     assert "lenient IDs" in damaged.reason
-    older = 'company ID "1" is not a UUID, but --lenient-ids would send it'
+    older = 'company ID "1" is not a PG:AI ID, but --lenient-ids would send it'
     reused = "result of 2026-10-01 reused from batch 1001-accounts-7f3a; nothing was sent"
     rows = [
         row(0, {"a": 1}, message=reused),

@@ -68,7 +68,7 @@ def test_a_failed_row_can_be_sent_again_with_all_others_or_alone(written: Write)
 def test_an_invalid_row_is_mended_in_the_list_and_run_without_paying_for_the_others(
     written: Write,
 ) -> None:
-    path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no UUID")]))
+    path = written(batch([row(0, {"a": 1}), row(1, None, Outcome.INVALID, message="no ID")]))
 
     [told] = advice(path)
     command = "batchrun run {} -w 'Account Research' --param depth=comprehensive --reuse 30d"
@@ -391,7 +391,7 @@ def test_the_overview_explains_the_outcomes_that_do_not_say_so_themselves(writte
 @pytest.mark.parametrize("audience", Audience)
 def test_messages_use_plain_words(written: Write, audience: Audience) -> None:
     messages = [
-        "company ID is not a UUID: a character in it is not hexadecimal (0-9, a-f)",
+        "company ID is not a PG:AI ID: a character in it is not one of 0-9 and a-f",
         "triggered; its result has not been collected yet",
         "the trigger is on its way",
         "batchrun was stopped while the trigger was being sent; it may have been accepted",
@@ -407,7 +407,7 @@ def test_messages_use_plain_words(written: Write, audience: Audience) -> None:
 
 
 def test_the_services_own_words_stay_as_they_are(written: Write) -> None:
-    said = ("UUID_CONFLICT: record UUIDs differ", 'HTTP 422: "Trigger" has 3 hexadecimal digits')
+    said = ("UUID_CONFLICT: record UUIDs differ", 'HTTP 422: "Trigger" has 3 letters and digits')
     outcomes = (Outcome.FAILED, Outcome.REJECTED)
     rows = [
         row(at, None, outcome, message=message)

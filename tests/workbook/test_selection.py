@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HEADER = ("Company ID", "Name", "Closed")
 ROWS = [
     row(0, {"a": 1}, cells=(company(0), "A", date(2026, 1, 1))),
-    row(1, None, Outcome.INVALID, cells=("x", "=B", None), message="no UUID"),
+    row(1, None, Outcome.INVALID, cells=("x", "=B", None), message="no ID"),
     row(2, None, Outcome.FAILED, cells=(company(2), "00123", date(2026, 1, 3)), message="**no**"),
     row(3, None, Outcome.PENDING, cells=(company(3), "D", None)),
 ]
