@@ -191,13 +191,13 @@ class BatchView:
         if (
             run is None
             or run.requests != summary.requests  # another run may have sent some, too
-            or (summary.reused and (self.duplicates or run.again_in_all))
+            or (summary.reused and not run.reused)
             or summary.counts[Outcome.REJECTED]
             or summary.counts[Outcome.IN_DOUBT]
         ):
             return None
         to_trigger = self.status.left.to_trigger
-        return summary.jobs - summary.reused - to_trigger + run.again_in_all
+        return summary.jobs - run.reused - to_trigger + run.again_in_all
 
     @property
     def about(self) -> str:
@@ -821,8 +821,8 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
         part = cost_words(workspace, price, again)
         return f"{cost} Of these, {part} for {plural(again, 'row')} sent again." if again else cost
     if again:
-        part = f"Sending {plural(again, 'row')} again cost {cost_words(workspace, price, again)}."
-        return f"{part} What the run cost before is not known."
+        part = f"Sending {plural(again, 'row')} again cost {cost_words(workspace, price, again)}"
+        return f"{part}, on top of what the run had cost before."
     return f"Last time, a row cost {cost_words(workspace, price, about='')}."
 
 

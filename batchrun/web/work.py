@@ -257,12 +257,14 @@ class BatchRun:
     how many rows it tries, 0 for all, and ``to_send`` how many it has to send, if known. ``price``
     is what a row costs, judging by the first results. ``again`` is how many rows it sends again,
     and ``again_in_all`` also counts those of the runs that it continues. ``requests_before`` is
-    how many requests those runs used, if it is certain what they sent.
+    how many requests those runs used, if it is certain what they sent. ``reused`` is how many rows,
+    without their duplicates, began with an earlier result.
     """
 
     check_id: str = ""
     trial: int = 0
     to_send: int = 0
+    reused: int = 0
     priced_at: int = FIRST_RESULTS
     price: Mapping[str, float] | None = None
     again: int = 0
@@ -553,10 +555,10 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise changed_error()
             self._refuse_while_closing()
-            to_send, earlier = checked.to_trigger, checked.earlier
+            to_send, reused, earlier = checked.to_trigger, checked.reused, checked.earlier
             if earlier is not None and earlier.unfinished and not again:
-                to_send = self.status(earlier.batch_id, 0).left.to_trigger
-            run = state.run = BatchRun(check_id, limit or 0, to_send)
+                to_send, reused = self.status(earlier.batch_id, 0).left.to_trigger, 0
+            run = state.run = BatchRun(check_id, limit or 0, to_send, reused)
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
 
@@ -628,7 +630,7 @@ class Workspace:
             self._require_trusted_batch(batch_id)
             run = self.runs[batch_id] = BatchRun(check_id, again=again)
             if before is not None and _is_certain_what_was_sent(summary, again):
-                run.requests_before = before.requests
+                run.requests_before, run.reused = before.requests, before.reused
                 run.again_in_all = before.again_in_all + again
             common: dict[str, Any] = {
                 "settings": self.settings,

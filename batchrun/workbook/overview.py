@@ -338,7 +338,7 @@ class RunDetailsSheet:
         self._facts(title, _next_steps(summary, layout.undecided, call))
         self._facts("What ran", _settings(content))
         self._facts("Time", _times(content))
-        self._facts("Requests", _requests(summary))
+        self._facts("Requests to PG:AI", _requests(summary))
         self._page.write()
 
     def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:
@@ -397,8 +397,7 @@ def _rounded(seconds: float) -> timedelta | None:
 
 def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "estimated", summary.estimated_requests or None
-    yield "spent", summary.requests
-    yield "spent per row sent", summary.requests_per_row
+    yield "made", summary.requests
     yield "rows with the result of an earlier batch", summary.reused or None
     yield "jobs (rows without their duplicates)", summary.jobs
 

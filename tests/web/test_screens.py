@@ -33,7 +33,7 @@ from batchrun.web.screens import (
     time_words,
     view_batch,
 )
-from batchrun.web.work import ReadList
+from batchrun.web.work import BatchRun, ReadList
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
@@ -988,9 +988,33 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         fields["shown"] = shown_field(site, f"{batch}/attention")
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
-        assert "Sending 60 rows again cost about 60 credits. What the run cost before" in shown(
+        assert "Sending 60 rows again cost about 60 credits, on top of what the run" in shown(
             site, batch
         )
+
+
+def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_path: Path) -> None:
+    workspace = site.workspace
+
+    def ran(name: str, *numbers: int, reuse: timedelta | None = None) -> BatchRun:
+        rows = "".join(f"00000000-0000-4000-8000-{at:012d}\n" for at in numbers)
+        path = tmp_path / name
+        path.write_text(f"Company ID\n{rows}")
+        list_id = site.upload(path).headers["location"][-12:]
+        assert workspace.wait(60)
+        saved = workspace.lists.get(list_id)
+        assert saved is not None
+        request = replace(saved.request, workflow="wf_account_research", reuse=reuse)
+        saved = workspace.lists.choose(saved, request)
+        workspace.check(saved)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        assert workspace.wait(60)
+        return run
+
+    ran("first.csv", *range(9), 8)
+    run = ran("more.csv", *range(11), 8, reuse=timedelta(days=365))
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "12 rows: 11 sent or reused, 1 duplicate of these. This run cost 2 credits." in said
 
 
 def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(

@@ -416,7 +416,7 @@ def test_marked_rows_of_a_workbook_of_results_are_run_again(
     page.wait_for_url("**/batches/*")
     done(page)
     assert len(site.triggers) == sent + 2
-    expect(page.get_by_text("Sending 2 rows again cost about 2 credits.")).to_be_visible()
+    expect(page.get_by_text("Sending 2 rows again cost about 2 credits,")).to_be_visible()
     batch = page.url
     run = site.workspace.run_of(batch.rpartition("/")[2])
     assert run is not None
