@@ -311,7 +311,8 @@ def _show_plan(
         shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
         if plan.to_trigger > PILOT_JOBS and refused is None:
             label = "" if shown[-1].startswith("Credits:") else "Credits:"
-            price = f"to see what a job costs, run with --limit {PILOT_JOBS} first"
+            reuse = " --reuse 30d" if messages.paid_before(plan) else ""
+            price = f"to see what a job costs, run with --limit {PILOT_JOBS}{reuse} first"
             shown.append(f"{label:{LABEL}}{price}")
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:

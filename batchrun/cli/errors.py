@@ -34,6 +34,7 @@ from batchrun.errors import (
     BatchrunError,
     ExitCode,
     HeldError,
+    JournalError,
     NoBatchError,
     NotConfirmedError,
     StoppedError,
@@ -191,10 +192,10 @@ def report_batch_error(
 
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     """Return an error as it is shown: one of ours, or what explains another."""
-    named = [word for word in typed if not word.startswith("-")]
-    elsewhere = {"--sandbox", "--journal"} & {*typed}
-    if isinstance(error, NoBatchError) and not elsewhere and (hint := sandbox_hint(*named[:1])):
-        return NoBatchError("You have only practice batches.", hint)
+    if isinstance(error, JournalError) and not {"--sandbox", "--journal"} & {*typed}:
+        none = isinstance(error, NoBatchError)
+        if hint := sandbox_hint(typed, None if none else typed):
+            return JournalError("You have only practice batches." if none else error.what, hint)
     if isinstance(error, BatchrunError):
         return error
     if isinstance(error, FileNotFoundError) and not _is_in_a_folder():

@@ -256,7 +256,7 @@ def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
     ]
 
 
-def _paid_before(plan: Plan) -> dict[int, datetime]:
+def paid_before(plan: Plan) -> dict[int, datetime]:
     """Return the jobs that have a result of an earlier batch, and when those came."""
     return {
         number: job.finished_at
@@ -269,11 +269,13 @@ def question(plan: Plan, now: int, left: int) -> str:
     """Return the question before a run triggers ``now`` of the jobs that are ``left``."""
     words = f"Trigger {plural(now, 'job')} now?"
     to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
-    first = plan.to_trigger - left  # the jobs before were sent
-    if paid := len({*islice(to_trigger, first, first + now)} & _paid_before(plan).keys()):
-        known = f"{paid:,} of {plural(now, 'job')}"
-        have = "has" if paid == 1 else "have"
-        words = f"{known} {have} a result from an earlier batch (see --reuse). {words}"
+    if paid := len({*islice(to_trigger, now)} & paid_before(plan).keys()):  # none has been sent
+        have, them = ("has", "it") if paid == 1 else ("have", "them")
+        later = "Then --reuse no longer works for the rest of this list. " if now < left else ""
+        words = (
+            f"{paid:,} of {plural(now, 'job')} {have} a result from an earlier batch "
+            f"(see --reuse), and you pay for {them} again. {later}{words}"
+        )
     return words
 
 
@@ -282,7 +284,7 @@ def known_lines(plan: Plan) -> list[str]:
     lines = []
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
-    if ended := _paid_before(plan):
+    if ended := paid_before(plan):
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest of "

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from batchrun.cli.options import refuse_together
 from batchrun.cli.output import print_text
 from batchrun.errors import BatchrunError, InputError, UsageError
+from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
@@ -154,14 +155,20 @@ def sandbox_journal(settings: Settings) -> str:
     return str(path.with_name(usual if path.name.casefold() != usual else other))
 
 
-def sandbox_hint(command: str = "batches") -> str:
-    """Return a hint how to use a command for the sandbox's batches; ``""`` if there are none."""
-    from batchrun import batches
+def sandbox_hint(typed: Sequence[str] = ("batches",), named: Sequence[str] | None = None) -> str:
+    """Return a hint to repeat a command for the sandbox's batches; ``""`` if there are none.
+
+    With ``named``, one of these words must be the ID of such a batch, or a workbook of its results.
+    """
+    from batchrun import Rerun, batches
 
     with suppress(BatchrunError):  # a broken sandbox journal is not worth an error here
         settings = settings_from(sandbox=True)
-        if Path(settings.journal).exists() and batches(settings=settings):
-            return f"For practice batches, add --sandbox: batchrun {command} --sandbox"
+        found = batches(settings=settings) if Path(settings.journal).exists() else []
+        known = {batch.batch_id for batch in found}
+        if known if named is None else known & {Rerun.batch_of(word) or word for word in named}:
+            command = quoted_command("batchrun", *typed, "--sandbox")
+            return f"For practice batches, add --sandbox: {command}"
     return ""
 
 

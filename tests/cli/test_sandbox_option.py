@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import typer
 from batchrun.cli import app
 from batchrun.cli.output import name_commands, repeat_options, runnable_commands
 from batchrun.errors import ExitCode
+from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +87,31 @@ def test_a_printed_command_has_the_option_after_a_run(
     error = batchrun("status").stderr
     assert error.startswith("Error: You have only practice batches.\n")
     assert "add --sandbox: batchrun status --sandbox\n" in error
+
+
+@pytest.mark.parametrize("real", [False, True], ids=["only practice", "a real batch too"])
+def test_a_practice_batch_is_found_with_the_same_command_and_the_option(
+    batchrun: CommandLine, accounts: Path, sandbox: str, real: bool
+) -> None:
+    assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
+    practice = batchrun.folder / "practice.xlsx"
+    (batchrun.folder / "accounts.results.xlsx").rename(practice)
+    batch = json.loads(batchrun("status", "--sandbox", "--json").stdout)["batch"]
+    if real:
+        batchrun(*(word for word in RUN if word != "--sandbox"))
+    for words in (
+        ("run", "practice.xlsx", "--yes"),
+        ("check", "practice.xlsx", "-w", "Account Research"),
+        ("export", batch, "-o", "out 1.csv"),
+        ("status", batch),
+    ):
+        ended = batchrun(*words)
+        command = f"For practice batches, add --sandbox: {quoted_command('batchrun', *words)}"
+        assert ended.exit_code == ExitCode.UNUSABLE
+        assert f"{command} --sandbox\n" in ended.stderr
+    if real:
+        for words in (("status", "2"), ("export", "0000-none", "-o", "accounts.results.xlsx")):
+            assert "add --sandbox" not in batchrun(*words).stderr
 
 
 def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished_one(

@@ -113,14 +113,32 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     batchrun(*RUN, "--yes")
     with accounts.open("a", encoding="utf-8") as file:
         file.write(f"\n{uuid.uuid4()}\n")
-    answer(batchrun, "n\n")
-    said = " ".join(batchrun(*RUN).stderr.split())
-    assert (
-        "2 of 3 jobs have a result from an earlier batch (see --reuse). Trigger 3 jobs now?" in said
-    )
-    answer(batchrun, "n\n")
-    said = " ".join(batchrun(*RUN, "--limit", "1").stderr.split())
-    assert "1 of 1 job has a result from an earlier batch (see --reuse). Trigger 1 job now?" in said
+
+    def said(*options: str) -> str:
+        answer(batchrun, "n\n")
+        return " ".join(batchrun(*RUN, *options).stderr.split())
+
+    again = "have a result from an earlier batch (see --reuse), and you pay for them again. Trigger"
+    assert f"2 of 3 jobs {again} 3 jobs now?" in said()
+    again = again.replace("have", "has").replace("them", "it").removesuffix("Trigger")
+    rest = "Then --reuse no longer works for the rest of this list. Trigger 1 job now?"
+    assert f"1 of 1 job {again}{rest}" in said("--limit", "1")
+    batchrun(*RUN, "--limit", "1", "--yes")
+    assert "--reuse" not in said("--limit", "1")  # too late
+
+
+def test_check_names_one_next_step_for_jobs_with_an_earlier_result(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    write_list(accounts, 6)
+    first = "to see what a job costs, run with --limit 5"
+    assert f"{first} first\n" in batchrun("check", *RUN[1:]).stdout
+    batchrun(*RUN, "--yes")
+    with accounts.open("a", encoding="utf-8") as file:
+        file.write(f"\n{uuid.uuid4()}\n")
+    assert f"{first} --reuse 30d first\n" in batchrun("check", *RUN[1:]).stdout
+    batchrun(*RUN, "--limit", "1", "--yes")
+    assert f"{first} first\n" in batchrun("check", *RUN[1:]).stdout  # too late for --reuse
 
 
 @pytest.mark.parametrize(
