@@ -181,7 +181,7 @@ def _pip() -> list[str]:
     return [_relative(Path(sys.executable)), "-m", "pip"]
 
 
-def program(*, from_any_folder: bool = False) -> str:
+def program() -> str:
     """Return how to call this program from the user's shell, ready to paste."""
     if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` puts its environment on the PATH
         return "uv run batchrun"
@@ -195,7 +195,7 @@ def program(*, from_any_folder: bool = False) -> str:
     on_path = shutil.which("batchrun")
     if on_path is not None and (_is_ours(Path(on_path)) or Path(on_path).samefile(called)):
         return "batchrun"
-    return quoted_command(str(called.absolute()) if from_any_folder else _relative(called))
+    return quoted_command(_relative(called))
 
 
 def _is_ours(script: Path) -> bool:

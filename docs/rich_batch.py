@@ -40,9 +40,10 @@ COMPANY = HEADER.index("PG Company ID")
 BEGAN = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 EARLIER = datetime(2026, 10, 26, 9, 0, tzinfo=UTC)
 
-_SALESFORCE = 'company ID: "{}" looks like a Salesforce ID (18 characters), not a UUID'
+_SALESFORCE = 'company ID: "{}" looks like a Salesforce ID (18 characters), not a PG:AI ID'
 _CUT = (
-    'company ID: "{}" is not a UUID: it has only 20 of 32 hexadecimal digits, the rest is cut off'
+    'company ID: "{}" is not a PG:AI ID: it has fewer than 32 letters and digits, the rest is cut '
+    "off"
 )
 _FIRST = ("Alpenglow", "Bluefin", "Cobalt", "Driftwood", "Ember", "Fjord", "Granite", "Höhe",
           "Ironwood", "Juniper", "Kestrel", "Lumen", "Meridian", "Northgate")  # fmt: skip

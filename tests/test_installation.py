@@ -21,7 +21,6 @@ from packaging.version import Version
 from batchrun import installation
 from batchrun.cli.output import name_commands, runnable_commands
 from batchrun.installation import Change, Installation, Installer, program, this_installation
-from batchrun.text import quoted_command
 
 ROOT = Path(__file__).parents[1]
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
@@ -295,16 +294,3 @@ def test_only_commands_are_called_as_the_shell_calls_them(monkeypatch: pytest.Mo
 def test_a_module_run_by_python_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [str(ROOT / "batchrun" / "__main__.py")])
     assert program() == "batchrun"
-
-
-def test_a_command_in_a_workbook_works_from_any_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    called = tmp_path / ("batchrun.exe" if os.name == "nt" else "batchrun")
-    called.touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
-    monkeypatch.setattr(sys, "argv", [str(called)])
-    assert program() == f".{os.sep}{called.name}"
-    assert program(from_any_folder=True) == quoted_command(str(called))

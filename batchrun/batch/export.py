@@ -130,12 +130,12 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
     """Return the commands that continue a batch, quoted for the user's shell."""
-    options = f"--journal {quoted_command(location)}"
-    if is_loopback(summary.base_url) and Path(location).name in SANDBOX_JOURNALS:
-        options = "--sandbox"
-    elif location == str(default_journal()):
-        options = ""
-    return workbook.Commands(program(from_any_folder=True), options)
+    name = Path(location).name
+    if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
+        return workbook.Commands(program(), "--sandbox")
+    if location == str(default_journal()):
+        return workbook.Commands(program())
+    return workbook.Commands(program(), f"--journal {quoted_command(location)}")
 
 
 def _with_commands(form: workbook.Form, location: str, summary: BatchSummary) -> workbook.Form:

@@ -219,8 +219,7 @@ class JournalFile:
             raise self._lost("was truncated or overwritten")
         self._size = found.st_size
         try:
-            with self._log.open("rb") as file:
-                log, magic = os.fstat(file.fileno()), file.read(len(_LOG_MAGICS[0]))
+            log = self._log.stat()
         except OSError:
             if self._log_identity is not None:
                 raise self._lost("lost its log (the file ending in -wal)") from None
@@ -229,10 +228,16 @@ class JournalFile:
             self._log_identity = (log.st_dev, log.st_ino)
         if self._log_identity != (log.st_dev, log.st_ino):
             raise self._lost("lost its log (the file ending in -wal)")
-        # After a truncation, SQLite continues at its old position and leaves zeros before it.
-        if magic not in _LOG_MAGICS and self._log_was_written and not self._is_whole():
+        try:
+            with self._log.open("rb") as file:
+                magic = file.read(len(_LOG_MAGICS[0]))
+        except OSError:
+            return  # too many files are open; the next check may succeed
+        # After a truncation, SQLite continues at its old position and leaves zeros before it. Only
+        # an empty log may be as SQLite left it, after it copied all of it into the file.
+        if magic not in _LOG_MAGICS and (magic or (self._log_was_written and not self._is_whole())):
             raise self._lost("lost its log (the file ending in -wal)")
-        self._log_was_written = magic in _LOG_MAGICS
+        self._log_was_written = bool(magic)
 
     def check_content(self) -> None:
         """Check that a new connection, too, finds a journal in the file.

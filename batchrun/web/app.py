@@ -461,7 +461,7 @@ class _Pages:
         try:
             choices = choices_from(saved.request, {**form, **answers})
         except UsageError as error:
-            return self._refused_choices(saved, form, error)
+            return self._refused_choices(saved, {**form, **answers}, error)
         if run:
             return self._run(saved, form, choices)
         saved = self._workspace.lists.choose(saved, choices)
@@ -473,8 +473,12 @@ class _Pages:
     ) -> Response:
         """Return a list's screen with the choices as they were typed, and why they are refused."""
         others = {name: text for name, text in form.items() if not name.startswith("parameter-")}
-        request = choices_from(saved.request, others | {"header_row": ""})
-        values = self._list_values(replace(saved, request=request))
+        line = others.pop("header_row", "").strip()
+        others["header_row"] = line if line.isdecimal() and int(line) else ""
+        values = self._list_values(saved)  # what is refused is shown, but neither read nor saved
+        values["choices"] = choices_from(saved.request, others)
+        for name in ("company_column", "contact_column"):
+            values[name] = form.get(name) or None
         values["parameters"] = [
             [form.get(f"parameter-{at}-{part}", "") for part in ("name", "from", "value")]
             for at in range(MAX_PARAMETERS)

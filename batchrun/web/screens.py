@@ -366,7 +366,7 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
         )
     if view.phase is Phase.DONE:
         return earlier
-    tried = f"First {summary.jobs - view.status.left.to_trigger:,} tried"
+    tried = f"First {summary.jobs - summary.reused - view.status.left.to_trigger:,} tried"
     tag = "wait", tried if view.phase is Phase.PILOT else "Stopped"
     return "Needs a decision", replace(line, tag=tag, words=ended_words(view), action="Continue")
 
@@ -818,8 +818,10 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
     if view.accepted:
         so_far = "" if view.phase is Phase.DONE else " so far"
         cost = f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}."
-        part = cost_words(workspace, price, again)
-        return f"{cost} Of these, {part} for {plural(again, 'row')} sent again." if again else cost
+        if run is not None and run.again_in_all:
+            part = cost_words(workspace, price, run.again_in_all)
+            cost += f" Rows that were sent again cost {part} of that."
+        return cost
     if again:
         part = f"Sending {plural(again, 'row')} again cost {cost_words(workspace, price, again)}"
         return f"{part}, on top of what the run had cost before."

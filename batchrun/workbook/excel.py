@@ -174,11 +174,7 @@ def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None
     attention = changes = columns = run_details = None
     if content.layout.attention:
         attention = AttentionSheet(book, content)
-    if (
-        comparison is not None
-        and results.earlier is not None
-        and comparison.marks_counted.keys() - {SAME}
-    ):
+    if comparison and results.earlier and comparison.marks_counted.keys() - {SAME}:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
     if not content.form.for_people:

@@ -18,7 +18,7 @@ from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.text import plural
 from batchrun.workbook.cells import is_number
-from batchrun.workbook.changes import CHANGED, COLUMN, MAX_SORTED, NEW
+from batchrun.workbook.changes import COLUMN, MAX_SORTED, NEW
 from batchrun.workbook.columns import ColumnSurvey, shown, type_name
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.form import Crm
@@ -407,7 +407,7 @@ class ChangesSheet:
             TableColumn("Difference", 15),
             TableColumn("Earlier result", 16, ColumnKind.STATUS, folded=not several),
         ]
-        rows = max(1, comparison.marks_counted[NEW] + comparison.fields.total())
+        rows = comparison.marks_counted[NEW] + comparison.fields.total()
         frozen = 2 if layout.names else 1
         self._formats = {
             column.path: number_format(column.path, column.survey) for column in layout.results
@@ -436,8 +436,6 @@ class ChangesSheet:
             line = [rows.row_of(change.number), *who, change.field, *values, day]
             formats = (*[""] * (2 + len(who)), *codes)
             self._sheets.append(line, {0: rows.place(change.number)}, formats)
-        if not self._comparison.marks_counted.keys() & {NEW, CHANGED}:
-            self._sheets.append([None, *_name_and_owner(layout, None, None), "nothing has changed"])
 
 
 _MEANINGS = {

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import sys
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from batchrun.journal import Journal, lease
 from batchrun.model import Outcome
 from batchrun.settings import Settings, load_settings
 from tests.engine.faults import SPEED, FaultySandbox, faulty_sandbox
+from tests.journal.batches import URL, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,6 +184,23 @@ def test_a_lost_journal_stops_the_batch_and_what_was_paid_for_is_kept(
         assert saved.stat().st_mode & 0o077 == 0
         asyncio.run(aio.resume(None, settings=settings_for(url, saved)))
         assert_nothing_doubled_or_lost(sandbox, accounts, saved)
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_a_truncated_log_is_noticed_at_the_next_commits(tmp_path: Path, checkpoint: bool) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(str(path)) as journal, closing(sqlite3.connect(path)) as reader:
+        journal.create(plan_of(IDS[0]), URL)
+        if checkpoint:  # all is in the file, but the reader keeps SQLite from beginning a new log
+            reader.execute("BEGIN").execute("SELECT * FROM meta").fetchall()
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        os.truncate(path.with_name("journal.db-wal"), 0)
+        for each in IDS[1:3]:
+            with suppress(JournalWriteError):
+                journal.create(plan_of(each), URL)
+        with pytest.raises(JournalLostError):
+            journal.create(plan_of(IDS[3]), URL)
 
 
 def test_an_older_copy_of_the_journal_triggers_nothing_again(accounts: Path) -> None:

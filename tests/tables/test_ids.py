@@ -154,7 +154,7 @@ def test_any_cell_gets_an_answer(cell: Cell) -> None:
 
 
 def test_lenient_reading_takes_what_merely_looks_like_a_uuid_as_it_is_written() -> None:
-    """The service's own documentation shows a contact id that is not one of 0-9."""
+    """The service's own documentation shows a contact id that is not hexadecimal."""
     shown = "f8G9h0i1-j2k3-4567-lmno-pq1234567890"
     assert parse_id(f" {{{shown}}}", lenient=True) == ValidId(shown)
     strict = parse_id(shown)

@@ -736,14 +736,18 @@ def test_half_a_parameter_is_refused(fields: dict[str, str], said: str) -> None:
 
 @pytest.mark.parametrize("what", ["", "all"])
 def test_what_was_typed_stays_in_the_form_when_it_is_refused(site: Site, what: str) -> None:
-    saved = chosen_list(site, FEW)
-    checked_list(site.workspace, saved)
+    workspace, saved = site.workspace, chosen_list(site, FEW)
+    checked_list(workspace, saved)
     fields = {"parameter-0-value": "very deep", "parameter-0-name": "", "reuse": "30", "what": what}
+    fields |= {"header_row": "1", "workflow": "wf_unknown", "is": "company:Name"}
     answer = site.post(f"/lists/{saved.id}/choices", **fields)
     assert answer.status_code == 400
     assert "A parameter has no name." in answer.text
     assert 'name="parameter-0-value" value="very deep"' in answer.text
     assert '<option value="30" selected>' in answer.text
+    assert re.search('name="header_row"[^>]* value="1"', answer.text)
+    assert workspace.wait(60)
+    assert workspace.lists.get(saved.id) == saved
     assert site.triggers == []
 
 
@@ -980,9 +984,9 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
         assert len(site.triggers) == 120
-        assert "60 rows: 60 sent. This run cost about 120 credits. Of these, about 60 " in shown(
-            site, batch
-        )
+        said = shown(site, batch)
+        assert "60 rows: 60 sent. This run cost about 120 credits. Rows that were sent" in said
+        assert "sent again cost about 60 credits of that." in said
         workspace._begin(settings)  # as after a start: what was sent before is not known
         shown(site, f"{batch}/attention")
         fields["shown"] = shown_field(site, f"{batch}/attention")
