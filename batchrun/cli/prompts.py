@@ -125,9 +125,8 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Ask which column holds the IDs; ``None`` if the user does not choose."""
-    from batchrun.tables.roles import OPTIONS, WORDS
-
     columns = question.candidates
+    kinds = {role: role.name.lower() for role in question.roles}
     for doubt in question.doubts:
         print_text(f"{doubt}.", err=True)
     print_text(f"{question.text}:", err=True)
@@ -135,9 +134,9 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"  {each.position + 1}  {each.name}: {each.words}", err=True)
         print_text(f"     such as {', '.join(each.samples)}", err=True)
     numbers = ", ".join(str(each.position + 1) for each in columns)
-    kinds = " or ".join(WORDS[role] for role in question.roles)
+    ids = f"{' or '.join(kinds.values())} IDs"
     column = _ask_for_one(
-        f"Which one contains the {kinds} IDs ({numbers}, or its name; Enter to stop)",
+        f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
         lambda answer: (
             [each for each in columns if str(each.position + 1) == answer]
             or [each for each in columns if each.name.casefold() == answer]
@@ -147,15 +146,15 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     role: Role | None = question.roles[0]
     if column is not None and len(question.roles) > 1:
         role = _ask_for_one(
-            "Does it hold company or contact IDs? Type company or contact",
-            lambda answer: [each for each in question.roles if WORDS[each].startswith(answer)],
+            f"Does it hold {ids}? Type company or contact",
+            lambda answer: [role for role in kinds if kinds[role].startswith(answer)],
             "neither company nor contact.",
         )
     if column is None or role is None:
         return None
     unnamed = column.name.startswith("(column ")
-    option = quoted_command(OPTIONS[role], str(column.position + 1) if unnamed else column.name)
-    print_text(f"To choose this column without the question, add {option}", err=True)
+    shown = quoted_command(str(column.position + 1) if unnamed else column.name)
+    print_text(f"To skip this question, add --{kinds[role]}-column {shown}", err=True)
     return role, column.position
 
 

@@ -56,10 +56,10 @@ def test_lenient_ids_are_sent_as_written(batchrun: CommandLine, sandbox: str) ->
         (
             ["pg id", "con"],
             (Role.CONTACT, 1),
-            f"question, add --contact-column {quoted_command('PG ID')}",
+            f"this question, add --contact-column {quoted_command('PG ID')}",
         ),
         (["PG ID", "c", "Com"], (Role.COMPANY, 1), "c is neither company nor contact."),
-        (["1", "company"], (Role.COMPANY, 0), "question, add --company-column 1"),
+        (["1", "company"], (Role.COMPANY, 0), "this question, add --company-column 1"),
         (["1", ""], None, ""),
         ([""], None, ""),
     ],
