@@ -19,7 +19,6 @@ import typer
 from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
-from batchrun.cli.messages import plan_costs
 from batchrun.cli.options import (
     Again,
     AsJson,
@@ -309,7 +308,8 @@ def _show_plan(
         print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
         now = datetime.now(UTC)
-        shown = plan_costs(plan, now, wait=settings.wait, speed=settings.speed)
+        jobs = plan.to_trigger
+        shown = messages.cost_lines(plan.estimate, plan.credits, jobs, now, settings)
         if plan.to_trigger > PILOT_JOBS and refused is None:
             label = "" if shown[-1].startswith("Credits:") else "Credits:"
             reuse = " --reuse 30d" if messages.paid_before(plan) else ""

@@ -394,40 +394,16 @@ def estimate_words(estimate: Estimate, now: datetime, speed: float = 1.0) -> str
     return words
 
 
-def plan_costs(
-    plan: Plan,
-    now: datetime,
-    jobs: int | None = None,
-    running: int = 0,
-    *,
-    wait: bool = False,
-    speed: float = 1.0,
-) -> list[str]:
-    """Return the cost of a plan for `check` and `run`, in lines.
-
-    ``jobs`` are to be triggered now, ``None`` for all; ``running`` executions are under way.
-    """
-    jobs = plan.to_trigger if jobs is None else jobs
-    estimate = plan.rates.of(jobs, running)
-    return cost_lines(estimate, plan.credits, jobs, now, wait=wait, speed=speed)
-
-
 def cost_lines(
-    estimate: Estimate,
-    credits_left: Credits | None,
-    jobs: int,
-    now: datetime,
-    *,
-    wait: bool = False,
-    speed: float = 1.0,
+    estimate: Estimate, left: Credits | None, jobs: int, now: datetime, settings: Settings
 ) -> list[str]:
     """Return what some jobs cost, in lines; none if there is nothing to request."""
     if not estimate.requests:
         return []
-    lines = [f"Quota:     {estimate_words(estimate, now, speed)}"]
-    if words := pause_words(estimate, now, wait=wait):
+    lines = [f"Quota:     {estimate_words(estimate, now, settings.speed)}"]
+    if words := pause_words(estimate, now, wait=settings.wait):
         lines.append(f"           {words}")
-    if words := credits_words(credits_left, jobs, practice=speed != 1):
+    if words := credits_words(left, jobs, practice=settings.speed != 1):
         lines.append(f"Credits:   {words}")
     return lines
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from batchrun.batch.history import BatchStatus
     from batchrun.model import BatchSummary, Role
     from batchrun.settings import Settings
     from batchrun.tables import ColumnQuestion
@@ -242,26 +241,18 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
     """Print a note if a different key pays from now on."""
     from batchrun import status
-    from batchrun.settings import for_batch
+    from batchrun.settings import for_batch, profile_replaced_by
 
     at_address = for_batch(settings, batch)
     now = status(batch.batch_id, settings=settings)
-    if note := _other_payer(at_address, batch, now):
+    started, more = (
+        "another key",
+        "; a key of another workspace can't see the jobs that are running",
+    )
+    if other := profile_replaced_by(at_address, batch):
+        started, more = f"profile {batch.profile}, whose key is deleted", ""
+    else:
+        other = now.key_replaced_by(at_address)
+    if other:
+        note = f"batch {batch.batch_id} was started with {started}: {other} pays from now on{more}"
         print_text(f"Note:      {note}", err=True)
-
-
-def _other_payer(settings: Settings, batch: BatchSummary, now: BatchStatus) -> str:
-    """Return who pays from now on; ``""`` for the same key as before."""
-    from batchrun.settings import profile_replaced_by
-
-    if other := profile_replaced_by(settings, batch):
-        return (
-            f"batch {batch.batch_id} was started with profile {batch.profile}, whose key is "
-            f"deleted: {other} pays from now on"
-        )
-    if other := now.key_replaced_by(settings):
-        return (
-            f"batch {batch.batch_id} was started with another key: {other} pays from now on; a key "
-            "of another workspace can't see the jobs that are already running"
-        )
-    return ""

@@ -80,19 +80,14 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
+        left_alone = ""
         if summary.practice and not is_loopback(address_of(settings)):
-            print_text(
-                f"Not resumed: batch {batch_id} ({summary.source.name}): it is practice, at "
-                f"{summary.base_url}. To continue it: batchrun resume {batch_id}",
-                err=to_stderr,
-            )
-            continue
-        if not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
-            print_text(
-                f"Not resumed: batch {batch_id} ({summary.source.name}): nobody has confirmed its "
-                f"other {plural(jobs, 'job')}. To run the rest: batchrun resume {batch_id}",
-                err=to_stderr,
-            )
+            left_alone = f"it is practice, at {summary.base_url}. To continue it"
+        elif not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
+            left_alone = f"nobody has confirmed its other {plural(jobs, 'job')}. To run the rest"
+        if left_alone:
+            what = f"batch {batch_id} ({summary.source.name}): {left_alone}"
+            print_text(f"Not resumed: {what}: batchrun resume {batch_id}", err=to_stderr)
             continue
         try:
             found = configured(summary)

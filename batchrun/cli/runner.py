@@ -298,14 +298,9 @@ def _confirmed(
     if earlier is not None:
         to_trigger, running = earlier.left.to_trigger, earlier.left.running
     now = to_trigger if limit is None else min(limit, to_trigger)
-    lines = messages.plan_lines(
-        plan,
-        now,
-        to_trigger,
-        costs=messages.plan_costs(
-            plan, datetime.now(UTC), now, running, wait=settings.wait, speed=settings.speed
-        ),
-    )
+    estimate = plan.rates.of(now, running)
+    costs = messages.cost_lines(estimate, plan.credits, now, datetime.now(UTC), settings)
+    lines = messages.plan_lines(plan, now, to_trigger, costs=costs)
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
@@ -320,13 +315,7 @@ def _confirmed(
 
 def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
     """Show what is left of a batch that nobody has confirmed, and ask whether to send it."""
-    costs = messages.cost_lines(
-        rest.estimate,
-        rest.credits,
-        rest.to_trigger,
-        datetime.now(UTC),
-        wait=settings.wait,
-        speed=settings.speed,
-    )
+    jobs = rest.to_trigger
+    costs = messages.cost_lines(rest.estimate, rest.credits, jobs, datetime.now(UTC), settings)
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
-    return confirm(f"Trigger {plural(rest.to_trigger, 'job')} now?")
+    return confirm(f"Trigger {plural(jobs, 'job')} now?")
