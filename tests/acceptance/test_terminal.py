@@ -60,7 +60,7 @@ def test_the_question_tells_jobs_requests_the_clock_and_credits(
             r"about 50 requests, .* at 60 requests a minute, done at \d\d:\d\d", screen.text
         )
         assert "10,000 credits left" in screen.text
-        assert "Nothing was triggered." in screen.text
+        assert "Nothing was triggered and no batch was started." in screen.text
     report = sandbox.report()
     assert (report["lists"], report["credits"], report["triggers_accepted"]) == (1, 1, 0)
 
