@@ -93,7 +93,7 @@ OPEN_CHECK_SECONDS = 1.0
 
 _NOTES = {
     Ending.FINISHED: "",
-    Ending.LIMIT: "The limit of jobs is reached.",
+    Ending.LIMIT: "Only the first rows were run, as asked.",
     Ending.INTERRUPTED: "It was interrupted.",
     Ending.QUOTA: "The quota is spent for now.",
     Ending.UNREACHABLE: "The service could not be reached.",

@@ -354,7 +354,7 @@ def retry(
         if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
-        question = _retry_question(summary, chosen)
+        question = _retry_question(summary, chosen, settings)
         print_other_payer(settings, summary)
         if not confirmed(question, yes=yes):
             raise NotConfirmedError("Nothing was triggered.")
@@ -468,7 +468,7 @@ def _asked() -> InDoubt:
             return InDoubt(word)
 
 
-def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome]) -> str:
+def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], settings: Settings) -> str:
     """Return the question before a retry.
 
     Raises:
@@ -477,9 +477,10 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome]) -> str:
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
+        steps = next_lines(summary) or missing_result_lines(summary, settings)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
-            f"Its rows: {counts(summary)}.",
+            " ".join(f"Its rows: {counts(summary)}. {''.join(steps[-1:])}".split()),
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -501,16 +502,27 @@ def resume(
     if not found.something_to_do:
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
-            name = found.summary.source.name
-            lines: list[str] = [
-                UnbrokenLine(f"Nothing left to do for {name}. The results are in {written}")
-            ]
-            lines += [*messages.missing_result_lines(found.summary, settings), *others]
-            _end_unchanged(found.summary, mode, lines)
+            _end_finished(found.summary, written, settings, mode, others)
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
+
+
+def _end_finished(
+    summary: BatchSummary, written: str, settings: Settings, mode: OutputMode, others: list[str]
+) -> NoReturn:
+    """End a resume that has nothing to do: say where the results are, and why rows have none."""
+    from batchrun import Rerun
+
+    where = f"The results are in {written}"
+    if (other := Rerun.batch_of(written)) not in {None, summary.batch_id}:
+        export = f"To export its own: batchrun export {summary.batch_id} -o OUT.xlsx"
+        where = f"{Path(written).name} contains the results of batch {other}. {export}"
+        summary = replace(summary, output=None)
+    first = UnbrokenLine(f"Nothing left to do for {summary.source.name}. {where}")
+    lines = [first, *messages.missing_result_lines(summary, settings), *others]
+    _end_unchanged(summary, mode, lines)
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -12,15 +12,18 @@ from batchrun.cli.output import print_lines, print_text
 from batchrun.cli.output import question as fitted
 from batchrun.cli.signals import interruptible
 from batchrun.errors import NotConfirmedError, UsageError
+from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from batchrun.batch.history import BatchStatus
     from batchrun.model import BatchSummary, Role
     from batchrun.settings import Settings
     from batchrun.tables import ColumnQuestion
+
+_T = TypeVar("_T")
 
 
 def on_stderr() -> bool:
@@ -122,35 +125,47 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Ask which column holds the IDs; ``None`` if the user does not choose."""
-    from batchrun.model import Role
-
+    columns = question.candidates
+    kinds = {role: role.name.lower() for role in question.roles}
     for doubt in question.doubts:
         print_text(f"{doubt}.", err=True)
     print_text(f"{question.text}:", err=True)
-    for candidate in question.candidates:
-        samples = ", ".join(candidate.samples)
-        print_text(f"  {candidate.position + 1}  {candidate.name}: {candidate.words}", err=True)
-        print_text(f"     such as {samples}", err=True)
-    numbers = {str(candidate.position + 1): candidate.position for candidate in question.candidates}
-    kinds = " or ".join(each.name.lower() for each in question.roles)
-    which = f"Which one contains the {kinds} IDs ({', '.join(numbers)}; Enter to stop)"
-    while (answer := ask(which)) not in numbers:
-        if not answer:
-            return None
-        print_text(
-            f"{answer} is not one of {', '.join(numbers)}. Type the number of the column.", err=True
+    for each in columns:
+        print_text(f"  {each.position + 1}  {each.name}: {each.words}", err=True)
+        print_text(f"     such as {', '.join(each.samples)}", err=True)
+    numbers = ", ".join(str(each.position + 1) for each in columns)
+    ids = f"{' or '.join(kinds.values())} IDs"
+    column = _ask_for_one(
+        f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
+        lambda answer: (
+            [each for each in columns if str(each.position + 1) == answer]
+            or [each for each in columns if each.name.casefold() == answer]
+        ),
+        f"not one of {numbers}. Type the number of the column.",
+    )
+    role: Role | None = question.roles[0]
+    if column is not None and len(question.roles) > 1:
+        role = _ask_for_one(
+            f"Does it hold {ids}? Type company or contact",
+            lambda answer: [role for role in kinds if kinds[role].startswith(answer)],
+            "neither company nor contact.",
         )
-    role = question.roles[0]
-    if len(question.roles) > 1:
-        words = {"company": Role.COMPANY, "contact": Role.CONTACT}
-        while (
-            said := ask("Does it hold company or contact IDs? Type company or contact")
-        ) not in words:
-            if not said:
-                return None
-            print_text(f"{said} is neither company nor contact.", err=True)
-        role = words[said]
-    return role, numbers[answer]
+    if column is None or role is None:
+        return None
+    unnamed = column.name.startswith("(column ")
+    shown = quoted_command(str(column.position + 1) if unnamed else column.name)
+    print_text(f"To skip this question, add --{kinds[role]}-column {shown}", err=True)
+    return role, column.position
+
+
+def _ask_for_one(text: str, find: Callable[[str], Sequence[_T]], wrong: str) -> _T | None:
+    """Ask until the answer stands for exactly one thing; ``None`` if there is no answer."""
+    while answer := ask(text):
+        found = find(answer.casefold())
+        if len(found) == 1:
+            return found[0]
+        print_text(f"{answer} is {wrong}", err=True)
+    return None
 
 
 def confirm_address(settings: Settings, *, at_login: bool = False) -> None:

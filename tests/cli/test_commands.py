@@ -246,11 +246,13 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert ended.exit_code == ExitCode.PAUSED
     command = re.search(r"^Resume:    batchrun (resume .*)$", ended.stdout, re.MULTILINE)
     assert command is not None
+    assert f". Resume: batchrun {command[1]}\n" in batchrun("retry", "--sandbox").stderr
     resumed = batchrun(*command[1].split())
     assert "3 completed, 1 can't be sent" in resumed.stdout
     assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do for acc")
     retried = batchrun("retry", "--sandbox", "--yes")
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
+    assert re.search(r"\. Correct: batchrun export .* --only invalid -o fix.xlsx\n", retried.stderr)
 
 
 def test_practice_runs_a_finished_list_again_and_replaces_its_workbook(

@@ -169,6 +169,7 @@ def test_retry_sends_only_the_given_outcomes(
     none = batchrun("retry", "--yes")
     assert none.exit_code == ExitCode.UNUSABLE
     assert "no row that is failed or rejected" in none.stderr
+    assert ". Settle: batchrun resume " in none.stderr
     assert len(doubtful.bodies()) == 2
     batchrun("retry", "--outcome", "in-doubt", "--yes")
     assert outcomes(batchrun) == {"completed": 3, "invalid": 1}

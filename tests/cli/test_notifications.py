@@ -60,7 +60,7 @@ def test_the_command_runs_after_a_pause(
     batchrun.monkeypatch.setenv("BATCHRUN_NOTIFY_COMMAND", command(KEEP))
     batchrun(*RUN, "--limit", "1")
     assert received(batchrun)["BATCHRUN_OUTCOME"] == "paused"
-    assert "The limit of jobs is reached." in received(batchrun)["BATCHRUN_MESSAGE"]
+    assert "Only the first rows were run, as asked." in received(batchrun)["BATCHRUN_MESSAGE"]
 
 
 def test_the_command_runs_after_an_error(batchrun: CommandLine, accounts: Path) -> None:

@@ -12,6 +12,7 @@ from batchrun.cli.prompts import ask_for_column
 from batchrun.errors import ExitCode
 from batchrun.model import Role
 from batchrun.tables import ColumnQuestion, Contents
+from batchrun.text import quoted_command
 from tests.cli.conftest import ACME, BETA
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ def test_lenient_ids_are_sent_as_written(batchrun: CommandLine, sandbox: str) ->
     [
         (["9", "2", "company"], (Role.COMPANY, 1), "9 is not one of 1, 2."),
         (["1", "both", "contact"], (Role.CONTACT, 0), "both is neither company nor contact."),
+        (
+            ["pg id", "con"],
+            (Role.CONTACT, 1),
+            f"this question, add --contact-column {quoted_command('PG ID')}",
+        ),
+        (["PG ID", "c", "Com"], (Role.COMPANY, 1), "c is neither company nor contact."),
+        (["1", "company"], (Role.COMPANY, 0), "this question, add --company-column 1"),
+        (["1", ""], None, ""),
         ([""], None, ""),
     ],
 )
@@ -64,7 +73,7 @@ def test_the_question_is_asked_until_it_is_answered(
 ) -> None:
     left = iter(answers)
     monkeypatch.setattr("typer.prompt", lambda *_, **__: next(left))
-    columns = (Contents(0, "Ref", 2, {}, 0, ("a",)), Contents(1, "Id", 2, {}, 0, ("b",)))
+    columns = (Contents(0, "(column 1)", 2, {}, 0, ("a",)), Contents(1, "PG ID", 2, {}, 0, ("b",)))
     question = ColumnQuestion("Which", tuple(Role), columns, ("Line 4 may be the header",))
     assert ask_for_column(question) == chosen
     assert list(left) == []

@@ -125,6 +125,22 @@ def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished
     assert len(batchrun("batches", "--sandbox").stdout.splitlines()) == 3
 
 
+def test_resuming_a_finished_batch_does_not_name_the_results_of_another(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    for _ in range(2):
+        batchrun(*RUN)
+    later, first = (
+        each["batch"] for each in json.loads(batchrun("batches", "--sandbox", "--json").stdout)
+    )
+    ended = batchrun("resume", first, "--sandbox")
+    assert f"accounts.results.xlsx contains the results of batch {later}. To export" in ended.stdout
+    assert f"batchrun export {first} --sandbox -o OUT.xlsx\n" in ended.stdout
+    assert "The results are in" not in ended.stdout
+    assert batchrun("resume", first, "--sandbox", "--quiet").stdout == ""
+    assert "The results are in" in batchrun("resume", later, "--sandbox").stdout
+
+
 @pytest.mark.parametrize("options", [(), ("--limit", "1")], ids=["finished", "first rows"])
 def test_the_first_real_run_replaces_the_results_of_practice_and_not_the_other_way_round(
     batchrun: CommandLine, accounts: Path, sandbox: str, options: tuple[str, ...]

@@ -360,7 +360,7 @@ def test_a_resumed_batch_no_longer_shows_why_it_stopped(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--limit", "1", "--yes")
-    assert "The limit of jobs is reached." in batchrun("status").stdout
+    assert "Only the first rows were run, as asked." in batchrun("status").stdout
     seen: list[str] = []
     show = ProgressPrinter.show
 
