@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
 
     from batchrun import Request
     from batchrun.batch.rerun import Rerun
-    from batchrun.model import BatchSummary
+    from batchrun.model import BatchSummary, ResultRow
     from batchrun.settings import Configuration, Settings
     from batchrun.workbook import Form
 
@@ -406,6 +406,20 @@ def run(
         )
 
 
+def _confirm_rows(
+    summary: BatchSummary, to_trigger: int, limit: int | None, in_doubt: Iterable[ResultRow]
+) -> None:
+    """Ask whether to send what is left of a batch that the user has not named.
+
+    Raises:
+        NotConfirmedError: The answer is no.
+    """
+    now = min(to_trigger, limit or to_trigger) + len({row.job for row in in_doubt})
+    question = f"Trigger {plural(now, 'job')} of {summary.source.name} now?"
+    if now and not confirmed(question, yes=False):
+        raise NotConfirmedError("Nothing was triggered.")
+
+
 def resume(
     batch: Batch = None,
     *,
@@ -446,20 +460,18 @@ def resume(
         print_configuration(files, settings)
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         asked = asks and not summary.confirmed
-        left = status(summary.batch_id, settings=settings).left
+        before = status(summary.batch_id, settings=settings)
         named = batch is not None or all_batches
         if not reporting.for_scripts:
-            lines = messages.batch_lines(summary, left, limit, named=named)
+            lines = messages.batch_lines(summary, before.left, limit, named=named)
             print_lines(lines, err=beside_question(yes=not asks))
         only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             print_other_payer(settings, summary)
-            if asks and not (asked or named) and left.to_trigger:
-                now = min(left.to_trigger, limit or left.to_trigger)
-                question = f"Trigger {plural(now, 'job')} of {summary.source.name} now?"
-                if not confirmed(question, yes=False):
-                    raise NotConfirmedError("Nothing was triggered.")
+            if asks and not (asked or named):
+                doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
+                _confirm_rows(summary, before.left.to_trigger, limit, doubts)
             continue_batch(
                 partial(
                     aio.resume,

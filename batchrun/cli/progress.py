@@ -85,16 +85,15 @@ class ProgressPrinter:
     def _show(self, progress: Progress) -> None:
         cant_be_sent = progress.counts.get(Outcome.INVALID, 0)
         rows, done = progress.total - cant_be_sent, progress.done - cant_be_sent
-        which = " that can be sent" if cant_be_sent else ""
         if is_screen(sys.stderr):
-            self._show_bar(progress, done, rows, which)
+            self._show_bar(progress, done, rows)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             words = [
                 *outcome_words(progress),
                 *quota_words(progress, datetime.now(UTC), self._speed),
             ]
-            print(f"{done:,} of {plural(rows, 'row')}{which}; {', '.join(words)}", file=sys.stderr)
+            print(f"{done:,} of {plural(rows, 'row')}; {', '.join(words)}", file=sys.stderr)
         if progress.notice and progress.notice != self._last_notice:
             self._last_notice = progress.notice
             self.say(f"A request failed ({progress.notice}). Retrying.")
@@ -117,7 +116,7 @@ class ProgressPrinter:
             except OSError:
                 discard_output(sys.stderr)
 
-    def _show_bar(self, progress: Progress, done: int, rows: int, which: str) -> None:
+    def _show_bar(self, progress: Progress, done: int, rows: int) -> None:
         room = usable_columns(sys.stderr)
         width = room - ECHO if room > NARROW else room
         if self._bar is None:
@@ -134,7 +133,7 @@ class ProgressPrinter:
             self._quota = tqdm(
                 bar_format="{desc}", file=sys.stderr, ncols=width, position=1, leave=False
             )
-        counted = [f"{done:,}/{rows:,} rows{which}", *outcome_words(progress)]
+        counted = [f"{done:,}/{rows:,} rows", *outcome_words(progress)]
         room = width - BESIDE_THE_BAR - min(NARROWEST_BAR, width // 4)
         self._bar.n, self._bar.total = done, rows  # a worker's next batch has other rows
         self._bar.ncols = self._quota.ncols = width

@@ -13,7 +13,7 @@ from batchrun import resume
 from batchrun.errors import ExitCode, NotConfirmedError
 from tests.cli.conftest import SPEED
 from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
-from tests.engine.faults import FaultySandbox, faulty_sandbox
+from tests.engine.faults import Fault, FaultySandbox, faulty_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +115,18 @@ def test_resume_asks_before_it_sends_rows_of_a_batch_that_was_not_named(
         assert "Nothing was triggered and no batch was started." in declined.stderr
         ended = at_a_terminal(batchrun, typed, "resume")
         assert "List:      accounts.csv, the newest batch" in ended.stderr
+        assert "Trigger 1 job of accounts.csv now?" in ended.stderr
+        assert len(sandbox.bodies()) == sent
+
+
+def test_resume_asks_before_it_sends_rows_in_doubt_again(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[Fault(502, "<html>", accepted=True)]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        sent = len(sandbox.bodies())
+        ended = at_a_terminal(batchrun, "n\n", "resume", "--in-doubt", "retry")
         assert "Trigger 1 job of accounts.csv now?" in ended.stderr
         assert len(sandbox.bodies()) == sent
 

@@ -77,7 +77,7 @@ def test_progress_counts_only_rows_that_can_be_sent(
     counts = {Outcome.COMPLETED: 2, Outcome.INVALID: 5, Outcome.PENDING: 18}
     with ProgressPrinter() as printer:
         printer.show(Progress(counts, 1, 3, 60, 60))
-    assert "2 of 20 rows that can be sent; 5 can't be sent, 1 running" in capsys.readouterr().err
+    assert "2 of 20 rows; 5 can't be sent, 1 running" in capsys.readouterr().err
 
 
 # what a run asks

@@ -406,7 +406,7 @@ def test_messages_use_plain_words(written: Write, audience: Audience) -> None:
 
 
 def test_the_services_own_words_stay_as_they_are(written: Write) -> None:
-    said = ("UUID_CONFLICT: record UUIDs differ", 'HTTP 422: "Trigger" has 3 letters and digits')
+    said = ("the trigger is on its way to another queue", "HTTP 422: the trigger was being sent")
     outcomes = (Outcome.FAILED, Outcome.REJECTED)
     rows = [
         row(at, None, outcome, message=message)
