@@ -245,10 +245,8 @@ def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
 
     at_address = for_batch(settings, batch)
     now = status(batch.batch_id, settings=settings)
-    started, more = (
-        "another key",
-        "; a key of another workspace can't see the jobs that are running",
-    )
+    started = "another key"
+    more = "; a key of another workspace can't see the jobs that are already running"
     if other := profile_replaced_by(at_address, batch):
         started, more = f"profile {batch.profile}, whose key is deleted", ""
     else:
