@@ -645,7 +645,7 @@ def web(
     sandbox: Sandbox = False,
     journal: JournalAt = None,
 ) -> None:
-    """Open batchrun in your browser: drop a list, see its cost, get the workbook.
+    """Open batchrun in your browser: drop a list, try five rows, get the workbook.
 
     Only this computer can reach it. Ctrl-C stops it.
     """
