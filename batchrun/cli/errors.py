@@ -192,7 +192,8 @@ def report_batch_error(
 
 def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     """Return an error as it is shown: one of ours, or what explains another."""
-    if isinstance(error, JournalError) and not {"--sandbox", "--journal"} & {*typed}:
+    options = {word.partition("=")[0] for word in typed}  # the hint must not repeat a password
+    if isinstance(error, JournalError) and not {"--sandbox", "--journal"} & options:
         none = isinstance(error, NoBatchError)
         if hint := sandbox_hint(typed, None if none else typed):
             return JournalError("You have only practice batches." if none else error.what, hint)

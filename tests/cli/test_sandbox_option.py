@@ -13,6 +13,7 @@ import typer
 from batchrun.cli import app
 from batchrun.cli.output import name_commands, repeat_options, runnable_commands
 from batchrun.errors import ExitCode
+from batchrun.journal import Journal
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def test_a_printed_command_has_the_option_after_a_run(
         assert all("--sandbox" in command for command in printed_commands(ended)), words
     error = batchrun("status").stderr
     assert error.startswith("Error: You have only practice batches.\n")
+    Journal(str(batchrun.folder / "empty.db")).close()
+    assert "practice" not in batchrun("status", "--journal=empty.db").stderr  # could be a password
     assert "add --sandbox: batchrun status --sandbox\n" in error
 
 
