@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
-from batchrun.workbook.readable import cell_words
+from batchrun.workbook.readable import Names, cell_words
+from batchrun.workbook.reasons import RowsToShow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
 
     from batchrun.batch.history import RowPage
-    from batchrun.model import BatchSummary, Role, Row, Table, TableSource
+    from batchrun.model import BatchResults, BatchSummary, Role, Row, Table, TableSource
     from batchrun.plan import Plan
 
 ROWS_AT_ONCE = 5_000
@@ -131,4 +132,16 @@ def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
         own = first.setdefault(int(jobs[place]), (line, name))
         if not is_same_name(own[1], name):
             found.append((line, name, *own))
+    return found
+
+
+def other_names_in(results: BatchResults) -> list[tuple[int, str, int, str]]:
+    """Return the rows that have the result of a row with another name, like `other_names`."""
+    names, first = Names(results.header, results.roles, ()), dict[int, tuple[int, str]]()
+    found = []
+    for row in RowsToShow(results, for_people=True):
+        if row.job is not None and (name := names.of_row(row)):
+            own = first.setdefault(row.job, (row.row.line, name))
+            if row.other_name:
+                found.append((row.row.line, name, *own))
     return found
