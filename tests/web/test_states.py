@@ -643,7 +643,7 @@ def test_what_would_hide_or_break_a_run_is_refused_where_it_was_asked_for(tmp_pa
         for path, said in (
             ("/settings/sandbox", "A run is still going"),
             (f"/batches/{run.batch_id}/forget", "This run is still going"),
-            ("/settings/limits", "not a whole number"),
+            ("/settings/limits", "must be a whole number"),
         ):
             answer = site.post(path, daily="many")
             assert answer.status_code == 303
