@@ -38,10 +38,11 @@ from batchrun.settings import (
     KeyStorage,
     find_configuration,
     find_credentials,
+    key_source,
     load_settings,
     stored_profiles,
 )
-from batchrun.settings.location import checked_base_url, is_loopback, is_server, shown
+from batchrun.settings.location import checked_base_url, is_loopback, is_practice, is_server, shown
 from batchrun.settings.model import masked_end, masked_key
 from batchrun.text import plural, quoted_command, without_user
 
@@ -295,7 +296,8 @@ def _of_schema(name: str, schema: str, count: int, state: str = "") -> Finding:
     if int(schema) > SCHEMA_VERSION:
         text = f"{name} was written by a newer batchrun (schema {schema})"
         return _fault("Journal", text, update_hint())
-    return _ok("Journal", f"{name}, schema {schema}{state}, {plural(count, 'batch', 'batches')}")
+    record = f"the record of {plural(count, 'batch', 'batches')}"
+    return _ok("Journal", f"{name}, {record}, schema {schema}{state}")
 
 
 def _journal_on_server(location: str) -> Finding:
@@ -338,7 +340,7 @@ def _tables(connection: Connection, name: str) -> Finding:
 CLOCK_SECONDS = 60.0
 """A clock that is off by more seconds than this causes a warning."""
 
-_UNTRIED = "workflows:execute can't be tried without paying"
+_UNTRIED = "whether it may run them (workflows:execute), only a run shows"
 
 
 async def _service(settings: Settings) -> list[Finding]:
@@ -348,7 +350,7 @@ async def _service(settings: Settings) -> list[Finding]:
         base_url = checked_base_url(credentials.base_url)
     except BatchrunError as error:
         return [_fault("Key", error.what, error.hint, error.exit_code)]
-    source = "PGAI_API_KEY" if credentials.profile is None else f"profile {credentials.profile}"
+    source = "practice" if is_practice(base_url) else key_source(settings)
     key = _ok("Key", f"{masked_key(credentials.key)} ({source}) for {base_url}")
     try:
         network = await _network(base_url, settings.timeout_seconds)
@@ -421,13 +423,14 @@ def _answer(probe: Probe, base_url: str) -> Finding:
 def _scopes(probe: Probe) -> list[Finding]:
     match probe.status:
         case 200 if not probe.reason:
-            text = f"workflows:read: yes, {plural(probe.workflows, 'workflow')}; {_UNTRIED}"
+            seen = plural(probe.workflows, "workflow")
+            text = f"the key may list workflows (workflows:read): {seen}; {_UNTRIED}"
             return [_ok("Scopes", text)]
         case 401:
             text = f"the service does not know the key: {probe.reason}"
             advice = "Get your current key and save it with: batchrun login"
         case 403:
-            text = f"workflows:read: no ({probe.reason}); {_UNTRIED}"
+            text = f"the key may not list workflows (workflows:read): {probe.reason}; {_UNTRIED}"
             advice = "Ask for a key with the scopes workflows:read and workflows:execute."
         case _:
             return []

@@ -418,13 +418,6 @@ class BatchSummary:
         return sum(self.counts.values())
 
     @property
-    def requests_per_row(self) -> float | None:
-        """Requests for each row that was sent, or whose duplicate was; ``None`` for no row."""
-        counts = self.counts
-        sent = self.rows - counts[Outcome.PENDING] - counts[Outcome.INVALID] - self.reused
-        return self.requests / sent if sent > 0 else None
-
-    @property
     def unfinished(self) -> bool:
         """Whether ``resume`` would have something to do."""
         return bool(self.counts[Outcome.PENDING] or self.counts[Outcome.TIMED_OUT])

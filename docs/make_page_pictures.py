@@ -16,11 +16,11 @@ from playwright.sync_api import expect, sync_playwright
 from pydantic import SecretStr
 
 from batchrun import Settings
-from batchrun.sandbox import SandboxSettings, running
+from batchrun.sandbox import PRACTICE_SPEED, SandboxSettings, running
 from batchrun.web.app import create_app
 from batchrun.web.security import Session
 from batchrun.web.server import _listen, _serving
-from batchrun.web.work import PRACTICE_SPEED, Workspace
+from batchrun.web.work import Workspace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

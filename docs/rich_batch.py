@@ -41,10 +41,7 @@ BEGAN = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 EARLIER = datetime(2026, 10, 26, 9, 0, tzinfo=UTC)
 
 _SALESFORCE = 'company ID: "{}" looks like a Salesforce ID (18 characters), not a PG:AI ID'
-_CUT = (
-    'company ID: "{}" is not a PG:AI ID: it has fewer than 32 letters and digits, the rest is cut '
-    "off"
-)
+_CUT = 'company ID: "{}" is not a PG:AI ID: it has fewer than 32 letters and digits'
 _FIRST = ("Alpenglow", "Bluefin", "Cobalt", "Driftwood", "Ember", "Fjord", "Granite", "Höhe",
           "Ironwood", "Juniper", "Kestrel", "Lumen", "Meridian", "Northgate")  # fmt: skip
 _SECOND = ("Logistics", "Robotics", "Foods", "Energy", "Health", "Software", "Components", "Labs")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batchrun.advice import resume_with
+from batchrun.batch.report import Rest
 from batchrun.engine import (
     REMEMBERED,
     Clock,
@@ -20,7 +21,7 @@ from batchrun.engine import (
 from batchrun.errors import UsageError
 from batchrun.journal import Journal, remaining
 from batchrun.service import Client, Credits
-from batchrun.settings import find_credentials
+from batchrun.settings import find_credentials, for_batch
 from batchrun.settings.location import checked_base_url, is_loopback
 from batchrun.workbook import list_formats
 
@@ -169,6 +170,16 @@ class Session:
         moment = datetime.now(UTC) + timedelta(seconds=seconds / self.clock.speed)
         begun = moment.replace(second=0, microsecond=0)
         return begun if begun == moment else begun + timedelta(minutes=1)
+
+
+async def cost_of(batch: BatchSummary, jobs: int, settings: Settings) -> Rest:
+    """Return what it costs to trigger some jobs of a batch; costs a request itself.
+
+    Raises:
+        BatchrunError: The key or the journal can't be used.
+    """
+    async with open_session(for_batch(settings, batch), few_requests=True) as session:
+        return Rest(batch, jobs, session.estimate(batch, jobs), await session.credits())
 
 
 @asynccontextmanager

@@ -25,9 +25,11 @@ from batchrun.cli.messages import (
     more_files,
     next_lines,
     opens_words,
+    own_output,
     running_line,
     summary_json,
     unknown_to_results,
+    workbook_lines,
 )
 from batchrun.cli.options import (
     AsJson,
@@ -140,6 +142,7 @@ def export(
     """Write a batch's results to a file, even while it runs."""
     from batchrun import export as export_batch
     from batchrun import status as status_of
+    from batchrun.workbook import results_path
 
     if crm is not None and output.suffix.lower() != ".csv":
         raise UsageError(
@@ -164,7 +167,9 @@ def export(
     print_lines(more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
         again = run_corrected(str(written), summary)
-        print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}")])
+        where = f"Its results go to {results_path(written).name}. To have all rows in one workbook,"
+        whole = f"{where} correct them in {summary.source.name} and run that with --reuse 30d."
+        print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}"), whole])
     if written.name != output.name:
         print_text(f"Note:      {kept_words(output, written, summary.batch_id)}", err=True)
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
@@ -250,8 +255,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         lines.append(f"Note:      {summary.note}")
     if status.opens_at is not None:
         lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
-    if summary.output:
-        lines.append(UnbrokenLine(f"Workbook:  {summary.output}"))
+    lines += workbook_lines(summary)
     if status.starts_soon:
         return [*lines, "Worked on: not yet; its worker processes start by themselves"]
     if summary.unfinished and status.working:
@@ -289,7 +293,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             f"{one.batch_id}  {workflow(one)}  rows: {counts(one)}  "
             f"worked on {age_words(now - one.updated_at)} ago  "
             f"list: {one.source.path or one.source.name}"
-            + (f"  workbook: {one.output}" if one.output else "")
+            + (f"  workbook: {written}" if (written := own_output(one)) else "")
             for one in found
         ]
     header = ["batch", "age", "rows", "workflow", "list"]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -36,10 +36,6 @@ from batchrun.cli.prompts import ask, confirm_address
 from batchrun.cli.settings import settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
 from batchrun.text import columns_of, plural
-
-if TYPE_CHECKING:
-    pass
-
 
 Name = Annotated[
     str | None,
@@ -125,14 +121,12 @@ def login(
     seen = "not checked"
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
-    print_text(f"Profile:   {name}, key {masked_end(kept.profile.end)} for {address}, {seen}")
+    print_text(f"Saved:     key {masked_end(kept.profile.end)} for {address}, {seen}")
+    print_text(f"Name:      {name} (its profile, to choose it with --profile)")
+    place = f"the system's keyring, its password store ({kept.place})"
     if kept.why_a_file:
-        print_text(
-            f"Kept in:   {kept.place}, readable by your account alone: {kept.why_a_file}",
-            whole=[kept.place],
-        )
-    else:
-        print_text(f"Kept in:   the system's keyring ({kept.place})")
+        place = f"{kept.place}, readable by your account alone: {kept.why_a_file}"
+    print_text(f"Kept in:   {place}", whole=[kept.place])
     if kept.not_deleted_reason:
         print_text(f"Note:      an earlier key stays in the keyring. {kept.not_deleted_reason}")
     if settings.api_key is not None:

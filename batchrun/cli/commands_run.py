@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -70,7 +69,7 @@ from batchrun.cli.prompts import (
     print_other_payer,
 )
 from batchrun.cli.resume_all import resume_all
-from batchrun.cli.runner import continue_batch, run_list
+from batchrun.cli.runner import confirm_rest, continue_batch, run_list
 from batchrun.cli.settings import (
     configuration_of,
     print_configuration,
@@ -85,11 +84,9 @@ from batchrun.model import InDoubt
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from batchrun import Request
     from batchrun.batch.rerun import Rerun
-    from batchrun.model import BatchSummary, ResultRow
+    from batchrun.model import BatchSummary
     from batchrun.settings import Configuration, Settings
     from batchrun.workbook import Form
 
@@ -168,13 +165,13 @@ def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
     yield f"Batch:     {summary.batch_id}"
     yield f"Rows:      {messages.counts(summary)}"
     yield from messages.next_lines(summary)
-    if summary.output is not None:
-        yield UnbrokenLine(f"Workbook:  {summary.output}")
+    yield from messages.workbook_lines(summary)
 
 
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    messages.print_ending(summary, summary.exit_code, summary.output, lines, mode)
+    written = messages.own_output(summary)
+    messages.print_ending(summary, summary.exit_code, written, lines, mode)
     raise typer.Exit(summary.exit_code)
 
 
@@ -407,18 +404,12 @@ def run(
         )
 
 
-def _confirm_rows(
-    summary: BatchSummary, to_trigger: int, limit: int | None, in_doubt: Iterable[ResultRow]
-) -> None:
-    """Ask whether to send what is left of a batch that the user has not named.
+def _confirm_jobs(summary: BatchSummary, jobs: int, settings: Settings, mode: OutputMode) -> None:
+    """Ask whether to send jobs of a batch that the user has not named."""
+    from batchrun.batch.session import cost_of
 
-    Raises:
-        NotConfirmedError: The answer is no.
-    """
-    now = min(to_trigger, limit or to_trigger) + len({row.job for row in in_doubt})
-    question = f"Trigger {plural(now, 'job')} of {summary.source.name} now?"
-    if now and not confirmed(question, yes=False):
-        raise NotConfirmedError("Nothing was triggered.")
+    if jobs:
+        confirm_rest(asyncio.run(cost_of(summary, jobs, settings)), settings, mode)
 
 
 def resume(
@@ -437,8 +428,8 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    At a terminal, it asks before it sends rows of a batch that you have not named, or the rest
-    after a --limit. With --all, that rest waits.
+    At a terminal, it asks before it sends rows of a batch that you have not named, or the rows that
+    an earlier --limit left. With --all, it doesn't send those.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
@@ -472,7 +463,8 @@ def resume(
             print_other_payer(settings, summary)
             if asks and not (asked or named):
                 doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
-                _confirm_rows(summary, before.left.to_trigger, limit, doubts)
+                now = min(before.left.to_trigger, limit or before.left.to_trigger)
+                _confirm_jobs(summary, now + len({row.job for row in doubts}), settings, mode)
             continue_batch(
                 partial(
                     aio.resume,
@@ -503,27 +495,14 @@ def resume(
     if not found.something_to_do:
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
-            _end_finished(found.summary, written, settings, mode, others)
+            missing = messages.missing_result_lines(found.summary, settings)
+            first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
+            lines = [first, *missing, *others, *messages.workbook_lines(found.summary)]
+            _end_unchanged(found.summary, mode, lines)
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
-
-
-def _end_finished(
-    summary: BatchSummary, written: str, settings: Settings, mode: OutputMode, others: list[str]
-) -> NoReturn:
-    """End a resume that has nothing to do: say where the results are, and why rows have none."""
-    from batchrun import Rerun
-
-    where = f"The results are in {written}"
-    if (other := Rerun.batch_of(written)) not in {None, summary.batch_id}:
-        export = f"To export its own: batchrun export {summary.batch_id} -o OUT.xlsx"
-        where = f"{Path(written).name} contains the results of batch {other}. {export}"
-        summary = replace(summary, output=None)
-    first = UnbrokenLine(f"Nothing left to do for {summary.source.name}. {where}")
-    lines = [first, *messages.missing_result_lines(summary, settings), *others]
-    _end_unchanged(summary, mode, lines)
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

@@ -25,6 +25,7 @@ from batchrun.cli.output import (
     repeats_options,
     wrapped,
 )
+from batchrun.cli.signals import exit_codes
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
@@ -111,28 +112,23 @@ def counts_in_short(summary: BatchSummary) -> str:
     return ", ".join([completed, *outcome_counts(summary.counts, {Outcome.COMPLETED})])
 
 
-def effort_lines(report: Report, running: int = 0, *, speed: float = 1.0) -> list[str]:
+def effort_lines(report: Report, *, speed: float = 1.0) -> list[str]:
     """Return the requests and time of a command, its estimate, and those of the whole batch.
 
-    Times are real time, in a sandbox too. While rows are ``running``, requests a row are left out.
+    Times are real time, in a sandbox too.
     """
     summary, estimate = report.summary, report.estimate
     if not report.requests and not estimate.requests:
         return []  # there was nothing to do
-    per_row = ""
-    if summary.requests_per_row and not running:
-        per_row = f", {summary.requests_per_row:.2f} a row"
-    is_all = report.requests == summary.requests
     now = (
-        f"Requests:  {report.requests:,}{per_row if is_all else ''} "
-        f"(estimated {estimate.requests:,}) in {duration(report.seconds / speed)} "
-        f"(estimated {duration(estimate.seconds / speed)}), "
+        f"Requests:  {report.requests:,} (estimated {estimate.requests:,}) "
+        f"in {duration(report.seconds / speed)} (estimated {duration(estimate.seconds / speed)}), "
         f"{duration(report.quota_seconds / speed)} of it waiting for the quota"
     )
-    if is_all:
+    if report.requests == summary.requests:
         return [now]
     worked = duration(summary.worked_seconds / speed)
-    return [now, f"In all:    {plural(summary.requests, 'request')}{per_row}, in {worked}"]
+    return [now, f"In all:    {plural(summary.requests, 'request')} in {worked}"]
 
 
 def plan_lines(
@@ -268,11 +264,11 @@ def paid_before(plan: Plan) -> dict[int, datetime]:
 
 def question(plan: Plan, now: int, left: int) -> str:
     """Return the question before a run triggers ``now`` of the jobs that are ``left``."""
-    words = f"Trigger {plural(now, 'job')} now?"
+    words = f"Trigger {plural(now, 'job')} now?" if now else ""
     to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
     if paid := len({*islice(to_trigger, now)} & paid_before(plan).keys()):  # none has been sent
         have, them = ("has", "it") if paid == 1 else ("have", "them")
-        later = "Then --reuse no longer works for the rest of this list. " if now < left else ""
+        later = "After that, it is too late for --reuse on the other rows. " if now < left else ""
         words = (
             f"{paid:,} of {plural(now, 'job')} {have} a result from an earlier batch "
             f"(see --reuse), and you pay for {them} again. {later}{words}"
@@ -345,7 +341,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
         "estimated_seconds": summary.estimated_seconds,
         "quota_seconds": summary.quota_seconds,
         "unfinished": summary.unfinished,
-        "output": summary.output,
+        "output": own_output(summary),
         "note": summary.note,
     }
 
@@ -427,7 +423,7 @@ def credits_words(credits_left: Credits | None, jobs: int = 0, *, practice: bool
     if credits_left is None:
         return ""
     if credits_left.refused:
-        return "not shown to this key (it lacks the scope org_settings:read)"
+        return "not shown to this key (it lacks the permission org_settings:read)"
     if credits_left.remaining is None:
         return ""
     words = f"{credit_amounts(credits_left.remaining)} left{' (practice)' if practice else ''}"
@@ -581,6 +577,7 @@ def end(report: Report, settings: Settings, mode: OutputMode, *, stopped: bool) 
 
     output = None if report.output is None else str(report.output)
     print_ending(report.summary, report.exit_code, output, lines(), mode, report.resume_at)
+    exit_codes.append(report.exit_code)
     raise BatchExit(report, stopped=stopped)
 
 
@@ -630,7 +627,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, running)}",
-        *effort_lines(report, running, speed=settings.speed),
+        *effort_lines(report, speed=settings.speed),
     ]
     if executions:
         lines.append(running_line(executions, working=False))
@@ -679,6 +676,25 @@ def missing_result_lines(summary: BatchSummary, settings: Settings) -> list[str]
 
 
 _MAX_REASONED = 1_000
+
+
+def own_output(summary: BatchSummary) -> str | None:
+    """Return the path of a batch's results; ``None`` if another batch has replaced them."""
+    from batchrun import Rerun
+
+    written = summary.output
+    replaced = written is not None and Rerun.batch_of(written) not in {None, summary.batch_id}
+    return None if replaced else written
+
+
+def workbook_lines(summary: BatchSummary) -> list[str]:
+    """Return where a batch's results are, or how to write them again."""
+    if written := own_output(summary):
+        return [UnbrokenLine(f"Workbook:  {written}")]
+    if summary.output is None:
+        return []
+    export = f"batchrun export {summary.batch_id} -o OUT.xlsx"
+    return [UnbrokenLine(f"Workbook:  replaced by a later batch. To write it again: {export}")]
 
 
 def running_line(jobs: int, more: str = "", *, working: bool) -> str:

@@ -498,7 +498,10 @@ class ListOptions:
     ] = False
     lenient_ids: Annotated[
         bool,
-        _list("--lenient-ids", help="Also send IDs that only have the form of a PG:AI ID."),
+        _list(
+            "--lenient-ids",
+            help="Also send IDs that only look like PG:AI IDs, such as with a typo.",
+        ),
     ] = False
     param: Annotated[
         list[str] | None,

@@ -140,7 +140,7 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
             [each for each in columns if str(each.position + 1) == answer]
             or [each for each in columns if each.name.casefold() == answer]
         ),
-        f"not one of {numbers}. Type the number of the column.",
+        f"not one of {numbers}. Type the number or the name of the column.",
     )
     role: Role | None = question.roles[0]
     if column is not None and len(question.roles) > 1:

@@ -82,7 +82,7 @@ def resume_all(
         batch_id = summary.batch_id
         left_alone = ""
         if summary.practice and not is_loopback(address_of(settings)):
-            left_alone = f"it is practice, at {summary.base_url}. To continue it"
+            left_alone = f"it ran in the practice sandbox at {summary.base_url}. To continue it"
         elif not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
             left_alone = f"nobody has confirmed its other {plural(jobs, 'job')}. To run the rest"
         if left_alone:

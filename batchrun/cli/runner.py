@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from batchrun.cli import messages
 from batchrun.cli.messages import (
     end,
@@ -29,7 +27,7 @@ from batchrun.cli.prompts import (
     confirmed,
     print_other_payer,
 )
-from batchrun.cli.signals import Stopper, exit_codes
+from batchrun.cli.signals import Stopper
 from batchrun.errors import (
     BatchrunError,
     KeyRefusedError,
@@ -91,7 +89,7 @@ def run_list(
                 if replaced is not None:
                     note = f"{replaced.name} contains practice results, which this run replaces"
                     print_text(f"Note:      {note}", err=True)
-                if not _confirmed(plan, left, limit, form, settings, mode, yes=yes):
+                if not _confirmed(plan, left, limit, output, form, settings, mode, yes=yes):
                     no_batch = "" if left else " and no batch was started"
                     raise NotConfirmedError(f"Nothing was triggered{no_batch}.")
                 if on_confirmed is not None:
@@ -129,9 +127,7 @@ def continue_batch(
 
         def confirm(rest: Rest) -> bool:
             with display.stopper.asking():
-                if not _confirmed_rest(rest, settings, mode):
-                    raise NotConfirmedError("Nothing was triggered.")
-                return True
+                return confirm_rest(rest, settings, mode)
 
         def begin_asking(**shown: Any) -> Coroutine[Any, Any, Report]:
             shown |= {} if limit is None else {"limit": limit}
@@ -252,7 +248,7 @@ def _open_display(
             with display.printer, _noticed(display, mode):
                 yield display
             if display.ended is not None:
-                _end(display.ended, settings, mode, display)
+                end(display.ended, settings, mode, stopped=display.control.stopped)
 
 
 @contextmanager
@@ -276,24 +272,19 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
         notify(mode.notify_command, notice_of(display.ended))
 
 
-def _end(report: Report, settings: Settings, mode: OutputMode, display: _BatchDisplay) -> None:
-    try:
-        end(report, settings, mode, stopped=display.control.stopped)
-    except typer.Exit as ended:
-        exit_codes.append(ended.exit_code)
-        raise
-
-
 def _confirmed(
     plan: Plan,
     earlier: BatchStatus | None,
     limit: int | None,
+    output: Path | None,
     form: Form | None,
     settings: Settings,
     mode: OutputMode,
     *,
     yes: bool,
 ) -> bool:
+    from batchrun.batch.export import is_as_written
+
     to_trigger, running = plan.to_trigger, 0
     if earlier is not None:
         to_trigger, running = earlier.left.to_trigger, earlier.left.running
@@ -305,17 +296,26 @@ def _confirmed(
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
     lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]
-    unasked = yes or not now
+    question = messages.question(plan, now, to_trigger)
+    if not now and earlier is None and output and output.exists() and is_as_written(output):
+        question = f"Replace {output.name}?"
+    unasked = yes or not question
     if not (yes and mode.quiet):
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     hidden = messages.hides_invalid_rows(plan)
     details = messages.invalid_lines(plan, details=True) if hidden else ()
-    return confirmed(messages.question(plan, now, to_trigger), details, yes=unasked)
+    return confirmed(question, details, yes=unasked)
 
 
-def _confirmed_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
-    """Show what is left of a batch that nobody has confirmed, and ask whether to send it."""
+def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
+    """Show what it costs to send jobs of a batch, and return true if the user agrees.
+
+    Raises:
+        NotConfirmedError: The answer is no.
+    """
     jobs = rest.to_trigger
     costs = messages.cost_lines(rest.estimate, rest.credits, jobs, datetime.now(UTC), settings)
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
-    return confirm(f"Trigger {plural(jobs, 'job')} now?")
+    if not confirm(f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"):
+        raise NotConfirmedError("Nothing was triggered.")
+    return True

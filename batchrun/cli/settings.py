@@ -51,9 +51,6 @@ def settings_from(
     return settings
 
 
-SANDBOX_SPEED = 60.0
-
-
 @contextmanager
 def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
     """Yield the settings of a command that uses the service, or a sandbox during the block.
@@ -61,56 +58,46 @@ def settings_or_sandbox(sandbox: bool, **given: Any) -> Iterator[Settings]:
     Raises:
         UsageError: An option can't be used, or names another service although ``sandbox`` is set.
     """
-    if not sandbox:
-        yield settings_from(**given)
-        return
     options = {"--base-url": given.get("base_url"), "--profile": given.get("profile")}
-    refuse_together({"--sandbox": sandbox, **options})
-    settings = settings_from(sandbox=True, **given)
-    with _sandbox(None) as replaced:
-        yield settings.model_copy(update=replaced)
+    if sandbox:
+        refuse_together({"--sandbox": sandbox, **options})
+    settings = settings_from(sandbox=sandbox, **given)
+    with sandbox_for(None, settings, wanted=sandbox) as chosen:
+        yield chosen
 
 
 @contextmanager
-def sandbox_for(batch: BatchSummary, settings: Settings, *, wanted: bool) -> Iterator[Settings]:
-    """Yield the settings to continue a batch, in a sandbox if ``wanted``.
+def sandbox_for(
+    batch: BatchSummary | None, settings: Settings, *, wanted: bool
+) -> Iterator[Settings]:
+    """Yield the settings to start or continue a batch, in a sandbox if ``wanted``.
+
+    There, some jobs fail, but not when they are sent again.
 
     Raises:
         UsageError: The batch did not run in a sandbox.
     """
-    from batchrun.settings.location import is_loopback
-
     if not wanted:
         yield settings
         return
-    if not is_loopback(batch.base_url):
-        raise UsageError(
-            f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
-        )
-    with _sandbox(batch) as replaced:
-        yield settings.model_copy(update=replaced)
-
-
-@contextmanager
-def _sandbox(batch: BatchSummary | None) -> Iterator[dict[str, Any]]:
-    """Run a sandbox, or the one that a batch ran in; yield the settings to use it."""
     from pydantic import SecretStr
 
-    from batchrun.sandbox import SandboxSettings, practice, running
-    from batchrun.settings.location import is_practice
+    from batchrun.sandbox import server
+    from batchrun.settings.location import is_loopback, is_practice
 
-    if batch is None or is_practice(batch.base_url):
-        service = practice(SANDBOX_SPEED)
-    else:
-        port = urlsplit(batch.base_url).port or 0
-        service = running(SandboxSettings(knows_earlier=True), SANDBOX_SPEED, port)
-    with service as url:
-        yield {
-            "base_url": url,
-            "api_key": SecretStr("sandbox"),
-            "profile": None,
-            "speed": SANDBOX_SPEED,
-        }
+    again = batch is not None and not batch.unfinished
+    how: dict[str, Any] = {"fail": 0.0 if again else server.PRACTICE_FAIL}
+    if batch is not None and not is_practice(batch.base_url):
+        if not is_loopback(batch.base_url):
+            raise UsageError(
+                f"Batch {batch.batch_id} did not run in the sandbox.", "Leave --sandbox out."
+            )
+        at = urlsplit(batch.base_url)
+        how |= {"port": at.port or 0, "path": at.path}
+    with server.practice(server.PRACTICE_SPEED, **how) as url:
+        key, speed = SecretStr("sandbox"), server.PRACTICE_SPEED
+        replaced = {"base_url": url, "api_key": key, "profile": None, "speed": speed}
+        yield settings.model_copy(update=replaced)
 
 
 def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> Path | None:

@@ -22,6 +22,7 @@ from batchrun.sandbox.model import (
     Scope,
 )
 from batchrun.sandbox.server import (
+    PRACTICE_SPEED,
     SandboxClock,
     create_app,
     practice,
@@ -33,6 +34,7 @@ from batchrun.sandbox.server import (
 __all__ = [
     "DEFAULT_KEYS",
     "DEMO_HEADER",
+    "PRACTICE_SPEED",
     "WORKFLOWS",
     "Answer",
     "LoggedTrigger",

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+PRACTICE_SPEED = 60.0
+"""How much faster than real time the practice sandbox runs: a minute takes a second."""
+PRACTICE_FAIL = 0.015
+"""Share of jobs that fail in practice: one of the contacts in sample_data, and no account."""
 USUAL_PATH = "/v1"
 _LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 5
@@ -208,12 +212,15 @@ def running(
 
 
 @contextmanager
-def practice(speed: float) -> Iterator[str]:
+def practice(
+    speed: float = PRACTICE_SPEED, *, fail: float = 0.0, port: int = 0, path: str = PRACTICE_PATH
+) -> Iterator[str]:
     """Run the sandbox for ``--sandbox`` and for the page's practice mode until the block ends.
 
     It knows the executions of earlier sandboxes, so practice batches can continue like real ones.
     """
-    with running(SandboxSettings(knows_earlier=True), speed, path=PRACTICE_PATH) as url:
+    settings = SandboxSettings(knows_earlier=True, fail=fail)
+    with running(settings, speed, port, path) as url:
         yield url
 
 

@@ -60,7 +60,7 @@ def open_keyring() -> KeyringBackend | NoKeyring:
         return NoKeyring(f"the keyring can't be opened ({type(error).__name__})")
     empty = isinstance(backend, chainer.ChainerBackend) and not backend.backends
     if isinstance(backend, (fail.Keyring, null.Keyring)) or empty:
-        return NoKeyring("this system has no keyring")
+        return NoKeyring("this system has no keyring (password store)")
     if backend.priority < RECOMMENDED_PRIORITY:
         return NoKeyring(f"the only keyring is {backend.name}, which is not recommended")
     return backend

@@ -37,7 +37,7 @@ class IdKind(StrEnum):
     DOMAIN = "domain name"
     ADDRESS = "web address"
     PLACEHOLDER = "placeholder"
-    SEVERAL = "cell with more than a PG:AI ID"
+    SEVERAL = "cell with a PG:AI ID and something else"
     OTHER = "other value"
 
 
@@ -207,7 +207,7 @@ def _hyphenate(lowered: str) -> str:
 def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
     """Return the likely kind of a text, why it is not a UUID, and where it is damaged."""
     if ids := _ids_inside(lowered):
-        inside = "several PG:AI IDs" if len(ids) > 1 else "more than the PG:AI ID"
+        inside = "several PG:AI IDs" if len(ids) > 1 else "a PG:AI ID and other text"
         return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS or not lowered.strip("0-"):
         return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
@@ -230,8 +230,8 @@ def _count_digits(digits: int) -> tuple[IdKind, str, str]:
         return IdKind.MISTYPED, "is not a PG:AI ID: its hyphens are in the wrong places", ""
     where = f", {digits} digits"
     if digits < UUID_DIGITS:
-        cut_off = "it has fewer than 32 letters and digits, the rest is cut off"
-        return IdKind.TRUNCATED, f"is not a PG:AI ID: {cut_off}", where
+        words = "is not a PG:AI ID: it has fewer than 32 letters and digits"
+        return IdKind.TRUNCATED, words, where
     return IdKind.MISTYPED, "is not a PG:AI ID: it has more than 32 letters and digits", where
 
 

@@ -38,7 +38,7 @@ from batchrun.errors import (
 from batchrun.estimate import credits_spent
 from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
-from batchrun.sandbox import practice
+from batchrun.sandbox import PRACTICE_SPEED, practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Lists, lists_folder
 from batchrun.web.words import controls_of, plain, total_words
@@ -74,9 +74,6 @@ ROWS_AT_ONCE = 5_000
 
 BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch to start before it shows the list again."""
-
-PRACTICE_SPEED = 30.0
-"""The sandbox's time factor: fast enough for a short run, slow enough to watch."""
 
 FIRST_RESULTS = 5
 """Number of results after which a run without a trial first asks what they cost."""
@@ -367,7 +364,7 @@ class Workspace:
                 imitation = {
                     "api_key": SecretStr("sandbox"),
                     "profile": None,
-                    "base_url": self._resources.enter_context(practice(PRACTICE_SPEED)),
+                    "base_url": self._resources.enter_context(practice()),
                     "speed": PRACTICE_SPEED,
                     "daily": None,
                     "journal": self._sandbox_journal,

@@ -79,7 +79,8 @@ def batchrun(
     monkeypatch.setenv("BATCHRUN_JOURNAL", str(place / "journal" / "journal.db"))
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "home"))
-    monkeypatch.setattr("batchrun.cli.settings.SANDBOX_SPEED", SPEED)
+    monkeypatch.setattr("batchrun.sandbox.server.PRACTICE_SPEED", SPEED)
+    monkeypatch.setattr("batchrun.sandbox.server.PRACTICE_FAIL", 0.0)  # IDs are random
     folder = place / "desk"
     folder.mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(folder)

@@ -76,6 +76,19 @@ def test_a_quiet_run_writes_only_the_path_to_standard_output(
     assert "Trigger 2 jobs now? [y/N]: " in ended.stderr
 
 
+@pytest.mark.parametrize("answer", ["y\n", "n\n"])
+@pytest.mark.parametrize("options", [(), ("--reuse", "30d")], ids=["jobs", "no jobs"])
+def test_a_run_asks_before_it_replaces_a_workbook(
+    batchrun: CommandLine, accounts: Path, options: tuple[str, ...], answer: str
+) -> None:
+    practice = (*RUN, "--sandbox")
+    batchrun(*practice, "--yes")
+    before = (batchrun.folder / RESULTS).read_bytes()
+    ended = answered(batchrun, answer, *practice, *options)
+    assert "? [y/N]: " in ended.stderr
+    assert ((batchrun.folder / RESULTS).read_bytes() == before) is (answer == "n\n")
+
+
 def test_an_answer_of_no_writes_nothing_to_standard_output(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:

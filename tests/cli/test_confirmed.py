@@ -59,7 +59,7 @@ def test_resume_asks_before_it_sends_the_rest_of_a_pilot(
     for line in ("List:      accounts.csv", "Workflow:  Account Research", "Quota:     about"):
         assert line in said
     assert "Jobs:      1 to trigger" in said
-    assert "Trigger 1 job now?" in said
+    assert "Trigger 1 job of accounts.csv now?" in said
     assert len(pilot.bodies()) == sent
 
 
@@ -115,6 +115,8 @@ def test_resume_asks_before_it_sends_rows_of_a_batch_that_was_not_named(
         assert "Nothing was triggered and no batch was started." in declined.stderr
         ended = at_a_terminal(batchrun, typed, "resume")
         assert "List:      accounts.csv, the newest batch" in ended.stderr
+        assert "\nQuota:     about 3 requests" in ended.stderr  # the costs are those of a run
+        assert "\nCredits:   " in ended.stderr
         assert "Trigger 1 job of accounts.csv now?" in ended.stderr
         assert len(sandbox.bodies()) == sent
 

@@ -27,6 +27,7 @@ SHARED = {
     "batchrun.batch.export",
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
+    "batchrun.batch.session",
     "batchrun.cli.errors",
     "batchrun.doctor",
     "batchrun.estimate",

@@ -68,7 +68,7 @@ def test_a_sandbox_key_becomes_the_profile_sandbox(batchrun: CommandLine, sandbo
     """So that `login` sends the real key to the real service later."""
     batchrun.monkeypatch.delenv("PGAI_API_KEY")
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
-    assert "Profile:   sandbox," in batchrun("login").stdout
+    assert "Name:      sandbox (its profile," in batchrun("login").stdout
     assert batchrun("workflows").exit_code == ExitCode.COMPLETED  # at the same address
     batchrun.monkeypatch.delenv("BATCHRUN_BASE_URL")
     later = address_for(DEFAULT_PROFILE, load_settings())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.sandbox.model import Scope
+from batchrun.sandbox.server import PRACTICE_FAIL
 from tests.cli.conftest import SPEED
 from tests.cli.test_several_batches import login
+from tests.docs.pages import SAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +56,7 @@ def test_resume_all_leaves_practice_alone_when_practicing_is_over(
         batchrun.monkeypatch.delenv(name)
     night = batchrun("resume", "--all")
     assert night.exit_code == ExitCode.COMPLETED
-    assert "it is practice, at http://127.0.0.1:" in night.stdout
+    assert "it ran in the practice sandbox at http://127.0.0.1:" in night.stdout
     assert "batchrun forget" not in night.stdout
     assert "To continue it: batchrun resume 1" in " ".join(night.stdout.split())
 
@@ -96,3 +99,19 @@ def test_a_gateway_on_this_machine_that_takes_a_real_key_is_no_practice(
 def test_batches_of_sandbox_need_no_mark(batchrun: CommandLine, accounts: Path) -> None:
     batchrun(*RUN, "--sandbox")
     assert "(practice)" not in batchrun("batches", "--sandbox").stdout
+
+
+def test_a_sample_contact_fails_in_practice_so_that_there_is_something_to_retry(
+    batchrun: CommandLine,
+) -> None:
+    batchrun.monkeypatch.setattr("batchrun.sandbox.server.PRACTICE_FAIL", PRACTICE_FAIL)
+    for name in ("hubspot_contacts.xlsx", "salesforce_accounts.csv"):
+        shutil.copy(SAMPLES / name, batchrun.folder)
+    run = ("run", "hubspot_contacts.xlsx", "-w", "Contact Research", "--sandbox", "--yes")
+    assert "(5 completed, 35 pending)" in batchrun(*run, "--limit", "5").stdout
+    ended = batchrun("resume", "--sandbox", "--yes")
+    assert "(39 completed, 1 failed)" in ended.stdout
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "40 (40 completed)" in batchrun("retry", "--sandbox", "--yes").stdout
+    run = ("run", "salesforce_accounts.csv", "-w", "Account Research", "--sandbox", "--yes")
+    assert batchrun(*run).exit_code == ExitCode.COMPLETED  # the README's first command

@@ -136,12 +136,15 @@ def test_resuming_a_finished_batch_does_not_name_the_results_of_another(
     later, first = (
         each["batch"] for each in json.loads(batchrun("batches", "--sandbox", "--json").stdout)
     )
-    ended = batchrun("resume", first, "--sandbox")
-    assert f"accounts.results.xlsx contains the results of batch {later}. To export" in ended.stdout
-    assert f"batchrun export {first} --sandbox -o OUT.xlsx\n" in ended.stdout
-    assert "The results are in" not in ended.stdout
+    workbook, export = batchrun.folder / "accounts.results.xlsx", f"export {first} --sandbox"
+    for command in ("resume", "status"):
+        shown = batchrun(command, first, "--sandbox").stdout
+        assert f"replaced by a later batch. To write it again: batchrun {export}" in shown
+        assert f"Workbook:  {workbook}\n" not in shown
+        assert f"Workbook:  {workbook}\n" in batchrun(command, later, "--sandbox").stdout
     assert batchrun("resume", first, "--sandbox", "--quiet").stdout == ""
-    assert "The results are in" in batchrun("resume", later, "--sandbox").stdout
+    assert batchrun("batches", "--sandbox").stdout.count(f"workbook: {workbook}") == 1
+    assert json.loads(batchrun("status", first, "--sandbox", "--json").stdout)["output"] is None
 
 
 @pytest.mark.parametrize("options", [(), ("--limit", "1")], ids=["finished", "first rows"])

@@ -121,7 +121,7 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     again = "have a result from an earlier batch (see --reuse), and you pay for them again. Trigger"
     assert f"2 of 3 jobs {again} 3 jobs now?" in said()
     again = again.replace("have", "has").replace("them", "it").removesuffix("Trigger")
-    rest = "Then --reuse no longer works for the rest of this list. Trigger 1 job now?"
+    rest = "After that, it is too late for --reuse on the other rows. Trigger 1 job now?"
     assert f"1 of 1 job {again}{rest}" in said("--limit", "1")
     batchrun(*RUN, "--limit", "1", "--yes")
     assert "--reuse" not in said("--limit", "1")  # too late
@@ -192,8 +192,9 @@ def test_running_rows_are_counted_apart_from_unsent_ones(batchrun: CommandLine) 
 
 def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results: Path) -> None:
     first, *steps = batchrun("resume").stdout.splitlines()
-    assert first == f"Nothing left to do for accounts.csv. The results are in {results}"
-    assert [each.split(":")[0] for each in steps] == ["Reason", "Correct"]
+    assert first == "Nothing left to do for accounts.csv."
+    assert [each.split(":")[0] for each in steps] == ["Reason", "Correct", "Workbook"]
+    assert steps[-1] == f"Workbook:  {results}"
     assert batchrun("resume", "-q").stdout == f"{results}\n"
     results.unlink()
     assert "Workbook:" in batchrun("resume").stdout  # written again
@@ -229,6 +230,7 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     assert "Correct:" in batchrun("status", "--sandbox").stdout
     exported = follow(batchrun, ended.stdout, "Correct")
     assert exported.stdout.startswith("1 row of batch ")
+    assert "Its results go to fix.results.xlsx. To have all rows in one" in exported.stdout
     book = openpyxl.load_workbook("fix.xlsx")
     assert book.active is not None
     book.active["A2"] = IDS[2]

@@ -11,6 +11,7 @@ import pytest
 
 from batchrun.errors import ExitCode
 from batchrun.sandbox import running
+from batchrun.sandbox.server import PRACTICE_FAIL
 from tests.cli.test_deciding import Terminal
 from tests.docs.pages import DOCS, ROOT, SAMPLES, Page
 from tests.docs.test_how_to import AS_IT_SHOULD, NEVER_ENDS
@@ -26,6 +27,7 @@ def clone(batchrun: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine
     """A clone in an empty home: the sample lists, no key, no batch, and a user who answers yes."""
     shutil.copytree(SAMPLES, batchrun.folder / "sample_data")
     monkeypatch.setattr(sys, "stdin", Terminal("y\n" * 20))
+    monkeypatch.setattr("batchrun.sandbox.server.PRACTICE_FAIL", PRACTICE_FAIL)
     return batchrun
 
 

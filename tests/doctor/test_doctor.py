@@ -63,8 +63,8 @@ def test_where_all_is_well_it_says_so_and_spends_one_request(
     assert code == ExitCode.COMPLETED
     assert {one["verdict"] for one in found.values()} == {"ok"}
     assert "…6789 (PGAI_API_KEY)" in found["Key"]["text"]
-    assert "workflows:read: yes, 4 workflows" in found["Scopes"]["text"]
-    assert "can't be tried without paying" in found["Scopes"]["text"]
+    assert "may list workflows (workflows:read): 4 workflows" in found["Scopes"]["text"]
+    assert "may run them (workflows:execute), only a run shows" in found["Scopes"]["text"]
     assert "59 of 60" in found["Quota"]["text"]
     assert "none yet" in found["Journal"]["text"]
     assert not journal_path().exists()  # none is made by looking
@@ -89,7 +89,10 @@ def test_without_a_key_it_says_how_to_get_one(batchrun: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     ("keys", "words"),
-    [({KEY: frozenset({Scope.EXECUTE})}, "workflows:read: no"), ({}, "does not know the key")],
+    [
+        ({KEY: frozenset({Scope.EXECUTE})}, "may not list workflows"),
+        ({}, "does not know the key"),
+    ],
     ids=["403", "401"],
 )
 def test_a_refused_key_ends_as_refused(
@@ -181,7 +184,7 @@ def test_a_journal_is_told_with_its_version_and_left_as_it_is(
     Journal(str(journal_path())).close()
     before = journal_path().stat().st_mtime_ns
     _, found = doctor(batchrun)
-    assert f"schema {SCHEMA_VERSION}, whole, 0 batches" in found["Journal"]["text"]
+    assert f"the record of 0 batches, schema {SCHEMA_VERSION}, whole" in found["Journal"]["text"]
     assert "GB free" in found["Journal"]["text"]
     assert journal_path().stat().st_mtime_ns == before
 
@@ -277,7 +280,7 @@ def test_looking_migrates_no_tables_on_a_server(
         connection.execute("UPDATE meta SET value = '4' WHERE name = 'schema_version'")
     _, found = doctor(batchrun)
     assert found["Journal"]["verdict"] == "ok"
-    assert "schema 4, 0 batches" in found["Journal"]["text"]
+    assert "the record of 0 batches, schema 4" in found["Journal"]["text"]
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT value FROM meta").fetchone() == ("4",)
 

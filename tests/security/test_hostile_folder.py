@@ -224,8 +224,8 @@ def script(tmp_path: Path) -> Path:
 START = "import sys\nfrom batchrun.__main__ import main\n"
 ONE_BY_ONE = f"""{START}
 import glob, io, json, os
-import batchrun.cli.settings
-batchrun.cli.settings.SANDBOX_SPEED = 1000.0
+import batchrun.sandbox.server
+batchrun.sandbox.server.PRACTICE_SPEED = 1000.0
 commands = json.load(sys.stdin)
 for words in commands:
     with open(f"{{sys.argv[0]}}.said", "w+", encoding="utf-8") as said:

@@ -91,7 +91,7 @@ def test_an_empty_cell_is_missing(cell: Cell) -> None:
         ("{00000000000000000000000000000000}", "is a placeholder for an empty cell"),
         (f"{UUID};{OTHER_UUID}", "holds several PG:AI IDs"),
         (f"https://example.com/{UUID}/{OTHER_UUID}", "holds several PG:AI IDs"),
-        (f"Acme ({UUID})", "holds more than the PG:AI ID"),
+        (f"Acme ({UUID})", "holds a PG:AI ID and other text"),
         ("Acme Inc.", "is not a PG:AI ID"),
         (True, "yes/no value"),
         (date(2026, 3, 1), "is a date"),

@@ -699,7 +699,7 @@ def test_practice_says_that_its_clock_is_fast_and_its_credits_are_reset(site: Si
     site.workspace.use_sandbox()
     list_id = a_list(site, SAMPLES / "salesforce_report.xlsx")
     said = shown(site, f"/lists/{list_id}")
-    assert "clock runs 30 times as fast" in said
+    assert "clock runs 60 times as fast" in said
     assert "Practice credits are reset each time batchrun starts." in said
 
 
