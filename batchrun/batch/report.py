@@ -82,11 +82,7 @@ class Rest:
 def compared(
     location: str, batch_id: str, compare: str = "auto"
 ) -> Iterator[tuple[BatchResults, Comparison | None]]:
-    """Yield a batch's results, and how they compare with earlier ones; ``None`` if there are none.
-
-    Raises:
-        JournalError: The batch has been deleted, or there is no such earlier batch.
-    """
+    """Yield a batch's results, and how they compare with earlier ones; ``None`` without any."""
     with existing_journal(location) as journal:
         earlier = earlier_batches(journal, batch_id, Form(compare=compare))
         with journal.results(batch_id, earlier=earlier) as found:

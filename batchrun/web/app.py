@@ -29,7 +29,6 @@ import batchrun
 from batchrun import Crm, Form, Outcome
 from batchrun.advice import REUSE_AGE
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
-from batchrun.list_rows import other_name
 from batchrun.model import Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
@@ -39,7 +38,7 @@ from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
-from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
@@ -97,10 +96,7 @@ ENCODINGS = {
 _EDITIONS = {
     "xlsx": (".results.xlsx", Form(commands=Commands(on_page=True))),
     "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
-    "fix": (
-        ".to-fix.xlsx",
-        Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED)),
-    ),
+    "fix": (".to-fix.xlsx", Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED))),
     "csv": (".results.csv", Form()),
     "jsonl": (".results.jsonl", Form()),
     "salesforce": (".results.salesforce.csv", Form(crm=Crm.SALESFORCE)),
@@ -493,18 +489,12 @@ class _Pages:
         Raises:
             UsageError: The list or its choices have changed.
         """
-        try:
-            if choices != saved.request:
-                raise changed_error()
-            run = self._workspace.run(
-                saved,
-                form.get("check", ""),
-                limit=PILOT_ROWS if form["what"] == "pilot" else None,
-                again=form["what"] == "again",
-            )
-        except UsageError:
-            self._workspace.check(saved)
-            raise
+        run = self._workspace.run(
+            saved,
+            form.get("check", "") if choices == saved.request else "",
+            limit=PILOT_ROWS if form["what"] == "pilot" else None,
+            again=form["what"] == "again",
+        )
         return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
@@ -516,13 +506,8 @@ class _Pages:
 
     def run_marked(self, request: Request) -> Response:
         """Send the marked rows of a results workbook again."""
-        form = request.state.form
         saved = self._list(request)
-        try:
-            run = self._workspace.run_marked(saved, form.get("check", ""))
-        except UsageError:
-            self._workspace.check(saved)
-            raise
+        run = self._workspace.run_marked(saved, request.state.form.get("check", ""))
         return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def ask_to_delete_list(self, request: Request) -> Response:
@@ -543,13 +528,21 @@ class _Pages:
         if state.checked is None or state.read is None:
             return RedirectResponse(f"/lists/{saved.id}", 303)
         numbers = state.read.numbers
-        places = ["Line", "Excel row"] if numbers.in_excel else ["Line"]
-        lines: list[list[Any]] = [[*places, "Reason", *state.read.header]]
-        for planned in state.checked.invalid:
-            line = planned.row.line
-            place = [line, numbers.excel_row(line)] if numbers.in_excel else [line]
-            lines.append([*place, words.reason_words(planned.reason), *planned.row.cells])
-        return _csv_answer(f"{saved.path.stem}.cannot-be-sent.csv", lines)
+        rows: list[list[Any]] = [["Line", "Excel row", "Reason", *state.read.header]]
+        for one in state.checked.invalid:
+            line, reason = one.row.line, words.reason_words(one.reason)
+            rows.append([line, numbers.excel_row(line), reason, *one.row.cells])
+        text = io.StringIO()
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+        for row in rows:
+            kept = row if numbers.in_excel else [row[0], *row[2:]]
+            writer.writerow(["" if cell is None else escaped(str(cell)) for cell in kept])
+        name = quote(f"{saved.path.stem}.cannot-be-sent.csv", safe="")
+        return Response(
+            text.getvalue().encode("utf-8-sig", "replace"),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
+        )
 
     # batches
 
@@ -632,8 +625,8 @@ class _Pages:
         view = self._batch(request)
         page, row = self._row(request)
         batch_id, line = view.summary.batch_id, row.row.line
-        same_as = self._workspace.first_lines(batch_id).get(line)
-        shared = same_as and screens.row_at_line(self._workspace, batch_id, same_as)
+        doubted = screens.findings_of(self._workspace, view).other_names
+        other = next((one[2:] for one in doubted if one[0] == line), None)
         cells = [
             (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
@@ -645,8 +638,8 @@ class _Pages:
             name=Names(page.header, page.roles, page.rows).of_row(row),
             numbers=self._workspace.numbers(batch_id),
             why=screens.row_message(row),
-            same_as=same_as,
-            other=other_name(page.header, page.roles, row.row, shared[1].row) if shared else None,
+            same_as=other[0] if other else self._workspace.first_lines(batch_id).get(line),
+            other=other and other[1],
             tag=screens.tag_of(row, view.phase),
             cells=[(name, cell) for name, cell in cells if cell],
             fields=Fields([row], page.header).readable(row),
@@ -886,18 +879,4 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
         parameters=constants,
         parameter_columns=columns,
         reuse=REUSE_AGE if form.get("reuse") == "yes" else None,
-    )
-
-
-def _csv_answer(name: str, lines: list[list[Any]]) -> Response:
-    """Return a CSV to download; no cell is a formula to the program that opens it."""
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
-    for line in lines:
-        writer.writerow(["" if cell is None else escaped(str(cell)) for cell in line])
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(
-        text.getvalue().encode("utf-8-sig", "replace"),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": disposition},
     )

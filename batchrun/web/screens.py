@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
 from batchrun import Outcome, estimate
@@ -21,14 +21,13 @@ from batchrun.text import duration, plural, visible
 from batchrun.web.words import (
     moment_words,
     plain,
-    plain_words,
     reason_words,
     sentence,
     short,
     total_words,
 )
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
-from batchrun.workbook.changes import CHANGED, NEW, SAME
+from batchrun.workbook.changes import NEW
 from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
-    from batchrun.plan import PlannedRow
+    from batchrun.model import Row
     from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
@@ -77,7 +76,7 @@ class Phase(StrEnum):
     @property
     def sent_words(self) -> str:
         """The status of rows that were sent and have not ended: a stopped run runs none."""
-        return "running" if self in {Phase.RUNNING, Phase.ELSEWHERE} else "sent, no result yet"
+        return "running" if self in {Phase.RUNNING, Phase.ELSEWHERE} else "no result yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +415,7 @@ def column_choices(read: ReadList) -> list[ColumnChoice]:
         holds = others = sample = ""
         if own is not None:
             holds = f"{own.uuids:,} of {read.rows:,} are PG:AI IDs"
-            others = plain_words(replace(own, uuids=0).words)
+            others = plain(replace(own, uuids=0).words)
             sample = own.samples[0] if own.uuids else ""
         found.append(ColumnChoice(value, name or f"Column {at + 1}", holds, others, sample, sent))
     return found
@@ -571,8 +570,7 @@ _TAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(NamedTuple):
     """What is noteworthy about the results of a batch that has ended.
 
     ``since`` names the earlier results that ``changes`` are compared with, ``""`` for none; ``new``
@@ -587,24 +585,19 @@ class Findings:
 
 def findings_of(workspace: Workspace, view: BatchView) -> Findings:
     """Return what is noteworthy about a batch's results; nothing for one that has not ended."""
-    if view.phase is not Phase.DONE:
-        return Findings()
-    batch_id, location = view.summary.batch_id, workspace.settings.journal
-    compare = "auto" if view.figures.rows <= COMPARED_ROWS else "off"
-    key = batch_id, view.summary.updated_at
-    if key not in workspace.findings:
-        with compared(location, batch_id, compare) as (results, comparison):
+    batch_id, since, key = view.summary.batch_id, "", (view.summary.batch_id, view.version)
+    if view.phase is Phase.DONE and key not in workspace.findings:
+        compare = "auto" if view.figures.rows <= COMPARED_ROWS else "off"
+        with compared(workspace.settings.journal, batch_id, compare) as (results, comparison):
+            marks = Counter[str]() if comparison is None else comparison.marks_counted
+            changes = () if comparison is None else tuple(comparison.changes())
+            if results.earlier is not None and marks.keys() - {NEW}:
+                several = len(results.earlier.batch_ids) > 1
+                run = f"the run of {moment_words(results.earlier.created_at)}"
+                since = "the last results" if several else run
             others = other_names_in(results) if workspace.first_lines(batch_id) else []
-            found = Findings(other_names=others)
-            if results.earlier is not None and comparison is not None:
-                marks, earlier = comparison.marks_counted, results.earlier
-                since = f"the run of {moment_words(earlier.created_at)}"
-                if len(earlier.batch_ids) > 1:
-                    since = "the last results"
-                if marks[CHANGED] or marks[SAME]:
-                    found = Findings(since, tuple(comparison.changes()), marks[NEW], others)
-        workspace.findings[key] = found
-    return workspace.findings[key]
+        workspace.findings[key] = Findings(since, changes, marks[NEW], others)
+    return workspace.findings.get(key, Findings())
 
 
 def names_of(workspace: Workspace, view: BatchView) -> Names:
@@ -691,24 +684,17 @@ def named(names: Sequence[str], number: int) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
 
-def hidden_names(read: ReadList) -> list[str]:
-    """Return the names of the first hidden rows of a list; for a row without one, its line."""
-    columns, rows = name_columns(read.header), read.hidden_rows[:NAMED_ROWS]
-    return [cell_words(name_of(row.cells, columns)) or f"line {row.line:,}" for row in rows]
-
-
 def marked_words(rerun: Rerun) -> str:
     """Return the name and line of the first marked rows of a workbook."""
     lines = rerun.lines[:NAMED_ROWS]
     return named([row_words(name, f"{line:,}") for _, line, name in lines], rerun.rows)
 
 
-def planned_words(rows: Sequence[PlannedRow], read: ReadList) -> str:
-    """Return the name and line of the first of some rows of a list."""
-    columns, first = name_columns(read.header), [each.row for each in rows[:NAMED_ROWS]]
-    names = [name_of(row.cells, columns) for row in first]
-    lines = [read.numbers.words(row.line) for row in first]
-    return named([*map(row_words, names, lines)], len(rows))
+def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
+    """Return the name and line of the first of a number of rows of a list."""
+    columns, lines = name_columns(read.header), read.numbers.words
+    words = [row_words(name_of(row.cells, columns), lines(row.line)) for row in rows[:NAMED_ROWS]]
+    return named(words, number)
 
 
 def row_words(name: str | None, line: str) -> str:
@@ -720,7 +706,7 @@ def workbook_words(view: BatchView) -> str:
     """Return which rows are in the workbook, and how many lines of the file are not."""
     set_aside = ", ".join(view.summary.source.set_aside)
     without = f" Lines of the file that are not rows of the list: {set_aside}." if set_aside else ""
-    return f"The workbook has every row that was read, in the same order, with its result.{without}"
+    return f"The workbook has every row that was read, in the same order.{without}"
 
 
 def problem_words(figures: Figures) -> str:
@@ -883,5 +869,6 @@ def ended_words(view: BatchView) -> str:
             why = "The quota was spent, and is open again."
         sent = plural(figures.ended + figures.running, "row") + " sent"
         running = f", {figures.running:,} of them without a result yet" if figures.running else ""
-        return f"{sentence(why)} {sent}{running}; {plural(figures.waiting, 'row')} not sent."
+        waiting = f"; {plural(figures.waiting, 'row')} not sent" if figures.waiting else ""
+        return f"{sentence(why)} {sent}{running}{waiting}."
     return note

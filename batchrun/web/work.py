@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
-    from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.batch.history import BatchStatus
     from batchrun.model import Row, Table, TableSource, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
@@ -314,7 +314,7 @@ class Workspace:
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
         self._numbers: dict[str, RowNumbers] = {}
         self._first_lines: dict[str, dict[int, int]] = {}
-        self.findings: dict[tuple[str, datetime], Findings] = {}
+        self.findings: dict[tuple[str, str], Findings] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
@@ -466,8 +466,7 @@ class Workspace:
             _LOG.exception("A list could not be checked.")
             state.error = unexpected_error()
         finally:
-            refused, ran_as = _what_a_check_found(state)
-            self._change(saved, state, saved.request, refused=refused, ran_as=ran_as)
+            self._change(saved, state, saved.request, **_found_by_check(state))
             state.busy = False
             state.version += 1
 
@@ -505,7 +504,7 @@ class Workspace:
             if state.run is not None and state.run.check_id == check_id:
                 return state.run
             if state.marked is None or state.marked.id != check_id:
-                raise changed_error()
+                raise self._changed_error(saved)
             rerun = state.marked.rerun
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
@@ -561,8 +560,9 @@ class Workspace:
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
                 return state.run
             if checked is None or checked.id != check_id:
-                raise changed_error()
+                raise self._changed_error(saved)
             self._refuse_while_closing()
+            again = again and saved.request.reuse is None  # else it is a run like any other
             to_send, reused, earlier = checked.to_trigger, checked.reused, checked.earlier
             if earlier is not None and earlier.unfinished and not again:
                 to_send, reused = self.status(earlier.batch_id, 0).left.to_trigger, 0
@@ -589,6 +589,14 @@ class Workspace:
                 ),
             )
         return run
+
+    def _changed_error(self, saved: SavedList) -> UsageError:
+        """Check a list that is not as it was shown, and return the error for that."""
+        self.check(saved)
+        return UsageError(
+            "The list or its choices have changed since this page was shown.",
+            "Look at the new figures, then run it. Nothing was sent.",
+        )
 
     def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
@@ -755,16 +763,14 @@ class Workspace:
             compared = summary.jobs < sendable and summary.rows <= COMPARED_ROWS
             starts = range(0, summary.rows if compared else 0, ROWS_AT_ONCE)
             found, first = {}, dict[int, int]()
-            for page in (self._rows_from(batch_id, at, ROWS_AT_ONCE) for at in starts):
-                for row in page.rows:
+            rows = partial(batchrun.rows, batch_id, limit=ROWS_AT_ONCE, settings=self.settings)
+            for at in starts:
+                for row in rows(offset=at).rows:
                     line = row.row.line
                     if row.job is not None and (own := first.setdefault(row.job, line)) != line:
                         found[line] = own
             self._first_lines[batch_id] = found
         return found
-
-    def _rows_from(self, batch_id: str, offset: int, limit: int) -> RowPage:
-        return batchrun.rows(batch_id, offset=offset, limit=limit, settings=self.settings)
 
     def forget(self, batch_id: str) -> None:
         """Delete a batch, and its list and workbooks if they were uploaded here.
@@ -783,17 +789,11 @@ class Workspace:
             self.lists.delete(one.id)
         self._batches.expire()
         with self._lock:
-            self._statuses.pop(batch_id, None)
-            self._numbers.pop(batch_id, None)
-            self._first_lines.pop(batch_id, None)
-            self.runs.pop(batch_id, None)
-        if saved is None:
-            return
-        others = [one for one in self.batches() if one.source.path == summary.source.path]
-        if not others:
-            self.lists.delete(saved.id)
-            with self._lock:
-                self.states.pop(saved.id, None)
+            for cached in (self._statuses, self._numbers, self._first_lines, self.runs):
+                cached.pop(batch_id, None)
+        with suppress(UsageError):  # the list has another batch
+            if saved is not None:
+                self.delete_list(saved)
 
     def requests_today(self) -> int | None:
         """Return how many requests were sent with this key today; ``None`` if not known."""
@@ -930,16 +930,14 @@ class _Cached(Generic[T]):
         self._until = 0.0
 
 
-def _what_a_check_found(state: ListState) -> tuple[str, str]:
+def _found_by_check(state: ListState) -> dict[str, str]:
     """Return why a list can't be read, and the batch that has run its rows; ``""`` for neither."""
-    error, earlier, marked = state.error, None, state.marked
-    if state.checked is not None:
-        earlier = state.checked.earlier
-    elif marked is not None and not marked.rerun.jobs:
-        earlier = marked.rerun.summary
     can_choose = state.read is not None or state.is_results or state.sheets
-    refused = "" if error is None or can_choose else plain(error.what)
-    return refused, "" if earlier is None else earlier.batch_id
+    refused = "" if state.error is None or can_choose else plain(state.error.what)
+    earlier = None if state.checked is None else state.checked.earlier
+    if state.marked is not None and not state.marked.rerun.jobs:
+        earlier = state.marked.rerun.summary
+    return {"refused": refused, "ran_as": "" if earlier is None else earlier.batch_id}
 
 
 def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
@@ -953,14 +951,6 @@ def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
 def shown_version(summary: BatchSummary) -> str:
     """Return what tells whether a batch is as it was shown."""
     return str(summary.updated_at.timestamp())
-
-
-def changed_error() -> UsageError:
-    """Return the error for a list that is not as it was shown."""
-    return UsageError(
-        "The list or its choices have changed since this page was shown.",
-        "Look at the new figures, then run it. Nothing was sent.",
-    )
 
 
 def unexpected_error() -> BatchrunError:

@@ -301,9 +301,9 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
     page.goto(f"{site.url}/lists/{a_list(site, path)}")
     guess = page.get_by_label("How the file was read")
     expect(guess).to_contain_text(
-        "7 rows are hidden in the file and would also be sent: Acme 11, Acme 12,"
+        "7 rows are hidden in the file and would also be sent: Acme 11 in line 3, Acme 12 in"
     )
-    expect(guess).to_contain_text("Acme 15 and 2 more.")
+    expect(guess).to_contain_text("Acme 15 in line 7 and 2 more.")
     expect(page.locator("#before")).to_have_attribute("data-say", "10 rows: 10 to send.")
     guess.get_by_role("button", name="Leave them out").click()
     expect(page.locator("#before")).to_have_attribute("data-say", "3 rows: 3 to send.")
@@ -333,7 +333,7 @@ def run_of(site: Site, list_id: str, *, visible_only: bool = False) -> str:
 def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
     site: Site, tmp_path: Path
 ) -> None:
-    every = "The workbook has every row that was read, in the same order, with its result."
+    every = "The workbook has every row that was read, in the same order."
     said = shown(site, run_of(site, a_list(site, SAMPLES / "salesforce_accounts.csv")))
     assert f"{every} Download workbook For you: with status" in said
     assert "Workbook to share For colleagues: the same rows" in said
@@ -357,9 +357,9 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     rows = [(10, "Baker"), (11, "Lindt"), (10, "baker"), (11, "Hafen"), (11, "")]
     path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
     said = shown(site, f"/lists/{a_list(site, path)}")
-    assert "2 duplicates have a different name than the row with the same ID." in said
+    assert "1 duplicate has a different name than the row with the same ID." in said
     assert "Hafen in line 5: same ID as Lindt in line 3" in said
-    assert "Line 6: same ID as Lindt in line 3" in said
+    assert "ine 6: same ID" not in said  # it has no name
     assert "baker:" not in said
 
 
@@ -498,11 +498,13 @@ def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
     fields = {"workflow": "wf_account_research", "visible_only": "yes"}
     site.post(f"/lists/{list_id}/choices", **fields)
     said = shown_list(site, list_id)
-    assert "2 hidden rows are left out: Acme 11, Acme 12. Send them, too" in said
+    assert (
+        "2 hidden rows are left out: Acme 11 in line 3, Acme 12 in line 4. Send them, too" in said
+    )
     site.post(f"/lists/{list_id}/choices", **fields, hidden="send")
     said = shown_list(site, list_id)
     assert "left out" not in said
-    assert "2 rows are hidden in the file and would also be sent: Acme 11, Acme 12." in said
+    assert "2 rows are hidden in the file and would also be sent: Acme 11 in line 3," in said
 
 
 def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
@@ -582,9 +584,12 @@ def test_a_warning_is_gone_when_the_choice_that_it_is_about_is_changed(
     path.write_text(f"Contact ID,Name\n{ID}60,Ann\n")
     page = window.page
     page.goto(f"{site.url}/lists/{a_list(site, path)}")
-    expect(page.locator(".note")).to_be_visible()
+    about = page.locator(".note")
+    expect(about).to_be_visible()
+    expect(page.get_by_role("button", name="Run 1 row")).to_be_visible()
     page.get_by_label("Workflow").select_option("Contact Research")
-    expect(page.locator(".note")).to_be_hidden()
+    expect(about).to_be_hidden()
+    expect(page.get_by_role("button", name="Run 1 row")).to_be_hidden()
 
 
 TYPED = ["9" * 5_000, "-1", "0", "NaN", "1e999", "4.5", "\uff19", "\xb2", "9" * 19, "x", " "]
@@ -627,6 +632,25 @@ def test_advice_and_the_page_offer_to_reuse_results_of_one_age(
         said = shown_list(site, chosen_list(site, FEW + 5).id)
         assert f"Reuse earlier results, up to {REUSE_AGE.days} days old" in said
         assert (f"{FEW} rows were researched in the last {REUSE_AGE.days} days" in said) is offered
+
+
+def test_a_finished_list_is_run_again_with_earlier_results(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.5, seed=3)) as site:
+        workspace, saved = site.workspace, chosen_list(site, FEW)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        assert workspace.wait(60)
+        sent = len(site.triggers)
+        workspace.choose(saved, replace(saved.request, reuse=REUSE_AGE))
+        said = shown_list(site, saved.id)
+        assert "Run it again with earlier results" in said
+        assert "reused, " in said
+        fields = {"workflow": saved.request.workflow, "reuse": "yes", "what": "again"}
+        check = workspace.states[saved.id].checked
+        assert check is not None
+        again = site.post(f"/lists/{saved.id}/choices", check=check.id, **fields)
+        assert workspace.wait(60)
+        assert again.headers["location"] not in {f"/batches/{run.batch_id}", f"/lists/{saved.id}"}
+        assert 0 < len(site.triggers) - sent == check.to_trigger < sent
 
 
 def test_a_price_that_nobody_knows_is_not_said_to_be_nothing(site: Site) -> None:
@@ -777,8 +801,8 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert workspace.wait(60)
         sent, said = len(site.triggers), shown(site, f"/batches/{run.batch_id}")
         assert f"It was stopped before the end. {sent} row" in said
-        assert "of them without a result yet; " in said
-        assert "Sent, no result yet" in said
+        assert "of them without a result yet" in said
+        assert "No result yet" in said
         assert "unning" not in said.partition(" Rows Show All rows ")[2]
         assert re.search(r"“Continue” collects the \d+ missing results? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
@@ -1258,7 +1282,7 @@ def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
     expect(page.get_by_label("Name", exact=True).first).to_be_visible()
     expect(page.get_by_label("Name", exact=True).first).to_have_value("depth")
     expect(page.locator("#changed")).to_be_visible()
-    expect(page.get_by_role("button", name="Try 5 rows")).to_be_disabled()
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_hidden()
 
 
 def test_rows_that_are_not_sent_are_counted_as_the_table_names_them(site: Site) -> None:

@@ -219,7 +219,7 @@ function choices(form) {
     recheck.className = "primary";
     if (!("live" in document.getElementById("main").dataset)) recheck.disabled = false;
     for (const button of document.querySelectorAll("button[data-run]")) button.disabled = true;
-    for (const each of document.querySelectorAll("[data-until-changed], .note")) each.hidden = true;
+    for (const each of document.querySelectorAll("[data-until-changed]")) each.hidden = true;
   });
 }
 
