@@ -42,7 +42,7 @@ Name = Annotated[
     typer.Option(
         "--profile",
         metavar="NAME",
-        help="Name of the profile. [default: default]",
+        help="Name of the key (its profile). [default: default]",
         rich_help_panel=SERVICE,
     ),
 ]
@@ -392,11 +392,8 @@ def welcome() -> None:
     lines = ["batchrun runs a PG:AI workflow for every row of a list and writes a workbook.", ""]
     if stored is None and not given_key(settings):
         others = ", ".join(stored_profiles().all())
-        lines += [
-            f"Keys are saved as: {others}. Choose one with --profile or BATCHRUN_PROFILE."
-            if others
-            else "There is no API key yet.",
-        ]
+        choose = f"Saved keys: {others}. Choose one with --profile or BATCHRUN_PROFILE."
+        lines.append(choose if others else "There is no API key yet.")
         commands = {
             "batchrun web": "open batchrun in your browser; practice there without a key",
             "batchrun demo": "run a made-up list on this computer: no key, no cost",

@@ -211,7 +211,7 @@ def _explained(error: BaseException, typed: Sequence[str]) -> BatchrunError:
     said = " ".join(masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
     return BatchrunError(
         f"batchrun failed unexpectedly ({said}).",
-        f"What was triggered is in the journal: batchrun resume continues.{more}",
+        f"What was triggered is saved: batchrun resume continues.{more}",
     )
 
 

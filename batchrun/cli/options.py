@@ -205,7 +205,7 @@ ProfileName: TypeAlias = Annotated[
     _service(
         "--profile",
         metavar="NAME",
-        help="Use this profile's saved key. [env: BATCHRUN_PROFILE]",
+        help="Use the key saved under this name (its profile). [env: BATCHRUN_PROFILE]",
         autocompletion=profile_names,
     ),
 ]

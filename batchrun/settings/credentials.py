@@ -94,10 +94,10 @@ def require_key(settings: Settings) -> None:
         return
     if others := stored_profiles().all():
         raise UsageError(
-            f"There is no API key, and no profile {DEFAULT_PROFILE}.",
+            f"There is no API key with the name {DEFAULT_PROFILE}.",
             Advice(
                 "",
-                f"Choose a profile with --profile or BATCHRUN_PROFILE: {', '.join(others)}.",
+                f"Saved keys: {', '.join(others)}. Choose one with --profile or BATCHRUN_PROFILE.",
                 Action.LOG_IN,
             ),
         )

@@ -26,6 +26,7 @@ from batchrun.tables.formats import SAVE_AS, Format, protected
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
+    LAST_ROW,
     NumberFormats,
     Sheet,
     SheetRows,
@@ -269,7 +270,8 @@ class _OdsSheet(_Details):
 
     def end_row(self, repeated: int, visibility: str) -> None:
         if visibility in {"collapse", "filter"}:
-            self.traits.hidden_rows.extend(range(self._row, self._row + min(repeated, MAX_HIDDEN)))
+            end = min(self._row + min(repeated, MAX_HIDDEN), LAST_ROW + 1)
+            self.traits.hidden_rows.extend(range(self._row, end))
             self.traits.filtered = self.traits.filtered or visibility == "filter"
         left = MAX_PATCHES - len(self.patches)
         patched_rows = left // len(self._values) if self._values else 0
@@ -363,7 +365,7 @@ class _RecordSheet(_Details):
 
     def hide_columns(self, first: int, last: int) -> None:
         """Record hidden columns."""
-        self.traits.hidden_columns.extend(range(first + 1, min(last + 1, LAST_COLUMN) + 1))
+        self.traits.hidden_columns.append((first + 1, last + 1))
 
 
 def _xls_stream(raw: bytes) -> bytes:

@@ -34,7 +34,7 @@ class Traits:
         errors: Error cells as (row, column, text); a text is for example ``#N/A``.
         uncalculated: Cells (row, column) with a formula but no stored value.
         hidden_rows: Rows that are hidden, filtered out or of height 0.
-        hidden_columns: Hidden columns.
+        hidden_columns: Ranges (first, last) of hidden columns; they can overlap.
         filtered: Whether a filter is set on the sheet.
         negative: Cells (row, column) with a negative date or time, which no program can show.
         formats: (column, format) if all numbers of the column have the same format with leading
@@ -48,7 +48,7 @@ class Traits:
     errors: list[tuple[int, int, str]] = field(default_factory=list)
     uncalculated: list[tuple[int, int]] = field(default_factory=list)
     hidden_rows: list[int] = field(default_factory=list)
-    hidden_columns: list[int] = field(default_factory=list)
+    hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     filtered: bool = False
     negative: list[tuple[int, int]] = field(default_factory=list)
     formats: list[tuple[int, str]] = field(default_factory=list)
@@ -56,6 +56,16 @@ class Traits:
     filled: int = 0
     links: list[str] = field(default_factory=list)
     unknown: bool = False
+
+
+def distinct(ranges: Iterable[tuple[int, int]], most: int) -> list[int]:
+    """Return the numbers from 1 to ``most`` in ranges (first, last), each once and in order."""
+    numbers: list[int] = []
+    end = 0
+    for first, last in sorted(ranges):
+        numbers += range(max(first, end + 1), min(last, most) + 1)
+        end = max(last, end)
+    return numbers
 
 
 class ZeroFormat(NamedTuple):

@@ -14,7 +14,6 @@ from defusedxml.ElementTree import iterparse
 from batchrun.errors import InputError
 from batchrun.tables.formats import SAVE_AS, Format
 from batchrun.tables.sheets import (
-    LAST_COLUMN,
     LAST_ROW,
     NumberFormats,
     Sheet,
@@ -23,6 +22,7 @@ from batchrun.tables.sheets import (
     WorkbookReader,
     ZeroFormat,
     attribute,
+    distinct,
     local_name,
     numbered,
     refuse_far,
@@ -72,6 +72,7 @@ class Xml2003Reader(WorkbookReader):
         """Read a sheet."""
         table = self._table(sheet)
         table.numbers.finish()
+        table.traits.hidden_rows = distinct(table.hidden_rows, LAST_ROW)
         if table.repeated:
             raise repeated_cell(self._name, sheet.name, *table.repeated)
         width = max((max(row) for row in table.rows.values() if row), default=1)
@@ -118,6 +119,7 @@ class _Sheet:
     def __init__(self, name: str, zeros: dict[str, ZeroFormat]) -> None:
         self.name, self.visible = name, True
         self.rows: dict[int, dict[int, Cell]] = {}
+        self.hidden_rows: list[tuple[int, int]] = []
         self.merged: list[tuple[int, int, int, int]] = []
         self.traits = Traits()
         self.numbers = NumberFormats(self.traits, zeros)
@@ -128,13 +130,13 @@ class _Sheet:
         first = _number(element, "Index") or self._column + 1
         self._column = first + _number(element, "Span")
         if attribute(element, "Hidden") == "1":
-            self.traits.hidden_columns.extend(range(first, min(self._column, LAST_COLUMN) + 1))
+            self.traits.hidden_columns.append((first, self._column))
 
     def add_row(self, element: Any) -> None:
         self._line = line = _number(element, "Index") or self._line + 1
         last = line + _number(element, "Span")
         if attribute(element, "Hidden") == "1" or attribute(element, "Height") in {"0", "0.0"}:
-            self.traits.hidden_rows.extend(range(line, min(last, LAST_ROW) + 1))
+            self.hidden_rows.append((line, last))
         column = 0
         for cell in element:
             if local_name(cell) != "Cell":

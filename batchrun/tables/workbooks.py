@@ -16,7 +16,14 @@ from batchrun.tables.formats import Format
 from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
-from batchrun.tables.sheets import cell_name, column_letters, links_notice, visible_rows
+from batchrun.tables.sheets import (
+    LAST_COLUMN,
+    cell_name,
+    column_letters,
+    distinct,
+    links_notice,
+    visible_rows,
+)
 from batchrun.text import close_matches, plural, quoted_command, whole_number
 
 if TYPE_CHECKING:
@@ -256,7 +263,7 @@ def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
     notices = []
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"
-        rows = plural(len(traits.hidden_rows), "row is", "rows are")
+        rows = plural(len(set(traits.hidden_rows)), "row is", "rows are")
         notices.append(
             f"{rows} {how} and left out"
             if visible_only
@@ -266,9 +273,9 @@ def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
                 visible_only="",
             )
         )
-    if traits.hidden_columns:
-        letters = ", ".join(map(column_letters, traits.hidden_columns[:8]))
-        columns = plural(len(traits.hidden_columns), "column is", "columns are")
+    if hidden := distinct(traits.hidden_columns, LAST_COLUMN):
+        letters = ", ".join(map(column_letters, hidden[:8]))
+        columns = plural(len(hidden), "column is", "columns are")
         notices.append(f"{columns} hidden and read too ({letters})")
     if traits.errors:
         row, column, text = traits.errors[0]

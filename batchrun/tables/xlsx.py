@@ -462,16 +462,16 @@ def _merged_range(reference: str) -> list[Merged]:
     return [(top, left, bottom, right)]
 
 
-def _hidden_columns(archive: Archive, sheet: Sheet) -> list[int]:
-    hidden: set[int] = set()
+def _hidden_columns(archive: Archive, sheet: Sheet) -> list[tuple[int, int]]:
+    hidden: list[tuple[int, int]] = []
     with suppress(InputError):  # the reader will report what is wrong with the XML
         for element, attributes in elements(archive, sheet.part, {"col", "sheetData"}):
             if element == "sheetData":
                 break
             first, last = (_whole_number(attributes.get(end, "")) for end in ("min", "max"))
             if attributes.get("hidden") in _TRUE and first and last:
-                hidden.update(range(first, min(last, LAST_COLUMN) + 1))
-    return sorted(hidden)
+                hidden.append((first, last))
+    return hidden
 
 
 def column_number(letters: str) -> int:

@@ -78,6 +78,9 @@ BEGIN_SECONDS = 3.0
 FIRST_RESULTS = 5
 """Number of results after which a run without a trial first asks what they cost."""
 
+COLLECTIONS = 10
+"""Partial garbage collections after which a full one is due: Python's default."""
+
 WORKFLOWS_SECONDS = 300.0
 """How long to reuse a list of workflows before asking the service again."""
 
@@ -888,8 +891,9 @@ class Workspace:
 
         def run() -> None:
             work()
-            if not self._alive() - {threading.current_thread()}:
-                gc.collect()  # the server runs no full collection while lists are worked on
+            # The server runs no full collection while lists are worked on.
+            if gc.get_count()[2] > COLLECTIONS and self._alive() == {threading.current_thread()}:
+                gc.collect()
 
         thread = threading.Thread(target=run, name=f"batchrun-{name}", daemon=True)
         with self._lock:  # a run starts a thread, too

@@ -142,8 +142,7 @@ def test_a_batch_runs_with_a_client_of_the_program(
         distributed.LocalCluster(
             n_workers=1,
             processes=False,
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            dashboard_address=":0",  # without an address it takes port 8787, which may be in use
             loop=loop,
         ) as cluster,
         distributed.Client(cluster) as client,

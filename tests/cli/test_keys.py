@@ -57,11 +57,11 @@ def test_profile_names_are_listed_when_there_is_no_default_profile(
     batchrun: CommandLine, service: str
 ) -> None:
     login(batchrun, KEY, "--base-url", service, "--profile", "work")
-    assert "Keys are saved as: work." in batchrun().stdout
+    assert "Saved keys: work." in batchrun().stdout
     assert_refused(
-        batchrun("workflows"), ExitCode.UNUSABLE, "no profile default", "BATCHRUN_PROFILE: work"
+        batchrun("workflows"), ExitCode.UNUSABLE, "with the name default", "Saved keys: work."
     )
-    assert "Choose a profile with --profile or BATCHRUN_PROFILE" in batchrun("doctor").stdout
+    assert "Choose one with --profile or BATCHRUN_PROFILE" in batchrun("doctor").stdout
 
 
 def test_a_sandbox_key_becomes_the_profile_sandbox(batchrun: CommandLine, sandbox: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 from batchrun.errors import InputError
 from batchrun.tables import LoadLimits, load
 from batchrun.tables.archive import Archive
+from batchrun.tables.sheets import LAST_COLUMN, distinct
 from batchrun.tables.xlsx import XlsxReader
 from tests.corpus.cases import FILES
 from tests.corpus.parts import pack, xlsx_parts
@@ -132,4 +134,32 @@ def test_many_ranges_of_hidden_columns_are_counted_once(tmp_path: Path) -> None:
     sheet = f'<worksheet><cols>{columns}</cols><sheetData><row r="1"><c r="A1"><v>1</v></c></row>'
     traits = read_in(tmp_path, f"{sheet}</sheetData></worksheet>".encode()).traits
     assert traits is not None
-    assert traits.hidden_columns == list(range(1, 16_385))
+    assert distinct(traits.hidden_columns, LAST_COLUMN) == list(range(1, 16_385))
+
+
+def test_overlapping_hidden_ranges_of_an_excel_2003_file_are_counted_once(tmp_path: Path) -> None:
+    columns = '<Column s:Index="1" s:Span="16383" s:Hidden="1"/>' * 1_000
+    rows = '<Row s:Index="3" s:Span="1048573" s:Hidden="1"/>' * 1_000
+    cells = "".join(
+        f'<Row s:Index="{line}"><Cell><Data s:Type="String">{text}</Data></Cell></Row>'
+        for line, text in enumerate(("Company ID", "0b9f6c1e-2d3a-4b5c-8d7e-6f5a4b3c2d1e"), 1)
+    )
+    space = 'xmlns="urn:schemas-microsoft-com:office:spreadsheet"'
+    sheet = f'<Worksheet s:Name="A"><Table>{columns}{cells}{rows}</Table></Worksheet>'
+    content = f"<Workbook {space} {space.replace('xmlns', 'xmlns:s')}>{sheet}</Workbook>"
+    notices = load_bytes(tmp_path, content.encode(), "list.xls").source.notices
+    assert any("1,048,574 rows are hidden" in notice for notice in notices)
+    assert any("16,384 columns are hidden" in notice for notice in notices)
+
+
+def test_hidden_rows_of_an_ods_file_end_with_the_sheet(tmp_path: Path) -> None:
+    file = tmp_path / "list.ods"
+    row = '<table:table-row table:number-rows-repeated="65536" table:visibility="collapse"/>'
+    with (
+        zipfile.ZipFile(FILES / "durations-as-excel-writes.ods") as whole,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as long,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name).decode()
+            long.writestr(name, content.replace("</table:table>", f"{row * 1_000}</table:table>"))
+    assert any("1,048,573 rows are hidden" in notice for notice in load(file).source.notices)
