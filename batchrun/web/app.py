@@ -8,6 +8,7 @@ import io
 import logging
 import secrets
 import tempfile
+from bisect import bisect_left
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -610,10 +611,12 @@ class _Pages:
 
     def _row(self, request: Request) -> tuple[RowPage, ResultRow]:
         batch_id, line = request.path_params["batch_id"], whole_number(request.path_params["line"])
-        found = line and screens.row_at_line(self._workspace, batch_id, line)
-        if not found:
+        places, settings = self._workspace.numbers(batch_id).lines, self._workspace.settings
+        at = bisect_left(places, line or 0)  # line numbers ascend with the rows
+        page = batchrun.rows(batch_id, offset=at, limit=1, settings=settings)
+        if not page.rows or page.rows[0].row.line != line:
             raise NoBatchError("The list has no such row.", "Go back to the run.")
-        return found
+        return page, page.rows[0]
 
     def row_live(self, request: Request) -> Response:
         """Return the status of a row: its screen is shown again when that changes."""
@@ -790,9 +793,7 @@ class _Pages:
                 "The daily limit must be a whole number of at most 9 digits.",
                 "Write 5000, or leave it empty.",
             )
-        lists = self._workspace.lists
-        kept = lists.preferences() | {"daily": daily}
-        lists.prefer(kept)
+        self._workspace.lists.prefer(daily=daily)
         return self._redirect(
             "/settings", UsageError("The limit is saved.", "It counts from the next run."), "ok"
         )

@@ -164,9 +164,9 @@ class Lists:
         """Return the preferences from the settings page."""
         return _read(self.folder / PREFERENCES_FILE)
 
-    def prefer(self, preferences: Mapping[str, Any]) -> None:
-        """Save the preferences from the settings page."""
-        self._keep(PREFERENCES_FILE, preferences)
+    def prefer(self, **preferences: Any) -> None:
+        """Save preferences from the settings page."""
+        self._keep(PREFERENCES_FILE, self.preferences() | preferences)
 
     def _keep(self, name: str, kept: Mapping[str, Any]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

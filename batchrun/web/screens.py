@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -626,13 +625,6 @@ def row_message(row: ResultRow) -> str:
     if row.outcome is Outcome.IN_DOUBT:  # the message is about the connection
         return "No clear answer came when it was sent. It may have been accepted."
     return sentence(visible(row.message))
-
-
-def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
-    """Find the row on a line: line numbers ascend with the rows."""
-    offset = bisect_left(workspace.numbers(batch_id).lines, line)
-    found = batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
-    return next(((found, row) for row in found.rows if row.row.line == line), None)
 
 
 def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:

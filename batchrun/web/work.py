@@ -639,14 +639,19 @@ class Workspace:
             before = self.run_of(batch_id)
             if before is not None and not before.ended:
                 return before
-            summary = self.status(batch_id, 0).summary
+            status = self.status(batch_id, 0)
+            summary = status.summary
             if shown not in {None, shown_version(summary)}:
                 raise UsageError(
                     "This run has changed since this page was shown. Nothing was sent.",
                     "Look at the rows below, then decide.",
                 )
             self._refuse_while_closing()
-            self._require_trusted_batch(batch_id)
+            if status.needed_consents(self.settings, None):  # a journal may come from a stranger
+                raise UsageError(
+                    "This run was not started on this computer. Nothing was sent.",
+                    "If you trust it, continue it once in a terminal.",
+                )
             run = self.runs[batch_id] = BatchRun(check_id, again=again)
             if before is not None and _is_certain_what_was_sent(summary, again):
                 run.requests_before, run.reused = before.requests, before.reused
@@ -658,18 +663,6 @@ class Workspace:
             }
             self._start_run(run, lambda: begin(common))
         return run
-
-    def _require_trusted_batch(self, batch_id: str) -> None:
-        """Refuse batches from other machines: a journal may come from a stranger.
-
-        Raises:
-            UsageError: Its key or the place of its results is unknown here.
-        """
-        if self.status(batch_id, 0).needed_consents(self.settings, None):
-            raise UsageError(
-                "This run was not started on this computer. Nothing was sent.",
-                "If you trust it, continue it once in a terminal.",
-            )
 
     def run_of(self, batch_id: str) -> BatchRun | None:
         """Return this server's last run of a batch."""
@@ -830,7 +823,8 @@ class Workspace:
             if stopped:
                 run.notice = f"Nothing more is sent: {stopped}"
             elif progress.notice:
-                run.notice = _FAILED_REQUEST
+                run.notice = "A request failed and is sent again automatically. If this message "
+                run.notice += "stays, check your network."
             run.version += 1
 
         return note
@@ -904,11 +898,6 @@ class Workspace:
 async def _credits_left(settings: Settings) -> Credits | None:
     async with open_session(settings, few_requests=True) as session:
         return await session.credits()
-
-
-_FAILED_REQUEST = (
-    "A request failed and is sent again automatically. If this message stays, check your network."
-)
 
 
 class _Cached(Generic[T]):

@@ -346,7 +346,6 @@ def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
     said = shown(site, batch)
     left_out = "2 rows hidden, 1 subtotal or total"
     assert f"{every} Lines of the file that are not rows of the list: {left_out}." in said
-    assert "of 8 · line 10 of your file is row 9 of the workbook" in said
     assert "Line 10 · row 9 of the workbook" in shown(site, f"{batch}/line/10")
 
 
