@@ -93,7 +93,6 @@ if TYPE_CHECKING:
 def run_marked(
     marked: Rerun,
     settings: Settings,
-    workflow: str | None,
     output: Path | None,
     limit: int | None,
     form: Form,
@@ -104,12 +103,6 @@ def run_marked(
     """Send the marked rows again; all other rows keep their results."""
     from batchrun import aio
 
-    known = marked.summary.workflow
-    if workflow and workflow.casefold() not in {known.id.casefold(), known.name.casefold()}:
-        raise UsageError(
-            f"The workbook holds results of {known.name}, not of {workflow}.",
-            "Leave -w out to run its marked rows again, or run the list itself.",
-        )
     to_stderr = mode.as_json or mode.quiet
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
@@ -261,13 +254,16 @@ def check(
     given = settings_of(service) | {"rate": rate, "daily": daily}
     with _from_stdin(file) as path:
         files = find_configuration(path)
+        given["configuration"] = files
+        if Rerun.holds_results(path):
+            useless = reading.given() | {"--reuse": reuse}
+            marked = _read_marked(path, settings_from(**given), files, workflow, useless)
+            _show_marked(marked, as_json=as_json)
+            return
         entries = reading.entries(workflow)
         request = request_from(path, files.defaults.merged_with(entries, saved=save_options), reuse)
-        with settings_or_sandbox(**given, configuration=files) as settings:
+        with settings_or_sandbox(**given) as settings:
             print_configuration(files, settings)
-            if Rerun.holds_results(path) and (marked := Rerun.read(path, settings=settings)):
-                _show_marked(marked, as_json=as_json)
-                return
             _show_plan(request, settings, as_json=as_json, details=details)
         if save_options:
             entries |= {"reuse": reuse} if reuse else {}
@@ -359,16 +355,13 @@ def run(
         )
     if Rerun.holds_results(file):
         useless = {"--again": again, "--reuse": reuse, "--detach": pace.detach}
-        _refuse_for_results(file, reading.given() | useless)
         settings = settings_from(**given)
-        print_configuration(files, settings)
-        marked = Rerun.read(file, settings=settings)
-        assert marked is not None  # `holds_results` has checked it
+        marked = _read_marked(file, settings, files, workflow, reading.given() | useless)
         if dry_run:
             _show_marked(marked, as_json=reporting.as_json)
             return
         with sandbox_for(marked.summary, settings, wanted=service.sandbox) as settings:
-            run_marked(marked, settings, workflow, output, limit, form, mode, yes=yes)
+            run_marked(marked, settings, output, limit, form, mode, yes=yes)
         return
     entries = reading.entries(workflow)
     defaults = files.defaults.merged_with(entries, saved=save_options)
@@ -509,8 +502,21 @@ def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: Repor
     refuse_together(options, "This command ends before the batch does.")
 
 
-def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
-    """Refuse options for reading and sending a list: a marked workbook ignores them."""
+def _read_marked(
+    file: Path,
+    settings: Settings,
+    configuration: Configuration,
+    workflow: str | None,
+    options: Mapping[str, object],
+) -> Rerun:
+    """Read which rows of a results workbook are marked.
+
+    Raises:
+        UsageError: There are ``options`` that a marked workbook ignores, or another workflow.
+        InputError: No row is marked, or the job of a marked row is unclear.
+    """
+    from batchrun import Rerun
+
     useless = [name for name, value in options.items() if value]
     if useless:
         raise UsageError(
@@ -518,6 +524,16 @@ def _refuse_for_results(file: Path, options: Mapping[str, object]) -> None:
             f"sent before, and {', '.join(useless)} would do nothing.",
             "Leave it out; or run the list itself, where it counts.",
         )
+    print_configuration(configuration, settings)
+    marked = Rerun.read(file, settings=settings)
+    assert marked is not None  # `holds_results` has checked it
+    known = marked.summary.workflow
+    if workflow and workflow.casefold() not in {known.id.casefold(), known.name.casefold()}:
+        raise UsageError(
+            f"The workbook holds results of {known.name}, not of {workflow}.",
+            "Leave -w out to run its marked rows again, or run the list itself.",
+        )
+    return marked
 
 
 def demo(

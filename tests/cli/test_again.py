@@ -15,8 +15,10 @@ import httpx
 import openpyxl
 import pytest
 
+from batchrun.errors import ExitCode
 from batchrun.tables.options import RATIO_MATTERS_FROM
 from tests.cli.conftest import ACME, BETA, SPEED
+from tests.cli.test_bad_input import assert_refused
 from tests.corpus.parts import pack, xlsx_parts
 from tests.corpus.parts import rows as corpus_rows
 from tests.engine.faults import Fault, faulty_sandbox
@@ -373,6 +375,16 @@ def test_a_row_without_execution_is_refused_where_its_ids_fit_two_jobs(
         assert "has no execution id, and 2 jobs have its IDs" in ended.stderr
         assert "batchrun retry" in ended.stderr
         assert len(sandbox.bodies()) == paid
+
+
+def test_check_needs_no_workflow_for_marked_rows_and_refuses_another(
+    batchrun: CommandLine, sandbox: str, results: Path
+) -> None:
+    mark(results, 2)
+    assert "Marked:    1 row of batch" in batchrun("check", RESULTS).stdout
+    other = batchrun("check", RESULTS, "-w", "Contact Research")
+    assert_refused(other, ExitCode.UNUSABLE, "holds results of Account Research, not of Contact")
+    assert_refused(batchrun("check", RESULTS, "--reuse", "30d"), ExitCode.UNUSABLE, "--reuse")
 
 
 def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twice(
