@@ -7,6 +7,7 @@ it shows the plain part, and words the options and actions in terms of its contr
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchrun.model import BatchSummary
+
+REUSE_AGE = timedelta(days=30)
+"""Advice and the page offer to reuse results up to this age."""
 
 
 class Action(Enum):
@@ -100,7 +104,7 @@ def run_corrected(file: str, summary: BatchSummary) -> str:
         words += ["--param", f"{name}={value if text else json.dumps(value, ensure_ascii=False)}"]
     for name, column in summary.parameter_columns.items():
         words += ["--param-column", f"{name}={column}"]
-    return quoted_command(*words, "--reuse", "30d")
+    return quoted_command(*words, "--reuse", f"{REUSE_AGE.days}d")
 
 
 def resume_with(batch_id: str) -> Advice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from batchrun.model import Outcome
 from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
 from batchrun.workbook.readable import cell_words
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
 
     from batchrun.batch.history import RowPage
-    from batchrun.model import BatchSummary, Role, Row, Table, TableSource
+    from batchrun.model import BatchResults, BatchSummary, Role, Row, Table, TableSource
     from batchrun.plan import Plan
 
 ROWS_AT_ONCE = 5_000
@@ -97,16 +98,6 @@ def _line_breaks(cell: object) -> int:
     return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
 
 
-def other_name(header: Sequence[str], roles: Container[Role], one: Row, other: Row) -> str | None:
-    """Return the name of another row with the same ID, ``""`` if it has none.
-
-    ``None`` if its name is the same, or says nothing about the ID.
-    """
-    columns = _columns_of_names(header, roles)
-    names = [cell_words(name_of(row.cells, columns)) for row in (one, other)]
-    return None if is_same_name(*names) else names[1]
-
-
 def _columns_of_names(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
     """Return the columns whose names tell whether an ID is the right one; empty if none do."""
     columns = name_columns(header)
@@ -123,12 +114,29 @@ def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
         return []
     jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
     repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
-    first: dict[int, tuple[int, str]] = {}
+    places = np.flatnonzero((jobs >= 0) & repeated).tolist()
+    every = (name_of([each[place] for each in names], range(len(names))) for place in places)
+    return _differing(
+        zip(jobs[places].tolist(), plan.table.lines[places].tolist(), every, strict=True)
+    )
+
+
+def other_names_in(results: BatchResults) -> list[tuple[int, str, int, str]]:
+    """Return the rows that have the result of a row with another name, like `other_names`."""
+    columns = _columns_of_names(results.header, results.roles)
+    completed = (row for row in results.rows if columns and row.outcome is Outcome.COMPLETED)
+    return _differing((row.job, row.row.line, name_of(row.row.cells, columns)) for row in completed)
+
+
+def _differing(
+    rows: Iterable[tuple[int | None, int, str | None]],
+) -> list[tuple[int, str, int, str]]:
+    """Return the rows with another name than the first of their job; each is job, line, name."""
+    first: dict[int | None, tuple[int, str]] = {}
     found = []
-    for place in np.flatnonzero((jobs >= 0) & repeated).tolist():
-        name = cell_words(name_of([each[place] for each in names], range(len(names))))
-        line = int(plan.table.lines[place])
-        own = first.setdefault(int(jobs[place]), (line, name))
-        if not is_same_name(own[1], name):
-            found.append((line, name, *own))
+    for job, line, name in rows:
+        if own := cell_words(name):
+            place = first.setdefault(job, (line, own))
+            if not is_same_name(place[1], own):
+                found.append((line, own, *place))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import re
 import unicodedata
@@ -140,14 +141,21 @@ def strict_json(text: str) -> JSON:
         ValueError: It is not JSON, or is nested too deeply.
     """
 
-    def refuse(name: str) -> JSON:
-        raise ValueError(f"it holds {name}")
+    def finite(number: str) -> float:
+        if not math.isfinite(parsed := float(number)):
+            raise ValueError(f"it holds {number}")
+        return parsed
 
     try:
-        parsed: JSON = json.loads(text, parse_constant=refuse)
+        parsed: JSON = json.loads(text, parse_constant=finite, parse_float=finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return parsed
+
+
+def whole_number(typed: str) -> int | None:
+    """Return a number from 1 to 999,999,999 as it was typed; ``None`` for any other text."""
+    return int(typed) or None if re.fullmatch("[0-9]{1,9}", typed) else None
 
 
 def json_or_text(typed: str) -> JSON:

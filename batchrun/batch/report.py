@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,14 +19,14 @@ from batchrun.workbook.changes import Change, Comparison
 from batchrun.workbook.layout import layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     import pandas as pd
 
     from batchrun.estimate import Estimate
-    from batchrun.model import BatchSummary, Cell, ResultRow
+    from batchrun.model import BatchResults, BatchSummary, Cell, ResultRow
     from batchrun.service import Credits
 
 
@@ -75,6 +76,17 @@ class Rest:
     to_trigger: int
     estimate: Estimate
     credits: Credits | None = None
+
+
+@contextmanager
+def compared(
+    location: str, batch_id: str, compare: str = "auto"
+) -> Iterator[tuple[BatchResults, Comparison | None]]:
+    """Yield a batch's results, and how they compare with earlier ones; ``None`` without any."""
+    with existing_journal(location) as journal:
+        earlier = earlier_batches(journal, batch_id, Form(compare=compare))
+        with journal.results(batch_id, earlier=earlier) as found:
+            yield found, Comparison(found, layout_of(found)) if earlier else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +186,8 @@ class Report:
         Raises:
             JournalError: The batch has been deleted, or there is no such earlier batch.
         """
-        batch_id, form = self.summary.batch_id, Form(compare=compare)
-        with existing_journal(self.journal) as journal:
-            earlier = earlier_batches(journal, batch_id, form)
-            if not earlier:
-                return ()
-            with journal.results(batch_id, earlier=earlier) as found:
-                return tuple(Comparison(found, layout_of(found)).changes())
+        with compared(self.journal, self.summary.batch_id, compare) as (_, comparison):
+            return () if comparison is None else tuple(comparison.changes())
 
     def pilot(self, most: int = 500) -> Pilot:
         """Return the rows and results of the jobs sent under ``limit``.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -135,6 +136,7 @@ def _run(typed: list[str]) -> int:
             # --debug may be anywhere, even after a command. Otherwise pass None and let typer read
             # the arguments: it expands wildcards if the shell doesn't (Windows).
             given = [word for word in typed if word != "--debug"] if "--debug" in typed else None
+            _refuse_empty(typed)
             code: int = command(given, prog_name="batchrun", standalone_mode=False)
             error: BaseException = KeyboardInterrupt()  # typer returns a code instead of raising it
             if code != ExitCode.INTERRUPTED:
@@ -145,3 +147,19 @@ def _run(typed: list[str]) -> int:
         if isinstance(error, KeyboardInterrupt) and exit_codes:
             return exit_codes[-1]  # the batch has ended, and the user has seen how
         return end(error, typed, command.commands, unseen)
+
+
+def _refuse_empty(typed: list[str]) -> None:
+    """Refuse an empty argument: as a path, it would mean the current folder.
+
+    Raises:
+        UsageError: An argument is empty.
+    """
+    for before, word in pairwise(["", *typed]):
+        option, equals, value = word.partition("=")
+        if not word or (word.startswith("--") and equals and not value):
+            name = option or before
+            raise UsageError(
+                f"{f'The value of {name}' if name.startswith('-') else 'An argument'} is empty.",
+                "Give it a value, or leave it out. A variable that is not set has no value.",
+            )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
+from batchrun.advice import REUSE_AGE
 from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
@@ -309,7 +310,7 @@ def _show_plan(
         shown = messages.cost_lines(plan.estimate, plan.credits, jobs, now, settings)
         if plan.to_trigger > PILOT_JOBS and refused is None:
             label = "" if shown[-1].startswith("Credits:") else "Credits:"
-            reuse = " --reuse 30d" if messages.paid_before(plan) else ""
+            reuse = f" --reuse {REUSE_AGE.days}d" if messages.paid_before(plan) else ""
             price = f"to see what a job costs, run with --limit {PILOT_JOBS}{reuse} first"
             shown.append(f"{label:{LABEL}}{price}")
         print_lines(messages.plan_lines(plan, costs=shown, details=details))

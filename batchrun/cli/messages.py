@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
+from batchrun.advice import REUSE_AGE
 from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
@@ -284,8 +285,9 @@ def known_lines(plan: Plan) -> list[str]:
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest of "
-            f"{max(ended.values()):%Y-%m-%d}: --reuse 30d reuses those of the last 30 days for "
-            "free, but only before the first job of this list is triggered"
+            f"{max(ended.values()):%Y-%m-%d}: --reuse {REUSE_AGE.days}d reuses those of the last "
+            f"{REUSE_AGE.days} days for free, but only before the first job of this list is "
+            "triggered"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:

@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_type_hints
 
 import typer
 
@@ -24,13 +24,14 @@ from batchrun.model import InDoubt
 from batchrun.text import json_or_text, plural, strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchrun import Request
     from batchrun.model import JSON
     from batchrun.settings import ListDefaults
     from batchrun.workbook import Form
 
+T = TypeVar("T")
 
 OFFERED = 20
 """The most completions to offer."""
@@ -372,7 +373,7 @@ class ColumnOptions:
         """
         return _given(
             columns=_names(self.columns or ()),
-            rename=dict(map(_title_from, self.rename or ())),
+            rename=_distinct("--rename", map(_title_from, self.rename or ())),
             flat_depth=self.flat_depth,
             csv_plain=self.csv_plain,
         )
@@ -439,6 +440,20 @@ def _pair(text: str, problem: str, example: str, *, empty: bool = False) -> tupl
     if not (equals and name.strip() and (empty or value.strip())):
         raise UsageError(problem, f"Write it as {example}.")
     return name.strip(), value
+
+
+def _distinct(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return name → value.
+
+    Raises:
+        UsageError: A name is given twice.
+    """
+    found: dict[str, T] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UsageError(f"{option} is given twice for {name}.", "Leave one out.")
+        found[name] = value
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,12 +547,14 @@ class ListOptions:
         """
         names = [each.name for each in fields(self) if not each.name.startswith("param")]
         parameters = {} if self.params is None else read_parameters(self.params)
-        parameters |= map(_parameter_from, self.param or [])
+        parameters |= _distinct("--param", map(_parameter_from, self.param or []))
         return _given(
             workflow=workflow,
             **{name: getattr(self, name) for name in names},
             parameters=parameters,
-            parameter_columns=dict(map(_column_from, self.param_column or [])),
+            parameter_columns=_distinct(
+                "--param-column", map(_column_from, self.param_column or [])
+            ),
         )
 
 

@@ -21,7 +21,7 @@ from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.header import HeaderPosition, Layout, find_header, header_names
 from batchrun.tables.roles import normalise
 from batchrun.tables.sheets import HOLDS_ID, SheetRows, links_notice, visible_rows
-from batchrun.text import plural
+from batchrun.text import plural, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -280,7 +280,7 @@ def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
 def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Group, list[str]]:
     """Choose the tables to read as the list; return them with notices about the choice."""
     if options.sheet is not None:
-        number = int(options.sheet) if options.sheet.isdecimal() else 0
+        number = whole_number(options.sheet)
         for group in groups:
             for member in group.members:
                 if member[0] == number:

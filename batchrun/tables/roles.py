@@ -36,7 +36,7 @@ from batchrun.tables.ids import (
     normal_form,
     parse_id,
 )
-from batchrun.text import close_matches, one_line, plural, visible
+from batchrun.text import close_matches, one_line, plural, visible, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -777,8 +777,8 @@ def find_column(table: Table, name: str, option: str) -> int:
         )
     if matches:
         return matches[0]
-    if name.isdecimal() and 1 <= int(name) <= len(table.header):
-        return int(name) - 1
+    if (number := whole_number(name)) and number <= len(table.header):
+        return number - 1
     names = [column_name(table, column) for column in range(len(table.header))]
     close = close_matches(name, names)
     hint = f"Did you mean {' or '.join(close)}?" if close else _columns_hint(table)

@@ -24,7 +24,7 @@ from batchrun.tables.sheets import (
     links_notice,
     visible_rows,
 )
-from batchrun.text import close_matches, plural, quoted_command
+from batchrun.text import close_matches, plural, quoted_command, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -209,8 +209,8 @@ def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: s
     folded = {each.name.casefold(): each for each in sheets}
     if wanted.casefold() in folded:
         return folded[wanted.casefold()]
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(visible):
-        return visible[int(wanted) - 1]
+    if (number := whole_number(wanted)) and number <= len(visible):
+        return visible[number - 1]
     close = close_matches(wanted, [each.name for each in sheets], 1)
     suggestion = f" Did you mean {close[0]}?" if close else ""
     raise InputError(

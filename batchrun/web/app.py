@@ -8,9 +8,9 @@ import io
 import logging
 import secrets
 import tempfile
+from bisect import bisect_left
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,18 +28,18 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
+from batchrun.advice import REUSE_AGE
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
-from batchrun.list_rows import other_name
 from batchrun.model import Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
-from batchrun.text import duration, json_or_text, plural, visible
+from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
-from batchrun.web.work import BEGIN_SECONDS, changed_error, shown_version, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
@@ -67,7 +67,6 @@ CRM_ROWS = 20
 """Rows to look at for the record IDs of a CRM."""
 MAX_PARAMETERS = 50
 WORKBOOKS = frozenset({".ods", ".xls", ".xlsb", ".xlsm", ".xlsx"})
-REUSE_DAYS = (7, 30, 90, 365)
 OPTIONS = (
     *("header_row", "no_header", "encoding", "delimiter", "quoting", "visible_only"),
     *("lenient_ids", "reuse"),
@@ -96,17 +95,15 @@ ENCODINGS = {
 }
 
 _EDITIONS = {
-    "xlsx": (".xlsx", Form(commands=Commands(on_page=True))),
+    "xlsx": (".results.xlsx", Form(commands=Commands(on_page=True))),
     "people": (".to-share.xlsx", Form(audience=Audience.PEOPLE)),
-    "fix": (
-        ".to-fix.xlsx",
-        Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED)),
-    ),
-    "csv": (".csv", Form()),
-    "jsonl": (".jsonl", Form()),
-    "salesforce": (".salesforce.csv", Form(crm=Crm.SALESFORCE)),
-    "hubspot": (".hubspot.csv", Form(crm=Crm.HUBSPOT)),
+    "fix": (".to-fix.xlsx", Form(only=(Outcome.INVALID, Outcome.FAILED, Outcome.REJECTED))),
+    "csv": (".results.csv", Form()),
+    "jsonl": (".results.jsonl", Form()),
+    "salesforce": (".results.salesforce.csv", Form(crm=Crm.SALESFORCE)),
+    "hubspot": (".results.hubspot.csv", Form(crm=Crm.HUBSPOT)),
 }
+"""The end of a file's name, and its form."""
 
 
 def create_app(workspace: Workspace, session: Session) -> ASGIApp:
@@ -134,8 +131,8 @@ def create_app(workspace: Workspace, session: Session) -> ASGIApp:
         Route("/lists/{list_id}/unsendable.csv", pages.unsendable),
         Route("/batches/{batch_id}", pages.show_batch),
         Route("/batches/{batch_id}/live", pages.batch_live),
-        Route("/batches/{batch_id}/line/{line:int}", pages.show_row),
-        Route("/batches/{batch_id}/line/{line:int}/live", pages.row_live),
+        Route("/batches/{batch_id}/line/{line}", pages.show_row),
+        Route("/batches/{batch_id}/line/{line}/live", pages.row_live),
         Route("/batches/{batch_id}/attention", pages.attention),
         Route("/batches/{batch_id}/download", pages.download),
         post("/batches/{batch_id}/resume", pages.resume),
@@ -197,6 +194,7 @@ class _Pages:
             "Role": Role,
             "screens": screens,
             "NO_COLUMN": NO_COLUMN,
+            "REUSE_AGE": REUSE_AGE,
             "DELIMITERS": DELIMITERS,
             "ENCODINGS": ENCODINGS,
         }
@@ -441,7 +439,6 @@ class _Pages:
             "options_open": changes_options or not named.isdisjoint(OPTIONS),
             "text_file": saved.path.suffix.lower() not in WORKBOOKS,
             "known_batch": any(one.batch_id == state.results_of for one in workspace.batches()),
-            "reuse_days": REUSE_DAYS,
             "pilot_rows": PILOT_ROWS,
         }
 
@@ -464,8 +461,7 @@ class _Pages:
             return self._refused_choices(saved, {**form, **answers}, error)
         if run:
             return self._run(saved, form, choices)
-        saved = self._workspace.lists.choose(saved, choices)
-        self._workspace.check(saved)
+        self._workspace.choose(saved, choices)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
     def _refused_choices(
@@ -473,8 +469,8 @@ class _Pages:
     ) -> Response:
         """Return a list's screen with the choices as they were typed, and why they are refused."""
         others = {name: text for name, text in form.items() if not name.startswith("parameter-")}
-        line = others.pop("header_row", "").strip()
-        others["header_row"] = line if line.isdecimal() and int(line) else ""
+        if whole_number(form.get("header_row", "").strip()) is None:
+            others.pop("header_row", None)
         values = self._list_values(saved)  # what is refused is shown, but neither read nor saved
         values["choices"] = choices_from(saved.request, others)
         for name in ("company_column", "contact_column"):
@@ -494,18 +490,12 @@ class _Pages:
         Raises:
             UsageError: The list or its choices have changed.
         """
-        try:
-            if choices != saved.request:
-                raise changed_error()
-            run = self._workspace.run(
-                saved,
-                form.get("check", ""),
-                limit=PILOT_ROWS if form["what"] == "pilot" else None,
-                again=form["what"] == "again",
-            )
-        except UsageError:
-            self._workspace.check(saved)
-            raise
+        run = self._workspace.run(
+            saved,
+            form.get("check", "") if choices == saved.request else "",
+            limit=PILOT_ROWS if form["what"] == "pilot" else None,
+            again=form["what"] == "again",
+        )
         return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
@@ -517,13 +507,8 @@ class _Pages:
 
     def run_marked(self, request: Request) -> Response:
         """Send the marked rows of a results workbook again."""
-        form = request.state.form
         saved = self._list(request)
-        try:
-            run = self._workspace.run_marked(saved, form.get("check", ""))
-        except UsageError:
-            self._workspace.check(saved)
-            raise
+        run = self._workspace.run_marked(saved, request.state.form.get("check", ""))
         return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def ask_to_delete_list(self, request: Request) -> Response:
@@ -544,13 +529,21 @@ class _Pages:
         if state.checked is None or state.read is None:
             return RedirectResponse(f"/lists/{saved.id}", 303)
         numbers = state.read.numbers
-        places = ["Line", "Excel row"] if numbers.in_excel else ["Line"]
-        lines: list[list[Any]] = [[*places, "Reason", *state.read.header]]
-        for planned in state.checked.invalid:
-            line = planned.row.line
-            place = [line, numbers.excel_row(line)] if numbers.in_excel else [line]
-            lines.append([*place, words.reason_words(planned.reason), *planned.row.cells])
-        return _csv_answer(f"{saved.path.stem}.cannot-be-sent.csv", lines)
+        rows: list[list[Any]] = [["Line", "Excel row", "Reason", *state.read.header]]
+        for one in state.checked.invalid:
+            line, reason = one.row.line, words.reason_words(one.reason)
+            rows.append([line, numbers.excel_row(line), reason, *one.row.cells])
+        text = io.StringIO()
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+        for row in rows:
+            kept = row if numbers.in_excel else [row[0], *row[2:]]
+            writer.writerow(["" if cell is None else escaped(str(cell)) for cell in kept])
+        name = quote(f"{saved.path.stem}.cannot-be-sent.csv", safe="")
+        return Response(
+            text.getvalue().encode("utf-8-sig", "replace"),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
+        )
 
     # batches
 
@@ -565,10 +558,9 @@ class _Pages:
 
     def _batch_values(self, request: Request, view: screens.BatchView) -> dict[str, Any]:
         query = request.query_params
-        page = int(number) if (number := query.get("page", "1")).isdecimal() else 1
+        page = whole_number(query.get("page", "")) or 1
         show, find = query.get("show", "all"), query.get("find", "").strip()[:200]
-        table = screens.table_of(self._workspace, view, show, find, max(page, 1))
-        report = None if view.run is None else view.run.report
+        table = screens.table_of(self._workspace, view, show, find, page)
         pilot = None
         first = batchrun.rows(
             view.summary.batch_id, limit=CRM_ROWS, settings=self._workspace.settings
@@ -588,8 +580,7 @@ class _Pages:
             "pilot_fields": PILOT_FIELDS,
             "crms": crms_of(first.header, first.rows),
             "pilot": pilot,
-            "changes": screens.changes_of(view),
-            "report": report,
+            "found": screens.findings_of(self._workspace, view),
             "saved": self._workspace.lists.of_source(view.summary.source.path),
             "gone": screens.sandbox_gone(self._workspace, view),
         }
@@ -619,15 +610,17 @@ class _Pages:
         )
 
     def _row(self, request: Request) -> tuple[RowPage, ResultRow]:
-        batch_id, line = request.path_params["batch_id"], request.path_params["line"]
-        found = screens.row_at_line(self._workspace, batch_id, line)
-        if found is None:
+        batch_id, line = request.path_params["batch_id"], whole_number(request.path_params["line"])
+        places, settings = self._workspace.numbers(batch_id).lines, self._workspace.settings
+        at = bisect_left(places, line or 0)  # line numbers ascend with the rows
+        page = batchrun.rows(batch_id, offset=at, limit=1, settings=settings)
+        if not page.rows or page.rows[0].row.line != line:
             raise NoBatchError("The list has no such row.", "Go back to the run.")
-        return found
+        return page, page.rows[0]
 
     def row_live(self, request: Request) -> Response:
         """Return the status of a row: its screen is shown again when that changes."""
-        _, words = screens.tag_of(self._row(request)[1])
+        _, words = screens.tag_of(self._row(request)[1], self._batch(request).phase)
         return JSONResponse({"version": "", "phase": words})
 
     def show_row(self, request: Request) -> Response:
@@ -635,8 +628,8 @@ class _Pages:
         view = self._batch(request)
         page, row = self._row(request)
         batch_id, line = view.summary.batch_id, row.row.line
-        same_as = self._workspace.first_lines(batch_id).get(line)
-        shared = same_as and screens.row_at_line(self._workspace, batch_id, same_as)
+        doubted = screens.findings_of(self._workspace, view).other_names
+        other = next((one[2:] for one in doubted if one[0] == line), None)
         cells = [
             (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
@@ -648,9 +641,9 @@ class _Pages:
             name=Names(page.header, page.roles, page.rows).of_row(row),
             numbers=self._workspace.numbers(batch_id),
             why=screens.row_message(row),
-            same_as=same_as,
-            other=other_name(page.header, page.roles, row.row, shared[1].row) if shared else None,
-            tag=screens.tag_of(row),
+            same_as=other[0] if other else self._workspace.first_lines(batch_id).get(line),
+            other=other and other[1],
+            tag=screens.tag_of(row, view.phase),
             cells=[(name, cell) for name, cell in cells if cell],
             fields=Fields([row], page.header).readable(row),
         )
@@ -677,6 +670,8 @@ class _Pages:
             doubts=view.status.in_doubt,
             doubts_cost=words_of(len(view.status.in_doubt)),
             invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
+            found=screens.findings_of(workspace, view),
+            names=screens.names_of(workspace, view),
             gone=screens.sandbox_gone(workspace, view),
         )
 
@@ -707,8 +702,8 @@ class _Pages:
             return self._redirect(f"/batches/{quote(batch_id)}", later, "ok")
         if decision == "retry" and form.get("twice") != "yes":
             raise UsageError(
-                "Sending rows in doubt again may charge them twice.",
-                "Tick that you accept this. Nothing was sent.",
+                "Rows in doubt are sent again only if you accept the risk.",
+                "Tick that you accept it. Nothing was sent.",
             )
         run = self._workspace.settle(batch_id, decision, form.get("shown", ""))
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
@@ -727,14 +722,15 @@ class _Pages:
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         folder = tempfile.TemporaryDirectory(prefix="batchrun-")
-        target = Path(folder.name) / f"results{suffix}"
+        target = Path(folder.name) / f"list{suffix}"
         try:
             written = batchrun.export(view.summary.batch_id, target, self._workspace.settings, form)
         except BaseException:
             folder.cleanup()
             raise
-        stem = Path(view.summary.source.name).stem
-        name = f"{stem}{suffix}" if suffix.startswith(".to-") else f"{stem}.results{suffix}"
+        stem, figures = Path(view.summary.source.name).stem, view.figures
+        part = f" ({figures.done:,} of {plural(figures.rows, 'row')})"
+        name = f"{stem}{'' if view.phase is screens.Phase.DONE else part}{suffix}"
         return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
 
     def forget(self, request: Request) -> Response:
@@ -791,13 +787,13 @@ class _Pages:
         """Save the daily limit."""
         form = request.state.form
         text = form.get("daily", "").strip().replace(",", "")
-        if text and not (text.isdecimal() and int(text) >= 1):
+        daily = whole_number(text)
+        if text and daily is None:
             raise UsageError(
-                "The daily limit is not a whole number.", "Write 5000, or leave it empty."
+                "The daily limit must be a whole number of at most 9 digits.",
+                "Write 5000, or leave it empty.",
             )
-        lists = self._workspace.lists
-        kept = lists.preferences() | {"daily": int(text) if text else None}
-        lists.prefer(kept)
+        self._workspace.lists.prefer(daily=daily)
         return self._redirect(
             "/settings", UsageError("The limit is saved.", "It counts from the next run."), "ok"
         )
@@ -836,9 +832,11 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
         UsageError: A choice is not valid.
     """
     line = "" if form.get("no_header") else form.get("header_row", "").strip()
-    if line and not (line.isdecimal() and int(line) >= 1):
+    header_row = whole_number(line)
+    if line and header_row is None:
         raise UsageError(
-            "The line of the column names must be a whole number.", "Write 4, for example."
+            "The line of the column names must be a whole number of at most 9 digits.",
+            "Write 4, for example.",
         )
     constants: dict[str, Any] = {}
     columns: dict[str, str] = {}
@@ -864,12 +862,11 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
             )
     chosen = {name: form.get(f"{name}_column", "") for name in ("company", "contact")}
     encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
-    days = form.get("reuse", "")
     return replace(
         before,
         workflow=form.get("workflow", ""),
         sheet=form.get("sheet") or None,
-        header_row=int(line) if line else None,
+        header_row=header_row,
         no_header=form.get("no_header") == "yes",
         encoding=encoding if encoding in ENCODINGS else None,
         delimiter=delimiter if delimiter in DELIMITERS else None,
@@ -882,19 +879,5 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
         lenient_ids=form.get("lenient_ids") == "yes",
         parameters=constants,
         parameter_columns=columns,
-        reuse=timedelta(days=int(days)) if days in map(str, REUSE_DAYS) else None,
-    )
-
-
-def _csv_answer(name: str, lines: list[list[Any]]) -> Response:
-    """Return a CSV to download; no cell is a formula to the program that opens it."""
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
-    for line in lines:
-        writer.writerow(["" if cell is None else escaped(str(cell)) for cell in line])
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(
-        text.getvalue().encode("utf-8-sig", "replace"),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": disposition},
+        reuse=REUSE_AGE if form.get("reuse") == "yes" else None,
     )

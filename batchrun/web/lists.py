@@ -9,13 +9,14 @@ import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
 from batchrun import Request
+from batchrun.advice import REUSE_AGE
 from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
 PRICES_FILE = "prices.json"
 
+_FROM_RUNS = "batch_id", "refused", "ran_as"
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -33,7 +35,8 @@ _LIST_ID = re.compile(r"[0-9a-f]{12}")
 class SavedList:
     """An uploaded list, and how to read and send it.
 
-    A results workbook whose marked rows were sent has the ID of their batch.
+    A results workbook whose marked rows were sent has the ID of their batch. ``refused`` is why the
+    list can't be read; ``ran_as`` is the batch that has run its rows. Both are from its last check.
     """
 
     id: str
@@ -41,6 +44,8 @@ class SavedList:
     uploaded_at: datetime
     request: Request
     batch_id: str = ""
+    refused: str = ""
+    ran_as: str = ""
 
 
 class Lists:
@@ -83,7 +88,8 @@ class Lists:
             path = self.folder / list_id / Path(kept["name"]).name
             uploaded_at = datetime.fromisoformat(kept["uploaded_at"])
             request = _recalled(kept["request"], path)
-            return SavedList(list_id, path, uploaded_at, request, str(kept.get("batch_id", "")))
+            known = (str(kept.get(name, "")) for name in _FROM_RUNS)
+            return SavedList(list_id, path, uploaded_at, request, *known)
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -100,15 +106,11 @@ class Lists:
             return None
         return self.get(Path(source).parent.name)
 
-    def choose(self, saved: SavedList, request: Request) -> SavedList:
-        """Save the choices made for a list."""
-        changed = replace(saved, request=request)
+    def change(self, saved: SavedList, **changes: Any) -> SavedList:
+        """Save what has changed about a list, such as the choices made for it."""
+        changed = replace(saved, **changes)
         self._save(changed)
         return changed
-
-    def note_batch(self, saved: SavedList, batch_id: str) -> None:
-        """Record the batch whose marked rows were sent from a workbook."""
-        self._save(replace(saved, batch_id=batch_id))
 
     def delete(self, list_id: str) -> None:
         """Delete a list, its choices, and the workbooks beside it."""
@@ -148,7 +150,7 @@ class Lists:
     def price(self, workflow: str) -> dict[str, float] | None:
         """Return what a row cost with a workflow last time; ``None`` if it was never run."""
         found = _read(self.folder / PRICES_FILE).get(workflow)
-        return found if isinstance(found, dict) else None
+        return found if found and isinstance(found, dict) else None
 
     def remembered(self, header: Sequence[str], path: Path) -> Request | None:
         """Return the choices made for the last list with these columns."""
@@ -162,9 +164,9 @@ class Lists:
         """Return the preferences from the settings page."""
         return _read(self.folder / PREFERENCES_FILE)
 
-    def prefer(self, preferences: Mapping[str, Any]) -> None:
-        """Save the preferences from the settings page."""
-        self._keep(PREFERENCES_FILE, preferences)
+    def prefer(self, **preferences: Any) -> None:
+        """Save preferences from the settings page."""
+        self._keep(PREFERENCES_FILE, self.preferences() | preferences)
 
     def _keep(self, name: str, kept: Mapping[str, Any]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,7 +177,7 @@ class Lists:
             "name": saved.path.name,
             "uploaded_at": saved.uploaded_at.isoformat(),
             "request": _kept(saved.request),
-            "batch_id": saved.batch_id,
+            **{name: getattr(saved, name) for name in _FROM_RUNS},
         }
         with suppress(FileNotFoundError):  # the list was deleted while it was being checked
             _write(saved.path.parent / LIST_FILE, kept)
@@ -185,9 +187,9 @@ _CHOICES = [each.name for each in fields(Request) if each.name not in {"source",
 
 
 def _kept(request: Request) -> dict[str, Any]:
-    """Return the choices in a request as JSON; an age is a number of days."""
+    """Return the choices in a request as JSON."""
     kept = {name: getattr(request, name) for name in _CHOICES}
-    return kept | {"reuse": None if request.reuse is None else request.reuse.days}
+    return kept | {"reuse": request.reuse is not None}
 
 
 def _recalled(kept: Mapping[str, Any], path: Path) -> Request:
@@ -197,8 +199,8 @@ def _recalled(kept: Mapping[str, Any], path: Path) -> Request:
         TypeError: They are not choices.
     """
     given = {"workflow": ""} | {name: kept[name] for name in _CHOICES if name in kept}
-    days = given.pop("reuse", None)
-    return Request(path, **given, reuse=timedelta(days=days) if days else None)
+    reuse = REUSE_AGE if given.pop("reuse", False) else None
+    return Request(path, **given, reuse=reuse)
 
 
 def lists_folder(journal: str) -> Path:

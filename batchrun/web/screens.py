@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
 from batchrun import Outcome, estimate
+from batchrun.batch.report import compared
+from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
 from batchrun.web.words import (
     moment_words,
     plain,
-    plain_words,
     reason_words,
     sentence,
     short,
     total_words,
 )
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
+from batchrun.workbook.changes import NEW
 from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
-    from batchrun.plan import PlannedRow
-    from batchrun.web.work import BatchRun, ListState, ReadList, Workspace
+    from batchrun.model import Row
+    from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
@@ -70,6 +71,11 @@ class Phase(StrEnum):
     def live(self) -> bool:
         """Whether it changes without the user doing anything."""
         return self in {Phase.RUNNING, Phase.STOPPING, Phase.ELSEWHERE}
+
+    @property
+    def sent_words(self) -> str:
+        """The status of rows that were sent and have not ended: a stopped run runs none."""
+        return "running" if self in {Phase.RUNNING, Phase.ELSEWHERE} else "no result yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,20 +314,14 @@ class HomeLine:
 
 def home_of(workspace: Workspace) -> dict[str, list[HomeLine]]:
     """Return the lists and batches by section, those that need a decision first."""
-    sections = (
-        "Needs a decision",
-        "Running",
-        "Not run yet",
-        "Can't be read",
-        "Already run",
-        "Earlier",
-    )
+    sections = "Needs a decision", "Running", "Not run yet", "Can't be read", "Already run"
     home: dict[str, list[HomeLine]] = {section: [] for section in sections}
     summaries = workspace.batches()
     for summary in summaries:
         section, line = _home_batch(workspace, summary)
         home[section].append(line)
     used = {summary.source.path for summary in summaries}
+    by_id = {summary.batch_id: summary for summary in summaries}
     unused = [
         one
         for one in workspace.lists.all()
@@ -333,9 +333,13 @@ def home_of(workspace: Workspace) -> dict[str, list[HomeLine]]:
         copy = f"copy {names[at:].count(name)} of {copies} · " if copies > 1 else ""
         rows = f"{plural(state.read.rows, 'row')} · " if state and state.read else ""
         detail = f"{copy}{rows}uploaded {moment_words(one.uploaded_at)}"
-        section, tag, words = _list_section(state)
+        section, tag = "Can't be read" if one.refused else "Not run yet", None
+        if one.ran_as in by_id:
+            section = "Already run"
+            started = by_id[one.ran_as].unfinished
+            tag = ("wait", "You started this list") if started else ("ok", "You ran these rows")
         remove = "Remove", f"{path}/delete"
-        home[section].append(HomeLine(name, detail, path, tag, words, "Open", remove))
+        home[section].append(HomeLine(name, detail, path, tag, one.refused, "Open", remove))
     return home
 
 
@@ -345,10 +349,10 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
     detail = f"{summary.workflow.name} · {moment_words(summary.created_at)}"
     line = HomeLine(summary.source.name, detail, path, None, "", "", None)
     download = "Download workbook", f"{path}/download"
-    earlier = "Earlier", replace(line, words=_result_words(summary), other=download)
+    ran = "Already run", replace(line, words=_result_words(summary), other=download)
     settled = not (summary.unfinished or summary.counts[Outcome.IN_DOUBT])
     if settled and (run is None or run.ended):
-        return earlier
+        return ran
     view = view_batch(workspace, summary.batch_id)
     if view.phase.live:
         words = view.figures.words + (f", ends at about {view.done_at}" if view.done_at else "")
@@ -360,28 +364,15 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
             line,
             path=f"{path}/attention",
             tag=("wait", f"{len(view.status.in_doubt):,} in doubt"),
-            words="No clear answer came when they were sent. They may have been charged."
+            words="No clear answer came when they were sent. They may have been accepted."
             + (f" {plural(waiting, 'row')} not sent yet." if waiting else ""),
             action="Decide",
         )
     if view.phase is Phase.DONE:
-        return earlier
+        return ran
     tried = f"First {summary.jobs - summary.reused - view.status.left.to_trigger:,} tried"
     tag = "wait", tried if view.phase is Phase.PILOT else "Stopped"
     return "Needs a decision", replace(line, tag=tag, words=ended_words(view), action="Continue")
-
-
-def _list_section(state: ListState | None) -> tuple[str, tuple[str, str] | None, str]:
-    """Return the section of an uploaded list on the home screen, its tag, and why it is there."""
-    if state is not None:
-        if state.checked is not None and state.checked.earlier is not None:
-            return "Already run", ("ok", "You ran these rows"), ""
-        if state.marked is not None and not state.marked.rerun.jobs:
-            return "Already run", ("ok", "The marked rows are sent"), ""
-        can_choose = state.is_results or state.sheets
-        if state.error is not None and state.read is None and not can_choose:
-            return "Can't be read", None, plain(state.error.what)
-    return "Not run yet", None, ""
 
 
 def _result_words(summary: BatchSummary) -> str:
@@ -423,7 +414,7 @@ def column_choices(read: ReadList) -> list[ColumnChoice]:
         holds = others = sample = ""
         if own is not None:
             holds = f"{own.uuids:,} of {read.rows:,} are PG:AI IDs"
-            others = plain_words(replace(own, uuids=0).words)
+            others = plain(replace(own, uuids=0).words)
             sample = own.samples[0] if own.uuids else ""
         found.append(ColumnChoice(value, name or f"Column {at + 1}", holds, others, sample, sent))
     return found
@@ -471,7 +462,7 @@ _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
         "Failed or in doubt",
         frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT, Outcome.IN_DOUBT}),
     ),
-    "waiting": ("Running or not sent", frozenset({Outcome.PENDING})),
+    "waiting": ("Without a result yet", frozenset({Outcome.PENDING})),
     "invalid": ("Can't be sent", frozenset({Outcome.INVALID})),
     "duplicates": ("Duplicates", None),
 }
@@ -578,21 +569,46 @@ _TAGS = {
 }
 
 
-def changes_of(view: BatchView) -> tuple[Change, ...]:
-    """Return what changed since an earlier batch, if this one has just ended."""
-    run = view.run
-    if view.phase is not Phase.DONE or run is None or run.report is None:
-        return ()
-    if run.changes is None:
-        few = view.figures.rows <= COMPARED_ROWS
-        run.changes = run.report.changes() if few else ()
-    return run.changes
+class Findings(NamedTuple):
+    """What is noteworthy about the results of a batch that has ended.
+
+    ``since`` names the earlier results that ``changes`` are compared with, ``""`` for none; ``new``
+    counts the rows without one. ``other_names`` is as in `other_names_in`.
+    """
+
+    since: str = ""
+    changes: Sequence[Change] = ()
+    new: int = 0
+    other_names: Sequence[tuple[int, str, int, str]] = ()
 
 
-def tag_of(row: ResultRow) -> tuple[str, str]:
-    """Return a row's status: kind and words."""
+def findings_of(workspace: Workspace, view: BatchView) -> Findings:
+    """Return what is noteworthy about a batch's results; nothing for one that has not ended."""
+    batch_id, since, key = view.summary.batch_id, "", (view.summary.batch_id, view.version)
+    if view.phase is Phase.DONE and key not in workspace.findings:
+        compare = "auto" if view.figures.rows <= COMPARED_ROWS else "off"
+        with compared(workspace.settings.journal, batch_id, compare) as (results, comparison):
+            marks = Counter[str]() if comparison is None else comparison.marks_counted
+            changes = () if comparison is None else tuple(comparison.changes())
+            if results.earlier is not None and marks.keys() - {NEW}:
+                several = len(results.earlier.batch_ids) > 1
+                run = f"the run of {moment_words(results.earlier.created_at)}"
+                since = "the last results" if several else run
+            others = other_names_in(results) if workspace.first_lines(batch_id) else []
+        workspace.findings[key] = Findings(since, changes, marks[NEW], others)
+    return workspace.findings.get(key, Findings())
+
+
+def names_of(workspace: Workspace, view: BatchView) -> Names:
+    """Return the names of a batch's rows."""
+    first = batchrun.rows(view.summary.batch_id, limit=SAMPLED_ROWS, settings=workspace.settings)
+    return Names(first.header, first.roles, first.rows)
+
+
+def tag_of(row: ResultRow, phase: Phase) -> tuple[str, str]:
+    """Return a row's status in a batch: kind and words."""
     if row.outcome is Outcome.PENDING:
-        return ("busy", "Running") if row.execution_id else ("none", "Not sent")
+        return ("busy", sentence(phase.sent_words)) if row.execution_id else ("none", "Not sent")
     if row.dropped:
         return "wait", "In doubt, left so"
     if row.sending:
@@ -607,15 +623,8 @@ def row_message(row: ResultRow) -> str:
     if row.outcome is Outcome.INVALID:
         return reason_words(visible(row.message))
     if row.outcome is Outcome.IN_DOUBT:  # the message is about the connection
-        return "No clear answer came when it was sent. It may have been charged."
+        return "No clear answer came when it was sent. It may have been accepted."
     return sentence(visible(row.message))
-
-
-def row_at_line(workspace: Workspace, batch_id: str, line: int) -> tuple[RowPage, ResultRow] | None:
-    """Find the row on a line: line numbers ascend with the rows."""
-    offset = bisect_left(workspace.numbers(batch_id).lines, line)
-    found = batchrun.rows(batch_id, offset=offset, limit=1, settings=workspace.settings)
-    return next(((found, row) for row in found.rows if row.row.line == line), None)
 
 
 def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
@@ -651,7 +660,7 @@ def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]
     groups = []
     for reason in reasons.ranked():
         own = of_reason[id(reason)]
-        tag, words = tag_of(own[0])
+        tag, words = tag_of(own[0], view.phase)
         text = row_message(replace(own[0], message=reason.text)) or "No reason was given"
         if reason.outcome in {Outcome.REJECTED, Outcome.TIMED_OUT}:
             text = f"{words}: {text}"
@@ -667,31 +676,29 @@ def named(names: Sequence[str], number: int) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
 
-def hidden_names(read: ReadList) -> list[str]:
-    """Return the names of the first hidden rows of a list; for a row without one, its line."""
-    columns, rows = name_columns(read.header), read.hidden_rows[:NAMED_ROWS]
-    return [cell_words(name_of(row.cells, columns)) or f"line {row.line:,}" for row in rows]
-
-
 def marked_words(rerun: Rerun) -> str:
     """Return the name and line of the first marked rows of a workbook."""
-    words = [
-        f"{cell_words(name)} (line {line:,})" if name else f"line {line:,}"
-        for _, line, name in rerun.lines[:NAMED_ROWS]
-    ]
-    return named(words, rerun.rows)
+    lines = rerun.lines[:NAMED_ROWS]
+    return named([row_words(name, f"{line:,}") for _, line, name in lines], rerun.rows)
 
 
-def line_list(rows: Sequence[PlannedRow], numbers: RowNumbers) -> str:
-    """Return the lines of some rows, such as ``3, 7, 9 and 12 more``."""
-    return named([numbers.words(each.row.line) for each in rows[:NAMED_ROWS]], len(rows))
+def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
+    """Return the name and line of the first of a number of rows of a list."""
+    columns, lines = name_columns(read.header), read.numbers.words
+    words = [row_words(name_of(row.cells, columns), lines(row.line)) for row in rows[:NAMED_ROWS]]
+    return named(words, number)
+
+
+def row_words(name: str | None, line: str) -> str:
+    """Return what a row is called: by its name and line, or by its line alone."""
+    return f"{cell_words(name)} in line {line}" if name else f"line {line}"
 
 
 def workbook_words(view: BatchView) -> str:
     """Return which rows are in the workbook, and how many lines of the file are not."""
     set_aside = ", ".join(view.summary.source.set_aside)
     without = f" Lines of the file that are not rows of the list: {set_aside}." if set_aside else ""
-    return f"The workbook has every row that was read, in the same order, with its result.{without}"
+    return f"The workbook has every row that was read, in the same order.{without}"
 
 
 def problem_words(figures: Figures) -> str:
@@ -722,18 +729,17 @@ def time_words(takes: Estimate) -> str:
 def stop_words(workspace: Workspace, view: BatchView) -> str:
     """Return what Stop does, or is doing."""
     figures, seconds = view.figures, workspace.settings.drain_seconds / workspace.settings.speed
-    running = plural(figures.running, "running row is", "running rows are")
-    collected = f", and {running} collected, for up to {duration(seconds)}"
+    rows = plural(figures.running, "row that was", "rows that were")
+    collected = f" The results of {rows} sent are collected for up to {duration(seconds)}."
     rest = collected if figures.running else ""
     if view.phase is Phase.STOPPING:
-        sent = plural(figures.ended + figures.running, "row has been", "rows have been")
-        return f"Stopping: nothing more is sent{rest}. {sent} sent and won't be charged again."
+        return f"Stopping: nothing more is sent.{rest} No row is charged twice."
     if not view.can_stop:
         return ""
     if view.unsent <= 0:
         rows = "These rows" if view.trial else "All rows"
         return f"{rows} are sent. Stop: collect their results later, at no further cost."
-    return f"Stop: nothing more is sent{rest}. You can continue later; no row is charged twice."
+    return f"Stop: nothing more is sent.{rest} You can continue later; no row is charged twice."
 
 
 def retry_words(
@@ -761,13 +767,13 @@ def cost_words(
     if price is None or not rows:
         return ""
     amounts = {name: each * rows for name, each in price.items()}
-    return f"{about if price else ''} {credit_amounts(workspace, amounts)}".strip()
+    return f"{about} {credit_amounts(workspace, amounts)}".strip()
 
 
 def credit_amounts(workspace: Workspace, amounts: Mapping[str, float]) -> str:
     """Return credits in words; those of practice are not real."""
     unit = "practice credit" if workspace.sandbox else "credit"
-    return estimate.credit_amounts(amounts, unit=unit) if amounts else f"no {unit}s"
+    return estimate.credit_amounts(amounts, unit=unit)
 
 
 def credit_words(
@@ -854,6 +860,7 @@ def ended_words(view: BatchView) -> str:
         elif opens_at is not None:
             why = "The quota was spent, and is open again."
         sent = plural(figures.ended + figures.running, "row") + " sent"
-        running = f", {figures.running:,} of them still running" if figures.running else ""
-        return f"{sentence(why)} {sent}{running}; {plural(figures.waiting, 'row')} not sent."
+        running = f", {figures.running:,} of them without a result yet" if figures.running else ""
+        waiting = f"; {plural(figures.waiting, 'row')} not sent" if figures.waiting else ""
+        return f"{sentence(why)} {sent}{running}{waiting}."
     return note

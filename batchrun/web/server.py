@@ -110,7 +110,7 @@ def _until_stopped(
         if running := len(workspace.active):
             say(
                 f"Stopping {plural(running, 'batch', 'batches')}: nothing more is sent, and "
-                "running rows are collected for up to a minute. Ctrl-C again to stop at once; "
+                "results are collected for up to a minute. Ctrl-C again to stop at once; "
                 "nothing is lost either way."
             )
         while workspace.active:

@@ -25,36 +25,22 @@ class Control(NamedTuple):
 
 
 CONTROLS = {
-    name: Control("contact_column" if name == "no_contact" else name, label, advice)
+    name: Control(
+        "contact_column" if name == "no_contact" else name, label, advice.format(f"“{label}”")
+    )
     for name, label, advice in (
-        ("company_column", "Company ID", "Choose the column under “Company ID”"),
-        ("contact_column", "Contact ID", "Choose the column under “Contact ID”"),
-        (
-            "delimiter",
-            "Columns are separated by",
-            "If it is another character, choose it under “Columns are separated by”",
-        ),
-        ("encoding", "Character set", "Choose another under “Character set”"),
-        (
-            "header_row",
-            "Column names in line",
-            "If the column names are in another line, give its number under “Column names in line”",
-        ),
-        (
-            "no_header",
-            "The list has no column names",
-            "Tick “The list has no column names” only if it has none",
-        ),
-        (
-            "no_contact",
-            "Contact ID",
-            "To send each company only once, choose “Send none” under “Contact ID”",
-        ),
-        ("quoting", "Quotes are ordinary characters", "Tick “Quotes are ordinary characters”"),
-        ("reuse", "Reuse earlier results", "Change “Reuse earlier results”"),
-        ("sheet", "Sheet", "Choose the sheet to read under “Sheet”"),
-        ("visible_only", "Leave out hidden rows", "Tick “Leave out hidden rows”"),
-        ("workflow", "Workflow", "Choose one under “Workflow”"),
+        ("company_column", "Company ID", "Choose the column under {}"),
+        ("contact_column", "Contact ID", "Choose the column under {}"),
+        ("delimiter", "Columns are separated by", "If it is another character, choose it under {}"),
+        ("encoding", "Character set", "Choose another under {}"),
+        ("header_row", "Column names in line", "If that is another line, give its number under {}"),
+        ("no_header", "The list has no column names", "Tick {} only if it has none"),
+        ("no_contact", "Contact ID", "To send each company only once, choose “Send none” under {}"),
+        ("quoting", "Quotes are ordinary characters", "Tick {}"),
+        ("reuse", "Reuse earlier results", "Change {}"),
+        ("sheet", "Sheet", "Choose the sheet to read under {}"),
+        ("visible_only", "Leave out hidden rows", "Tick {}"),
+        ("workflow", "Workflow", "Choose one under {}"),
     )
 }
 """The controls that change what advice is about, by the parameter of a request."""
@@ -66,8 +52,8 @@ _ACTIONS = {
     Action.LOG_IN: "Save your key under “Settings”.",
     Action.PRACTICE: "To try without a key, choose “Practice without a key”.",
     Action.RESUME: "Open it under “Lists” and choose “Continue”.",
-    Action.RETRY: "Or open the run and choose “Send again and pay again”.",
-    Action.RUN_AGAIN: "To send and pay for it once more, choose “Run everything again”.",
+    Action.RETRY: "Or open the run and choose “Send again”.",
+    Action.RUN_AGAIN: "To send every row once more, choose “Run everything again”.",
     Action.RUN_LIST: "Drop the list itself under “Lists”.",
     Action.WATCH: "Open it under “Lists” to watch it.",
 }
@@ -97,12 +83,12 @@ _TERMS = (
 )
 
 
-def plain_words(text: str) -> str:
-    """Return a message in the page's words, such as “run” for “batch”.
+def plain(text: str) -> str:
+    """Return the part of a message that names no option, in words such as “run” for “batch”.
 
     Names of files and columns and the service's own words stay as they are.
     """
-    parts = _AS_IS.split(text)
+    parts = _AS_IS.split(text.plain if isinstance(text, Advice) else text)
     for pattern, words in _TERMS:
         parts[::2] = [pattern.sub(words, part) for part in parts[::2]]
     return "".join(parts)
@@ -110,22 +96,17 @@ def plain_words(text: str) -> str:
 
 def reason_words(text: str) -> str:
     """Return why a row can't be sent, in the page's words."""
-    return sentence(message_for_people(plain_words(text)))
+    return sentence(message_for_people(plain(text)))
 
 
 def advice_words(text: str) -> str:
     """Return what to do, in terms of the page's controls."""
     advice = text if isinstance(text, Advice) else Advice(text)
-    sentences = [plain_words(advice.plain.strip()), *(_ACTIONS[each] for each in advice.actions)]
+    sentences = [plain(advice.plain.strip()), *(_ACTIONS[each] for each in advice.actions)]
     for name, value in advice.options.items():
         control = CONTROLS[name]
         sentences.append(control.advice + (f", such as {value}" if value else ""))
     return " ".join(each if each[-1] in ".?!" else f"{each}." for each in sentences if each)
-
-
-def plain(text: str) -> str:
-    """Return the part of a message that names no option."""
-    return plain_words(text.plain if isinstance(text, Advice) else text)
 
 
 def controls_of(text: str) -> list[Control]:

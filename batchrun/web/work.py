@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import SecretStr
 
 import batchrun
 from batchrun import Control, Outcome, Request, Rerun, aio
+from batchrun.advice import REUSE_AGE
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.batch.session import open_session
@@ -39,17 +41,17 @@ from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import PRACTICE_SPEED, practice
 from batchrun.settings import given_key, profile_of
 from batchrun.web.lists import Lists, lists_folder
-from batchrun.web.words import controls_of, total_words
+from batchrun.web.words import controls_of, plain, total_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
-    from batchrun.batch.history import BatchStatus, RowPage
+    from batchrun.batch.history import BatchStatus
     from batchrun.model import Row, Table, TableSource, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
-    from batchrun.workbook.changes import Change
+    from batchrun.web.screens import Findings
 
 _LOG = logging.getLogger(__name__)
 
@@ -142,8 +144,8 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
 class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
-    Its ID is in the form that runs it. ``known`` counts the jobs that were completed in an earlier
-    batch, and ``reasons`` groups the invalid rows, the most frequent reason first.
+    Its ID is in the form that runs it. ``reusable`` counts the jobs whose results could be reused,
+    and ``reasons`` groups the invalid rows, the most frequent reason first.
     """
 
     id: str
@@ -153,7 +155,7 @@ class CheckedPlan:
     to_trigger: int
     duplicates: int
     reused: int
-    known: int
+    reusable: int
     invalid: tuple[PlannedRow, ...]
     reasons: Sequence[tuple[str, Sequence[PlannedRow]]]
     estimate: Estimate
@@ -166,7 +168,7 @@ class CheckedPlan:
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
         """Extract the parts of a plan to keep."""
-        done = [job for job in plan.known.values() if job.outcome is Outcome.COMPLETED]
+        reusable = plan.with_known_results(plan.known, datetime.now(UTC), REUSE_AGE).reused
         return cls(
             secrets.token_hex(8),
             plan.workflow,
@@ -175,7 +177,7 @@ class CheckedPlan:
             plan.to_trigger,
             plan.duplicates,
             len(plan.reused),
-            len(done),
+            len(reusable),
             tuple(plan.invalid),
             plan.invalid_by_reason(),
             plan.estimate,
@@ -251,14 +253,14 @@ class _StartSignal(Control):
 class BatchRun:
     """A batch that this server runs, or has run.
 
-    ``check_id`` is ``""`` for a batch that is continued, ``changes`` is ``None`` until they are
-    requested, and ``version`` grows with each change. ``credits`` are those before it started,
-    ``None`` once another run also spends some: they no longer show what a row costs. ``trial`` is
-    how many rows it tries, 0 for all, and ``to_send`` how many it has to send, if known. ``price``
-    is what a row costs, judging by the first results. ``again`` is how many rows it sends again,
-    and ``again_in_all`` also counts those of the runs that it continues. ``requests_before`` is
-    how many requests those runs used, if it is certain what they sent. ``reused`` is how many rows,
-    without their duplicates, began with an earlier result.
+    ``check_id`` is ``""`` for a batch that is continued, and ``version`` grows with each change.
+    ``credits`` are those before it started, ``None`` once another run also spends some: they no
+    longer show what a row costs. ``trial`` is how many rows it tries, 0 for all, and ``to_send``
+    how many it has to send, if known. ``price`` is what a row costs, judging by the first results.
+    ``again`` is how many rows it sends again, and ``again_in_all`` also counts those of the runs
+    that it continues. ``requests_before`` is how many requests those runs used, if it is certain
+    what they sent. ``reused`` is how many rows, without their duplicates, began with an earlier
+    result.
     """
 
     check_id: str = ""
@@ -278,7 +280,6 @@ class BatchRun:
     version: int = 0
     notice: str = ""
     credits: Credits | None = None
-    changes: tuple[Change, ...] | None = None
 
     @property
     def batch_id(self) -> str | None:
@@ -316,6 +317,7 @@ class Workspace:
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
         self._numbers: dict[str, RowNumbers] = {}
         self._first_lines: dict[str, dict[int, int]] = {}
+        self.findings: dict[tuple[str, str], Findings] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
@@ -410,6 +412,11 @@ class Workspace:
             one.batch_id for one in self.batches()
         }
 
+    def choose(self, saved: SavedList, request: Request) -> None:
+        """Save the choices for a list, and check it again."""
+        with self._lock:
+            self.check(self.lists.change(saved, request=request))
+
     def check(self, saved: SavedList) -> ListState:
         """Read and check a list in the background, unless that is being done."""
         with self._lock:
@@ -438,7 +445,7 @@ class Workspace:
                 recalled = self.lists.remembered(state.read.header, saved.path)
                 state.recalled = recalled is not None
                 if recalled is not None and recalled != saved.request:
-                    saved = self._choose(saved, state, recalled)
+                    saved = self._change(saved, state, recalled)
                     state.read = ReadList.of(saved, settings)
             state.version += 1
             if not self.has_key:
@@ -448,7 +455,7 @@ class Workspace:
             if saved.request.workflow not in names:
                 workflow = names[0] if len(names) == 1 else ""
                 request = replace(saved.request, workflow=workflow)
-                saved = self._choose(saved, state, request)
+                saved = self._change(saved, state, request)
             if saved.request.workflow and state.read.problem is None:
                 plan = asyncio.run(aio.check(saved.request, settings=settings, with_credits=True))
                 state.checked = CheckedPlan.of(plan)
@@ -462,16 +469,19 @@ class Workspace:
             _LOG.exception("A list could not be checked.")
             state.error = unexpected_error()
         finally:
+            self._change(saved, state, saved.request, **_found_by_check(state))
             state.busy = False
             state.version += 1
 
-    def _choose(self, saved: SavedList, state: ListState, request: Request) -> SavedList:
-        """Save what a check has chosen, unless the user has made other choices meanwhile."""
+    def _change(
+        self, saved: SavedList, state: ListState, request: Request, **found: str
+    ) -> SavedList:
+        """Save what a check has chosen or found, unless the user has made other choices since."""
         with self._lock:
             if self.states.get(saved.id) is not state:
                 return replace(saved, request=request)
             state.request = request
-            return self.lists.choose(saved, request)
+            return self.lists.change(saved, request=request, **found)
 
     def _read_marks(self, path: Path, state: ListState) -> None:
         """Read which rows of a results workbook are marked to be sent again.
@@ -497,7 +507,7 @@ class Workspace:
             if state.run is not None and state.run.check_id == check_id:
                 return state.run
             if state.marked is None or state.marked.id != check_id:
-                raise changed_error()
+                raise self._changed_error(saved)
             rerun = state.marked.rerun
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
@@ -508,7 +518,7 @@ class Workspace:
                 check_id,
                 again=len(rerun.jobs),
             )
-            self.lists.note_batch(saved, rerun.summary.batch_id)
+            self.lists.change(saved, batch_id=rerun.summary.batch_id)
         return run
 
     def delete_list(self, saved: SavedList) -> None:
@@ -553,8 +563,9 @@ class Workspace:
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
                 return state.run
             if checked is None or checked.id != check_id:
-                raise changed_error()
+                raise self._changed_error(saved)
             self._refuse_while_closing()
+            again = again and saved.request.reuse is None  # else it is a run like any other
             to_send, reused, earlier = checked.to_trigger, checked.reused, checked.earlier
             if earlier is not None and earlier.unfinished and not again:
                 to_send, reused = self.status(earlier.batch_id, 0).left.to_trigger, 0
@@ -581,6 +592,14 @@ class Workspace:
                 ),
             )
         return run
+
+    def _changed_error(self, saved: SavedList) -> UsageError:
+        """Check a list that is not as it was shown, and return the error for that."""
+        self.check(saved)
+        return UsageError(
+            "The list or its choices have changed since this page was shown.",
+            "Look at the new figures, then run it. Nothing was sent.",
+        )
 
     def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
@@ -620,14 +639,19 @@ class Workspace:
             before = self.run_of(batch_id)
             if before is not None and not before.ended:
                 return before
-            summary = self.status(batch_id, 0).summary
+            status = self.status(batch_id, 0)
+            summary = status.summary
             if shown not in {None, shown_version(summary)}:
                 raise UsageError(
                     "This run has changed since this page was shown. Nothing was sent.",
                     "Look at the rows below, then decide.",
                 )
             self._refuse_while_closing()
-            self._require_trusted_batch(batch_id)
+            if status.needed_consents(self.settings, None):  # a journal may come from a stranger
+                raise UsageError(
+                    "This run was not started on this computer. Nothing was sent.",
+                    "If you trust it, continue it once in a terminal.",
+                )
             run = self.runs[batch_id] = BatchRun(check_id, again=again)
             if before is not None and _is_certain_what_was_sent(summary, again):
                 run.requests_before, run.reused = before.requests, before.reused
@@ -639,18 +663,6 @@ class Workspace:
             }
             self._start_run(run, lambda: begin(common))
         return run
-
-    def _require_trusted_batch(self, batch_id: str) -> None:
-        """Refuse batches from other machines: a journal may come from a stranger.
-
-        Raises:
-            UsageError: Its key or the place of its results is unknown here.
-        """
-        if self.status(batch_id, 0).needed_consents(self.settings, None):
-            raise UsageError(
-                "This run was not started on this computer. Nothing was sent.",
-                "If you trust it, continue it once in a terminal.",
-            )
 
     def run_of(self, batch_id: str) -> BatchRun | None:
         """Return this server's last run of a batch."""
@@ -746,21 +758,15 @@ class Workspace:
             sendable = summary.rows - summary.counts[Outcome.INVALID]
             compared = summary.jobs < sendable and summary.rows <= COMPARED_ROWS
             starts = range(0, summary.rows if compared else 0, ROWS_AT_ONCE)
-            found, first = {}, dict[object, int]()
-            for page in (self._rows_from(batch_id, at, ROWS_AT_ONCE) for at in starts):
-                columns = [page.header.index(one) for one in summary.parameter_columns.values()]
-                for row in page.rows:
-                    sent = [row.company_id, row.contact_id, *(row.row.cells[at] for at in columns)]
+            found, first = {}, dict[int, int]()
+            rows = partial(batchrun.rows, batch_id, limit=ROWS_AT_ONCE, settings=self.settings)
+            for at in starts:
+                for row in rows(offset=at).rows:
                     line = row.row.line
-                    if row.outcome is Outcome.INVALID:
-                        continue
-                    if (own := first.setdefault(tuple(sent), line)) != line:
+                    if row.job is not None and (own := first.setdefault(row.job, line)) != line:
                         found[line] = own
             self._first_lines[batch_id] = found
         return found
-
-    def _rows_from(self, batch_id: str, offset: int, limit: int) -> RowPage:
-        return batchrun.rows(batch_id, offset=offset, limit=limit, settings=self.settings)
 
     def forget(self, batch_id: str) -> None:
         """Delete a batch, and its list and workbooks if they were uploaded here.
@@ -779,17 +785,11 @@ class Workspace:
             self.lists.delete(one.id)
         self._batches.expire()
         with self._lock:
-            self._statuses.pop(batch_id, None)
-            self._numbers.pop(batch_id, None)
-            self._first_lines.pop(batch_id, None)
-            self.runs.pop(batch_id, None)
-        if saved is None:
-            return
-        others = [one for one in self.batches() if one.source.path == summary.source.path]
-        if not others:
-            self.lists.delete(saved.id)
-            with self._lock:
-                self.states.pop(saved.id, None)
+            for cached in (self._statuses, self._numbers, self._first_lines, self.runs):
+                cached.pop(batch_id, None)
+        with suppress(UsageError):  # the list has another batch
+            if saved is not None:
+                self.delete_list(saved)
 
     def requests_today(self) -> int | None:
         """Return how many requests were sent with this key today; ``None`` if not known."""
@@ -823,7 +823,8 @@ class Workspace:
             if stopped:
                 run.notice = f"Nothing more is sent: {stopped}"
             elif progress.notice:
-                run.notice = _FAILED_REQUEST
+                run.notice = "A request failed and is sent again automatically. If this message "
+                run.notice += "stays, check your network."
             run.version += 1
 
         return note
@@ -847,7 +848,7 @@ class Workspace:
                 report = run.report = asyncio.run(run.control.cancellable(begin()))
                 self.credits = report.credits  # else those before the run would be shown
                 spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
-                if spent is not None and sent:
+                if spent and sent:
                     run.price = {name: number / sent for name, number in spent.items()}
                 elif run.to_send and not self.closing:
                     self._find_price(run)
@@ -899,11 +900,6 @@ async def _credits_left(settings: Settings) -> Credits | None:
         return await session.credits()
 
 
-_FAILED_REQUEST = (
-    "A request failed and is sent again automatically. If this message stays, check your network."
-)
-
-
 class _Cached(Generic[T]):
     """A cache for a value that is slow to find: the longer that takes, the longer it is kept."""
 
@@ -927,6 +923,16 @@ class _Cached(Generic[T]):
         self._until = 0.0
 
 
+def _found_by_check(state: ListState) -> dict[str, str]:
+    """Return why a list can't be read, and the batch that has run its rows; ``""`` for neither."""
+    can_choose = state.read is not None or state.is_results or state.sheets
+    refused = "" if state.error is None or can_choose else plain(state.error.what)
+    earlier = None if state.checked is None else state.checked.earlier
+    if state.marked is not None and not state.marked.rerun.jobs:
+        earlier = state.marked.rerun.summary
+    return {"refused": refused, "ran_as": "" if earlier is None else earlier.batch_id}
+
+
 def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
     """Whether each row was accepted, and those to send again share their ID with no other."""
     counts = summary.counts
@@ -938,14 +944,6 @@ def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
 def shown_version(summary: BatchSummary) -> str:
     """Return what tells whether a batch is as it was shown."""
     return str(summary.updated_at.timestamp())
-
-
-def changed_error() -> UsageError:
-    """Return the error for a list that is not as it was shown."""
-    return UsageError(
-        "The list or its choices have changed since this page was shown.",
-        "Look at the new figures, then run it. Nothing was sent.",
-    )
 
 
 def unexpected_error() -> BatchrunError:

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from batchrun.advice import run_corrected
+from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.model import Cause, Outcome, Role
 from batchrun.tables.ids import DamagedId, IdKind, parse_id
 from batchrun.text import one_line
@@ -138,7 +138,7 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
 
 OPEN_RUN = "On the page, open this run"
 _ASK = "Ask the person who ran this list"
-_NO_RESULT = "“See the rows without a result”"
+_NO_RESULT = "“See the rows that need attention”"
 
 
 class Step(Enum):
@@ -155,7 +155,7 @@ class Step(Enum):
     RESUME = "resume", "“Continue” or “Run the rest”", f"{_ASK} for a newer file."
     RETRY = (
         "retry",
-        f"{_NO_RESULT}, then “Send again and pay again”",
+        f"{_NO_RESULT}, then “Send again”",
         f"{_ASK} to retry these rows.",
     )
     RUN_MARKED = "run THIS_FILE", "drop this workbook on the page", ""
@@ -333,6 +333,7 @@ def _lines_about(
 ) -> Iterator[str]:
     """Yield the ways to do a step, each with its purpose."""
     batch = summary.batch_id
+    free = f"you don't pay again for results of the last {REUSE_AGE.days} days"
     marking = f'type x under "run again" on {SHEET}, save, then: {call(Step.RUN_MARKED)}'
     match step:
         case Step.RETRY:
@@ -345,13 +346,10 @@ def _lines_about(
         case Step.CORRECT:
             rows = call(step, batch, f"--only {outcome} -o fix.xlsx")
             yield f"Get a list of these rows: {rows}"
-            yield (
-                "Correct that list (you don't pay again for results of the last 30 days), then: "
-                f"{call.run_corrected('fix.xlsx', summary)}"
-            )
+            yield f"Correct that list ({free}), then: {call.run_corrected('fix.xlsx', summary)}"
         case Step.CORRECT_ALL:
             run = call.run_corrected(list_name(summary), summary)
-            yield f"Then (you don't pay again for results of the last 30 days): {run}"
+            yield f"Then ({free}): {run}"
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"
         case Step.DOWNLOAD:

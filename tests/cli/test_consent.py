@@ -234,7 +234,7 @@ def test_an_empty_id_is_no_batch(batchrun: CommandLine, sandbox: str, accounts: 
         for batch_id in ("", " ", "\t", "\u2003"):
             ended = batchrun(command, batch_id, *options)
             assert ended.exit_code == ExitCode.UNUSABLE, (command, batch_id)
-            assert "The batch ID is empty" in ended.stderr, (command, batch_id)
+            assert " is empty." in ended.stderr, (command, batch_id)
     assert json.loads(batchrun("status", "--json").stdout)["outcomes"]["pending"] == 1
 
 

@@ -51,6 +51,39 @@ def test_a_mistyped_command_points_to_the_help(
     assert "Input should" not in ended.stderr  # a library's words
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        (("run", ""), "An argument"),
+        (("check", "list.csv", "-w", ""), "The value of -w"),
+        (("run", "list.csv", "--output="), "The value of --output"),
+        (("check", "list.csv", "--company-column", "", "-w", "x"), "The value of --company-column"),
+        (("status", "", "--sandbox"), "An argument"),
+    ],
+)
+def test_an_empty_argument_is_refused_and_not_a_folder_or_a_default(
+    batchrun: CommandLine, typed: tuple[str, ...], name: str
+) -> None:
+    assert_refused(batchrun(*typed), ExitCode.UNUSABLE, f"{name} is empty.", "leave it out")
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--param", ("focus=price", "focus=people")),
+        ("--param-column", ("focus=Focus", "focus=City")),
+        ("--rename", ("outputs.score=Score", "outputs.score=Rank")),
+    ],
+)
+def test_an_option_with_two_values_for_one_name_is_refused(
+    batchrun: CommandLine, accounts: Path, option: str, values: tuple[str, str]
+) -> None:
+    given = [word for value in values for word in (option, value)]
+    ended = batchrun("run", str(accounts), "-w", "Account Research", "--yes", *given)
+    name = values[0].partition("=")[0]
+    assert_refused(ended, ExitCode.UNUSABLE, f"{option} is given twice for {name}.")
+
+
 def test_the_version_has_the_usual_short_option(batchrun: CommandLine) -> None:
     assert batchrun("-V").stdout == batchrun("--version").stdout
 

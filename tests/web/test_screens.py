@@ -16,6 +16,8 @@ import openpyxl
 import pytest
 
 from batchrun import Outcome, Request
+from batchrun.advice import REUSE_AGE, run_corrected
+from batchrun.batch.pipeline import ways_on
 from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
@@ -87,7 +89,9 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         assert "about 55 credits. You have 35 credits, too few for 55 rows" in said
         assert "Run the rest · about 55 credits" in said
         assert "You have 40 credits" not in shown(site, f"/lists/{saved.id}")  # any more
-        workspace.check(workspace.lists.choose(saved, replace(saved.request, parameters={"a": 1})))
+        workspace.check(
+            workspace.lists.change(saved, request=replace(saved.request, parameters={"a": 1}))
+        )
         assert workspace.wait(60)
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 35 credits, too few for 60 rows: rows are refused without credits." in said
@@ -207,7 +211,7 @@ def test_each_button_that_spends_says_its_price(tmp_path: Path) -> None:
         workspace.resume(run.batch_id)
         assert workspace.wait(60)
         said.append(shown(site, f"{batch}/attention"))
-        assert re.search(r"Send again and pay again · about \d+ practice credits", said[-1])
+        assert re.search(r"Send again · about \d+ practice credits", said[-1])
         said.append(shown_list(site, saved.id))
         assert "Run all 60 again · about 60 practice credits" in said[-1]
         other = numbered_list(site, tmp_path, 10, 9)
@@ -297,9 +301,9 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
     page.goto(f"{site.url}/lists/{a_list(site, path)}")
     guess = page.get_by_label("How the file was read")
     expect(guess).to_contain_text(
-        "7 rows are hidden in the file and would also be sent: Acme 11, Acme 12,"
+        "7 rows are hidden in the file and would also be sent: Acme 11 in line 3, Acme 12 in"
     )
-    expect(guess).to_contain_text("Acme 15 and 2 more.")
+    expect(guess).to_contain_text("Acme 15 in line 7 and 2 more.")
     expect(page.locator("#before")).to_have_attribute("data-say", "10 rows: 10 to send.")
     guess.get_by_role("button", name="Leave them out").click()
     expect(page.locator("#before")).to_have_attribute("data-say", "3 rows: 3 to send.")
@@ -316,7 +320,9 @@ def run_of(site: Site, list_id: str, *, visible_only: bool = False) -> str:
     """The address of the run of a list that was uploaded and checked."""
     saved = site.workspace.lists.get(list_id)
     assert saved is not None
-    saved = site.workspace.lists.choose(saved, replace(saved.request, visible_only=visible_only))
+    saved = site.workspace.lists.change(
+        saved, request=replace(saved.request, visible_only=visible_only)
+    )
     site.workspace.check(saved)
     check = checked_list(site.workspace, saved).id
     run = site.workspace.run(saved, check, limit=None, again=False)
@@ -327,7 +333,7 @@ def run_of(site: Site, list_id: str, *, visible_only: bool = False) -> str:
 def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
     site: Site, tmp_path: Path
 ) -> None:
-    every = "The workbook has every row that was read, in the same order, with its result."
+    every = "The workbook has every row that was read, in the same order."
     said = shown(site, run_of(site, a_list(site, SAMPLES / "salesforce_accounts.csv")))
     assert f"{every} Download workbook For you: with status" in said
     assert "Workbook to share For colleagues: the same rows" in said
@@ -340,7 +346,6 @@ def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
     said = shown(site, batch)
     left_out = "2 rows hidden, 1 subtotal or total"
     assert f"{every} Lines of the file that are not rows of the list: {left_out}." in said
-    assert "of 8 · line 10 of your file is row 9 of the workbook" in said
     assert "Line 10 · row 9 of the workbook" in shown(site, f"{batch}/line/10")
 
 
@@ -351,9 +356,9 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     rows = [(10, "Baker"), (11, "Lindt"), (10, "baker"), (11, "Hafen"), (11, "")]
     path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
     said = shown(site, f"/lists/{a_list(site, path)}")
-    assert "2 duplicates have a different name than the row with the same ID." in said
-    assert "Line 5, Hafen: same ID as line 3, Lindt" in said
-    assert "Line 6, no name: same ID as line 3, Lindt" in said
+    assert "1 duplicate has a different name than the row with the same ID." in said
+    assert "Hafen in line 5: same ID as Lindt in line 3" in said
+    assert "ine 6: same ID" not in said  # it has no name
     assert "baker:" not in said
 
 
@@ -379,7 +384,7 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     assert "Can't be sent Duplicates Find" in said
     assert "Hafen same ID as line 2 Completed" in said
     assert said.count("same ID as line 3") == 1
-    said = shown(site, f"{batch}?show=duplicates")
+    said = shown(site, f"{batch}?show=duplicates").partition(" Rows Show All rows ")[2]
     assert "Baker" not in said
     assert said.count("same ID as line") == 2
     assert "Hafen" in shown(site, f"{batch}?show=duplicates&find=haf")
@@ -390,6 +395,51 @@ def test_duplicates_are_marked_after_the_run_and_can_be_filtered(
     said = shown(site, f"{batch}/line/5")
     assert "This row has the same ID as line 3 : it was sent once" in said
     assert "Their names differ." not in said
+
+
+def test_the_results_that_the_workbook_doubts_are_listed_at_the_end_of_a_run(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "accounts.csv"
+    rows = [(10, "Baker"), (11, "Lindt"), (10, "Hafen"), (11, "LINDT"), (10, ""), (10, "Zoll")]
+    path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
+    batch = run_of(site, a_list(site, path))
+    with site.client() as client:
+        content = client.get(f"{batch}/download").content
+    sheet = openpyxl.load_workbook(io.BytesIO(content))["Needs attention"]
+    doubted = {cell.value for row in sheet.iter_rows() for cell in row} & {one for _, one in rows}
+    assert doubted == {"Hafen", "Zoll"}
+    for screen in (batch, f"{batch}/attention"):
+        said = shown(site, screen).partition(" Rows Show All rows ")[0]
+        assert "may be about another company or person" in said
+        assert "Hafen in line 4: same ID as Baker in line 2 Zoll in line 7: same ID as" in said
+        assert "Lindt" not in said
+    assert "See the rows that need attention" in shown(site, batch)
+    plain = shown(site, run_of(site, a_list(site, SAMPLES / "salesforce_accounts.csv")))
+    assert "may be about another" not in plain
+
+
+def test_a_run_says_what_changed_since_which_run_also_if_nothing_did(
+    site: Site, tmp_path: Path
+) -> None:
+    workspace = site.workspace
+
+    def ran(name: str, last: int) -> str:
+        path = tmp_path / name
+        path.write_text("Company ID\n" + "".join(f"{ID}{at}\n" for at in range(10, last)))
+        saved = workspace.lists.get(a_list(site, path))
+        assert saved is not None
+        workspace.choose(saved, replace(saved.request, reuse=REUSE_AGE))
+        return run_of(site, saved.id)
+
+    first = ran("first.csv", 13)
+    assert "changed since" not in shown(site, first)
+    since = rf"changed since the run of today, {datetime.now().astimezone():%H}:\d\d"
+    for batch in (ran("next.csv", 12), ran("more.csv", 15)):
+        workspace._begin(workspace._settings)  # it says so after a start, too
+        said = shown(site, batch)
+        assert re.search(f"Nothing {since}", said) or "Nothing changed since the last" in said
+    assert "2 rows have a result for the first time." in said
 
 
 def test_long_lists_offer_no_filter_for_duplicates(
@@ -408,7 +458,9 @@ def test_long_lists_offer_no_filter_for_duplicates(
 
 def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
     saved = chosen_list(site)
-    saved = site.workspace.lists.choose(saved, replace(saved.request, parameters={"depth": 2}))
+    saved = site.workspace.lists.change(
+        saved, request=replace(saved.request, parameters={"depth": 2})
+    )
     site.workspace.check(saved)
     checked_list(site.workspace, saved)
     said = shown(site, f"/lists/{saved.id}")
@@ -445,11 +497,13 @@ def test_hidden_rows_that_are_left_out_stay_in_sight_and_can_be_sent(
     fields = {"workflow": "wf_account_research", "visible_only": "yes"}
     site.post(f"/lists/{list_id}/choices", **fields)
     said = shown_list(site, list_id)
-    assert "2 hidden rows are left out: Acme 11, Acme 12. Send them, too" in said
+    assert (
+        "2 hidden rows are left out: Acme 11 in line 3, Acme 12 in line 4. Send them, too" in said
+    )
     site.post(f"/lists/{list_id}/choices", **fields, hidden="send")
     said = shown_list(site, list_id)
     assert "left out" not in said
-    assert "2 rows are hidden in the file and would also be sent: Acme 11, Acme 12." in said
+    assert "2 rows are hidden in the file and would also be sent: Acme 11 in line 3," in said
 
 
 def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
@@ -487,13 +541,160 @@ def test_a_list_that_cannot_be_read_is_not_said_to_wait_for_its_run(
     assert re.search(r"Can.t be read broken\.xlsx uploaded [^.]+ broken\.xlsx", said)
 
 
-def test_lists_whose_rows_were_run_are_not_said_to_wait_for_their_run(site: Site) -> None:
-    finished_batch(site)
-    again = chosen_list(site, FEW)
-    checked_list(site.workspace, again)
-    said = shown(site, "/")
-    assert "Not run yet" not in said
-    assert "Already run salesforce_accounts.csv" in said
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_list_is_in_its_section_of_the_home_screen_also_after_a_start(
+    site: Site, tmp_path: Path, limit: int | None
+) -> None:
+    workspace, saved = site.workspace, chosen_list(site, FEW)
+    workspace.run(saved, checked_list(workspace, saved).id, limit=limit, again=False)
+    assert workspace.wait(60)
+    checked_list(workspace, chosen_list(site, FEW))
+    path = tmp_path / "broken.xlsx"
+    path.write_bytes(b"PK no workbook")
+    site.upload(path)
+    assert workspace.wait(60)
+    for _ in range(2):
+        said = shown(site, "/")
+        assert "Not run yet" not in said
+        assert "Earlier" not in said
+        assert "Can't be read broken.xlsx" in said
+        assert ("You ran these rows" in said) is (limit is None)
+        assert ("You started this list" in said) is (limit == 5)
+        workspace._begin(workspace._settings)
+    site.upload(SAMPLES / "salesforce_report.xlsx")
+    assert "Not run yet salesforce_report.xlsx" in shown(site, "/")
+
+
+def test_an_error_of_a_run_is_gone_when_other_choices_were_checked(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site, FEW)
+    state = checked_list(workspace, saved)
+    workspace.states[saved.id].run = BatchRun(
+        state.id, error=UsageError("It may not be used."), ended=True
+    )
+    assert "It may not be used." in shown(site, f"/lists/{saved.id}")
+    site.post(f"/lists/{saved.id}/choices", workflow="wf_contact_research")
+    assert "It may not be used." not in shown_list(site, saved.id)
+
+
+def test_a_warning_is_gone_when_the_choice_that_it_is_about_is_changed(
+    site: Site, window: Window, tmp_path: Path
+) -> None:
+    path = tmp_path / "contacts.csv"
+    path.write_text(f"Contact ID,Name\n{ID}60,Ann\n")
+    page = window.page
+    page.goto(f"{site.url}/lists/{a_list(site, path)}")
+    about = page.locator(".note")
+    expect(about).to_be_visible()
+    expect(page.get_by_role("button", name="Run 1 row")).to_be_visible()
+    page.get_by_label("Workflow").select_option("Contact Research")
+    expect(about).to_be_hidden()
+    expect(page.get_by_role("button", name="Run 1 row")).to_be_hidden()
+
+
+TYPED = ["9" * 5_000, "-1", "0", "NaN", "1e999", "4.5", "\uff19", "\xb2", "9" * 19, "x", " "]
+
+
+@pytest.mark.parametrize("typed", TYPED, ids=range(len(TYPED)))
+def test_a_number_that_makes_no_sense_is_refused_or_ignored(site: Site, typed: str) -> None:
+    batch = finished_batch(site)
+    (saved,) = site.workspace.lists.all()
+    choices = f"/lists/{saved.id}/choices"
+    with site.client() as client:
+        for path in (f"{batch}/line/{typed}", f"{batch}/line/{typed}/live"):
+            assert client.get(path).status_code == 404
+        for query in ("page", "show", "find", "since", "message"):
+            for screen in (batch, f"{batch}/live"):
+                assert client.get(screen, params={query: typed}).status_code == 200
+    limits = shown(site, site.post("/settings/limits", daily=typed).headers["location"])
+    assert ("must be a whole number" in limits) is bool(typed.strip())
+    refused = site.post(choices, workflow="wf_account_research", header_row=typed)
+    assert refused.status_code == (400 if typed.strip() else 303)
+    for fields in (
+        *({name: typed} for name in ("sheet", "company_column", "reuse", "encoding", "workflow")),
+        {"parameter-0-name": "depth", "parameter-0-value": typed},
+        {"parameter-0-name": "depth", "parameter-0-from": typed},
+    ):
+        assert site.post(choices, **{"workflow": "wf_account_research"} | fields).status_code < 500
+        assert "Something went wrong" not in shown_list(site, saved.id)
+
+
+def test_advice_and_the_page_offer_to_reuse_results_of_one_age(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choices_from(Request("list.csv", ""), {"reuse": "yes"}).reuse == REUSE_AGE
+    batch = finished_batch(site)
+    summary = site.workspace.status(batch.rpartition("/")[2]).summary
+    assert f"--reuse {REUSE_AGE.days}d" in run_corrected("fix.xlsx", summary)
+    assert f"--reuse {REUSE_AGE.days}d" in ways_on(summary)
+    for age, offered in ((REUSE_AGE, True), (timedelta(days=-400), False)):
+        monkeypatch.setattr(work, "REUSE_AGE", age)
+        said = shown_list(site, chosen_list(site, FEW + 5).id)
+        assert f"Reuse earlier results, up to {REUSE_AGE.days} days old" in said
+        assert (f"{FEW} rows were researched in the last {REUSE_AGE.days} days" in said) is offered
+
+
+def test_a_finished_list_is_run_again_with_earlier_results(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.5, seed=3)) as site:
+        workspace, saved = site.workspace, chosen_list(site, FEW)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        assert workspace.wait(60)
+        sent = len(site.triggers)
+        workspace.choose(saved, replace(saved.request, reuse=REUSE_AGE))
+        said = shown_list(site, saved.id)
+        assert "Run it again with earlier results" in said
+        assert "reused, " in said
+        fields = {"workflow": saved.request.workflow, "reuse": "yes", "what": "again"}
+        check = workspace.states[saved.id].checked
+        assert check is not None
+        again = site.post(f"/lists/{saved.id}/choices", check=check.id, **fields)
+        assert workspace.wait(60)
+        assert again.headers["location"] not in {f"/batches/{run.batch_id}", f"/lists/{saved.id}"}
+        assert 0 < len(site.triggers) - sent == check.to_trigger < sent
+
+
+def test_a_price_that_nobody_knows_is_not_said_to_be_nothing(site: Site) -> None:
+    lists = site.workspace.lists
+    lists.remember_price("wf_account_research", {})  # such as when credits were bought meanwhile
+    assert lists.price("wf_account_research") is None
+
+
+COSTS = re.compile(
+    r"(?<!would )\bpay\b|\bpaid\b|(?<!would )(?<!perhaps )\bbe charged|(are|and) charged\b"
+    r"|\d credits?\b",
+    re.IGNORECASE,
+)
+FREE = re.compile(r"\bfree\b|no credits|invented|would be charged|charges nothing", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("practice", [True, False])
+def test_practice_never_costs_anything_and_the_real_service_is_never_free(
+    tmp_path: Path, practice: bool
+) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, credits=400, fail=0.3, seed=4)
+    with running_site(tmp_path, sandbox, faults=Faults(garbage=0.1)) as site:
+        workspace = site.workspace
+        workspace.sandbox = practice
+        saved = chosen_list(site)
+        request = replace(saved.request, parameters={"depth": 1})
+        saved = workspace.lists.change(saved, request=request)
+        workspace.check(saved)
+        check = checked_list(workspace, saved).id
+        screens = [shown(site, f"/lists/{saved.id}")]
+        run = workspace.run(saved, check, limit=5, again=False)
+        assert workspace.wait(60)
+        batch = f"/batches/{run.batch_id}"
+        screens += [shown(site, batch), shown(site, "/"), shown(site, f"{batch}/forget")]
+        assert run.batch_id is not None
+        workspace.resume(run.batch_id)
+        assert workspace.wait(60)
+        lines = [f"{batch}/line/{one.row.line}" for one in workspace.status(run.batch_id).in_doubt]
+        others = [batch, f"{batch}/attention", "/", "/settings", *lines]
+        screens += [shown_list(site, saved.id), *(shown(site, path) for path in others)]
+        for said in screens:
+            found = (COSTS if practice else FREE).search(
+                said.partition("Practice without a key")[0]
+            )
+            assert not found, said[max(0, found.start() - 80) : found.end() + 40]
 
 
 @pytest.mark.parametrize("has_own_ids", [True, False])
@@ -599,8 +800,10 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert workspace.wait(60)
         sent, said = len(site.triggers), shown(site, f"/batches/{run.batch_id}")
         assert f"It was stopped before the end. {sent} row" in said
-        assert "of them still running; " in said
-        assert re.search(r"“Continue” collects the \d+ running rows? at no cost\.", said)
+        assert "of them without a result yet" in said
+        assert "No result yet" in said
+        assert "unning" not in said.partition(" Rows Show All rows ")[2]
+        assert re.search(r"“Continue” collects the \d+ missing results? at no cost\.", said)
         assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
         workspace._begin(workspace._settings)  # as after a start
         for path in (f"/batches/{run.batch_id}", "/"):
@@ -614,14 +817,14 @@ def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
         run.control.begun.wait(30)
         batch = f"/batches/{run.batch_id}"
         running = re.compile(
-            r"Stop: nothing more is sent, and (\d+) running rows? (is|are) collect"
+            r"Stop: nothing more is sent. The results of (\d+) rows? that (was|were) sent"
         )
         while (found := running.search(shown(site, batch))) is None or found[1] == "0":
             assert not run.ended
         site.post(f"{batch}/stop")
         assert re.search(
-            r"Stopping: nothing more is sent, and \d+ running rows? (is|are) collected,"
-            r" for up to 3 s\.",
+            r"Stopping: nothing more is sent. The results of \d+ rows? that (was|were) sent are"
+            r" collected for up to 3 s\.",
             shown(site, batch),
         )
 
@@ -667,13 +870,13 @@ def test_a_list_that_was_run_before_offers_to_pay_only_for_the_rest(
     list_id = site.upload(changed).headers["location"][-12:]
     listed = workspace.lists.get(list_id)
     assert listed is not None
-    listed = workspace.lists.choose(
-        listed, replace(listed.request, workflow=saved.request.workflow)
+    listed = workspace.lists.change(
+        listed, request=replace(listed.request, workflow=saved.request.workflow)
     )
     assert checked_list(workspace, listed).to_trigger == 60
     with opened(browser, site) as window:
         window.page.goto(f"{site.url}/lists/{list_id}")
-        expect(window.page.get_by_text("rows were researched before")).to_be_visible()
+        expect(window.page.get_by_text("rows were researched in the last 30 days")).to_be_visible()
         window.page.get_by_role("button", name="Reuse earlier results").click()
         expect(window.page.get_by_role("button", name="Write the workbook")).to_be_visible()
 
@@ -738,13 +941,18 @@ def test_half_a_parameter_is_refused(fields: dict[str, str], said: str) -> None:
 def test_what_was_typed_stays_in_the_form_when_it_is_refused(site: Site, what: str) -> None:
     workspace, saved = site.workspace, chosen_list(site, FEW)
     checked_list(workspace, saved)
-    fields = {"parameter-0-value": "very deep", "parameter-0-name": "", "reuse": "30", "what": what}
+    fields = {
+        "parameter-0-value": "very deep",
+        "parameter-0-name": "",
+        "reuse": "yes",
+        "what": what,
+    }
     fields |= {"header_row": "1", "workflow": "wf_unknown", "is": "company:Name"}
     answer = site.post(f"/lists/{saved.id}/choices", **fields)
     assert answer.status_code == 400
     assert "A parameter has no name." in answer.text
     assert 'name="parameter-0-value" value="very deep"' in answer.text
-    assert '<option value="30" selected>' in answer.text
+    assert 'name="reuse" value="yes" checked' in answer.text
     assert re.search('name="header_row"[^>]* value="1"', answer.text)
     assert workspace.wait(60)
     assert workspace.lists.get(saved.id) == saved
@@ -777,7 +985,9 @@ def test_a_row_is_named_as_excel_shows_it_where_cells_hold_line_breaks(tmp_path:
         assert numbers.lines[3:5] == [9, 10]
         assert "Line 9 (row 5 in Excel)" in shown(site, f"{batch}/line/9")
         assert "Excel row File line Account Name Status" in shown(site, batch)
-        found = re.search(r"Lines? (\d+) \(row (\d+) in Excel\)", shown(site, f"{batch}/attention"))
+        found = re.search(
+            r"in line (\d+) \(row (\d+) in Excel\)", shown(site, f"{batch}/attention")
+        )
         assert found is not None
         assert numbers.excel_row(int(found[1])) == int(found[2])
 
@@ -845,7 +1055,9 @@ def test_choices_made_while_a_list_is_checked_count(site: Site) -> None:
     workspace, saved = site.workspace, chosen_list(site)
     assert workspace.wait(60)
     slow = workspace.check(saved)  # it is still at work when the choices change
-    changed = workspace.lists.choose(saved, replace(saved.request, parameters={"depth": "deep"}))
+    changed = workspace.lists.change(
+        saved, request=replace(saved.request, parameters={"depth": "deep"})
+    )
     workspace.check(changed)
     assert workspace.check(changed) is not slow
     assert workspace.wait(60)
@@ -1009,7 +1221,7 @@ def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_
         saved = workspace.lists.get(list_id)
         assert saved is not None
         request = replace(saved.request, workflow="wf_account_research", reuse=reuse)
-        saved = workspace.lists.choose(saved, request)
+        saved = workspace.lists.change(saved, request=request)
         workspace.check(saved)
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         assert workspace.wait(60)
@@ -1060,7 +1272,7 @@ def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
     page.goto(f"{site.url}/lists/{saved.id}")
     expect(page.locator("#recheck")).to_be_disabled()
     page.get_by_label("Contact ID").select_option("Send none")
-    page.get_by_text("Extra instructions").click()
+    page.get_by_text("Parameters:").click()
     page.get_by_label("Name", exact=True).first.fill("depth")
     expect(page.locator("#changed")).to_be_visible()
     gate.set()
@@ -1069,7 +1281,7 @@ def test_a_choice_that_is_changed_while_a_list_is_checked_is_kept(
     expect(page.get_by_label("Name", exact=True).first).to_be_visible()
     expect(page.get_by_label("Name", exact=True).first).to_have_value("depth")
     expect(page.locator("#changed")).to_be_visible()
-    expect(page.get_by_role("button", name="Try 5 rows")).to_be_disabled()
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_hidden()
 
 
 def test_rows_that_are_not_sent_are_counted_as_the_table_names_them(site: Site) -> None:
@@ -1112,7 +1324,7 @@ def test_rows_in_doubt_with_the_same_id_cost_once_and_are_still_there_when_they_
         saved = site.workspace.lists.get(list_id)
         assert saved is not None
         request = replace(saved.request, workflow="wf_account_research")
-        saved = site.workspace.lists.choose(saved, request)
+        saved = site.workspace.lists.change(saved, request=request)
         site.workspace.check(saved)
         check = checked_list(site.workspace, saved).id
         run = site.workspace.run(saved, check, limit=None, again=False)
@@ -1174,10 +1386,10 @@ def test_a_row_in_doubt_is_explained_in_plain_words(tmp_path: Path) -> None:
         doubts = site.workspace.status(batch.rpartition("/")[2], 0).in_doubt
         assert doubts
         table = shown(site, f"{batch}?show=doubt").partition("File line Account Name Status")[2]
-        assert "No clear answer came when it was sent. It may have been charged." in table
+        assert "No clear answer came when it was sent. It may have been accepted." in table
         assert "HTTP" not in table
         row = shown(site, f"{batch}/line/{doubts[0].row.line}")
-        assert "It may have been charged. What came back: " in row
+        assert "It may have been accepted. What came back: " in row
         assert "Decide about the rows in doubt" in row
 
 

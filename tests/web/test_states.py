@@ -209,7 +209,7 @@ def test_rows_in_doubt_are_sent_again_only_when_the_risk_is_accepted(
         sent = len(site.triggers)
         page.get_by_label("Send again", exact=False).check()
         page.get_by_role("button", name="Apply").click()
-        expect(page.get_by_text("may charge them twice")).to_be_visible()
+        expect(page.get_by_text("only if you accept the risk")).to_be_visible()
         assert len(site.triggers) == sent
         page.go_back()
         page.get_by_label("Leave them").check()
@@ -409,9 +409,7 @@ def test_marked_rows_of_a_workbook_of_results_are_run_again(
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_role("heading", name="2 rows marked to run again")).to_be_visible()
     expect(page.get_by_text("2 rows are charged again")).to_be_visible()
-    expect(
-        page.get_by_text(re.compile(r"^Marked: .+ \(line 2\), .+ \(line 3\)\.$"))
-    ).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Marked: .+ in line 2, .+ in line 3\.$"))).to_be_visible()
     page.get_by_role("button", name="Run 2 marked rows again").dblclick()
     page.wait_for_url("**/batches/*")
     done(page)
@@ -470,7 +468,9 @@ def test_a_list_deleted_while_it_is_checked_stays_deleted(tmp_path: Path) -> Non
     saved = lists.add(path)
     lists.delete(saved.id)
 
-    lists.choose(saved, replace(saved.request, workflow="wf"))  # as the check does at its end
+    lists.change(
+        saved, request=replace(saved.request, workflow="wf")
+    )  # as the check does at its end
 
     assert lists.all() == []
     assert not path.exists()
@@ -606,7 +606,9 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
             path = workspace.lists.new_path("list.csv")
             write_demo_list(path)
             saved = workspace.lists.add(path)
-            workspace.lists.choose(saved, replace(saved.request, workflow="wf_account_research"))
+            workspace.lists.change(
+                saved, request=replace(saved.request, workflow="wf_account_research")
+            )
         (saved,) = workspace.lists.all()
         checked = checked_list(workspace, saved)
         if not start:
@@ -641,7 +643,7 @@ def test_what_would_hide_or_break_a_run_is_refused_where_it_was_asked_for(tmp_pa
         for path, said in (
             ("/settings/sandbox", "A run is still going"),
             (f"/batches/{run.batch_id}/forget", "This run is still going"),
-            ("/settings/limits", "not a whole number"),
+            ("/settings/limits", "must be a whole number"),
         ):
             answer = site.post(path, daily="many")
             assert answer.status_code == 303
@@ -670,7 +672,7 @@ def chosen_list(site: Site, rows: int = 60) -> SavedList:
     saved = site.workspace.lists.get(list_id)
     assert saved is not None
     chosen = replace(saved.request, workflow="wf_account_research")
-    saved = site.workspace.lists.choose(saved, chosen)
+    saved = site.workspace.lists.change(saved, request=chosen)
     site.workspace.check(saved)
     return saved
 
@@ -690,7 +692,8 @@ def test_a_trial_is_said_to_be_one_and_its_files_are_downloaded(site: Site) -> N
         assert "Download workbook" in batch
         assert "CSV for Salesforce" not in batch  # offered when all results are there
         for kind in ("", "people", "csv", "salesforce", "jsonl"):
-            assert client.get(f"/batches/{run.batch_id}/download?as={kind}").status_code == 200
+            answer = client.get(f"/batches/{run.batch_id}/download?as={kind}")
+            assert "%20%285%20of%2060%20rows%29." in answer.headers["content-disposition"]
 
 
 FEW = 10
@@ -858,9 +861,9 @@ def test_a_field_says_beside_it_what_is_wrong_with_it(window: Window, site: Site
     page.get_by_label("Workflow").select_option(label="Account Research")
     expect(wrong).to_have_count(0)
     expect(about).to_have_text("Research one company in depth.")
-    page.get_by_text("Extra instructions").click()
+    page.get_by_text("Parameters:").click()
     page.get_by_label("Name", exact=True).first.fill("depth")
-    page.get_by_text("Extra instructions").click()
+    page.get_by_text("Parameters:").click()
     check.click()
     expect(page.get_by_role("alert").filter(has_text="Enter a value")).to_be_visible()
     page.get_by_label("Text or number").first.fill("2")
@@ -889,7 +892,7 @@ def test_a_list_stays_where_it_was_after_a_choice(window: Window, site: Site) ->
     page.set_viewport_size({"width": 420, "height": 500})
     drop(page, SAMPLES / "salesforce_accounts.csv")
     page.get_by_text("More options").click()
-    page.get_by_label("Reuse earlier results").select_option(label="Up to 30 days old")
+    page.get_by_label("Reuse earlier results").check()
     page.get_by_role("button", name="Check again").scroll_into_view_if_needed()
     before = page.evaluate("scrollY")
     assert before > 500
