@@ -67,14 +67,14 @@ from batchrun.cli.prompts import (
     confirmed,
     print_other_payer,
 )
-from batchrun.cli.runner import continue_batch
+from batchrun.cli.runner import confirm_jobs, continue_batch
 from batchrun.cli.settings import (
     configuration_of,
     sandbox_for,
     sandbox_hint,
     settings_from,
 )
-from batchrun.errors import ExitCode, NotConfirmedError, UsageError
+from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt, Outcome
 from batchrun.text import did_you_mean, duration, plural, visible
 
@@ -343,6 +343,7 @@ def retry(
 ) -> None:
     """Send failed rows again (you pay for them again)."""
     from batchrun import aio
+    from batchrun import rows as rows_of
     from batchrun import status as status_of
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
@@ -360,8 +361,10 @@ def retry(
         confirm_batch(settings, summary, output)
         question = _retry_question(summary, chosen, settings)
         print_other_payer(settings, summary)
-        if not confirmed(question, yes=yes):
-            raise NotConfirmedError("Nothing was triggered.")
+        if not yes:
+            rows = rows_of(summary.batch_id, chosen, settings=settings).rows
+            jobs = len({row.job for row in rows})
+            confirm_jobs(summary, jobs, settings, reporting.mode(), question)
         continue_batch(
             partial(aio.retry, summary.batch_id, outcomes=chosen),
             settings,

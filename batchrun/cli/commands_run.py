@@ -65,11 +65,10 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_address,
     confirm_batch,
-    confirmed,
     print_other_payer,
 )
 from batchrun.cli.resume_all import resume_all
-from batchrun.cli.runner import confirm_rest, continue_batch, run_list
+from batchrun.cli.runner import confirm_jobs, continue_batch, run_list
 from batchrun.cli.settings import (
     configuration_of,
     print_configuration,
@@ -79,7 +78,7 @@ from batchrun.cli.settings import (
     settings_from,
     settings_or_sandbox,
 )
-from batchrun.errors import ExitCode, NotConfirmedError, UsageError
+from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt
 from batchrun.text import plural
 
@@ -119,8 +118,9 @@ def run_marked(
     confirm_batch(settings, marked.summary, output or marked.output)
     print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
-    if not confirmed("Send them again (you pay again)?", yes=yes):
-        raise NotConfirmedError("Nothing was triggered.")
+    if not yes:
+        question = "Send them again (you pay again)?"
+        confirm_jobs(marked.summary, len(marked.jobs), settings, mode, question)
     continue_batch(
         partial(aio.run_marked, marked),
         settings,
@@ -404,14 +404,6 @@ def run(
         )
 
 
-def _confirm_jobs(summary: BatchSummary, jobs: int, settings: Settings, mode: OutputMode) -> None:
-    """Ask whether to send jobs of a batch that the user has not named."""
-    from batchrun.batch.session import cost_of
-
-    if jobs:
-        confirm_rest(asyncio.run(cost_of(summary, jobs, settings)), settings, mode)
-
-
 def resume(
     batch: Batch = None,
     *,
@@ -464,7 +456,8 @@ def resume(
             if asks and not (asked or named):
                 doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
                 now = min(before.left.to_trigger, limit or before.left.to_trigger)
-                _confirm_jobs(summary, now + len({row.job for row in doubts}), settings, mode)
+                if jobs := now + len({row.job for row in doubts}):
+                    confirm_jobs(summary, jobs, settings, mode)
             continue_batch(
                 partial(
                     aio.resume,

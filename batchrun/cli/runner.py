@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -307,7 +308,23 @@ def _confirmed(
     return confirmed(question, details, yes=unasked)
 
 
-def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
+def confirm_jobs(
+    summary: BatchSummary, jobs: int, settings: Settings, mode: OutputMode, question: str = ""
+) -> None:
+    """Show what it costs to send jobs of a batch, and ask.
+
+    Raises:
+        NotConfirmedError: The answer is no.
+        UsageError: There is no terminal.
+    """
+    from batchrun.batch.session import cost_of
+
+    if not sys.stdin.isatty():
+        confirmed(question, yes=False)
+    confirm_rest(asyncio.run(cost_of(summary, jobs, settings)), settings, mode, question)
+
+
+def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str = "") -> bool:
     """Show what it costs to send jobs of a batch, and return true if the user agrees.
 
     Raises:
@@ -316,6 +333,7 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode) -> bool:
     jobs = rest.to_trigger
     costs = messages.cost_lines(rest.estimate, rest.credits, jobs, datetime.now(UTC), settings)
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
-    if not confirm(f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"):
+    question = question or f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"
+    if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")
     return True

@@ -382,7 +382,7 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
     paid = triggers(sandbox)
 
     def answered(*_question: object, **_how: object) -> bool:
-        monkeypatch.setattr("batchrun.cli.commands_run.confirmed", lambda *_, **__: True)
+        monkeypatch.setattr("batchrun.cli.runner.confirm", lambda *_, **__: True)
         batchrun("run", RESULTS, "--yes")
         return True
 
@@ -391,7 +391,7 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal())
-    monkeypatch.setattr("batchrun.cli.commands_run.confirmed", answered)
+    monkeypatch.setattr("batchrun.cli.runner.confirm", answered)
 
     ended = batchrun("run", RESULTS)
 

@@ -12,6 +12,7 @@ import pytest
 from batchrun import resume
 from batchrun.errors import ExitCode, NotConfirmedError
 from tests.cli.conftest import SPEED
+from tests.cli.test_again import REFUSED, RESULTS, mark
 from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
 from tests.engine.faults import Fault, FaultySandbox, faulty_sandbox
 
@@ -131,6 +132,21 @@ def test_resume_asks_before_it_sends_rows_in_doubt_again(
         ended = at_a_terminal(batchrun, "n\n", "resume", "--in-doubt", "retry")
         assert "Trigger 1 job of accounts.csv now?" in ended.stderr
         assert len(sandbox.bodies()) == sent
+
+
+def test_rows_are_sent_again_only_after_a_question_with_their_costs(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        sent = len(sandbox.bodies())
+        mark(accounts.with_name(RESULTS), 2)
+        for command in (["retry"], ["run", RESULTS]):
+            ended = at_a_terminal(batchrun, "n\n", *command)
+            assert "Quota:     about 3 requests" in ended.stderr
+            assert "again" in ended.stderr
+            assert len(sandbox.bodies()) == sent
 
 
 def test_a_decision_about_rows_in_doubt_does_not_send_the_rest_of_a_pilot(
