@@ -15,6 +15,7 @@ from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from typing import IO
 
 CHUNK_BYTES = 256 * 1024
@@ -53,9 +54,9 @@ class Archive:
         self._refuse_hostile(members, limits)
 
     @property
-    def parts(self) -> set[str]:
+    def parts(self) -> AbstractSet[str]:
         """Names of the parts, in lowercase."""
-        return set(self._members)
+        return self._members.keys()
 
     def size(self, part: str) -> int:
         """Return the declared unpacked size of a part in bytes; `chunks` never yields more."""

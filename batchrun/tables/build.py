@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -345,18 +346,18 @@ def _fill_merged(body: Body, layout: Layout) -> list[str]:
     if not ranges:
         return []
     cells, names = body.columns, body.names
-    position = {line: at for at, line in enumerate(body.lines.tolist()) if at not in body.aside}
+    lines = body.lines.tolist()
     filled: Counter[int] = Counter()
     kept = 0
     for top, left, bottom, _ in ranges:
         column = left - layout.first_column
-        start = position.get(top)
-        if start is None or not 0 <= column < len(cells):
+        start, end = bisect_left(lines, top), bisect_right(lines, bottom)
+        if start == end or lines[start] != top or start in body.aside:
             continue
-        value = cells[column][start]
-        for line in range(top + 1, min(bottom, int(body.lines[-1])) + 1):
-            at = position.get(line)
-            if at is None or not is_filled(value):
+        if not 0 <= column < len(cells) or not is_filled(value := cells[column][start]):
+            continue
+        for at in range(start + 1, end):
+            if at in body.aside:
                 continue
             if is_filled(cells[column][at]):
                 kept += cells[column][at] != value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batchrun.tables.ids import MIN_ID_CHARACTERS, DamagedId, IdKind, find_id, parse_id
@@ -34,6 +35,7 @@ def is_blank(row: Iterable[Cell]) -> bool:
     return all(cell is None or cell == "" for cell in row)
 
 
+@lru_cache(maxsize=10_000)  # rows are compared with their neighbors to find headers
 def is_id(cell: Cell) -> bool:
     """Whether a cell holds an ID, perhaps with letters beyond f."""
     return find_id(cell, lenient=True) is not None
@@ -63,6 +65,7 @@ def is_label_row(row: Iterable[Cell]) -> bool:
     return all(map(is_label, filter(is_filled, row)))
 
 
+@lru_cache(maxsize=10_000)
 def is_label(cell: Cell) -> bool:
     """Whether a cell could be a column name: a short text, no number, date, address or ID.
 

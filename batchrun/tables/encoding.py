@@ -77,8 +77,10 @@ _SEVEN_BIT = (
     (b"~{", "hz", "HZ (Chinese)"),
 )
 """What starts a text that is not ASCII in an encoding of 7 bits, Python's name for it, and ours."""
-_UTF_7 = re.compile(rb"\+(?:[AB][A-Za-z0-9/+]{2}|[0-9/+]*[A-Za-z][A-Za-z0-9/+]*-)")
-"""Letters of most alphabets in UTF-7, or any text that is ended as UTF-7 does; no phone number."""
+_UTF_7 = re.compile(rb"\+(?:[AB][A-Za-z0-9/+]{2}|[0-9/+]{0,99}[A-Za-z][A-Za-z0-9/+]{0,99}-)")
+"""Letters of most alphabets in UTF-7, or a short text that is ended as UTF-7 does; no phone number.
+
+In long Base64, each plus sign would be compared with all that follows it."""
 _OFFERED = (
     "utf-8", "utf-16", "cp1252", "cp1250", "cp1251", "koi8-r", "shift_jis", "gb18030", "big5",
     "euc-kr", "euc-jp", "mac_roman", "latin-1",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from batchrun.tables.archive import Archive
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -206,7 +208,7 @@ def detect_zip(archive: Archive) -> Format:
     raise _not_a_list(archive.name, _zip_kind(parts))
 
 
-def _zip_kind(parts: set[str]) -> str:
+def _zip_kind(parts: AbstractSet[str]) -> str:
     if any(part.startswith("index/") or part == "index.zip" for part in parts):
         return "an Apple Numbers, Pages or Keynote document"
     if {"mimetype", "content.xml"} <= parts:

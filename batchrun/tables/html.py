@@ -219,6 +219,9 @@ def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
             if cell.rows:
                 last = min(last, number + cell.rows - 1)
             right = column + cell.columns - 1
+            cells = max(cells, right)
+            if cells * number > options.limits.cells:
+                break  # one row can be too large
             placed += [""] * (right - len(placed))
             placed[column - 1] = _text(cell)
             if last > number:
@@ -254,6 +257,7 @@ def _text(cell: _Cell) -> str:
 def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
     """Group the tables by header; a table without a header continues the one before it."""
     groups: list[_Group] = []
+    by_header: dict[tuple[str, ...], _Group] = {}
     for number, grid in enumerate(grids, start=1):
         filled = [at for at, row in enumerate(grid.rows) if any(row)]
         headerless = options.no_header or holds_id(grid.rows[filled[0]])
@@ -266,11 +270,10 @@ def _grouped(grids: Sequence[_Grid], options: LoadOptions) -> list[_Group]:
         names = header_names([at + 1 for at in spots], [grid.rows[at] for at in spots], grid.merged)
         key = tuple(map(normalise, names))
         found = HeaderPosition(filled[header.index], header.depth)
-        group = next((each for each in groups if tuple(map(normalise, each.names)) == key), None)
-        if group is None:
-            group = _Group(tuple(names), grid.width)
-            groups.append(group)
-        group.members.append((number, grid, found))
+        if key not in by_header:
+            by_header[key] = _Group(tuple(names), grid.width)
+            groups.append(by_header[key])
+        by_header[key].members.append((number, grid, found))
     return groups
 
 

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from batchrun.text import one_line
 
@@ -179,12 +179,24 @@ def find_id(cell: Cell, *, lenient: bool = False) -> str | None:
 
 def _bare(text: str) -> tuple[str, str]:
     """Return a text without what may stand around an ID, and the same in lowercase."""
-    bare = unicodedata.normalize("NFKC", text.strip(_AROUND))  # full-width digits, ligatures
+    bare = normal_form("NFKC", text.strip(_AROUND))  # full-width digits, ligatures
     if bare.startswith("="):
         inside = bare[1:].strip(_AROUND)
         if _TEXT_FORMULA.fullmatch(text.strip(_BLANKS)) or _is_uuid(_lowered(inside)):
             bare = inside
     return bare, _lowered(bare)
+
+
+def normal_form(form: Literal["NFKC", "NFKD"], text: str) -> str:
+    """Return a Unicode normal form of a text.
+
+    A long text is normalized piece by piece, because many accents in a row take quadratic time.
+    """
+    size = 200
+    if len(text) <= size:
+        return unicodedata.normalize(form, text)
+    pieces = (text[at : at + size] for at in range(0, len(text), size))
+    return "".join(unicodedata.normalize(form, piece) for piece in pieces)
 
 
 def _lowered(bare: str) -> str:

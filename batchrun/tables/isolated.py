@@ -38,7 +38,7 @@ from batchrun.tables.formats import (
     not_unpacked,
 )
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.sheets import LAST_ROW, ColumnBlock, Sheet, SheetRows, Traits
+from batchrun.tables.sheets import LAST_ROW, ColumnBlock, Sheet, SheetRows, Traits, without_overlaps
 from batchrun.tables.store import PackingError, pack_column, unpack_column
 
 if TYPE_CHECKING:
@@ -374,7 +374,8 @@ def _refuse(stream: IO[bytes], error: InputError) -> None:
 
 def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
     traits = asdict(content.traits)
-    _answer(stream, [content.first_column, content.merged, traits, content.notices])
+    merged = without_overlaps(content.merged)
+    _answer(stream, [content.first_column, merged, traits, content.notices])
     for _, rows in content.blocks:
         packed = [pack_column(column) for column in zip(*rows, strict=True)]
         _answer(stream, [len(rows), *(kind for kind, _ in packed)], *(cells for _, cells in packed))

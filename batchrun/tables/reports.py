@@ -46,7 +46,7 @@ _SHORT = r"(?=(?s:.{0,1000})\Z)"
 
 _TOTAL = re.compile(
     _SHORT
-    + r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*)?"
+    + r"((grand\s+|sub[\s-]*|report\s+|overall\s+)?totals?(\s+(records?|rows?|count|amount)\b.*+)?"
     r"|gesamt(summe|ergebnis)?|zwischensumme|summe|teilergebnis|sous[\s-]total|total\s+g[eé]n[eé]ral"
     r"|total\s+general|subtotale?|totale?)(\s*[:(\u2013-].*)?",
     re.IGNORECASE,
@@ -104,6 +104,7 @@ class Body:
         odd = [set(places) for _, places in self.id_columns]
         left = sorted(set.intersection(*odd)) if odd else []
         self.without_ids = [at for at in left if not holds_id(self.filled(at))]
+        self._without_ids = frozenset(self.without_ids)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -118,7 +119,7 @@ class Body:
 
     def holding_ids(self, rows: Iterable[int], aside: Collection[int]) -> set[int]:
         """Return the columns that hold IDs in the first of some rows that are not set aside."""
-        near = list(islice((at for at in rows if at not in aside), NEARBY_ROWS))
+        near = set(islice((at for at in rows if at not in aside), NEARBY_ROWS)) - self._without_ids
         return {
             number
             for number, column in enumerate(self.columns)

@@ -27,7 +27,15 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.cells import is_filled
-from batchrun.tables.ids import DamagedId, IdKind, MissingId, ValidId, find_id, parse_id
+from batchrun.tables.ids import (
+    DamagedId,
+    IdKind,
+    MissingId,
+    ValidId,
+    find_id,
+    normal_form,
+    parse_id,
+)
 from batchrun.text import close_matches, one_line, plural, visible, whole_number
 
 if TYPE_CHECKING:
@@ -96,7 +104,7 @@ _KNOWN = _EITHER.union(*(tier for tiers in NAMES.values() for tier in tiers))
 
 def normalise(name: str) -> str:
     """Return a column name in lowercase, without accents, punctuation and extra white space."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    decomposed = normal_form("NFKD", name.casefold())
     kept = (
         character if character.isalnum() else " "
         for character in decomposed
@@ -543,11 +551,19 @@ def _blank_between(table: Table, first: int, last: int) -> str:
 
 def _repeated_names(table: Table, first: int, last: int) -> str:
     """Return a reason if the column names, except for the IDs, repeat; else ``""``."""
-    names = [normalise(name) for name in table.header]
-    for start in range(first + 1, last + 1):
-        left = {name for at, name in enumerate(names[:start]) if at != first and name}
-        right = {name for at, name in enumerate(names[start:], start) if at != last and name}
-        if left and right and (left <= right or right <= left):
+    names = list(enumerate(map(normalise, table.header)))
+    ends = {name: at for at, name in names if at != last}
+    starts = {name: at for at, name in reversed(names) if at != first}
+    # the first of the left names to end, and the last of the right names to start
+    left = itertools.accumulate(
+        (ends[name] if name and at != first else len(names) for at, name in names[:last]), min
+    )
+    right = itertools.accumulate(
+        (starts[name] if name and at != last else -1 for at, name in names[:first:-1]), max
+    )
+    both = zip(itertools.islice(left, first, None), reversed(list(right)), strict=False)
+    for start, (end, begin) in enumerate(both, first + 1):
+        if end < len(names) and begin >= 0 and (end >= start or begin < start):
             return f"the column names repeat from column {start + 1} on"
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -56,6 +57,21 @@ class Traits:
     filled: int = 0
     links: list[str] = field(default_factory=list)
     unknown: bool = False
+
+
+def without_overlaps(merged: Iterable[Merged]) -> list[Merged]:
+    """Return merged ranges without those that begin inside another one, as no program makes them.
+
+    They would be filled again and again.
+    """
+    kept: list[Merged] = []
+    last_rows: dict[int, int] = {}
+    last_columns: dict[int, int] = {}
+    for top, left, bottom, right in sorted(merged):
+        if top > last_rows.get(left, 0) and left > last_columns.get(top, 0):
+            last_rows[left], last_columns[top] = bottom, right
+            kept.append((top, left, bottom, right))
+    return kept
 
 
 def distinct(ranges: Iterable[tuple[int, int]], most: int) -> list[int]:
@@ -272,10 +288,13 @@ def links_notice(links: Sequence[str]) -> str:
 def visible_rows(sheet: SheetRows, hidden: Collection[int]) -> SheetRows:
     """Leave out hidden rows; a merged range keeps its value if its first rows are hidden."""
     merged: list[Merged] = []
+    shown: dict[int, int] = {}
+    for row in sorted(hidden, reverse=True):
+        shown[row] = shown.get(row + 1, row + 1)
     moved: dict[int, list[tuple[int, int]]] = {}
     for top, left, bottom, right in sheet.merged:
-        first = next((row for row in range(top, bottom + 1) if row not in hidden), None)
-        if first is not None:
+        first = shown.get(top, top)
+        if first <= bottom:
             merged.append((first, left, bottom, right))
             if first > top:
                 moved.setdefault(top, []).append((first, left - sheet.first_column))
@@ -336,6 +355,7 @@ def style_kinds(
     return zeros, frozenset(dates)
 
 
+@cache
 def _is_date(code: str) -> bool:
     first = code.split(";", maxsplit=1)[0].lower()
     bare = re.sub(r"\\.|\"[^\"]*\"|\[(?!h|m|s)[^\[\]]*\]", "", first)
@@ -350,6 +370,7 @@ _UNCLEAR_ZEROS = re.compile(r"[#,?]*0,*0[^%E]*")
 _ZEROS = re.compile(r"(?:#+(?=0))?(?P<kept>[-/ ()+\0]*0[-/ ()+0\0]*)")
 
 
+@cache  # many styles may have the same format
 def zero_format(code: str) -> ZeroFormat | None:
     """Return the format if it shows leading zeros."""
     if exact := leading_zeros(code):

@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import chain
+from itertools import accumulate, chain
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
@@ -37,16 +37,14 @@ class _Block:
     Attributes:
         first: Position of the first row.
         rows: Number of rows.
-        at: Offset of the block in the file, in bytes.
         kinds: Packing kind of each column.
-        sizes: Size of each packed column, in bytes.
+        starts: Offset of each packed column in the file, in bytes, and of what follows the last.
     """
 
     first: int
     rows: int
-    at: int
     kinds: tuple[str, ...]
-    sizes: tuple[int, ...]
+    starts: tuple[int, ...]
 
 
 class StoredCells:
@@ -65,7 +63,7 @@ class StoredCells:
         self._size = 0
         self._lock = Lock()
         self._blocks: list[_Block] = []
-        self._patches: dict[int, list[tuple[int, int, Cell]]] = {}
+        self._patches: dict[tuple[int, int], dict[int, Cell]] = {}
         self._cache: dict[tuple[int, int], Sequence[Cell]] = {}
 
     @property
@@ -97,9 +95,10 @@ class StoredCells:
                 self._file.write(content)
         except OSError as error:
             raise self._unusable(error) from error
-        kinds, sizes = tuple(kind for kind, _ in packed), tuple(len(part) for _, part in packed)
+        kinds, sizes = tuple(kind for kind, _ in packed), (len(part) for _, part in packed)
+        starts = tuple(accumulate(sizes, initial=self._size))
         rows = len(columns[0])
-        self._blocks.append(_Block(self.rows_count, rows, self._size, kinds, sizes))
+        self._blocks.append(_Block(self.rows_count, rows, kinds, starts))
         self._size += len(content)
         self.rows_count += rows
         self.width = max(self.width, len(columns))
@@ -108,20 +107,20 @@ class StoredCells:
         """Change the value of the cell in a column and a row."""
         column, row = place
         block = self._block_of(row)
-        patch = (column, row - self._blocks[block].first, value)
-        self._patches.setdefault(block, []).append(patch)
-        self._cache.pop((block, column), None)
+        self._patches.setdefault((block, column), {})[row - self._blocks[block].first] = value
 
     def cell(self, column: int, row: int) -> Cell:
         """Return a cell."""
         block = self._block_of(row)
-        key = block, column
+        key, at = (block, column), row - self._blocks[block].first
+        if at in (patches := self._patches.get(key, {})):
+            return patches[at]
         cells = self._cache.get(key)
         if cells is None:
             if len(self._cache) >= CACHED_BLOCKS * self.width:
                 self._cache = {}
             cells = self._cache[key] = self._cells(block, column)
-        return cells[row - self._blocks[block].first]
+        return cells[at]
 
     def column_cells(self, column: int) -> Iterator[Cell]:
         """Iterate over the cells of a column."""
@@ -160,15 +159,14 @@ class StoredCells:
         else:
             try:
                 with self._lock:
-                    self._file.seek(block.at + sum(block.sizes[:column]))
-                    content = self._file.read(block.sizes[column])
+                    self._file.seek(block.starts[column])
+                    content = self._file.read(block.starts[column + 1] - block.starts[column])
                 cells = unpack_column(block.kinds[column], content)
             except (OSError, PackingError, ValueError) as error:
                 raise self._unusable(error) from error
-        patches = [(at, value) for of, at, value in self._patches.get(number, ()) if of == column]
-        if patches:
+        if patches := self._patches.get((number, column)):
             cells = list(cells)
-            for at, value in patches:
+            for at, value in patches.items():
                 cells[at] = value
         return cells
 

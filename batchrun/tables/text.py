@@ -563,7 +563,8 @@ def _is_spaced(sample: str, dialect: Dialect) -> bool:
     part of a column name.
     """
     end = re.escape(dialect.delimiter)
-    odd = re.compile(rf"{end}[ \t]+{dialect.quote}|{dialect.quote}[ \t]+{end}")
+    blank = " +" if dialect.delimiter == "\t" else r"[ \t]+"
+    odd = re.compile(rf"{end}{blank}{dialect.quote}|{dialect.quote}{blank}{end}")
     if not odd.search(sample):
         return False
     plain, spaced = (

@@ -87,7 +87,9 @@ _NO_MERGED = b"<mergeCells></mergeCells>"
 
 They come after the rows in the file; here, calamine stops before the rows.
 """
-_LINK = re.compile(rb"HYPERLINK\([^<]{0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE)
+_LINK = re.compile(
+    rb"HYPERLINK\((?:(?!HYPERLINK\()[^<]){0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE
+)
 _NOT_POSITIVE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
