@@ -313,7 +313,7 @@ class ResultRow:
     Attributes:
         row: The input row.
         outcome: How it ended.
-        message: Why, in plain words; ``""`` for a completed row.
+        message: Why, in plain words; for a completed row, which batch its result was reused from.
         company_id: The company ID that was or would be sent, in canonical form, else ``None``.
         contact_id: The contact ID, in the same form.
         execution_id: The service's execution ID; ``None`` if there is none.
@@ -343,6 +343,11 @@ class ResultRow:
     cause: Cause | None = None
     job: int | None = None
     other_name: bool = False
+
+    @property
+    def reused(self) -> bool:
+        """Whether its result was taken from an earlier batch, which its message names."""
+        return self.outcome is Outcome.COMPLETED and bool(self.message) and not self.other_name
 
     @property
     def seconds(self) -> float | None:

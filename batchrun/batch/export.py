@@ -116,7 +116,9 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
         case "off":
             return []
         case "auto":
-            return journal.earlier_batches(batch_id)
+            inputs = _inputs(journal, batch_id)
+            found = journal.earlier_batches(batch_id)
+            return [each for each in found if _inputs(journal, each) == inputs]
         case given:
             earlier, mine = journal.resolve(given), journal.summary(batch_id)
     if earlier.batch_id == batch_id or earlier.workflow.id != mine.workflow.id:
@@ -126,6 +128,13 @@ def earlier_batches(journal: Journal, batch_id: str, form: workbook.Form) -> lis
             Advice("", "To list the batches: batchrun batches"),
         )
     return [earlier.batch_id]
+
+
+def _inputs(journal: Journal, batch_id: str) -> tuple[object, ...]:
+    """Return which inputs a batch sends: results of other inputs differ for that reason alone."""
+    with journal.results(batch_id, limit=0) as found:
+        summary = found.summary
+        return found.roles.keys(), summary.parameters, summary.parameter_columns
 
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:

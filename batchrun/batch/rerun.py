@@ -158,9 +158,10 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     ]
     if not marked:
         raise InputError(
-            f"{path.name} holds the results of batch {summary.batch_id}, and no row of it is "
+            f"{path.name} holds the results of {summary.source.name}, run "
+            f"{summary.created_at.astimezone():%Y-%m-%d %H:%M}, and no row of it is "
             'marked in the column "run again".',
-            "Write anything there for the rows to be sent and paid for again, and save it.",
+            "Type x there for the rows to be sent and paid for again, and save it.",
         )
     sent = journal.sent(summary.batch_id)
     as_of = None if results.signature is None else results.signature.as_of

@@ -345,7 +345,7 @@ def sandbox(
         typer.Option(metavar="KIND", help="Run times: lognormal, bimodal, uniform, short or none."),
     ] = "lognormal",
     fail: Annotated[
-        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of jobs that fail.")
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of jobs that fail once.")
     ] = 0.0,
     seed: Annotated[
         int, typer.Option(metavar="N", help="The same seed gives the same run times and results.")

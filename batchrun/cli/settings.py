@@ -72,8 +72,6 @@ def sandbox_for(
 ) -> Iterator[Settings]:
     """Yield the settings to start or continue a batch, in a sandbox if ``wanted``.
 
-    There, some jobs fail, but not when they are sent again.
-
     Raises:
         UsageError: The batch did not run in a sandbox.
     """
@@ -85,8 +83,7 @@ def sandbox_for(
     from batchrun.sandbox import server
     from batchrun.settings.location import is_loopback, is_practice
 
-    again = batch is not None and not batch.unfinished
-    how: dict[str, Any] = {"fail": 0.0 if again else server.PRACTICE_FAIL}
+    how: dict[str, Any] = {"again": batch is not None and not batch.unfinished}
     if batch is not None and not is_practice(batch.base_url):
         if not is_loopback(batch.base_url):
             raise UsageError(

@@ -77,7 +77,7 @@ class SandboxSettings:
         daily: Requests per day for each key; ``None`` for no daily limit.
         slots: Number of executions that run at the same time; others queue in order. ``None``
             for no limit.
-        fail: Share of bodies whose execution fails, 0 to 1.
+        fail: Share of bodies whose first execution fails, 0 to 1; sent again, a body succeeds.
         seed: Random seed. With the body, it determines run time, failure and result.
         run_times: Distribution of run times. ``lognormal``: see the next three attributes;
             ``bimodal``: 40 % about 4 s (cached), the others about 85 s; ``uniform``: 5 to 120 s;
@@ -196,6 +196,7 @@ class SandboxService:
         self._draw_run_seconds = draw_run_seconds or settings.draw_run_seconds
         self._workflows = {workflow.id: workflow for workflow in WORKFLOWS}
         self._executions: dict[str, _Execution] = {}
+        self._seen: set[str] = set()
         self._slots_free_at: list[float] = []
         self._requests: Counter[str] = Counter()
         self._quotas: dict[str, _KeyQuota] = {}
@@ -318,13 +319,14 @@ class SandboxService:
         )
 
     def _schedule(self, trigger: LoggedTrigger, workflow: Workflow) -> _Execution:
-        settings = self.settings
+        settings, body = self.settings, canonical(trigger.body)
         run_seconds, error = draw_fate(
-            canonical(trigger.body),
+            body,
             seed=settings.seed,
-            fail=settings.fail,
+            fail=0.0 if body in self._seen else settings.fail,
             draw_run_seconds=self._draw_run_seconds,
         )
+        self._seen.add(body)
         # First come, first served: each execution gets the slot that frees up first, so its
         # start time is known when it is triggered.
         free_at = self._slots_free_at

@@ -41,7 +41,14 @@ from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
-from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
+from batchrun.workbook.readable import (
+    PILOT_FIELDS,
+    Fields,
+    Names,
+    cell_words,
+    pilot_results,
+    result_words,
+)
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.text import crms_of, escaped
 
@@ -182,6 +189,7 @@ class _Pages:
             "advice": words.advice_words,
             "plain": words.plain,
             "reason": words.reason_words,
+            "result": result_words,
             "sentence": words.sentence,
             "short": words.short,
         }

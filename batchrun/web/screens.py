@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
@@ -163,12 +165,21 @@ class BatchView:
         summary, run = self.summary, self.run
         if self.phase.live and run is not None and run.again:
             return f"{run.again:,} of {plural(self.figures.rows, 'row')} sent again."
-        to_send = self.status.left.to_trigger
-        sent = "sent or reused" if summary.reused else "sent"
-        parts = {sent: summary.jobs - to_send, "to send": to_send}
+        to_send, reused = self.status.left.to_trigger, self.reused
+        parts = {"sent or reused": summary.jobs - to_send, "to send": to_send}
         if self.phase.live:  # the journal's count would be old
             parts = {"to send in all": summary.jobs}
+        elif reused is not None:
+            sent = summary.jobs - to_send - reused
+            parts = {"sent": sent, "reused": reused, "to send": to_send}
         return total_words(self.figures.rows, parts, self.duplicates, self.figures.invalid)
+
+    @property
+    def reused(self) -> int | None:
+        """How many rows without their duplicates have a reused result; ``None`` if not known."""
+        if self.summary.reused == self.figures.rows - self.figures.invalid:
+            return self.summary.jobs
+        return None if self.summary.reused and self.duplicates else self.summary.reused
 
     @property
     def duplicates(self) -> int:
@@ -572,12 +583,12 @@ _TAGS = {
 class Findings(NamedTuple):
     """What is noteworthy about the results of a batch that has ended.
 
-    ``since`` names the earlier results that ``changes`` are compared with, ``""`` for none; ``new``
-    counts the rows without one. ``other_names`` is as in `other_names_in`.
+    ``since`` names the earlier results that ``changes`` are compared with, row by row, ``""`` for
+    none; ``new`` counts the rows without one. ``other_names`` is as in `other_names_in`.
     """
 
     since: str = ""
-    changes: Sequence[Change] = ()
+    changes: Sequence[Sequence[Change]] = ()
     new: int = 0
     other_names: Sequence[tuple[int, str, int, str]] = ()
 
@@ -589,7 +600,8 @@ def findings_of(workspace: Workspace, view: BatchView) -> Findings:
         compare = "auto" if view.figures.rows <= COMPARED_ROWS else "off"
         with compared(workspace.settings.journal, batch_id, compare) as (results, comparison):
             marks = Counter[str]() if comparison is None else comparison.marks_counted
-            changes = () if comparison is None else tuple(comparison.changes())
+            found = () if comparison is None else comparison.changes()
+            changes = [[*of_row] for _, of_row in groupby(found, attrgetter("number"))]
             if results.earlier is not None and marks.keys() - {NEW}:
                 several = len(results.earlier.batch_ids) > 1
                 run = f"the run of {moment_words(results.earlier.created_at)}"
@@ -679,7 +691,7 @@ def named(names: Sequence[str], number: int) -> str:
 def marked_words(rerun: Rerun) -> str:
     """Return the name and line of the first marked rows of a workbook."""
     lines = rerun.lines[:NAMED_ROWS]
-    return named([row_words(name, f"{line:,}") for _, line, name in lines], rerun.rows)
+    return named([row_words(name, f"{line:,}", "row") for _, line, name in lines], rerun.rows)
 
 
 def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
@@ -689,9 +701,9 @@ def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
     return named(words, number)
 
 
-def row_words(name: str | None, line: str) -> str:
+def row_words(name: str | None, line: str, what: str = "line") -> str:
     """Return what a row is called: by its name and line, or by its line alone."""
-    return f"{cell_words(name)} in line {line}" if name else f"line {line}"
+    return f"{cell_words(name)} in {what} {line}" if name else f"{what} {line}"
 
 
 def workbook_words(view: BatchView) -> str:
@@ -728,7 +740,7 @@ def time_words(takes: Estimate) -> str:
 
 def stop_words(workspace: Workspace, view: BatchView) -> str:
     """Return what Stop does, or is doing."""
-    figures, seconds = view.figures, workspace.settings.drain_seconds / workspace.settings.speed
+    figures, seconds = view.figures, workspace.settings.drain_seconds
     rows = plural(figures.running, "row that was", "rows that were")
     collected = f" The results of {rows} sent are collected for up to {duration(seconds)}."
     rest = collected if figures.running else ""
@@ -737,8 +749,7 @@ def stop_words(workspace: Workspace, view: BatchView) -> str:
     if not view.can_stop:
         return ""
     if view.unsent <= 0:
-        rows = "These rows" if view.trial else "All rows"
-        return f"{rows} are sent. Stop: collect their results later, at no further cost."
+        return "If you stop now, you can collect the missing results later at no cost."
     return f"Stop: nothing more is sent.{rest} You can continue later; no row is charged twice."
 
 
@@ -819,6 +830,8 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
     again = 0 if run is None else run.again
     if view.phase.live:
         return "" if view.trial else _rest_cost_words(workspace, view, price, again)
+    if view.reused == view.summary.jobs:
+        return "Nothing was sent, and it cost nothing."
     if not price:
         return ""
     if view.accepted:

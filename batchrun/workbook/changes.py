@@ -100,7 +100,7 @@ class Comparison:
         self._columns = {column.path: column for column in layout.results}
         pairs, compared = 0, {path: _Compared() for path in self._columns}
         for row, (earlier, _) in self._both():
-            if row.result is None or earlier is None:
+            if row.result is None or earlier is None or row.reused:
                 continue
             pairs += 1
             now, before = layout.flat(row.result), layout.flat(earlier)
@@ -168,8 +168,8 @@ class Comparison:
         fields = [path for path in self._columns if path not in self.volatile]
         path, title = ((), "result") if self._main is None else (self._main.path, self._main.title)
         for number, (row, (earlier, at)) in enumerate(self._both()):
-            if row.result is None:
-                yield None, []
+            if row.result is None or row.reused:
+                yield SAME if row.reused else None, []
                 continue
             now, name = self._layout.flat(row.result), self._layout.name_of(row)
             place = number, row.row.line, name, self._layout.owner_of(row)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 AGAIN = "run again"
 """The header of the column where any entry asks to send the row again."""
-REASON = "why it had no result"
+REASON = "why it had no result before"
 """The header of the column with the reason, in a list of the rows to correct: the next results have
 it beside their own status, so it must not look like that."""
 EMPTY, REPEATS, COUNTS, TECHNICAL = UNWANTED = (

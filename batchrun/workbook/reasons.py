@@ -138,24 +138,19 @@ def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
 
 OPEN_RUN = "On the page, open this run"
 _ASK = "Ask the person who ran this list"
-_NO_RESULT = "“See the rows that need attention”"
 
 
 class Step(Enum):
     """What to do next: a command, a choice on the page, and advice for people without access."""
 
-    CORRECT = (
-        "export",
-        f"{_NO_RESULT}, then “Download only the rows without a result”",
-        "Then give the corrected list to the person who ran it.",
-    )
+    CORRECT = "export", "", "Then give the corrected list to the person who ran it."
     CORRECT_ALL = "run", "", "Then give the corrected list to the person who ran it."
     DECIDE = "resume", "decide about its rows in doubt", f"{_ASK} to look it up."
     DOWNLOAD = "export", "“Download workbook”", f"{_ASK} for a newer file."
     RESUME = "resume", "“Continue” or “Run the rest”", f"{_ASK} for a newer file."
     RETRY = (
         "retry",
-        f"{_NO_RESULT}, then “Send again”",
+        "“See the rows that need attention”, then “Send again”",
         f"{_ASK} to retry these rows.",
     )
     RUN_MARKED = "run THIS_FILE", "drop this workbook on the page", ""
@@ -182,7 +177,7 @@ class Commands:
     def run_corrected(self, file: str, summary: BatchSummary) -> str:
         """Return how to run a corrected list; without reuse, you pay for every row again."""
         if self.on_page:
-            return "drop it on the page with “Reuse earlier results”"
+            return "drop the corrected list on the page, and choose “Reuse earlier results”"
         command = run_corrected(file, summary).removeprefix("batchrun")
         return f"{self.program}{command} {self.options}".strip()
 
@@ -318,7 +313,7 @@ def advice(
     what, step = _what_and_step(row, roles, summary, exact=commands is not None)
     if commands is None:
         return f"{what} {step.asking}".rstrip()
-    if commands.on_page and step not in {Step.RUN_MARKED, Step.CORRECT_ALL}:
+    if commands.on_page and step not in {Step.RUN_MARKED, Step.CORRECT, Step.CORRECT_ALL}:
         what += f"\n{OPEN_RUN}."
     return "\n".join((what, *_lines_about(step, row.outcome, summary, commands)))
 
@@ -343,11 +338,11 @@ def _lines_about(
             yield f"Resume: {call(step, batch)}"
         case Step.DECIDE:
             yield f"Check in PG:AI whether it ran, then decide: {call(step, batch)}"
-        case Step.CORRECT:
+        case Step.CORRECT if not call.on_page:
             rows = call(step, batch, f"--only {outcome} -o fix.xlsx")
             yield f"Get a list of these rows: {rows}"
             yield f"Correct that list ({free}), then: {call.run_corrected('fix.xlsx', summary)}"
-        case Step.CORRECT_ALL:
+        case Step.CORRECT | Step.CORRECT_ALL:
             run = call.run_corrected(list_name(summary), summary)
             yield f"Then ({free}): {run}"
         case Step.RUN_MARKED:

@@ -114,6 +114,13 @@ def test_about_the_asked_share_of_executions_fails() -> None:
     assert 150 < failed < 250
 
 
+def test_what_failed_succeeds_when_it_is_sent_again() -> None:
+    service = unlimited(fail=1.0)
+    sent = [triggered(service, 1) for _ in range(3)]
+    statuses = [told(service, each, NOON + 120)["status"] for each in sent]
+    assert statuses == ["failed", "completed", "completed"]
+
+
 def test_results_are_uneven_as_real_ones_are() -> None:
     service = unlimited()
     results = [

@@ -10,7 +10,7 @@ import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openpyxl
 import pytest
@@ -22,10 +22,12 @@ from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
 from batchrun.sandbox.model import RunTimeKind
+from batchrun.sandbox.server import PRACTICE_FAIL
 from batchrun.web import work
 from batchrun.web.app import NO_COLUMN, choices_from
 from batchrun.web.screens import (
     Figures,
+    Findings,
     Phase,
     ended_words,
     problem_words,
@@ -35,7 +37,8 @@ from batchrun.web.screens import (
     time_words,
     view_batch,
 )
-from batchrun.web.work import BatchRun, ReadList
+from batchrun.web.work import BatchRun, ReadList, shown_version
+from batchrun.workbook.changes import Change
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
 from tests.web.test_page import SAMPLES
@@ -442,6 +445,34 @@ def test_a_run_says_what_changed_since_which_run_also_if_nothing_did(
     assert "2 rows have a result for the first time." in said
 
 
+def test_a_run_is_compared_only_with_runs_that_sent_the_same_and_names_each_row_once(
+    site: Site, tmp_path: Path
+) -> None:
+    workspace, path = site.workspace, tmp_path / "accounts.csv"
+    path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},A{at}\n" for at in range(10, 22)))
+
+    def ran(**choices: Any) -> str:
+        saved = workspace.lists.get(a_list(site, path))
+        assert saved is not None
+        workspace.choose(saved, replace(saved.request, **choices))
+        return run_of(site, saved.id)
+
+    ran()
+    deep = ran(parameters={"depth": "deep"})
+    assert "changed since" not in shown(site, deep)
+    view = view_batch(workspace, deep.rpartition("/")[2])
+    key = view.summary.batch_id, view.version
+    changes = [
+        [Change(at, at + 2, f"A{at}", None, (name,), name, "**Old**", "# New\n\n- x", None)
+         for name in ("City", "News")]
+        for at in range(9)
+    ]  # fmt: skip
+    workspace.findings[key] = Findings("the run of today", changes)
+    said = shown(site, deep)
+    assert "A0 City: Old → - x , and 1 other field A1 City: " in said
+    assert "And 1 more row. The workbook has all changes." in said
+
+
 def test_long_lists_offer_no_filter_for_duplicates(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -736,13 +767,31 @@ def test_in_practice_the_first_rows_of_a_list_that_ran_can_be_tried(
     workspace.use_sandbox()
     list_id = a_list(site, path)
     finished = run_of(site, list_id)
-    assert "Open this run Try 5 rows" in shown_list(site, list_id)
+    assert "Open this run Try 5 rows again" in shown_list(site, list_id)
     saved = workspace.lists.get(list_id)
     assert saved is not None
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
     assert workspace.wait(60)
     assert (run.error, f"/batches/{run.batch_id}" == finished) == (None, False)
     assert "Run the rest" in shown(site, f"/batches/{run.batch_id}")
+
+
+def test_a_sample_contact_fails_in_practice_and_succeeds_when_it_is_sent_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchrun.sandbox.server.PRACTICE_FAIL", PRACTICE_FAIL)
+    workspace = site.workspace
+    workspace.use_sandbox()
+    saved = workspace.lists.get(a_list(site, SAMPLES / "hubspot_contacts.xlsx"))
+    assert saved is not None
+    workspace.choose(saved, replace(saved.request, workflow="wf_contact_research"))
+    batch = run_of(site, saved.id)
+    summary = workspace.status(batch.rpartition("/")[2], 0).summary
+    assert summary.counts[Outcome.FAILED] == 1
+    site.post(f"{batch}/retry", **{"retry-FAILED": "yes", "shown": shown_version(summary)})
+    assert workspace.wait(60)
+    summary = workspace.status(summary.batch_id, 0).summary
+    assert summary.counts[Outcome.COMPLETED] == summary.rows == 40
 
 
 def test_no_estimate_is_announced_while_the_workbook_is_written(site: Site) -> None:
@@ -772,10 +821,10 @@ def test_stop_is_offered_while_rows_run_and_says_what_it_saves(site: Site) -> No
     view = replace(view_batch(workspace, run.batch_id), phase=Phase.RUNNING)
     for trial, done, running, waiting, says in (
         (0, 5, 20, 35, "Stop: nothing more is sent"),
-        (0, 5, 55, 0, "All rows are sent. Stop: collect their results later"),
+        (0, 5, 55, 0, "If you stop now, you can collect the missing results later"),
         (0, 60, 0, 0, ""),
         (5, 2, 2, 56, "Stop: nothing more is sent"),
-        (5, 2, 3, 55, "These rows are sent. Stop: collect their results later"),
+        (5, 2, 3, 55, "If you stop now, you can collect the missing results later"),
     ):
         run.trial = trial
         figures = replace(view.figures, done=done, running=running, waiting=waiting)
@@ -824,7 +873,7 @@ def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
         site.post(f"{batch}/stop")
         assert re.search(
             r"Stopping: nothing more is sent. The results of \d+ rows? that (was|were) sent are"
-            r" collected for up to 3 s\.",
+            r" collected for up to 1 min\.",
             shown(site, batch),
         )
 
@@ -1174,7 +1223,7 @@ def test_what_a_run_cost_is_said_when_it_has_ended(tmp_path: Path) -> None:
         workspace.resume(run.batch_id)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
-        assert "60 rows: 60 sent. This run cost about 60 credits." in said
+        assert "This run cost about 60 credits." in said
 
 
 def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_path: Path) -> None:
@@ -1193,11 +1242,12 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         refused = replace(view, summary=replace(view.summary, counts=counts))
         assert run_cost_words(workspace, refused) == "Last time, a row cost 1 credit."
         fields = {"retry-FAILED": "yes", "shown": shown_field(site, f"{batch}/attention")}
+        site.service._seen.clear()  # else they would succeed
         site.post(f"{batch}/retry", **fields)
         assert workspace.wait(60)
         assert len(site.triggers) == 120
         said = shown(site, batch)
-        assert "60 rows: 60 sent. This run cost about 120 credits. Rows that were sent" in said
+        assert "This run cost about 120 credits. Rows that were sent" in said
         assert "sent again cost about 60 credits of that." in said
         workspace._begin(settings)  # as after a start: what was sent before is not known
         shown(site, f"{batch}/attention")
@@ -1231,6 +1281,13 @@ def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_
     run = ran("more.csv", *range(11), 8, reuse=timedelta(days=365))
     said = shown(site, f"/batches/{run.batch_id}")
     assert "12 rows: 11 sent or reused, 1 duplicate of these. This run cost 2 credits." in said
+    run = ran("few.csv", *range(7), reuse=timedelta(days=365))
+    workspace._begin(workspace._settings)  # it says so after a start, too
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "7 rows: 7 reused. Nothing was sent, and it cost nothing." in said
+    run = ran("again.csv", *range(6, 9), 12, reuse=timedelta(days=365))
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "4 rows: 1 sent, 3 reused. This run cost 1 credit." in said
 
 
 def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(

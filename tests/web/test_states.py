@@ -409,7 +409,9 @@ def test_marked_rows_of_a_workbook_of_results_are_run_again(
     page.locator("input[type=file]").set_input_files(path)
     expect(page.get_by_role("heading", name="2 rows marked to run again")).to_be_visible()
     expect(page.get_by_text("2 rows are charged again")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^Marked: .+ in line 2, .+ in line 3\.$"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"^Marked in this workbook: .+ in row 2, .+ in row 3\.$"))
+    ).to_be_visible()
     page.get_by_role("button", name="Run 2 marked rows again").dblclick()
     page.wait_for_url("**/batches/*")
     done(page)

@@ -100,6 +100,22 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
     assert {each["Earlier result"] for each in table(path, "Changes")} == {"", MONTH_AGO.date()}
 
 
+def test_a_reused_result_is_never_new_and_hides_no_field_that_always_differs() -> None:
+    """Its row may lack an ID that the rows of other batches are compared by."""
+    reused = "result of 2026-10-24 reused from batch 1024-accounts-0000; nothing was sent"
+    rows = [row(at, {"city": "Bern", "report": f"r{at}"}) for at in range(9)]
+    rows[:5] = [replace(each, message=reused) for each in rows[:5]]
+    before: list[JSON] = [None, *(each.result for each in rows[1:5])]
+    before += [{"report": "q"} for _ in range(4)]
+    earlier = EarlierResults(("1",), MONTH_AGO, [(result, MONTH_AGO) for result in before])
+    results = replace(batch(rows), earlier=earlier)
+
+    found = Comparison(results, layout_of(results))
+
+    assert found.marks_counted == {"same": 5, "changed": 4}
+    assert {change.field for change in found.changes()} == {"City"}
+
+
 def test_results_says_which_rows_are_new_changed_or_the_same(written: Write) -> None:
     path = written(compared())
 

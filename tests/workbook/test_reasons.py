@@ -277,7 +277,7 @@ def test_a_workbook_from_the_page_names_its_buttons_and_no_commands(written: Wri
     templates = Path(web.__file__).with_name("templates").glob("*.html")
     page = "".join(template.read_text(encoding="utf-8") for template in templates)
     labels = {label for text in texts for label in re.findall("“(.*?)”", text)}
-    assert len(labels) == 7
+    assert len(labels) == 6
     assert not [label for label in labels if label not in page]
 
 

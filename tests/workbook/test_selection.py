@@ -34,7 +34,7 @@ def test_the_rows_to_correct_are_the_lists_own_and_say_why(tmp_path: Path) -> No
 
     check_workbook(path)
     again = tables.load(path)
-    assert again.header == (*HEADER, "why it had no result")
+    assert again.header == (*HEADER, "why it had no result before")
     assert [each.cells for each in again.rows()] == [
         (*ROWS[1].row.cells, "no ID"), (*ROWS[2].row.cells, "**no**"),
     ]  # fmt: skip
@@ -53,7 +53,7 @@ def test_a_csv_of_the_rows_to_correct(tmp_path: Path) -> None:
 
     with path.open(encoding="utf-8-sig", newline="") as file:
         found = list(csv.reader(file))
-    assert found[0] == [*HEADER, "why it had no result"]
+    assert found[0] == [*HEADER, "why it had no result before"]
     assert [cells[0] for cells in found[1:]] == ["x", company(2)]
 
 
@@ -66,7 +66,7 @@ def test_rows_corrected_before_can_be_corrected_again(tmp_path: Path) -> None:
 
     path = workbook.write(batch(rows, again.header), tmp_path / "fix2.xlsx", TO_CORRECT)
 
-    reasons = ("why it had no result", "why it had no result (2)")
+    reasons = ("why it had no result before", "why it had no result before (2)")
     assert tables.load(path).header == (*HEADER, *reasons)
 
 
