@@ -154,7 +154,7 @@ def strict_json(text: str) -> JSON:
 
 
 def whole_number(typed: str) -> int | None:
-    """Return a number from 1 to 999,999,999 as it was typed; ``None`` for any other text."""
+    """Parse a whole number from 1 to 999,999,999; ``None`` for any other text."""
     return int(typed) or None if re.fullmatch("[0-9]{1,9}", typed) else None
 
 
