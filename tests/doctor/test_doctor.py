@@ -64,7 +64,7 @@ def test_where_all_is_well_it_says_so_and_spends_one_request(
     assert {one["verdict"] for one in found.values()} == {"ok"}
     assert "…6789 (PGAI_API_KEY)" in found["Key"]["text"]
     assert "can list workflows (workflows:read): 4 workflows" in found["Scopes"]["text"]
-    assert "may run them (workflows:execute), only a run shows" in found["Scopes"]["text"]
+    assert "only a run shows whether it may run them" in found["Scopes"]["text"]
     assert "59 of 60" in found["Quota"]["text"]
     assert "none yet" in found["Journal"]["text"]
     assert not journal_path().exists()  # none is made by looking
