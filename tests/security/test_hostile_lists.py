@@ -219,3 +219,43 @@ def test_a_message_lists_only_some_of_many_columns(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, f"{','.join(f'n{at}' for at in range(16_000))}\n1,2\n")
     with pytest.raises(InputError, match="n199 and 15,800 more"):
         find_roles(table)
+
+
+def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
+    lines = f"{'x' * 2_000}\n" * 1_000
+    content = f'"Company ID", "Name"\n"{UUID}", "x"\n"{OTHER_UUID}", "{lines}'
+    with pytest.raises(InputError, match="line 3: a quote opens a field and is not closed"):
+        load_bytes(tmp_path, content)
+
+
+def test_a_formula_of_many_links_is_one_link(tmp_path: Path) -> None:
+    formula = f"{'HYPERLINK(' * 50_000}&quot;https://example.com/{OTHER_UUID}&quot;"
+    link = f'<row r="3"><c r="A3" t="str"><f>{formula}</f><v>{OTHER_UUID}</v></c></row>'
+    listed = row_of(1, "Company ID") + row_of(2, UUID)
+    table = in_workbook(tmp_path, f"<sheetData>{listed}{link}</sheetData>")
+    assert table.source.links.startswith("1 link leads to an address with an ID")
+
+
+def test_many_styles_of_one_long_format_are_read(tmp_path: Path) -> None:
+    code = "[Red]" * 3_000 + "00000"
+    styles = (
+        f'<numFmts><numFmt numFmtId="200" formatCode="{code}"/></numFmts><cellXfs>'
+        + '<xf numFmtId="200"/>' * 20_000
+        + "</cellXfs>"
+    )
+    number = '<c r="B2" s="7"><v>42</v></c></row>'
+    listed = row_of(1, "Company ID") + row_of(2, UUID).replace("</row>", number)
+    file = tmp_path / "list.xlsx"
+    file.write_bytes(pack(xlsx_parts(f"<sheetData>{listed}</sheetData>", styles=styles)))
+    assert load(file).source.formats == ((1, "00000"),)
+
+
+def test_many_relations_to_parts_that_are_not_there_are_ignored(tmp_path: Path) -> None:
+    parts = xlsx_parts(f"<sheetData>{row_of(1, 'Company ID')}{row_of(2, UUID)}</sheetData>")
+    relations = "xl/_rels/workbook.xml.rels"
+    more = '<Relationship Id="x" Type="x/styles" Target="none.xml"/>' * 50_000
+    parts[relations] = str(parts[relations]).replace("</Relationships>", f"{more}</Relationships>")
+    parts |= {f"xl/more/{number}.xml": "<a/>" for number in range(5_000)}
+    file = tmp_path / "list.xlsx"
+    file.write_bytes(pack(parts))
+    assert cells(load(file)) == [[UUID]]
