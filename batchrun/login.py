@@ -150,8 +150,8 @@ async def _count_workflows(key: str, address: str, timeout_seconds: float) -> in
                 )
                 if is_loopback(address)
                 else Advice(
-                    f"{_NOTHING_SAVED} Try again later",
-                    ", or save the key unchecked with --no-check",
+                    f"{_NOTHING_SAVED} Check your internet connection, VPN and proxy",
+                    " with batchrun doctor. To save the key unchecked, add --no-check",
                 )
                 + ".",
             )

@@ -162,7 +162,7 @@ def export(
         chosen = sum(summary.counts[each] for each in form.only)
         what = plural(chosen, "row")
     elif crm is not None:
-        what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')} to import"
+        what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')}, a line for each record,"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
@@ -416,7 +416,12 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
         print_text(line, err=beside_question(yes=yes), hanging=2)
-    if not confirmed(f"Delete {plural(len(found), 'batch', 'batches')} for good?", yes=yes):
+    batches = plural(len(found), "batch", "batches")
+    print_text(
+        "Results of a deleted batch can't be reused, exported or sent again. Workbooks stay.",
+        err=beside_question(yes=yes),
+    )
+    if not confirmed(f"Delete {batches} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
 

@@ -198,6 +198,8 @@ def parameter_lines(plan: Plan) -> list[str]:
         if name not in plan.parameters.columns:
             text = json.dumps(value, ensure_ascii=False)
             lines.append(f"{name}: {one_line(text, EXAMPLE_WIDTH)}, every row")
+    if lines:
+        lines.append("PG:AI doesn't list the names that a workflow takes: check the spelling")
     return lines
 
 
@@ -285,9 +287,8 @@ def known_lines(plan: Plan) -> list[str]:
         have = "has" if len(ended) == 1 else "have"
         lines.append(
             f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest of "
-            f"{max(ended.values()):%Y-%m-%d}: --reuse {REUSE_AGE.days}d reuses those of the last "
-            f"{REUSE_AGE.days} days for free, but only before the first job of this list is "
-            "triggered"
+            f"{max(ended.values()):%Y-%m-%d}. To reuse those of the last {REUSE_AGE.days} days for "
+            f"free, add --reuse {REUSE_AGE.days}d now: it counts only when a batch starts"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:

@@ -163,7 +163,7 @@ def _ask_for_one(text: str, find: Callable[[str], Sequence[_T]], wrong: str) -> 
         found = find(answer.casefold())
         if len(found) == 1:
             return found[0]
-        print_text(f"{answer} is {wrong}", err=True)
+        print_text(f"That is {wrong}", err=True)  # an answer could look like a command
     return None
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Ended = TypeVar("Ended")
 
 _STOPPING_MESSAGE = (
-    "Stopping: no more triggers, waiting up to a minute for rows that are running. "
-    "Press Ctrl-C again to stop now. Nothing is lost."
+    "Stopping: no more triggers. Results of running rows are collected for up to a minute; "
+    "resuming fetches the others without paying again. Press Ctrl-C again to stop now."
 )
 
 

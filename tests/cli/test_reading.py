@@ -51,14 +51,14 @@ def test_lenient_ids_are_sent_as_written(batchrun: CommandLine, sandbox: str) ->
 @pytest.mark.parametrize(
     ("answers", "chosen", "said"),
     [
-        (["9", "2", "company"], (Role.COMPANY, 1), "9 is not one of 1, 2."),
-        (["1", "both", "contact"], (Role.CONTACT, 0), "both is neither company nor contact."),
+        (["9", "2", "company"], (Role.COMPANY, 1), "That is not one of 1, 2."),
+        (["1", "both", "contact"], (Role.CONTACT, 0), "That is neither company nor contact."),
         (
             ["pg id", "con"],
             (Role.CONTACT, 1),
             f"this question, add --contact-column {quoted_command('PG ID')}",
         ),
-        (["PG ID", "c", "Com"], (Role.COMPANY, 1), "c is neither company nor contact."),
+        (["PG ID", "c", "Com"], (Role.COMPANY, 1), "That is neither company nor contact."),
         (["1", "company"], (Role.COMPANY, 0), "this question, add --company-column 1"),
         (["1", ""], None, ""),
         ([""], None, ""),
