@@ -89,7 +89,7 @@ def one_line(
 ) -> str:
     """A text on one line of at most ``most`` columns; the mark shows that it was shortened."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    if length(line) <= most:
+    if length(line) <= most and len(line) <= 4 * most:  # a column can have many accents
         return line
     line = line[:most]  # only combining characters take less than a column
     while line and length(line) > most - len(mark):
