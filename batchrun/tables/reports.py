@@ -10,8 +10,9 @@ import operator
 import re
 from datetime import date, time, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
+from batchrun.model import is_stored
 from batchrun.tables.cells import (
     LABEL_CHARACTERS,
     holds_id,
@@ -23,7 +24,6 @@ from batchrun.tables.cells import (
 )
 from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
 from batchrun.tables.roles import is_known_name, normalise, roles_named
-from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -111,11 +111,13 @@ class Body:
 
     def row(self, at: int) -> list[Cell]:
         """Return the cells of a row."""
-        return [column[at] for column in self.columns]
+        if is_stored(self.columns):
+            return self.columns.row(at)
+        return cast("list[Cell]", self.columns[:, at].tolist())
 
     def filled(self, at: int) -> list[Cell]:
         """Return the filled cells of a row."""
-        return [cell for column in self.columns if is_filled(cell := column[at])]
+        return list(filter(is_filled, self.row(at)))
 
     def holding_ids(self, rows: Iterable[int], aside: Collection[int]) -> set[int]:
         """Return the columns that hold IDs in the first of some rows that are not set aside."""
@@ -140,24 +142,12 @@ def _id_columns(columns: Cells) -> list[IdColumn]:
 
 
 def _unlike_uuids(column: Iterable[Cell]) -> list[int]:
-    """Return the positions of the cells that don't look like a UUID.
-
-    Checks length and hyphens instead of parsing each cell, which would be slow: nearly all UUIDs
-    are 36 characters long. Blocks in which all cells look like one are checked as one text.
-    """
-    places: list[int] = []
-    cells, first = iter(column), 0
-    while block := list(islice(cells, BLOCK_ROWS)):
-        texts = [cell for cell in block if isinstance(cell, str) and len(cell) == 36]
-        text = "".join(texts)
-        if len(texts) < len(block) or text[8::36].strip("-") or "-" in text[::36]:
-            places += [
-                at
-                for at, cell in enumerate(block, start=first)
-                if not (isinstance(cell, str) and len(cell) == 36 and cell[8] == "-" != cell[0])
-            ]
-        first += len(block)
-    return places
+    """Return the positions of the cells that don't look like a UUID; parsing would be slow."""
+    return [
+        at
+        for at, cell in enumerate(column)
+        if not (isinstance(cell, str) and len(cell) == 36 and cell[8] == "-" != cell[0])
+    ]
 
 
 def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
