@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from email.utils import formatdate
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -211,18 +211,16 @@ def running(
         yield url.removesuffix(USUAL_PATH) + path
 
 
-@contextmanager
 def practice(
     speed: float = PRACTICE_SPEED, *, again: bool = False, port: int = 0, path: str = PRACTICE_PATH
-) -> Iterator[str]:
+) -> AbstractContextManager[str]:
     """Run the sandbox for ``--sandbox`` and for the page's practice mode until the block ends.
 
     It knows the executions of earlier sandboxes, so practice batches can continue like real ones.
     Some jobs fail, but not if all of them are sent ``again``.
     """
     settings = SandboxSettings(knows_earlier=True, fail=0.0 if again else PRACTICE_FAIL)
-    with running(settings, speed, port, path) as url:
-        yield url
+    return running(settings, speed, port, path)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import logging
 import secrets
 import tempfile
 from bisect import bisect_left
-from contextlib import closing, nullcontext, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,14 +41,7 @@ from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
-from batchrun.workbook.readable import (
-    PILOT_FIELDS,
-    Fields,
-    Names,
-    cell_words,
-    pilot_results,
-    result_words,
-)
+from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.text import crms_of, escaped
 
@@ -189,7 +182,7 @@ class _Pages:
             "advice": words.advice_words,
             "plain": words.plain,
             "reason": words.reason_words,
-            "result": result_words,
+            "result": screens.result_words,
             "sentence": words.sentence,
             "short": words.short,
         }
@@ -303,13 +296,8 @@ class _Pages:
 
     def _start_page(self, status: int, error: BatchrunError | None) -> Response:
         keyring = not isinstance(open_keyring(), NoKeyring)
-        return self._show(
-            "start.html",
-            status,
-            error=error,
-            address=self._address(),
-            keyring=keyring,
-        )
+        address = self._address()
+        return self._show("start.html", status, error=error, address=address, keyring=keyring)
 
     def _address(self) -> str:
         with suppress(BatchrunError):
@@ -729,17 +717,15 @@ class _Pages:
         """Return the results so far."""
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
-        folder = tempfile.TemporaryDirectory(prefix="batchrun-")
-        target = Path(folder.name) / f"list{suffix}"
-        try:
-            written = batchrun.export(view.summary.batch_id, target, self._workspace.settings, form)
-        except BaseException:
-            folder.cleanup()
-            raise
         stem, figures = Path(view.summary.source.name).stem, view.figures
         part = f" ({figures.done:,} of {plural(figures.rows, 'row')})"
         name = f"{stem}{'' if view.phase is screens.Phase.DONE else part}{suffix}"
-        return FileResponse(written, filename=name, background=BackgroundTask(folder.cleanup))
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="batchrun-"))
+            target = Path(folder, f"list{suffix}")
+            written = batchrun.export(view.summary.batch_id, target, self._workspace.settings, form)
+            sent = BackgroundTask(stack.pop_all().close)
+        return FileResponse(written, filename=name, background=sent)
 
     def forget(self, request: Request) -> Response:
         """Ask for confirmation before a batch is deleted."""

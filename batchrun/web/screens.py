@@ -19,17 +19,11 @@ from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
-from batchrun.web.words import (
-    moment_words,
-    plain,
-    reason_words,
-    sentence,
-    short,
-    total_words,
-)
+from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
 from batchrun.workbook.changes import NEW
 from batchrun.workbook.columns import name_columns, name_of
+from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
@@ -39,7 +33,7 @@ if TYPE_CHECKING:
     from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun, Settings
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
-    from batchrun.model import Row
+    from batchrun.model import Cell, Row
     from batchrun.web.work import BatchRun, ReadList, Workspace
     from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
@@ -711,6 +705,11 @@ def workbook_words(view: BatchView) -> str:
     set_aside = ", ".join(view.summary.source.set_aside)
     without = f" Lines of the file that are not rows of the list: {set_aside}." if set_aside else ""
     return f"The workbook has every row that was read, in the same order.{without}"
+
+
+def result_words(cell: Cell) -> str:
+    """Return a cell of a result on one line, without Markdown."""
+    return cell_words(without_heading(cell) if isinstance(cell, str) else cell)
 
 
 def problem_words(figures: Figures) -> str:

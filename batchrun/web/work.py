@@ -28,13 +28,7 @@ from batchrun.advice import REUSE_AGE
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.batch.session import open_session
-from batchrun.errors import (
-    BatchrunError,
-    NoBatchError,
-    NotConfirmedError,
-    StoppedError,
-    UsageError,
-)
+from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
 from batchrun.estimate import credits_spent
 from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess

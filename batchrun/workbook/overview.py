@@ -130,11 +130,8 @@ class OverviewSheet:
 
         Without the sheet Changes, nothing has changed.
         """
-        marks, fields, earlier = (
-            comparison.marks_counted,
-            comparison.fields,
-            content.results.earlier,
-        )
+        marks, fields = comparison.marks_counted, comparison.fields
+        earlier = content.results.earlier
         if not marks or earlier is None:
             return
         several = len(earlier.batch_ids) > 1

@@ -31,11 +31,6 @@ def cell_words(cell: Cell) -> str:
     return "" if cell is None else visible(" ".join(str(cell).split()), kept="")
 
 
-def result_words(cell: Cell) -> str:
-    """Return a cell of a result on one line, without Markdown."""
-    return cell_words(without_heading(cell) if isinstance(cell, str) else cell)
-
-
 class Fields:
     """The fields of some results, titled and formatted like the workbook's columns.
 

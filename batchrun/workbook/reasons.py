@@ -143,8 +143,7 @@ _ASK = "Ask the person who ran this list"
 class Step(Enum):
     """What to do next: a command, a choice on the page, and advice for people without access."""
 
-    CORRECT = "export", "", "Then give the corrected list to the person who ran it."
-    CORRECT_ALL = "run", "", "Then give the corrected list to the person who ran it."
+    CORRECT = "run", "", "Then give the corrected list to the person who ran it."
     DECIDE = "resume", "decide about its rows in doubt", f"{_ASK} to look it up."
     DOWNLOAD = "export", "“Download workbook”", f"{_ASK} for a newer file."
     RESUME = "resume", "“Continue” or “Run the rest”", f"{_ASK} for a newer file."
@@ -313,7 +312,7 @@ def advice(
     what, step = _what_and_step(row, roles, summary, exact=commands is not None)
     if commands is None:
         return f"{what} {step.asking}".rstrip()
-    if commands.on_page and step not in {Step.RUN_MARKED, Step.CORRECT, Step.CORRECT_ALL}:
+    if commands.on_page and step not in {Step.RUN_MARKED, Step.CORRECT}:
         what += f"\n{OPEN_RUN}."
     return "\n".join((what, *_lines_about(step, row.outcome, summary, commands)))
 
@@ -338,13 +337,8 @@ def _lines_about(
             yield f"Resume: {call(step, batch)}"
         case Step.DECIDE:
             yield f"Check in PG:AI whether it ran, then decide: {call(step, batch)}"
-        case Step.CORRECT if not call.on_page:
-            rows = call(step, batch, f"--only {outcome} -o fix.xlsx")
-            yield f"Get a list of these rows: {rows}"
-            yield f"Correct that list ({free}), then: {call.run_corrected('fix.xlsx', summary)}"
-        case Step.CORRECT | Step.CORRECT_ALL:
-            run = call.run_corrected(list_name(summary), summary)
-            yield f"Then ({free}): {run}"
+        case Step.CORRECT:
+            yield f"Then ({free}): {call.run_corrected(list_name(summary), summary)}"
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"
         case Step.DOWNLOAD:
@@ -357,10 +351,8 @@ def _what_and_step(  # noqa: PLR0911  # one for each outcome
     """Return what to do in plain words, and the next step; ``exact`` also says the hour."""
     match row.outcome:
         case Outcome.COMPLETED:
-            what = (
-                "One of the two IDs may be wrong. Compare them with the CRM, and correct the list."
-            )
-            return what, Step.CORRECT_ALL
+            what = "Compare them with the CRM, and correct the list."
+            return f"One of the two IDs may be wrong. {what}", Step.CORRECT
         case Outcome.IN_DOUBT if row.dropped:
             return "Nothing to do: you decided to leave it.", Step.RUN_MARKED
         case Outcome.IN_DOUBT:

@@ -473,6 +473,20 @@ def test_a_run_is_compared_only_with_runs_that_sent_the_same_and_names_each_row_
     assert "And 1 more row. The workbook has all changes." in said
 
 
+def test_a_filter_of_the_rows_shows_the_rows_not_the_top_of_the_page(
+    site: Site, window: Window
+) -> None:
+    window.page.goto(site.url + finished_batch(site))
+    window.page.get_by_label("Show", exact=True).select_option("Completed")
+    window.page.wait_for_url("**?show=done*#rows-title")
+    expect(window.page.get_by_role("heading", name="Rows", exact=True)).to_be_in_viewport()
+
+
+def test_a_run_to_forget_is_told_apart_from_others_of_the_same_list(site: Site) -> None:
+    said = shown(site, f"{finished_batch(site)}/forget")
+    assert re.search(r"Account Research · started today, \d\d:\d\d This deletes", said)
+
+
 def test_long_lists_offer_no_filter_for_duplicates(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

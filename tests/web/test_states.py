@@ -454,6 +454,7 @@ def test_a_workbook_of_results_without_marks_is_not_run_as_a_list(
         shown = client.get(f"/lists/{list_id}").text
         home = client.get("/").text
     assert "no row of it is marked" in shown
+    assert re.search(r"holds the results of \S+, run \d{4}-\d\d-\d\d \d\d:\d\d, and no row", shown)
     assert ("See this run" in shown) is not saved_by_another_program
     assert "mark the rows" in shown
     assert "Run all" not in shown
