@@ -24,6 +24,7 @@ from batchrun.tables.cells import (
 )
 from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
 from batchrun.tables.roles import is_known_name, normalise, roles_named
+from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.text import one_line, plural
 
 if TYPE_CHECKING:
@@ -142,12 +143,24 @@ def _id_columns(columns: Cells) -> list[IdColumn]:
 
 
 def _unlike_uuids(column: Iterable[Cell]) -> list[int]:
-    """Return the positions of the cells that don't look like a UUID; parsing would be slow."""
-    return [
-        at
-        for at, cell in enumerate(column)
-        if not (isinstance(cell, str) and len(cell) == 36 and cell[8] == "-" != cell[0])
-    ]
+    """Return the positions of the cells that don't look like a UUID.
+
+    Checks length and hyphens instead of parsing each cell, which would be slow: nearly all UUIDs
+    are 36 characters long. Blocks in which all cells look like one are checked as one text.
+    """
+    places: list[int] = []
+    cells, first = iter(column), 0
+    while block := list(islice(cells, BLOCK_ROWS)):
+        texts = [cell for cell in block if isinstance(cell, str) and len(cell) == 36]
+        text = "".join(texts)
+        if len(texts) < len(block) or text[8::36].strip("-") or "-" in text[::36]:
+            places += [
+                at
+                for at, cell in enumerate(block, start=first)
+                if not (isinstance(cell, str) and len(cell) == 36 and cell[8] == "-" != cell[0])
+            ]
+        first += len(block)
+    return places
 
 
 def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
