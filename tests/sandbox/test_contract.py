@@ -90,8 +90,9 @@ def test_an_execution_in_each_status_is_in_the_contract(
 ) -> None:
     with running(behaviour) as url:
         base_url = url.removesuffix("/v1")
-        trigger = schema[TRIGGER]["POST"].Case(body=trigger_body(), media_type="application/json")
-        for _ in range(2):
+        for number in range(2):
+            body = trigger_body(number)
+            trigger = schema[TRIGGER]["POST"].Case(body=body, media_type="application/json")
             accepted = trigger.call_and_validate(base_url=base_url, headers=KEY).json()
         told = schema[EXECUTION]["GET"].Case(
             path_parameters={"execution_id": accepted["execution_id"]}

@@ -477,7 +477,7 @@ def test_a_filter_of_the_rows_shows_the_rows_not_the_top_of_the_page(
     site: Site, window: Window
 ) -> None:
     window.page.goto(site.url + finished_batch(site))
-    window.page.get_by_label("Show", exact=True).select_option("Completed")
+    window.page.locator("select[name=show]").select_option("Completed")
     window.page.wait_for_url("**?show=done*#rows-title")
     expect(window.page.get_by_role("heading", name="Rows", exact=True)).to_be_in_viewport()
 
