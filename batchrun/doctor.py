@@ -340,7 +340,7 @@ def _tables(connection: Connection, name: str) -> Finding:
 CLOCK_SECONDS = 60.0
 """A clock that is off by more seconds than this causes a warning."""
 
-_UNTRIED = "whether it may run them (workflows:execute), only a run shows"
+_UNTRIED = "only a run shows whether it may run them (workflows:execute)"
 
 
 async def _service(settings: Settings) -> list[Finding]:
@@ -424,13 +424,13 @@ def _scopes(probe: Probe) -> list[Finding]:
     match probe.status:
         case 200 if not probe.reason:
             seen = plural(probe.workflows, "workflow")
-            text = f"the key may list workflows (workflows:read): {seen}; {_UNTRIED}"
+            text = f"the key can list workflows (workflows:read): {seen}; {_UNTRIED}"
             return [_ok("Scopes", text)]
         case 401:
             text = f"the service does not know the key: {probe.reason}"
             advice = "Get your current key and save it with: batchrun login"
         case 403:
-            text = f"the key may not list workflows (workflows:read): {probe.reason}; {_UNTRIED}"
+            text = f"the key can't list workflows (workflows:read): {probe.reason}; {_UNTRIED}"
             advice = "Ask for a key with the scopes workflows:read and workflows:execute."
         case _:
             return []

@@ -137,7 +137,7 @@ async def _count_workflows(key: str, address: str, timeout_seconds: float) -> in
             )
         case 403:
             raise KeyRefusedError(
-                f"The key lacks the permission workflows:read at {address}: {found.reason}.",
+                f"The key lacks the scope workflows:read at {address}: {found.reason}.",
                 f"{_NOTHING_SAVED} It needs workflows:read and workflows:execute.",
             )
         case None:

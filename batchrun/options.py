@@ -54,7 +54,7 @@ class ReadingOptions(FileOptions):
         contact_column: Column with the contact IDs; ``None`` to detect it.
         no_company: Send no company IDs, even if there is a column of them.
         no_contact: Send no contact IDs, even if there is a column of them.
-        lenient_ids: Also send IDs that only look like PG:AI IDs, such as with a typo.
+        lenient_ids: Also send IDs that look like PG:AI IDs but have a typo.
         parameters: Sent with every row.
         parameter_columns: Parameter name → column its value comes from.
     """

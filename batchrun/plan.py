@@ -274,7 +274,7 @@ class Plan:
         rows: One entry per row, in input order.
         bodies: The distinct trigger bodies as JSON text; a job's number is its position.
         rates: The rates that the estimate of requests and time is based on.
-        lenient_ids: Whether to also send IDs that only look like PG:AI IDs.
+        lenient_ids: Whether to also send IDs that look like PG:AI IDs but have a typo.
         credits: The credits left; ``None`` if they were not requested.
         known: Job number → the outcome of the same trigger body in an earlier batch.
         reused: Numbers of the jobs that reuse an earlier result; nothing is sent for them.

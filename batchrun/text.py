@@ -89,7 +89,7 @@ def one_line(
 ) -> str:
     """A text on one line of at most ``most`` columns; the mark shows that it was shortened."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    if length(line) <= most:
+    if length(line) <= most and len(line) <= 4 * most:  # a column can have many accents
         return line
     line = line[:most]  # only combining characters take less than a column
     while line and length(line) > most - len(mark):
@@ -154,7 +154,7 @@ def strict_json(text: str) -> JSON:
 
 
 def whole_number(typed: str) -> int | None:
-    """Return a number from 1 to 999,999,999 as it was typed; ``None`` for any other text."""
+    """Parse a whole number from 1 to 999,999,999; ``None`` for any other text."""
     return int(typed) or None if re.fullmatch("[0-9]{1,9}", typed) else None
 
 

@@ -134,7 +134,7 @@ def steps(batchrun: str) -> tuple[Step, ...]:
              answers=((r"\(not shown\): ", "pgai_mistyped_key"),), exit_code=5),
         Step("", "The right key is saved.", f"{batchrun} login",
              answers=((r"\(not shown\): ", "sandbox"),)),
-        Step("", "These are the workflows that the key can run.", f"{batchrun} workflows"),
+        Step("", "These are the workflows that the key can see.", f"{batchrun} workflows"),
         Step("Look before you pay", "`check` triggers nothing.",
              f'{batchrun} check {LIST} -w "Account Research"'),
         Step("Five rows first",
@@ -154,7 +154,7 @@ def steps(batchrun: str) -> tuple[Step, ...]:
         Step("", "Its progress:", f"{batchrun} status"),
         Step("", "Continue. Nothing that was sent is sent again.", f"{batchrun} resume",
              answers=((r"Trigger \d+ jobs of [^?]+ now\? \[y/N\]: ", "y"),),
-             exit_code=3, after="Exit code 3: finished, but some rows are not completed. The sheet "
+             exit_code=3, after="Exit code 3: finished, but some rows did not complete. The sheet "
              "**Needs attention** of the\nworkbook says why."),
         Step("", "The finished workbook is next to the list.", "ls sample_data"),
         Step("Afterwards", "Failed rows can be sent again.", f"{batchrun} retry",

@@ -161,5 +161,5 @@ def _refuse_empty(typed: list[str]) -> None:
             name = option or before
             raise UsageError(
                 f"{f'The value of {name}' if name.startswith('-') else 'An argument'} is empty.",
-                "Give it a value, or leave it out. A variable that is not set has no value.",
+                "Give it a value, or leave it out. An unset shell variable is empty.",
             )

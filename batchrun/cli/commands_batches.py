@@ -162,7 +162,7 @@ def export(
         chosen = sum(summary.counts[each] for each in form.only)
         what = plural(chosen, "row")
     elif crm is not None:
-        what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')}, a line for each record,"
+        what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')} (a line for each record)"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
@@ -418,7 +418,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
         print_text(line, err=beside_question(yes=yes), hanging=2)
     batches = plural(len(found), "batch", "batches")
     print_text(
-        "Results of a deleted batch can't be reused, exported or sent again. Workbooks stay.",
+        "Deleted batches can't be reused, exported or retried. Their workbooks stay.",
         err=beside_question(yes=yes),
     )
     if not confirmed(f"Delete {batches} for good?", yes=yes):

@@ -122,10 +122,10 @@ def login(
     if kept.workflows is not None:
         seen = f"sees {plural(kept.workflows, 'workflow')}"
     print_text(f"Saved:     key {masked_end(kept.profile.end)} for {address}, {seen}")
-    print_text(f"Name:      {name} (its profile, to choose it with --profile)")
+    print_text(f"Name:      {name} (choose it with --profile)")
     place = f"the system's keyring, its password store ({kept.place})"
     if kept.why_a_file:
-        place = f"{kept.place}, readable by your account alone: {kept.why_a_file}"
+        place = f"{kept.place}, readable only by your account: {kept.why_a_file}"
     print_text(f"Kept in:   {place}", whole=[kept.place])
     if kept.not_deleted_reason:
         print_text(f"Note:      an earlier key stays in the keyring. {kept.not_deleted_reason}")

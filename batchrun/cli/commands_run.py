@@ -414,7 +414,7 @@ def resume(
     """Pick up a batch where it left off.
 
     At a terminal, it asks before it sends rows of a batch that you have not named, or the rows that
-    an earlier --limit left. With --all, it doesn't send those.
+    an earlier --limit left. --all skips rows that a --limit left.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()

@@ -194,7 +194,7 @@ def parameter_lines(plan: Plan) -> list[str]:
             text = json.dumps(value, ensure_ascii=False)
             lines.append(f"{name}: {one_line(text, EXAMPLE_WIDTH)}, every row")
     if lines:
-        lines.append("PG:AI doesn't list the names that a workflow takes: check the spelling")
+        lines.append("PG:AI doesn't list a workflow's parameters: check the spelling")
     return lines
 
 
@@ -265,7 +265,7 @@ def question(plan: Plan, now: int, left: int) -> str:
     to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
     if paid := len({*islice(to_trigger, now)} & paid_before(plan).keys()):  # none has been sent
         have, them = ("has", "it") if paid == 1 else ("have", "them")
-        later = "After that, it is too late for --reuse on the other rows. " if now < left else ""
+        later = "After that, --reuse can't be added for the other rows. " if now < left else ""
         words = (
             f"{paid:,} of {plural(now, 'job')} {have} a result from an earlier batch "
             f"(see --reuse), and you pay for {them} again. {later}{words}"
@@ -281,7 +281,7 @@ def known_lines(plan: Plan) -> list[str]:
     if ended := paid_before(plan):
         have = "has" if len(ended) == 1 else "have"
         lines.append(
-            f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest of "
+            f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest from "
             f"{max(ended.values()):%Y-%m-%d}. To reuse those of the last {REUSE_AGE.days} days for "
             f"free, add --reuse {REUSE_AGE.days}d now: it counts only when a batch starts"
         )
@@ -419,7 +419,7 @@ def credits_words(credits_left: Credits | None, jobs: int = 0, *, practice: bool
     if credits_left is None:
         return ""
     if credits_left.refused:
-        return "not shown to this key (it lacks the permission org_settings:read)"
+        return "not shown to this key (it lacks the scope org_settings:read)"
     if credits_left.remaining is None:
         return ""
     words = f"{credit_amounts(credits_left.remaining)} left{' (practice)' if practice else ''}"

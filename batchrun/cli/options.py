@@ -515,7 +515,7 @@ class ListOptions:
         bool,
         _list(
             "--lenient-ids",
-            help="Also send IDs that only look like PG:AI IDs, such as with a typo.",
+            help="Also send IDs that look like PG:AI IDs but have a typo.",
         ),
     ] = False
     param: Annotated[

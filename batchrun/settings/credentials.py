@@ -94,7 +94,7 @@ def require_key(settings: Settings) -> None:
         return
     if others := stored_profiles().all():
         raise UsageError(
-            f"There is no API key with the name {DEFAULT_PROFILE}.",
+            f"No API key is saved as {DEFAULT_PROFILE}.",
             Advice(
                 "",
                 f"Saved keys: {', '.join(others)}. Choose one with --profile or BATCHRUN_PROFILE.",

@@ -39,6 +39,7 @@ from batchrun.tables.sheets import (
     repeated_cell,
     style_kinds,
 )
+from batchrun.text import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,6 +239,7 @@ def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
                 break
             if inside and name in {"table-cell", "covered-table-cell"}:
                 found.add_cell(element, covered=name != "table-cell")
+                element.clear()  # nested cells would be searched again and again
             elif name == "table-row":
                 if inside:
                     found.end_row(
@@ -320,8 +322,7 @@ class _OdsSheet(_Details):
 
 
 def _count(element: Any, name: str) -> int:
-    text = attribute(element, name) or "1"
-    return int(text) if text.isdecimal() and len(text) < 8 else 1
+    return whole_number(attribute(element, name)) or 1
 
 
 # XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.

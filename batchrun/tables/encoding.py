@@ -315,7 +315,7 @@ def _refuse_mixed(raw: bytes, name: str, guessed: str) -> None:
     lines: dict[bool, list[int]] = {True: [], False: []}
     for number, line in enumerate(_LINE_END.split(raw), start=1):
         if not line.isascii():
-            lines[_first_error(line, "utf-8") is None].append(number)
+            lines[line.decode(errors="ignore").encode() == line].append(number)
     utf_8, others = lines[True], lines[False]
     by_chance = guessed in _SEVERAL_BYTES and len(utf_8) < MIXED_SHARE * len(others)
     if not utf_8 or by_chance:

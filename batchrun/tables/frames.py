@@ -10,12 +10,12 @@ from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.cells import is_blank
 from batchrun.tables.roles import is_known_name
-from batchrun.tables.sheets import BLOCK_ROWS, ColumnBlock
+from batchrun.tables.sheets import BLOCK_ROWS, LAST_COLUMN, ColumnBlock
 from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -31,6 +31,10 @@ Lines: TypeAlias = "npt.NDArray[np.int64]"
 
 MAX_HELD_CELLS = 1_500_000
 """Maximum number of cells to keep in memory (about 100 MB); larger lists are stored on disk."""
+MAX_HELD_BYTES = 2**27
+"""The same for the text of a workbook, which can repeat a long text in each cell."""
+MAX_MISSING_CELLS = 50_000_000
+"""Maximum number of cells that are missing because a few rows are much wider than the others."""
 
 
 FEWER = "fewer fields than the header; the missing ones were taken as empty"
@@ -66,11 +70,12 @@ class RowCollector:
         self.long: list[int] = []
         self.trimmed = array("q")
         self._trailing_blank_rows = 0
-        self._width = width
+        self._width, self._widest = width, 0
         self._fill_value = fill_value
         self._lines = array("q")
         self._held = np.empty((width, 0), dtype=object)
         self._stored: StoredCells | None = None
+        self._given = self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -83,12 +88,15 @@ class RowCollector:
 
     def add_block(self, block: Block) -> None:
         """Add rows with their line numbers; blank rows are counted but not added."""
+        if isinstance(block, ColumnBlock):
+            self._bytes += block.size
         if (
             isinstance(block, ColumnBlock)
             and len(block.columns) == self._width
             and any(map(all, block.columns))  # so no row is blank
         ):
             self._end_blank(len(self))
+            self._refuse_uneven(map(len, block.columns), len(block.lines), self._width)
             self._store(block.lines, block.columns)
             return
         lines, rows = block
@@ -96,6 +104,7 @@ class RowCollector:
             lines, rows = self._clean(lines, rows)
         else:
             self._end_blank(len(self))
+            self._refuse_uneven(map(len, rows), len(rows), self._width)
         if rows:
             self._store(lines, list(zip(*rows, strict=True)))
 
@@ -121,11 +130,12 @@ class RowCollector:
     def _store(self, lines: Sequence[int], columns: Sequence[Sequence[Cell]]) -> None:
         first, end = len(self), len(self) + len(lines)
         width = max(len(columns), len(self._held))
-        if self._stored is None and end * width > MAX_HELD_CELLS:
+        held = self._bytes <= MAX_HELD_BYTES and end * width <= MAX_HELD_CELLS
+        if self._stored is None and not held:
             self._stored = StoredCells(self._name, self._fill_value)
             for start in range(0, first, BLOCK_ROWS):
-                held = self._held[:, start : min(start + BLOCK_ROWS, first)]
-                self._stored.append(held.tolist())
+                part = self._held[:, start : min(start + BLOCK_ROWS, first)]
+                self._stored.append(part.tolist())
         if self._stored is not None:
             self._stored.append(columns)
         else:
@@ -169,10 +179,29 @@ class RowCollector:
             kept.append(row)
         width = max(map(len, kept), default=self._width)
         width = max(width, self._width)
+        self._refuse_uneven(map(len, kept), len(kept), width)
         for row in kept:
             if len(row) < width:
                 row.extend([self._fill_value] * (width - len(row)))
         return kept_lines, kept
+
+    def _refuse_uneven(self, lengths: Iterable[int], rows: int, width: int) -> None:
+        """Refuse rows that no list has: too wide, or a few much wider than all the others."""
+        self._given += sum(lengths)
+        self._widest = max(self._widest, width)
+        if self._widest > LAST_COLUMN:
+            raise InputError(
+                f"{self._name}: a row has {self._widest:,} fields; a list can have"
+                f" {LAST_COLUMN:,} columns, like an Excel sheet.",
+                "Export only the columns that you need.",
+            )
+        missing = (len(self) + rows) * self._widest - self._given
+        if missing > max(MAX_MISSING_CELLS, 10 * self._given):
+            raise InputError(
+                f"{self._name}: the widest row has {self._widest:,} fields, most others far fewer;"
+                f" {missing:,} cells would be missing.",
+                "Export it again, with as many fields in each row as in the header.",
+            )
 
     def _end_blank(self, position: int) -> None:
         """Count the blank rows above the row at a position, if there are any."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_ENDLESS_REFERENCE = re.compile(r"&#\d{1000,};?")
+"""A reference to a character, with too many digits for `html.unescape`."""
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _INVISIBLE = {"script", "style", "template"}
 WIDEST_SPAN = 1_000
@@ -179,6 +181,7 @@ def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]
 def _grids(text: str, name: str, options: LoadOptions) -> tuple[list[_Grid], list[str]]:
     """Return the tables that hold anything, and the addresses of their links that hold an ID."""
     parser = _TableParser()
+    text = _ENDLESS_REFERENCE.sub("\ufffd", text)
     end = text.rfind(">") + 1
     parser.feed(text[:end])
     parser.handle_data(text[end:])  # the parser takes quadratic time for an unclosed tag
@@ -366,6 +369,8 @@ def _span(text: str | None, most: int) -> int:
 
 class _TableParser(HTMLParser):
     """Collects the tables of a page."""
+
+    parse_marked_section = HTMLParser.parse_bogus_comment  # as in browsers; else unknown ones fail
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<Q")
 MAX_FRAME_BYTES = 2 * 1024**3
+MAX_BLOCK_BYTES = 32 * 1024**2
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
 _START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
@@ -115,7 +116,8 @@ class Book:
             count, *kinds = head
             cells = _unpacked(kinds, columns, count)
             lines = range(first, first + count)
-            yield ColumnBlock(lines, list(map(correct, cells)) if correct else cells)
+            size = sum(map(len, columns))
+            yield ColumnBlock(lines, list(map(correct, cells)) if correct else cells, size)
             first += count
 
 
@@ -144,7 +146,7 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
         except (PackingError, ValueError, TypeError, KeyError, AttributeError) as error:
             if child.ended or isinstance(error, PackingError):
                 raise InputError(
-                    f"{name} is a workbook that can't be read: it is damaged, or built to do harm.",
+                    f"{name} can't be read: it is damaged, or built to do harm.",
                     SAVE_AS,
                 ) from error
             raise
@@ -377,9 +379,17 @@ def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
     merged = without_overlaps(content.merged)
     _answer(stream, [content.first_column, merged, traits, content.notices])
     for _, rows in content.blocks:
-        packed = [pack_column(column) for column in zip(*rows, strict=True)]
-        _answer(stream, [len(rows), *(kind for kind, _ in packed)], *(cells for _, cells in packed))
+        _answer_block(stream, rows)
     _answer(stream, [])
+
+
+def _answer_block(stream: IO[bytes], rows: Sequence[Sequence[Cell]]) -> None:
+    packed = [pack_column(column) for column in zip(*rows, strict=True)]
+    if sum(len(cells) for _, cells in packed) > MAX_BLOCK_BYTES and (half := len(rows) // 2):
+        _answer_block(stream, rows[:half])
+        _answer_block(stream, rows[half:])
+    else:
+        _answer(stream, [len(rows), *(kind for kind, _ in packed)], *(cells for _, cells in packed))
 
 
 def _bound_memory() -> None:

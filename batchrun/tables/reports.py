@@ -10,8 +10,9 @@ import operator
 import re
 from datetime import date, time, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
+from batchrun.model import is_stored
 from batchrun.tables.cells import (
     LABEL_CHARACTERS,
     holds_id,
@@ -111,11 +112,13 @@ class Body:
 
     def row(self, at: int) -> list[Cell]:
         """Return the cells of a row."""
-        return [column[at] for column in self.columns]
+        if is_stored(self.columns):
+            return self.columns.row(at)
+        return cast("list[Cell]", self.columns[:, at].tolist())
 
     def filled(self, at: int) -> list[Cell]:
         """Return the filled cells of a row."""
-        return [cell for column in self.columns if is_filled(cell := column[at])]
+        return list(filter(is_filled, self.row(at)))
 
     def holding_ids(self, rows: Iterable[int], aside: Collection[int]) -> set[int]:
         """Return the columns that hold IDs in the first of some rows that are not set aside."""

@@ -17,7 +17,7 @@ import unicodedata
 from array import array
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import add
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -139,12 +139,13 @@ _REMARK = re.compile(
 """An ending that does not change which ID it is; *__c* marks a custom field of Salesforce."""
 
 
-def _spellings(name: str) -> set[str]:
+@lru_cache(maxsize=20_000)  # more than a list has columns
+def _spellings(name: str) -> frozenset[str]:
     """Return a name and its parts, normalized: *IDs / Company ID* also matches *Company ID*."""
     field = _OF_AN_OBJECT.sub("", _REMARK.sub("", name.strip()), count=1)
     found = {normalise(part) for part in (name, field, *name.split(" / "))}
     without_articles = {" ".join(w for w in each.split() if w not in _ARTICLES) for each in found}
-    return found | without_articles
+    return frozenset(found | without_articles)
 
 
 SAMPLED_CELLS = 1_000
@@ -484,6 +485,7 @@ def _unnamed_notice(table: Table, roles: Mapping[Role, int]) -> list[str]:
 
 
 NAMES_SHOWN = 80
+LISTED_NAMES = 200
 
 
 def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role, int]]:
@@ -791,4 +793,6 @@ def _columns_hint(table: Table) -> str:
 
 
 def _quoted(table: Table, columns: Iterable[int]) -> str:
-    return ", ".join(dict.fromkeys(column_name(table, column) for column in columns))
+    names = list(dict.fromkeys(one_line(column_name(table, at), NAMES_SHOWN) for at in columns))
+    more = f" and {len(names) - LISTED_NAMES:,} more" if len(names) > LISTED_NAMES else ""
+    return ", ".join(names[:LISTED_NAMES]) + more

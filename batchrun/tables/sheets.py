@@ -155,10 +155,12 @@ class ColumnBlock:
     Attributes:
         lines: Line numbers.
         columns: The cells.
+        size: Their size in bytes as they were sent by the child process.
     """
 
     lines: Sequence[int]
     columns: Sequence[Sequence[Cell]]
+    size: int
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the line numbers and the rows."""

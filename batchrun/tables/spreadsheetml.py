@@ -29,6 +29,7 @@ from batchrun.tables.sheets import (
     repeated_cell,
     zero_format,
 )
+from batchrun.text import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +82,8 @@ class Xml2003Reader(WorkbookReader):
 
         def rows() -> Iterator[list[Cell]]:
             for line in range(1, height + 1):
-                cells = table.rows.get(line, {})
-                yield [cells.get(column) for column in range(1, width + 1)]
+                cells = table.rows.get(line)
+                yield [cells.get(at) for at in range(1, width + 1)] if cells else [None] * width
 
         return SheetRows(numbered(rows()), merged=table.merged, traits=table.traits)
 
@@ -187,5 +188,4 @@ def _cell(kind: str, text: str) -> Cell:
 
 
 def _number(element: Any, name: str) -> int:
-    digits = attribute(element, name)
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 0
+    return whole_number(attribute(element, name)) or 0

@@ -64,7 +64,7 @@ class StoredCells:
         self._lock = Lock()
         self._blocks: list[_Block] = []
         self._patches: dict[tuple[int, int], dict[int, Cell]] = {}
-        self._cache: dict[tuple[int, int], Sequence[Cell]] = {}
+        self._cache: dict[tuple[int, int], list[Cell]] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,20 +107,29 @@ class StoredCells:
         """Change the value of the cell in a column and a row."""
         column, row = place
         block = self._block_of(row)
-        self._patches.setdefault((block, column), {})[row - self._blocks[block].first] = value
+        at = row - self._blocks[block].first
+        self._patches.setdefault((block, column), {})[at] = value
+        if (cells := self._cache.get((block, column))) is not None:
+            cells[at] = value
 
     def cell(self, column: int, row: int) -> Cell:
         """Return a cell."""
         block = self._block_of(row)
-        key, at = (block, column), row - self._blocks[block].first
-        if at in (patches := self._patches.get(key, {})):
-            return patches[at]
-        cells = self._cache.get(key)
-        if cells is None:
+        return self._cached(block, column)[row - self._blocks[block].first]
+
+    def row(self, row: int) -> list[Cell]:
+        """Return the cells of a row."""
+        block = self._block_of(row)
+        at = row - self._blocks[block].first
+        return [self._cached(block, column)[at] for column in range(self.width)]
+
+    def _cached(self, block: int, column: int) -> list[Cell]:
+        key = block, column
+        if (cells := self._cache.get(key)) is None:
             if len(self._cache) >= CACHED_BLOCKS * self.width:
                 self._cache = {}
-            cells = self._cache[key] = self._cells(block, column)
-        return cells[at]
+            cells = self._cache[key] = list(self._cells(block, column))
+        return cells
 
     def column_cells(self, column: int) -> Iterator[Cell]:
         """Iterate over the cells of a column."""
@@ -219,6 +228,8 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
         joined = "\0".join(column)
         if joined.count("\0") == len(column) - 1:
             return "text", joined.encode("utf-8", "surrogatepass")
+    if kinds == {type(None)}:
+        return "blank", bytes(len(column))
     if kinds == {float}:
         return "float", array("d", column).tobytes()
     if kinds == {bool}:
@@ -233,6 +244,8 @@ def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")
+        case "blank":
+            return [None] * len(content)
         case "float":
             return array("d", content)
         case "bool":

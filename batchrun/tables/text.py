@@ -118,7 +118,7 @@ class _SpacedReader:
         self._quote = quote
         end, blank = re.escape(delimiter), " *+" if delimiter == "\t" else r"[ \t]*+"
         self._field = re.compile(
-            rf"{blank}(?:{quote}((?:[^{quote}]|{quote}{quote})*+){quote}{blank}"
+            rf"{blank}(?:{quote}([^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+){quote}{blank}"
             rf"|(?!{quote})([^{end}\r\n]*+))({end}|\r?\n|\r|\Z)"
         )
 

@@ -254,6 +254,8 @@ def find_parts(archive: Archive) -> Parts:
         if part:
             visible = attributes.get("state", "visible") == "visible"
             found.sheets.append(Sheet(attributes.get("name", ""), visible, part))
+    if len({each.part for each in found.sheets}) < len(found.sheets):
+        raise archive.refused("two of its sheets are the same part", hint="")
     if "styles" in found.others:
         with suppress(InputError):  # calamine will report what is wrong with the styles
             _read_styles(archive, found.others["styles"], found)

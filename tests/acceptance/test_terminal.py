@@ -71,7 +71,7 @@ def test_a_key_that_may_not_read_credits_runs_all_the_same(
     env = sandbox.environment(tmp_path) | {"PGAI_API_KEY": "sandbox-read"}
     with terminal("check", "accounts.csv", "-w", WORKFLOW, env=env, cwd=tmp_path) as screen:
         assert screen.ended() == ExitCode.COMPLETED
-        assert "not shown to this key (it lacks the permission org_settings:read)" in screen.text
+        assert "not shown to this key (it lacks the scope org_settings:read)" in screen.text
 
 
 def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(

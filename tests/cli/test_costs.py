@@ -95,7 +95,7 @@ def test_a_day_with_enough_quota_has_no_pause() -> None:
         (Credits(), ""),
         (
             Credits(refused=True),
-            "not shown to this key (it lacks the permission org_settings:read)",
+            "not shown to this key (it lacks the scope org_settings:read)",
         ),
         (Credits({"research": 1240}), "1,240 credits left; each of the 95 jobs costs credits"),
         (Credits({"a": 1.5, "b": 2}), "a 1.5, b 2 credits left; each of the 95 jobs costs credits"),

@@ -59,7 +59,7 @@ def test_profile_names_are_listed_when_there_is_no_default_profile(
     login(batchrun, KEY, "--base-url", service, "--profile", "work")
     assert "Saved keys: work." in batchrun().stdout
     assert_refused(
-        batchrun("workflows"), ExitCode.UNUSABLE, "with the name default", "Saved keys: work."
+        batchrun("workflows"), ExitCode.UNUSABLE, "saved as default", "Saved keys: work."
     )
     assert "Choose one with --profile or BATCHRUN_PROFILE" in batchrun("doctor").stdout
 
@@ -68,7 +68,7 @@ def test_a_sandbox_key_becomes_the_profile_sandbox(batchrun: CommandLine, sandbo
     """So that `login` sends the real key to the real service later."""
     batchrun.monkeypatch.delenv("PGAI_API_KEY")
     batchrun.monkeypatch.setattr(sys, "stdin", io.StringIO("sandbox\n"))
-    assert "Name:      sandbox (its profile," in batchrun("login").stdout
+    assert "Name:      sandbox (choose it" in batchrun("login").stdout
     assert batchrun("workflows").exit_code == ExitCode.COMPLETED  # at the same address
     batchrun.monkeypatch.delenv("BATCHRUN_BASE_URL")
     later = address_for(DEFAULT_PROFILE, load_settings())
@@ -115,7 +115,7 @@ def test_a_saved_key_is_enough_for_every_command(
     assert kept.exit_code == ExitCode.COMPLETED
     assert "key …1111 for" in kept.stdout
     assert "sees 4 workflows" in kept.stdout
-    assert "readable by your account alone" in kept.stdout
+    assert "readable only by your account" in kept.stdout
     assert batchrun(*RUN).exit_code == ExitCode.INCOMPLETE
     assert triggers_accepted(service) == 2
     gone = batchrun("logout")

@@ -121,7 +121,7 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     again = "have a result from an earlier batch (see --reuse), and you pay for them again. Trigger"
     assert f"2 of 3 jobs {again} 3 jobs now?" in said()
     again = again.replace("have", "has").replace("them", "it").removesuffix("Trigger")
-    rest = "After that, it is too late for --reuse on the other rows. Trigger 1 job now?"
+    rest = "After that, --reuse can't be added for the other rows. Trigger 1 job now?"
     assert f"1 of 1 job {again}{rest}" in said("--limit", "1")
     batchrun(*RUN, "--limit", "1", "--yes")
     assert "--reuse" not in said("--limit", "1")  # too late

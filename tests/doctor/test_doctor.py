@@ -63,8 +63,8 @@ def test_where_all_is_well_it_says_so_and_spends_one_request(
     assert code == ExitCode.COMPLETED
     assert {one["verdict"] for one in found.values()} == {"ok"}
     assert "…6789 (PGAI_API_KEY)" in found["Key"]["text"]
-    assert "may list workflows (workflows:read): 4 workflows" in found["Scopes"]["text"]
-    assert "may run them (workflows:execute), only a run shows" in found["Scopes"]["text"]
+    assert "can list workflows (workflows:read): 4 workflows" in found["Scopes"]["text"]
+    assert "only a run shows whether it may run them" in found["Scopes"]["text"]
     assert "59 of 60" in found["Quota"]["text"]
     assert "none yet" in found["Journal"]["text"]
     assert not journal_path().exists()  # none is made by looking
@@ -90,7 +90,7 @@ def test_without_a_key_it_says_how_to_get_one(batchrun: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({KEY: frozenset({Scope.EXECUTE})}, "may not list workflows"),
+        ({KEY: frozenset({Scope.EXECUTE})}, "can't list workflows"),
         ({}, "does not know the key"),
     ],
     ids=["403", "401"],

@@ -81,7 +81,7 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Try 5 rows Run all 60 rows “Try 5 rows” shows their results and what the rest costs" in said
+        assert "Run all 60 rows “Try 5 rows” shows their results and what the rest costs" in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
@@ -712,7 +712,7 @@ def test_ids_of_a_crm_get_one_message_that_says_which_ids_pg_ai_needs(
     said = shown_list(site, list_id)
     assert said.count("No row of this list can be sent.") == 1
     assert "Company ID looks like a Salesforce ID, not a PG:AI ID" in said
-    assert ("are in the column “Company ID” (3 of 3 are PG:AI IDs, such as" in said) is (has_own_ids)
+    assert ("in the column “Company ID” (3 of 3 are PG:AI IDs, such as" in said) is has_own_ids
     assert ("Export the list from PG:AI, or add the CRM field" in said) is not has_own_ids
     assert len(re.findall(r"such as [0-9a-f]{8}-", said)) == 1
     assert "UUID" not in said
