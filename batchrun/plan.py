@@ -398,7 +398,32 @@ class Plan:
         if object_ is None or object_ is role:
             return []
         words = f"{_NOUNS[object_]}, but only {role.name.lower()} IDs are sent"
-        return [f"The workflow's {where} mentions {words}: make sure that it is the one you want"]
+        about = f"Judging by its {where}, the workflow is about {words}"
+        return [f"{about}: make sure that it is the one you want"]
+
+    def _sent_cells(self, column: int) -> Iterator[tuple[int, Cell]]:
+        """Yield the place of each row that can be sent, and its cell in a column."""
+        cells = self.table.cells[column]
+        return ((at, cells[at]) for at in np.flatnonzero(self.rows.jobs >= 0).tolist())
+
+    def _has_id(self, role: Role) -> Iterator[tuple[int, bool]]:
+        """Yield the place of each row that can be sent, and whether it has an ID of a kind."""
+        for at, cell in self._sent_cells(self.roles[role]):
+            yield at, isinstance(parse_id(cell, lenient=self.lenient_ids), ValidId)
+
+    def sent_roles(self) -> list[Role]:
+        """Return the kinds of ID that are sent for at least one row."""
+        return [role for role in self.roles if any(has_id for _, has_id in self._has_id(role))]
+
+    def column_values(self) -> Iterator[tuple[str, str, list[Cell], int]]:
+        """Yield each parameter that comes from a column: its name, the column's, and its values.
+
+        The last item is how many rows have no value. Rows that can't be sent do not count.
+        """
+        for name, at in self.parameters.columns.items():
+            cells = [cell for _, cell in self._sent_cells(at)]
+            values: list[Cell] = [cell for cell in cells if cell not in (None, "")]
+            yield name, column_name(self.table, at), values, len(cells) - len(values)
 
     def _misnamed(self) -> list[str]:
         """Return the columns whose name is that of the other kind of ID."""
@@ -433,19 +458,14 @@ class Plan:
         """Return a hint if rows are sent without the kind of ID that the workflow is about."""
         if object_ is None:
             return []
-        cells, lenient = self.table.cells[self.roles[object_]], self.lenient_ids
-        lacking = [
-            at
-            for at in np.flatnonzero(self.rows.jobs >= 0).tolist()
-            if not isinstance(parse_id(cells[at], lenient=lenient), ValidId)
-        ]
+        lacking = [place for place, has_id in self._has_id(object_) if not has_id]
         if not lacking:
             return []
         [other] = set(Role) - {object_}
         name, only = object_.name.lower(), other.name.lower()
         rows = plural(len(lacking), f"row without a {name} ID is", f"rows without a {name} ID are")
         sent = f"{rows} sent with the {only} ID only (first: line {self.table.lines[lacking[0]]})"
-        about = f"but the workflow's {where} mentions {_NOUNS[object_]}"
+        about = f"but judging by its {where}, the workflow is about {_NOUNS[object_]}"
         return [f"{sent}, {about}: make sure that this is what you want"]
 
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
@@ -467,7 +487,7 @@ class Plan:
             no_contact="",
         )
         if object_ is Role.COMPANY:
-            hint += f" (the workflow's {where} mentions companies)"
+            hint += f" (judging by its {where}, the workflow is about companies)"
         return [hint]
 
     def id_lines(self) -> list[str]:

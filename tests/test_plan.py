@@ -216,7 +216,7 @@ def test_a_contact_list_says_how_many_jobs_its_companies_are() -> None:
         "You would pay for 3 jobs at 2 companies, because 2 contacts are sent, too; "
         "--no-contact pays for 2"
     )
-    assert "the workflow's name mentions companies" in hint
+    assert "judging by its name, the workflow is about companies" in hint
     alone = make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES)
     assert len(alone.bodies) == 2
     assert alone.hints() == []
@@ -230,7 +230,8 @@ def test_rows_without_the_kind_of_id_that_the_workflow_is_about_are_pointed_out(
     [hint] = contacts.hints()
     assert hint == (
         "2 rows without a contact ID are sent with the company ID only (first: line 3), "
-        "but the workflow's name mentions contacts: make sure that this is what you want"
+        "but judging by its name, the workflow is about contacts: "
+        "make sure that this is what you want"
     )
     companies, _ = make_plan(table, RESEARCH, roles, Parameters(), RATES).hints()
     assert companies.startswith("1 row without a company ID is sent with the contact ID only")
@@ -241,8 +242,8 @@ def test_rows_without_the_kind_of_id_that_the_workflow_is_about_are_pointed_out(
 def test_a_workflow_for_the_other_object_is_pointed_out() -> None:
     table = table_of(["ID"], [ACME])
     for workflow, role, words in (
-        (RESEARCH, Role.CONTACT, "name mentions companies, but only contact IDs are sent"),
-        (Workflow("w", "Score", "Scores a person"), Role.COMPANY, "description mentions contacts"),
+        (RESEARCH, Role.CONTACT, "name, the workflow is about companies, but only contact"),
+        (Workflow("w", "Score", "Scores a person"), Role.COMPANY, "description, the workflow is"),
     ):  # fmt: skip
         [hint] = make_plan(table, workflow, {role: 0}, Parameters(), RATES).hints()
         assert words in hint

@@ -182,17 +182,12 @@ def _below(label: str, lines: Sequence[str]) -> list[str]:
 def parameter_lines(plan: Plan) -> list[str]:
     """Return the values that each parameter sends: how many rows have one, and an example."""
     lines = []
-    for name, at in plan.parameters.columns.items():
-        filled, first = 0, None
-        for cell in plan.table.cells[at]:
-            if cell not in (None, ""):
-                filled, first = filled + 1, cell if first is None else first
-        column = plan.table.header[at] or f"column {at + 1}"
+    for name, column, values, lacking in plan.column_values():
         example = ""
-        if filled:
-            shown = as_displayed(first, dict(plan.table.source.formats).get(at, ""))
-            example = f", for example {one_line(str(shown), EXAMPLE_WIDTH)}"
-        rows = f"{filled:,} of {plural(len(plan.table), 'row')}"
+        if values:
+            code = dict(plan.table.source.formats).get(plan.parameters.columns[name], "")
+            example = f", for example {one_line(str(as_displayed(values[0], code)), EXAMPLE_WIDTH)}"
+        rows = f"{len(values):,} of {plural(len(values) + lacking, 'row')} that can be sent"
         lines.append(f"{name}: from {column}, {rows}{example}")
     for name, value in plan.parameters.constant.items():
         if name not in plan.parameters.columns:
@@ -342,7 +337,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
         "estimated_seconds": summary.estimated_seconds,
         "quota_seconds": summary.quota_seconds,
         "unfinished": summary.unfinished,
-        "output": own_output(summary),
+        "output": summary.output,
         "note": summary.note,
     }
 

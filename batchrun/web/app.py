@@ -468,6 +468,8 @@ class _Pages:
         if whole_number(form.get("header_row", "").strip()) is None:
             others.pop("header_row", None)
         values = self._list_values(saved)  # what is refused is shown, but neither read nor saved
+        values["state"].checked = None  # its figures are of other choices
+        values |= {"earlier": None, "other": values["other"] or values["earlier"]}
         values["choices"] = choices_from(saved.request, others)
         for name in ("company_column", "contact_column"):
             values[name] = form.get(name) or None

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
     from batchrun.batch.history import BatchStatus
-    from batchrun.model import Row, Table, TableSource, Workflow
+    from batchrun.model import Role, Row, Table, TableSource, Workflow
     from batchrun.plan import PlannedRow
     from batchrun.web.lists import SavedList
     from batchrun.web.screens import Findings
@@ -139,7 +139,9 @@ class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
     Its ID is in the form that runs it. ``reusable`` counts the jobs whose results could be reused,
-    and ``reasons`` groups the invalid rows, the most frequent reason first.
+    and ``reasons`` groups the invalid rows, the most frequent reason first. ``sent_ids`` are the
+    kinds of ID that are sent; ``lacking`` has each parameter that some rows are sent without, its
+    column, and their number.
     """
 
     id: str
@@ -158,6 +160,8 @@ class CheckedPlan:
     hints: Sequence[str]
     earlier: BatchSummary | None
     other_names: Sequence[tuple[int, str, int, str]]
+    sent_ids: Sequence[Role]
+    lacking: Sequence[tuple[str, str, int]]
 
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
@@ -180,6 +184,12 @@ class CheckedPlan:
             plan.hints(),
             plan.earlier,
             other_names(plan),
+            plan.sent_roles(),
+            [
+                (name, column, rows)
+                for name, column, _, rows in plan.column_values()
+                if rows and name not in plan.parameters.constant
+            ],
         )
 
     @property

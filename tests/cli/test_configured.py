@@ -55,7 +55,7 @@ def test_options_from_the_file_need_not_be_typed(batchrun: CommandLine, configur
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "batchrun.toml (" in ended.stderr  # what decides is said
     assert 'depth: "comprehensive", every row' in ended.stdout
-    assert "code: from Code, 2 of 4 rows, for example 00123" in ended.stdout
+    assert "code: from Code, 2 of 3 rows that can be sent, for example 00123" in ended.stdout
     columns = header(batchrun.folder / "accounts.results.csv")
     assert "Report" in columns
     assert "summary" not in columns

@@ -70,7 +70,7 @@ def contacts() -> Iterator[Case]:
     """Lists of contacts, each with its company, for a workflow that works on companies."""
     rows = [["Company ID", "Contact ID"], [A, B], [A, C], [B, D]]
     content = text(*rows)
-    subject = "the workflow's name mentions companies"
+    subject = "judging by its name, the workflow is about companies"
     for name, flags, said in (
         ("", [], f"3 contacts are sent, too; --no-contact pays for 2 ({subject})"),
         ("-companies-alone", ["--no-contact"], "No contact IDs are sent (--no-contact)"),

@@ -84,7 +84,7 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Try 5 rows Run all 60 rows What a row costs is known after the first 5" in said
+        assert "Run all 60 rows “Try 5 rows” shows their results and what the rest costs" in said
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
@@ -204,7 +204,7 @@ def test_each_button_that_spends_says_its_price(tmp_path: Path) -> None:
         check = checked_list(workspace, saved).id
         unknown = shown(site, f"/lists/{saved.id}")
         assert "· about" not in unknown
-        assert "What a row costs is known after the first 5" in unknown
+        assert "what the rest costs before you decide" in unknown
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         batch = f"/batches/{run.batch_id}"
@@ -757,7 +757,7 @@ def test_ids_of_a_crm_get_one_message_that_says_which_ids_pg_ai_needs(
     said = shown_list(site, list_id)
     assert said.count("No row of this list can be sent.") == 1
     assert "Company ID looks like a Salesforce ID, not a PG:AI ID" in said
-    assert ("are in the column Company ID (3 of 3 are PG:AI IDs, such as" in said) is (has_own_ids)
+    assert ("in the column “Company ID” (3 of 3 are PG:AI IDs, such as" in said) is has_own_ids
     assert ("Export the list from PG:AI, or add the CRM field" in said) is not has_own_ids
     assert len(re.findall(r"such as [0-9a-f]{8}-", said)) == 1
     assert "UUID" not in said
@@ -768,7 +768,7 @@ def test_practice_says_that_its_clock_is_fast_and_its_credits_are_reset(site: Si
     list_id = a_list(site, SAMPLES / "salesforce_report.xlsx")
     said = shown(site, f"/lists/{list_id}")
     assert "clock runs 60 times as fast" in said
-    assert "Practice credits are reset each time batchrun starts." in said
+    assert "Practice credits are reset each time you start practicing." in said
 
 
 def test_in_practice_the_first_rows_of_a_list_that_ran_can_be_tried(
@@ -1015,11 +1015,86 @@ def test_what_was_typed_stays_in_the_form_when_it_is_refused(site: Site, what: s
     assert answer.status_code == 400
     assert "A parameter has no name." in answer.text
     assert 'name="parameter-0-value" value="very deep"' in answer.text
+    for left_out in ("to send</dt>", "data-run", "What is sent"):  # they are of other choices
+        assert left_out not in answer.text
     assert 'name="reuse" value="yes" checked' in answer.text
     assert re.search('name="header_row"[^>]* value="1"', answer.text)
     assert workspace.wait(60)
     assert workspace.lists.get(saved.id) == saved
     assert site.triggers == []
+
+
+def test_refused_choices_leave_the_earlier_run_of_the_list_in_reach(site: Site) -> None:
+    batch = finished_batch(site)
+    (saved,) = site.workspace.lists.all()
+    shown_list(site, saved.id)
+    answer = site.post(f"/lists/{saved.id}/choices", header_row="x")
+    assert answer.status_code == 400
+    assert f'href="{batch}"' in answer.text
+    assert "Run everything again" not in answer.text
+    assert "Remove this list" not in answer.text
+
+
+def test_a_click_right_after_typing_is_not_lost(window: Window, site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    workspace.choose(saved, replace(saved.request, parameters={"depth": "very "}))
+    checked_list(workspace, saved)
+    page = window.page
+    page.goto(f"{site.url}/lists/{saved.id}")
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_visible()
+    value = page.get_by_label("Text or number").first
+    value.press("End")
+    value.press_sequentially("deep")
+    # The click below leaves the field: nothing may move under the mouse then.
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_hidden()
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_role("button", name="Try 5 rows")).to_be_visible()
+    assert site.triggers == []
+    assert '"depth": "very deep"' in (checked_list(workspace, saved).first_body or "")
+
+
+def test_enter_in_a_field_checks_the_list_and_never_runs_it(
+    window: Window, site: Site, tmp_path: Path
+) -> None:
+    page, list_id = window.page, a_list(site, hiding_workbook(tmp_path, 9, [3]))
+    page.goto(f"{site.url}/lists/{list_id}")
+    expect(page.get_by_role("button", name="Leave it out")).to_be_visible()
+    before = site.workspace.states[list_id]
+    page.get_by_label("Column names in line").press("Enter")
+    expect(page.locator("#before[data-say]")).to_be_focused()
+    assert site.workspace.states[list_id] is not before
+    saved = site.workspace.lists.get(list_id)
+    assert saved is not None
+    assert not saved.request.visible_only
+    assert site.triggers == []
+
+
+def test_rows_that_are_sent_without_a_parameter_are_counted(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "focus.csv"
+    cells = ["IT", "", "HR", ""]
+    rows = "".join(f"{ID}{at + 10},{cell}\n" for at, cell in enumerate(cells))
+    path.write_text(f"Company ID,Focus\n{rows}12,\n")  # the last row is not sent at all
+    list_id = a_list(site, path)
+    fields = {"parameter-0-name": "focus", "parameter-0-from": "Focus"}
+    constant = {"parameter-1-name": "focus", "parameter-1-value": "IT"}
+    about = "The column “Focus” is empty in 2 rows: they are sent without the parameter “focus”."
+    for more, noted in ({}, True), (constant, False):
+        choices = {"workflow": "wf_account_research", **fields, **more}
+        site.post(f"/lists/{list_id}/choices", **choices)
+        assert (about in shown_list(site, list_id)) is noted
+
+
+@pytest.mark.parametrize(
+    ("contact", "named"),
+    [("", "the company ID."), (f"{ID}99", "the company ID and the contact ID.")],
+)
+def test_only_the_ids_that_are_sent_are_named(
+    site: Site, tmp_path: Path, contact: str, named: str
+) -> None:
+    path = tmp_path / "accounts.csv"
+    path.write_text(f"Company ID,Contact ID\n{ID}10,\n{ID}11,{contact}\n{ID}12,{contact}\n")
+    said = shown_list(site, a_list(site, path))
+    assert f"Nothing of a row leaves this computer except {named}" in said
 
 
 def test_a_workflow_that_fits_the_ids_badly_is_noted_before_the_run(
@@ -1194,7 +1269,7 @@ def test_a_column_of_ids_with_another_name_is_asked_about(
     list_id = site.upload(path).headers["location"][-12:]
     assert site.workspace.wait(60)
     said = shown(site, f"/lists/{list_id}")
-    assert "Is PG-Firmen-Nr the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
+    assert "Is “PG-Firmen-Nr” the company ID or the contact ID? 9 of 9 are PG:AI IDs" in said
     assert "Neither? Then this list has no IDs that can be sent" in said
     assert "First choose above what the column contains, and choose a workflow." in said
     with site.client() as client:
@@ -1206,7 +1281,7 @@ def test_a_column_of_ids_with_another_name_is_asked_about(
     assert "no column with PG:AI IDs" not in shown(site, f"/lists/{list_id}")
     gate.set()
     said = shown_list(site, list_id)
-    assert "Is PG-Firmen-Nr" not in said
+    assert "Is “PG-Firmen-Nr”" not in said
     site.post(
         f"/lists/{list_id}/choices",
         company_column="PG-Firmen-Nr",

@@ -902,3 +902,8 @@ def test_a_list_stays_where_it_was_after_a_choice(window: Window, site: Site) ->
     page.get_by_role("button", name="Check again").click()
     expect(page.locator("#before[data-say]")).to_be_focused()
     assert abs(page.evaluate("scrollY") - before) < 300
+    expect(page.locator(".figures")).to_be_in_viewport()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")  # as after choosing below the figures
+    page.locator("#recheck").evaluate("(one) => one.form.requestSubmit(one)")
+    expect(page.locator("#before[data-say]")).to_be_focused()
+    expect(page.locator(".figures")).to_be_in_viewport()

@@ -65,7 +65,7 @@ function keepEdits() {
     if (!next) continue;
     next.value = old.value;
     next.checked = old.checked;
-    next.dispatchEvent(new Event("change", { bubbles: true }));
+    next.dispatchEvent(new Event("input", { bubbles: true }));
   }
 }
 
@@ -142,7 +142,7 @@ function keepPlace() {
   if (place?.path !== location.pathname || document.querySelector("main > .message[role=alert]")) return;
   scrollTo(0, place.y);
   const checked = document.querySelector("[data-say]");
-  checked?.focus({ preventScroll: true });
+  checked?.focus(); // which brings the new figures into view
   if (checked) announce(checked.dataset.say);
 }
 
@@ -204,16 +204,18 @@ function choices(form) {
     document.getElementById("about").textContent = workflow.selectedOptions[0].dataset.about ?? "";
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !event.target.matches("select")) return;
+    if (event.key !== "Enter" || !event.target.matches("select, input")) return;
     event.preventDefault(); // Enter checks the list from each control, so that nobody tabs through all options
     form.requestSubmit(document.getElementById("recheck"));
   });
-  form.addEventListener("input", (event) => edited.set(event.target.name, event.target));
-  form.addEventListener("change", () => {
+  // While typing, not on leaving the field: the click that leaves it must hit the button under it.
+  form.addEventListener("input", (event) => {
+    edited.set(event.target.name, event.target);
     for (const each of form.querySelectorAll(".parameter")) {
       const [name, value] = each.querySelectorAll("input");
       value.required = name.value.trim() !== "" && each.querySelector("select").value === "";
     }
+    document.getElementById("before").textContent = "Before you run";
     document.getElementById("changed").hidden = false;
     const recheck = document.getElementById("recheck");
     recheck.className = "primary";
