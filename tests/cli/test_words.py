@@ -233,12 +233,14 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     assert "Its results go to fix.results.xlsx. To have all rows in one" in exported.stdout
     book = openpyxl.load_workbook("fix.xlsx")
     assert book.active is not None
+    wrong = str(book.active["A2"].value)
     book.active["A2"] = IDS[2]
     book.save("fix.xlsx")
     assert "1 to send" in follow(batchrun, exported.stdout, "Correct").stdout
     sheet = openpyxl.load_workbook("accounts.results.xlsx")["Needs attention"]
-    [told] = [str(cell) for row in sheet.values for cell in row if "Correct that" in str(cell)]
-    assert "1 to send" in follow(batchrun, told, "Correct that").stdout
+    [told] = [str(cell) for row in sheet.values for cell in row if "Then (" in str(cell)]
+    accounts.write_text(accounts.read_text().replace(wrong, IDS[2]))
+    assert "1 to send" in follow(batchrun, told, "Then").stdout
 
 
 def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:
