@@ -107,8 +107,8 @@ class Lists:
         return self.get(Path(source).parent.name)
 
     def change(self, saved: SavedList, **changes: Any) -> SavedList:
-        """Save what has changed about a list, such as the choices made for it."""
-        changed = replace(saved, **changes)
+        """Save what has changed about a list, and nothing else that an older copy holds."""
+        changed = replace(self.get(saved.id) or saved, **changes)
         self._save(changed)
         return changed
 

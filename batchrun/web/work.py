@@ -479,7 +479,10 @@ class Workspace:
             _LOG.exception("A list could not be checked.")
             state.error = unexpected_error()
         finally:
-            self._change(saved, state, saved.request, **_found_by_check(state))
+            try:
+                self._change(saved, state, saved.request, **_found_by_check(state))
+            except OSError:  # such as a full disk; the next check finds the same
+                _LOG.exception("What was found in a list could not be saved.")
             state.busy = False
             state.version += 1
 
@@ -568,6 +571,8 @@ class Workspace:
             UsageError: The list has changed since it was shown.
         """
         with self._lock:
+            if not check_id:
+                raise self._changed_error(saved)
             state = self.state(saved)
             checked = state.checked
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
@@ -575,13 +580,14 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise self._changed_error(saved)
             self._refuse_while_closing()
-            again = again and saved.request.reuse is None  # else it is a run like any other
+            again = again and not checked.reused  # else it is a run like any other
             to_send, reused, earlier = checked.to_trigger, checked.reused, checked.earlier
             if earlier is not None and earlier.unfinished and not again:
                 to_send, reused = self.status(earlier.batch_id, 0).left.to_trigger, 0
             run = state.run = BatchRun(check_id, limit or 0, to_send, reused)
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
+            request = replace(request, reuse=None) if again else request
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
                 with self._lock:
