@@ -26,6 +26,7 @@ LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
 PRICES_FILE = "prices.json"
+RESULTS = "results"
 
 _FROM_RUNS = "batch_id", "refused", "ran_as"
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
@@ -36,7 +37,8 @@ class SavedList:
     """An uploaded list, and how to read and send it.
 
     A results workbook whose marked rows were sent has the ID of their batch. ``refused`` is why the
-    list can't be read; ``ran_as`` is the batch that has run its rows. Both are from its last check.
+    list can't be read; ``ran_as`` is the batch that has run its rows, or ``RESULTS`` for a results
+    workbook without rows to send. Both are from its last check.
     """
 
     id: str
