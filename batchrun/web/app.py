@@ -449,16 +449,20 @@ class _Pages:
 
     def choose(self, request: Request) -> Response:
         """Save the choices for a list and check it again, or run it with the choices shown."""
-        form, saved = request.state.form, self._list(request)
-        run = form.get("what") in {"again", "all", "pilot"}
+        saved, form = self._list(request), dict(request.state.form)
         role, _, column = form.get("is", "").partition(":")  # an answer instead of a choice
-        answers = {f"{role}_column": column} | ({"visible_only": ""} if "hidden" in form else {})
+        form |= {f"{role}_column": column} | ({"visible_only": ""} if "hidden" in form else {})
         try:
-            choices = choices_from(saved.request, {**form, **answers})
+            choices = choices_from(saved.request, form)
         except UsageError as error:
-            return self._refused_choices(saved, {**form, **answers}, error)
-        if run:
-            return self._run(saved, form, choices)
+            return self._refused_choices(saved, form, error)
+        what = form.get("what")
+        if what in {"again", "all", "pilot"}:
+            # A browser may restore other choices than those that were checked.
+            check_id = form.get("check", "") if choices == saved.request else ""
+            limit = PILOT_ROWS if what == "pilot" else None
+            run = self._workspace.run(saved, check_id, limit=limit, again=what == "again")
+            return self._redirect_when_started(run, f"/lists/{saved.id}")
         self._workspace.choose(saved, choices)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
@@ -481,22 +485,6 @@ class _Pages:
             if f"parameter-{at}-name" in form
         ]
         return self._show("list.html", 400, **values, message=("bad", error))
-
-    def _run(
-        self, saved: SavedList, form: Mapping[str, str], choices: batchrun.Request
-    ) -> Response:
-        """Run a list if the form has the choices that were checked: a browser may restore others.
-
-        Raises:
-            UsageError: The list or its choices have changed.
-        """
-        run = self._workspace.run(
-            saved,
-            form.get("check", "") if choices == saved.request else "",
-            limit=PILOT_ROWS if form["what"] == "pilot" else None,
-            again=form["what"] == "again",
-        )
-        return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
         """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
