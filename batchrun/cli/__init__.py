@@ -158,8 +158,7 @@ def _refuse_empty(typed: list[str]) -> None:
     for before, word in pairwise(["", *typed]):
         option, equals, value = word.partition("=")
         if not word or (word.startswith("--") and equals and not value):
-            name = option or before
             raise UsageError(
-                f"{f'The value of {name}' if name.startswith('-') else 'An argument'} is empty.",
+                f"The argument after {option or before or 'batchrun'} is empty.",
                 "Give it a value, or leave it out. An unset shell variable is empty.",
             )

@@ -214,7 +214,8 @@ def status(
 
 def _status_json(status: BatchStatus) -> dict[str, Any]:
     holder = status.holder if status.working else None
-    return summary_json(status.summary) | {
+    summary = replace(status.summary, output=own_output(status.summary))
+    return summary_json(summary) | {
         "working": None if holder is None else holder.words(),
         "rescue_files": [str(path) for path in status.rescued],
     }
@@ -269,7 +270,7 @@ def list_batches(
     """List all batches, newest first."""
     from batchrun import batches
 
-    found = batches(settings=settings_from(sandbox=sandbox, journal=journal))
+    found = _with_own_outputs(batches(settings=settings_from(sandbox=sandbox, journal=journal)))
     if as_json:
         print_exact(json.dumps([summary_json(summary) for summary in found]))
     elif found:
@@ -278,6 +279,15 @@ def list_batches(
         print_text("No batches yet. Start one with: batchrun run FILE -w WORKFLOW")
         if not sandbox and (elsewhere := sandbox_hint()):
             print_text(elsewhere)
+
+
+def _with_own_outputs(found: Iterable[BatchSummary]) -> list[BatchSummary]:
+    """Return batches, the newest first, without the paths that a newer one has written to."""
+    own: dict[str | None, BatchSummary] = {}
+    return [
+        one if own.setdefault(one.output, one) is one else replace(one, output=None)
+        for one in found
+    ]
 
 
 def _listed(found: Sequence[BatchSummary]) -> list[str]:
@@ -293,7 +303,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
             f"{one.batch_id}  {workflow(one)}  rows: {counts(one)}  "
             f"worked on {age_words(now - one.updated_at)} ago  "
             f"list: {one.source.path or one.source.name}"
-            + (f"  workbook: {written}" if (written := own_output(one)) else "")
+            + (f"  workbook: {one.output}" if one.output else "")
             for one in found
         ]
     header = ["batch", "age", "rows", "workflow", "list"]

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -112,8 +113,8 @@ def run_marked(
     print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if not yes:
-        question = "Send them again (you pay again)?"
-        confirm_jobs(marked.summary, len(marked.jobs), settings, mode, question)
+        now = min(len(marked.jobs), limit or len(marked.jobs))
+        confirm_jobs(marked.summary, now, settings, mode, "Send them again (you pay again)?")
     continue_batch(
         partial(aio.run_marked, marked),
         settings,
@@ -163,8 +164,8 @@ def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
 
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
     """End without triggering anything, with the exit code of the batch."""
-    written = messages.own_output(summary)
-    messages.print_ending(summary, summary.exit_code, written, lines, mode)
+    own = replace(summary, output=messages.own_output(summary))
+    messages.print_ending(own, own.exit_code, own.output, lines, mode)
     raise typer.Exit(summary.exit_code)
 
 
@@ -256,7 +257,11 @@ def check(
         files = find_configuration(path)
         given["configuration"] = files
         if Rerun.holds_results(path):
-            useless = reading.given() | {"--reuse": reuse}
+            useless = reading.given() | {
+                "--reuse": reuse,
+                "--details": details,
+                "--save-options": save_options,
+            }
             marked = _read_marked(path, settings_from(**given), files, workflow, useless)
             _show_marked(marked, as_json=as_json)
             return

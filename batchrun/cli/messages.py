@@ -337,7 +337,7 @@ def summary_json(summary: BatchSummary) -> dict[str, Any]:
         "estimated_seconds": summary.estimated_seconds,
         "quota_seconds": summary.quota_seconds,
         "unfinished": summary.unfinished,
-        "output": own_output(summary),
+        "output": summary.output,
         "note": summary.note,
     }
 

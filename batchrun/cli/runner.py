@@ -300,7 +300,7 @@ def _confirmed(
     question = messages.question(plan, now, to_trigger)
     if not now and earlier is None and output and output.exists() and is_as_written(output):
         question = f"Replace {output.name}?"
-    unasked = yes or not question
+    unasked = yes or not (now or sys.stdin.isatty()) or not question
     if not (yes and mode.quiet):
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     hidden = messages.hides_invalid_rows(plan)

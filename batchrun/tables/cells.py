@@ -35,9 +35,14 @@ def is_blank(row: Iterable[Cell]) -> bool:
     return all(cell is None or cell == "" for cell in row)
 
 
-@lru_cache(maxsize=10_000)  # rows are compared with their neighbors to find headers
 def is_id(cell: Cell) -> bool:
     """Whether a cell holds an ID, perhaps with letters beyond f."""
+    is_long = isinstance(cell, str) and len(cell) > LABEL_CHARACTERS  # not to be kept in memory
+    return find_id(cell, lenient=True) is not None if is_long else _is_id(cell)
+
+
+@lru_cache(maxsize=10_000)  # rows are compared with their neighbors to find headers
+def _is_id(cell: Cell) -> bool:
     return find_id(cell, lenient=True) is not None
 
 
@@ -65,14 +70,16 @@ def is_label_row(row: Iterable[Cell]) -> bool:
     return all(map(is_label, filter(is_filled, row)))
 
 
-@lru_cache(maxsize=10_000)
 def is_label(cell: Cell) -> bool:
     """Whether a cell could be a column name: a short text, no number, date, address or ID.
 
     A sign such as # may be one, too.
     """
-    if not isinstance(cell, str) or len(cell) > LABEL_CHARACTERS:
-        return False
+    return isinstance(cell, str) and len(cell) <= LABEL_CHARACTERS and _is_label(cell)
+
+
+@lru_cache(maxsize=10_000)
+def _is_label(cell: str) -> bool:
     text = cell.strip()
     if text in _SIGNS:
         return True

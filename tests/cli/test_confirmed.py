@@ -137,14 +137,19 @@ def test_resume_asks_before_it_sends_rows_in_doubt_again(
 def test_rows_are_sent_again_only_after_a_question_with_their_costs(
     batchrun: CommandLine, accounts: Path
 ) -> None:
-    with faulty_sandbox(triggers=[REFUSED]) as (url, sandbox):
+    with faulty_sandbox(triggers=[REFUSED, REFUSED]) as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
         sent = len(sandbox.bodies())
-        mark(accounts.with_name(RESULTS), 2)
-        for command in (["retry"], ["run", RESULTS]):
+        mark(accounts.with_name(RESULTS), 2, 3)
+        for command, costs in (
+            (["retry"], "each of the 2 jobs costs credits"),
+            (["run", RESULTS], "each of the 2 jobs costs credits"),
+            (["run", RESULTS, "--limit", "1"], "the job costs credits"),
+        ):
             ended = at_a_terminal(batchrun, "n\n", *command)
-            assert "Quota:     about 3 requests" in ended.stderr
+            assert "Quota:     about " in ended.stderr
+            assert costs in ended.stderr
             assert "again" in ended.stderr
             assert len(sandbox.bodies()) == sent
 

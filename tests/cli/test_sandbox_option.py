@@ -143,7 +143,10 @@ def test_resuming_a_finished_batch_does_not_name_the_results_of_another(
         assert f"Workbook:  {workbook}\n" not in shown
         assert f"Workbook:  {workbook}\n" in batchrun(command, later, "--sandbox").stdout
     assert batchrun("resume", first, "--sandbox", "--quiet").stdout == ""
-    assert batchrun("batches", "--sandbox").stdout.count(f"workbook: {workbook}") == 1
+    for _ in range(2):
+        batchrun(*RUN, "-o", "results.csv")
+    for output in (workbook, batchrun.folder / "results.csv"):
+        assert batchrun("batches", "--sandbox").stdout.count(f"workbook: {output}") == 1
     assert json.loads(batchrun("status", first, "--sandbox", "--json").stdout)["output"] is None
 
 

@@ -54,17 +54,19 @@ def test_a_mistyped_command_points_to_the_help(
 @pytest.mark.parametrize(
     ("typed", "name"),
     [
-        (("run", ""), "An argument"),
-        (("check", "list.csv", "-w", ""), "The value of -w"),
-        (("run", "list.csv", "--output="), "The value of --output"),
-        (("check", "list.csv", "--company-column", "", "-w", "x"), "The value of --company-column"),
-        (("status", "", "--sandbox"), "An argument"),
+        (("run", ""), "run"),
+        (("check", "list.csv", "-w", ""), "-w"),
+        (("run", "list.csv", "--output="), "--output"),
+        (("check", "list.csv", "--company-column", "", "-w", "x"), "--company-column"),
+        (("status", "", "--sandbox"), "status"),
     ],
 )
 def test_an_empty_argument_is_refused_and_not_a_folder_or_a_default(
     batchrun: CommandLine, typed: tuple[str, ...], name: str
 ) -> None:
-    assert_refused(batchrun(*typed), ExitCode.UNUSABLE, f"{name} is empty.", "leave it out")
+    assert_refused(
+        batchrun(*typed), ExitCode.UNUSABLE, f"The argument after {name} is empty.", "leave it out"
+    )
 
 
 @pytest.mark.parametrize(
