@@ -19,13 +19,7 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
-from batchrun.tables.roles import (
-    GET_IDS,
-    candidate_contents,
-    column_name,
-    roles_named,
-    swap_notice,
-)
+from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, roles_named, swap_notice
 from batchrun.text import CANT_BE_SENT, as_displayed, counted, duration, html_table, plural
 
 if TYPE_CHECKING:

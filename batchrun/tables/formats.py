@@ -140,6 +140,8 @@ def mentions(raw: bytes, text: str) -> bool:
 def _not_a_list(name: str, kind: str) -> InputError:
     archive = kind.endswith(" archive")
     hint = "Unpack it, and save the list in it as .xlsx or CSV." if archive else SAVE_AS
+    if kind == "a picture":
+        hint = "A picture has no cells to read. Take the list itself, as .xlsx or CSV."
     return InputError(f"{name} is {kind}; it can't be read as a list.", hint)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 40
 """Maximum number of characters of a damaged value to show in messages."""
 
+EXAMPLE_ID = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 UUID_DIGITS = 32
 MIN_ID_CHARACTERS = UUID_DIGITS // 2
 """Minimum length of a cell with an ID, even if each of its characters stands for two digits."""

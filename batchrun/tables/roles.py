@@ -28,6 +28,7 @@ from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
 from batchrun.tables.cells import is_filled
 from batchrun.tables.ids import (
+    EXAMPLE_ID,
     DamagedId,
     IdKind,
     MissingId,
@@ -307,7 +308,7 @@ _COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 GET_IDS = (
-    "PG:AI needs its own IDs, such as a1b2c3d4-e5f6-7890-abcd-ef1234567890; IDs of your CRM"
+    f"PG:AI needs its own IDs, such as {EXAMPLE_ID}; IDs of your CRM"
     " can't be sent. Export the list from PG:AI, or add the CRM field that holds the PG:AI ID (such"
     " as PG Company ID or PG Contact ID) to the report or view and export it again."
 )

@@ -35,6 +35,7 @@ from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
+from batchrun.tables.ids import EXAMPLE_ID
 from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
@@ -62,7 +63,6 @@ _LOG = logging.getLogger(__name__)
 PILOT_ROWS = 5
 MAX_MESSAGES = 50
 MAX_PILOT_ROWS = 20
-BLANK_PARAMETERS = 2
 CRM_ROWS = 20
 """Rows to look at for the record IDs of a CRM."""
 MAX_PARAMETERS = 50
@@ -191,11 +191,11 @@ class _Pages:
             "secret": session.page_secret,
             "workspace": workspace,
             "version": batchrun.__version__,
-            "Outcome": Outcome,
             "Role": Role,
             "screens": screens,
             "NO_COLUMN": NO_COLUMN,
             "REUSE_AGE": REUSE_AGE,
+            "EXAMPLE_ID": EXAMPLE_ID,
             "DELIMITERS": DELIMITERS,
             "ENCODINGS": ENCODINGS,
         }
@@ -207,8 +207,10 @@ class _Pages:
 
     def _show_screen(self, request: Request, template: str, **values: Any) -> HTMLResponse:
         """Return a screen that forms redirect to, with their message if there is one."""
-        message = self._messages.get(request.query_params.get("message", ""))
-        return self._show(template, message=message, **values)
+        return self._show(template, message=self._message(request), **values)
+
+    def _message(self, request: Request) -> tuple[str, BatchrunError] | None:
+        return self._messages.get(request.query_params.get("message", ""))
 
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(values)
@@ -295,8 +297,7 @@ class _Pages:
         return self._start_page(200, None)
 
     def _start_page(self, status: int, error: BatchrunError | None) -> Response:
-        keyring = not isinstance(open_keyring(), NoKeyring)
-        address = self._address()
+        keyring, address = not isinstance(open_keyring(), NoKeyring), self._address()
         return self._show("start.html", status, error=error, address=address, keyring=keyring)
 
     def _address(self) -> str:
@@ -320,7 +321,9 @@ class _Pages:
             address, seconds = address_for(DEFAULT_PROFILE, settings), settings.timeout_seconds
             asyncio.run(log_in(key, address, DEFAULT_PROFILE, timeout_seconds=seconds))
         except BatchrunError as error:
-            return self._start_page(400, error) if first else self._settings_page(400, error)
+            if first:
+                return self._start_page(400, error)
+            return self._settings_page(400, ("bad", error))
         self._workspace.use_key()
         return RedirectResponse("/" if first else "/settings", 303)
 
@@ -427,7 +430,7 @@ class _Pages:
             "choices": choices,
             "company_column": NO_COLUMN if choices.no_company else choices.company_column,
             "contact_column": NO_COLUMN if choices.no_contact else choices.contact_column,
-            "parameters": screens.parameter_rows(choices, BLANK_PARAMETERS),
+            "parameters": screens.parameter_rows(choices),
             "workflows": [one for one in workspace.known_workflows() if one.status == "active"],
             "guesses": [(one, found) for one in notices if (found := words.controls_of(one))],
             "named": named,
@@ -447,16 +450,20 @@ class _Pages:
 
     def choose(self, request: Request) -> Response:
         """Save the choices for a list and check it again, or run it with the choices shown."""
-        form, saved = request.state.form, self._list(request)
-        run = form.get("what") in {"again", "all", "pilot"}
+        saved, form = self._list(request), dict(request.state.form)
         role, _, column = form.get("is", "").partition(":")  # an answer instead of a choice
-        answers = {f"{role}_column": column} | ({"visible_only": ""} if "hidden" in form else {})
+        form |= {f"{role}_column": column} | ({"visible_only": ""} if "hidden" in form else {})
         try:
-            choices = choices_from(saved.request, {**form, **answers})
+            choices = choices_from(saved.request, form)
         except UsageError as error:
-            return self._refused_choices(saved, {**form, **answers}, error)
-        if run:
-            return self._run(saved, form, choices)
+            return self._refused_choices(saved, form, error)
+        what = form.get("what")
+        if what in {"again", "all", "pilot"}:
+            # A browser may restore other choices than those that were checked.
+            check_id = form.get("check", "") if choices == saved.request else ""
+            limit = PILOT_ROWS if what == "pilot" else None
+            run = self._workspace.run(saved, check_id, limit=limit, again=what == "again")
+            return self._redirect_when_started(run, f"/lists/{saved.id}")
         self._workspace.choose(saved, choices)
         return RedirectResponse(f"/lists/{saved.id}", 303)
 
@@ -479,22 +486,6 @@ class _Pages:
             if f"parameter-{at}-name" in form
         ]
         return self._show("list.html", 400, **values, message=("bad", error))
-
-    def _run(
-        self, saved: SavedList, form: Mapping[str, str], choices: batchrun.Request
-    ) -> Response:
-        """Run a list if the form has the choices that were checked: a browser may restore others.
-
-        Raises:
-            UsageError: The list or its choices have changed.
-        """
-        run = self._workspace.run(
-            saved,
-            form.get("check", "") if choices == saved.request else "",
-            limit=PILOT_ROWS if form["what"] == "pilot" else None,
-            again=form["what"] == "again",
-        )
-        return self._redirect_when_started(run, f"/lists/{saved.id}")
 
     def _redirect_when_started(self, run: BatchRun, else_to: str) -> Response:
         """Wait for the batch to start; redirect to its screen, or to ``else_to`` if it has not."""
@@ -749,25 +740,21 @@ class _Pages:
 
     def settings(self, request: Request) -> Response:
         """Return the settings: key, limits, and paths."""
-        level, error = self._messages.get(request.query_params.get("message", ""), ("", None))
-        return self._settings_page(200, error, level)
+        return self._settings_page(200, self._message(request))
 
-    def _settings_page(
-        self, status: int, error: BatchrunError | None, level: str = "bad"
-    ) -> Response:
-        workspace = self._workspace
-        settings = workspace.settings
-        profile, problem = None, error
+    def _settings_page(self, status: int, message: tuple[str, BatchrunError] | None) -> Response:
+        workspace, settings = self._workspace, self._workspace.settings
+        profile = None
         try:
             profile = profile_of(settings)
-        except BatchrunError as found:
-            problem = problem or found
+        except BatchrunError as error:
+            message = message or ("bad", error)
         given = given_key(settings)
         masked = masked_key(given) if given else ""
         return self._show(
             "settings.html",
             status,
-            message=problem and (level, problem),
+            message=message,
             key=masked if profile is None else masked_end(profile.end),
             profile=profile,
             from_environment=bool(given) and profile is None,
@@ -856,7 +843,7 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
                 f"The parameter {name} has no value.",
                 "Give it a value or a column, or remove its name.",
             )
-    chosen = {name: form.get(f"{name}_column", "") for name in ("company", "contact")}
+    company, contact = form.get("company_column", ""), form.get("contact_column", "")
     encoding, delimiter = form.get("encoding", ""), form.get("delimiter", "")
     return replace(
         before,
@@ -867,10 +854,10 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
         encoding=encoding if encoding in ENCODINGS else None,
         delimiter=delimiter if delimiter in DELIMITERS else None,
         quoting="literal" if form.get("quoting") == "yes" else None,
-        company_column=chosen["company"] if chosen["company"] not in {"", NO_COLUMN} else None,
-        contact_column=chosen["contact"] if chosen["contact"] not in {"", NO_COLUMN} else None,
-        no_company=chosen["company"] == NO_COLUMN,
-        no_contact=chosen["contact"] == NO_COLUMN,
+        company_column=None if company == NO_COLUMN else company or None,
+        contact_column=None if contact == NO_COLUMN else contact or None,
+        no_company=company == NO_COLUMN,
+        no_contact=contact == NO_COLUMN,
         visible_only=form.get("visible_only") == "yes",
         lenient_ids=form.get("lenient_ids") == "yes",
         parameters=constants,

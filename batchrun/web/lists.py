@@ -26,6 +26,7 @@ LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
 PRICES_FILE = "prices.json"
+RESULTS = "results"
 
 _FROM_RUNS = "batch_id", "refused", "ran_as"
 _LIST_ID = re.compile(r"[0-9a-f]{12}")
@@ -36,7 +37,8 @@ class SavedList:
     """An uploaded list, and how to read and send it.
 
     A results workbook whose marked rows were sent has the ID of their batch. ``refused`` is why the
-    list can't be read; ``ran_as`` is the batch that has run its rows. Both are from its last check.
+    list can't be read; ``ran_as`` is the batch that has run its rows, or ``RESULTS`` for a results
+    workbook without rows to send. Both are from its last check.
     """
 
     id: str
@@ -107,8 +109,8 @@ class Lists:
         return self.get(Path(source).parent.name)
 
     def change(self, saved: SavedList, **changes: Any) -> SavedList:
-        """Save what has changed about a list, such as the choices made for it."""
-        changed = replace(saved, **changes)
+        """Save what has changed about a list, and nothing else that an older copy holds."""
+        changed = replace(self.get(saved.id) or saved, **changes)
         self._save(changed)
         return changed
 
@@ -139,13 +141,11 @@ class Lists:
 
     def remember(self, header: Sequence[str], request: Request) -> None:
         """Store choices for the next list with the same columns."""
-        kept = _read(self.folder / REMEMBERED_FILE)
-        kept[_shape(header)] = _kept(request)
-        self._keep(REMEMBERED_FILE, kept)
+        self._update(REMEMBERED_FILE, {_shape(header): _kept(request)})
 
     def remember_price(self, workflow: str, price: Mapping[str, float]) -> None:
         """Store what a row cost with a workflow: name of the credits → amount."""
-        self._keep(PRICES_FILE, _read(self.folder / PRICES_FILE) | {workflow: dict(price)})
+        self._update(PRICES_FILE, {workflow: dict(price)})
 
     def price(self, workflow: str) -> dict[str, float] | None:
         """Return what a row cost with a workflow last time; ``None`` if it was never run."""
@@ -166,11 +166,11 @@ class Lists:
 
     def prefer(self, **preferences: Any) -> None:
         """Save preferences from the settings page."""
-        self._keep(PREFERENCES_FILE, self.preferences() | preferences)
+        self._update(PREFERENCES_FILE, preferences)
 
-    def _keep(self, name: str, kept: Mapping[str, Any]) -> None:
+    def _update(self, name: str, changes: dict[str, Any]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(self.folder / name, kept)
+        _write(self.folder / name, _read(self.folder / name) | changes)
 
     def _save(self, saved: SavedList) -> None:
         kept = {

@@ -19,6 +19,7 @@ from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
+from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
 from batchrun.workbook.changes import NEW
@@ -343,6 +344,8 @@ def home_of(workspace: Workspace) -> dict[str, list[HomeLine]]:
             section = "Already run"
             started = by_id[one.ran_as].unfinished
             tag = ("wait", "You started this list") if started else ("ok", "You ran these rows")
+        elif one.ran_as == RESULTS:
+            section, tag = "Already run", ("ok", "Results of a run")
         remove = "Remove", f"{path}/delete"
         home[section].append(HomeLine(name, detail, path, tag, one.refused, "Open", remove))
     return home
@@ -425,14 +428,14 @@ def column_choices(read: ReadList) -> list[ColumnChoice]:
     return found
 
 
-def parameter_rows(choices: batchrun.Request, blank: int) -> list[tuple[str, str, str]]:
-    """Return the parameters for the form (name, column, value), followed by empty ones."""
+def parameter_rows(choices: batchrun.Request) -> list[tuple[str, str, str]]:
+    """Return the parameters for the form (name, column, value), followed by two empty ones."""
     rows = [
         (name, "", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         for name, value in choices.parameters.items()
     ]
     rows += [(name, column, "") for name, column in choices.parameter_columns.items()]
-    return [*rows, *[("", "", "")] * blank]
+    return [*rows, *[("", "", "")] * 2]
 
 
 def body_fields(body: str) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ CONTROLS = {
         ("no_header", "The list has no column names", "Tick {} only if it has none"),
         ("no_contact", "Contact ID", "To send each company only once, choose “Send none” under {}"),
         ("quoting", "Quotes are ordinary characters", "Tick {}"),
-        ("reuse", "Reuse earlier results", "Change {}"),
+        ("reuse", "Reuse earlier results", "Change {} under More options"),
         ("sheet", "Sheet", "Choose the sheet to read under {}"),
         ("visible_only", "Leave out hidden rows", "Tick {}"),
         ("workflow", "Workflow", "Choose one under {}"),
@@ -73,6 +73,8 @@ what follows an address or says why jobs failed or a key is refused."""
 _BATCH_ID = r"(?= \d{4}-[a-z0-9-]+-[0-9a-f]{4}(?![\w-]|\.\w))"
 _TERMS = (
     (re.compile(r"\bWindows-1252 \(cp1252\)"), "Western European (Windows)"),
+    (re.compile(r"\bThe header has (?=\d)"), "The column names have "),
+    (re.compile(r"\bheader( row)?(s?)\b"), r"line\2 of column names"),
     (re.compile(r"^It was interrupted(?=\.$)"), "It was stopped before the end"),
     (re.compile(r"(?<=\d )job(s?)(?= (?:at|failed|have|in a row)\b| $)"), r"row\1"),
     (re.compile(rf"\bBatch{_BATCH_ID}"), "Run"),

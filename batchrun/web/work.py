@@ -34,7 +34,7 @@ from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import PRACTICE_SPEED, practice
 from batchrun.settings import given_key, profile_of
-from batchrun.web.lists import Lists, lists_folder
+from batchrun.web.lists import RESULTS, Lists, lists_folder
 from batchrun.web.words import controls_of, plain, total_words
 
 if TYPE_CHECKING:
@@ -210,18 +210,11 @@ class CheckedPlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedRows:
-    """The marked rows of a results workbook, as they were shown, with an ID for their form."""
-
-    id: str
-    rerun: Rerun
-
-
 @dataclass
 class ListState:
     """What is known about an uploaded list since the server started, with the choices checked.
 
+    ``marked`` are the rows of a results workbook to run again, with an ID for the form that does.
     ``sheets`` are those to choose from if the workbook can't be read without a choice;
     ``results_of`` is the batch of a results workbook, ``""`` if it is not known; ``recalled`` says
     that the choices are those of an earlier list with the same columns.
@@ -231,7 +224,8 @@ class ListState:
     busy: bool = False
     read: ReadList | None = None
     checked: CheckedPlan | None = None
-    marked: MarkedRows | None = None
+    marked: Rerun | None = None
+    marked_id: str = ""
     is_results: bool = False
     results_of: str = ""
     sheets: tuple[str, ...] = ()
@@ -473,7 +467,10 @@ class Workspace:
             _LOG.exception("A list could not be checked.")
             state.error = unexpected_error()
         finally:
-            self._change(saved, state, saved.request, **_found_by_check(state))
+            try:
+                self._change(saved, state, saved.request, **_found_by_check(state))
+            except OSError:  # such as a full disk; the next check finds the same
+                _LOG.exception("What was found in a list could not be saved.")
             state.busy = False
             state.version += 1
 
@@ -498,7 +495,7 @@ class Workspace:
         rerun = Rerun.read(path, settings=self.settings)
         assert rerun is not None
         state.results_of = rerun.summary.batch_id
-        state.marked = MarkedRows(secrets.token_hex(8), rerun)
+        state.marked, state.marked_id = rerun, secrets.token_hex(8)
 
     def run_marked(self, saved: SavedList, check_id: str) -> BatchRun:
         """Send the marked rows of a workbook again; a repeated call returns the same run.
@@ -510,9 +507,9 @@ class Workspace:
             state = self.state(saved)
             if state.run is not None and state.run.check_id == check_id:
                 return state.run
-            if state.marked is None or state.marked.id != check_id:
+            rerun = state.marked
+            if rerun is None or state.marked_id != check_id:
                 raise self._changed_error(saved)
-            rerun = state.marked.rerun
             output = None if rerun.summary.output is None else Path(rerun.summary.output)
             if output is None or output.parent.parent != self.lists.folder.absolute():
                 output = rerun.output  # beside the upload; never overwrite the user's file
@@ -562,6 +559,8 @@ class Workspace:
             UsageError: The list has changed since it was shown.
         """
         with self._lock:
+            if not check_id:
+                raise self._changed_error(saved)
             state = self.state(saved)
             checked = state.checked
             if state.run is not None and (not state.run.ended or state.run.check_id == check_id):
@@ -569,13 +568,14 @@ class Workspace:
             if checked is None or checked.id != check_id:
                 raise self._changed_error(saved)
             self._refuse_while_closing()
-            again = again and saved.request.reuse is None  # else it is a run like any other
+            again = again and not checked.reused  # else it is a run like any other
             to_send, reused, earlier = checked.to_trigger, checked.reused, checked.earlier
             if earlier is not None and earlier.unfinished and not again:
                 to_send, reused = self.status(earlier.batch_id, 0).left.to_trigger, 0
             run = state.run = BatchRun(check_id, limit or 0, to_send, reused)
             self.lists.remember(state.read.header if state.read else (), saved.request)
             request, settings = saved.request, self.settings
+            request = replace(request, reuse=None) if again else request
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
                 with self._lock:
@@ -671,22 +671,20 @@ class Workspace:
     def run_of(self, batch_id: str) -> BatchRun | None:
         """Return this server's last run of a batch."""
         with self._lock:
-            from_lists = (state.run for state in self.states.values() if state.run is not None)
             found = self.runs.get(batch_id)
-            if found is not None:
-                return found
-            return next((run for run in from_lists if run.batch_id == batch_id), None)
+            return found or next((run for run in self._runs if run.batch_id == batch_id), None)
 
     @property
     def active(self) -> list[BatchRun]:
         """The runs that have not ended."""
         with self._lock:
-            runs = [state.run for state in self.states.values() if state.run is not None]
-            return [
-                run
-                for run in {id(one): one for one in [*self.runs.values(), *runs]}.values()
-                if not run.ended
-            ]
+            return [run for run in self._runs if not run.ended]
+
+    @property
+    def _runs(self) -> list[BatchRun]:
+        """The runs of this server."""
+        of_lists = (state.run for state in self.states.values() if state.run is not None)
+        return list({id(run): run for run in (*self.runs.values(), *of_lists)}.values())
 
     def stop_all(self) -> None:
         """Stop every run gracefully, and start no more."""
@@ -932,9 +930,10 @@ def _found_by_check(state: ListState) -> dict[str, str]:
     can_choose = state.read is not None or state.is_results or state.sheets
     refused = "" if state.error is None or can_choose else plain(state.error.what)
     earlier = None if state.checked is None else state.checked.earlier
-    if state.marked is not None and not state.marked.rerun.jobs:
-        earlier = state.marked.rerun.summary
-    return {"refused": refused, "ran_as": "" if earlier is None else earlier.batch_id}
+    ran_as = "" if earlier is None else earlier.batch_id
+    if state.is_results and (state.marked is None or not state.marked.jobs):
+        ran_as = RESULTS
+    return {"refused": refused, "ran_as": ran_as}
 
 
 def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:

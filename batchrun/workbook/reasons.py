@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.model import Cause, Outcome, Role
-from batchrun.tables.ids import DamagedId, IdKind, parse_id
+from batchrun.tables.ids import EXAMPLE_ID, DamagedId, IdKind, parse_id
 from batchrun.text import one_line
 from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
 
@@ -176,7 +176,7 @@ class Commands:
     def run_corrected(self, file: str, summary: BatchSummary) -> str:
         """Return how to run a corrected list; without reuse, you pay for every row again."""
         if self.on_page:
-            return "drop the corrected list on the page, and choose “Reuse earlier results”"
+            return "drop the corrected list on the page, and choose “Reuse earlier results” under More options"
         command = run_corrected(file, summary).removeprefix("batchrun")
         return f"{self.program}{command} {self.options}".strip()
 
@@ -190,12 +190,13 @@ _ID = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
 _OTHER_IDS = {
     IdKind.SALESFORCE, IdKind.HUBSPOT, IdKind.NUMBER, IdKind.EMAIL, IdKind.DOMAIN, IdKind.ADDRESS,
 }  # fmt: skip
+_SOURCES = "from PG:AI, or from your CRM if it has a field for PG:AI's IDs"
 _CORRECTIONS: Mapping[IdKind, str] = {
-    IdKind.SCIENTIFIC: "Excel changed the ID into a number. Export the list from the CRM again, "
+    IdKind.SCIENTIFIC: "Excel changed the ID into a number. Export the list again, "
     "and open it with this column as text.",
     IdKind.FORMULA_ERROR: "Repair the formula in the list.",
-    IdKind.TRUNCATED: "The end of the ID is missing. Copy the whole ID from the CRM.",
-    IdKind.MISTYPED: "The ID has a typing error. Copy it from the CRM.",
+    IdKind.TRUNCATED: f"The end of the ID is missing. Copy the whole ID {_SOURCES}.",
+    IdKind.MISTYPED: f"The ID has a typing error. Copy it {_SOURCES}.",
     IdKind.PLACEHOLDER: "Replace the placeholder with the {id}, or delete the row.",
     IdKind.SEVERAL: "Leave one ID in the cell. Give every other ID a row of its own.",
 }
@@ -394,7 +395,7 @@ def _about_ids(row: ResultRow, roles: Mapping[Role, int]) -> str:
             case DamagedId(_, kind) if kind in _OTHER_IDS:
                 return (
                     f"This is another kind of ID. Put PG:AI's {_ID[role]} there, such as "
-                    "3f2504e0-4f89-11d3-9a0c-0305e82c3301."
+                    f"{EXAMPLE_ID}."
                 )
             case DamagedId(_, kind):
                 what = _CORRECTIONS.get(kind, "Correct the {id}.")

@@ -34,6 +34,12 @@ def test_what_is_no_list_is_refused_by_name(
     assert "as .xlsx or CSV" in str(refused.value)
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"])
+def test_a_picture_is_not_to_be_saved_as_a_list(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InputError, match="A picture has no cells"):
+        load_bytes(tmp_path, content, "list.csv")
+
+
 @pytest.mark.parametrize("content", [b"PK\x05\x06" + bytes(18), b"\x1f\x8b\x08\x00"])
 def test_an_archive_is_to_be_unpacked(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError, match="Unpack it"):

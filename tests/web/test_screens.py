@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import html
 import io
 import math
@@ -953,6 +954,49 @@ def test_a_run_is_not_continued_after_a_choice_was_changed(site: Site, window: W
     expect(page.get_by_role("link", name="Continue this run")).to_be_visible()
     page.get_by_label("Contact ID").select_option("Send none")
     expect(page.get_by_role("link", name="Continue this run")).to_be_hidden()
+
+
+def test_a_run_with_other_choices_than_checked_is_refused_while_another_goes(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+    with pytest.raises(UsageError, match="choices have changed"):
+        workspace.run(saved, "", limit=None, again=False)
+    assert workspace.wait(60)
+    assert len(site.triggers) == 60
+
+
+def test_a_full_disk_does_not_leave_a_list_in_its_check(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    checked_list(workspace, saved)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("batchrun.web.lists._write", fail)
+        workspace.check(saved)
+        assert workspace.wait(60)
+    assert "Checking" not in shown(site, f"/lists/{saved.id}")
+    assert not workspace.state(saved).busy
+
+
+def test_everything_runs_again_if_there_is_nothing_to_reuse(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = timedelta(days=-400)  # no result is as recent as that
+    monkeypatch.setattr("batchrun.web.lists.REUSE_AGE", none)
+    workspace, saved = site.workspace, chosen_list(site, 5)
+    workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+    assert workspace.wait(60)
+    saved = workspace.lists.change(saved, request=replace(saved.request, reuse=none))
+    workspace.check(saved)
+    check = checked_list(workspace, saved)
+    assert check.reused == 0
+    workspace.run(saved, check.id, limit=None, again=True)
+    assert workspace.wait(60)
+    assert len(site.triggers) == 10
 
 
 def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:

@@ -459,6 +459,8 @@ def test_a_workbook_of_results_without_marks_is_not_run_as_a_list(
     assert "mark the rows" in shown
     assert "Run all" not in shown
     assert "Can&#39;t be read" not in home  # it can, and says what to do
+    assert "Not run yet" not in home
+    assert "Results of a run" in home
     assert site.post(f"/lists/{list_id}/delete").status_code == 303
     assert site.workspace.lists.all() == []
     assert len(site.triggers) == sent

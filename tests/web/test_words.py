@@ -12,6 +12,7 @@ import pytest
 
 import batchrun
 from batchrun.advice import Action, Advice, reworded
+from batchrun.tables.ids import EXAMPLE_ID
 from batchrun.web.words import CONTROLS, advice_words, controls_of, plain, reason_words
 
 if TYPE_CHECKING:
@@ -93,6 +94,14 @@ def test_only_the_terminal_s_part_of_advice_names_options_commands_and_variables
     assert found == FOR_A_TERMINAL
 
 
+def test_one_made_up_id_is_the_example_everywhere() -> None:
+    files = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".html", ".js"}]
+    ids = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+    assert {one for path in files for one in ids.findall(path.read_text(encoding="utf-8"))} == {
+        EXAMPLE_ID
+    }
+
+
 def test_each_parameter_that_advice_names_has_a_control() -> None:
     named = {
         keyword.arg
@@ -124,6 +133,9 @@ def test_the_page_words_options_and_actions_as_its_controls(advice: Advice, show
     [
         ("10 of the first 29 jobs failed", "10 of the first 29 rows failed"),
         ("read as Windows-1252 (cp1252)", "read as Western European (Windows)"),
+        ("The header has 2 lines (4-5)", "The column names have 2 lines (4-5)"),
+        ("2 tables with the same header", "2 tables with the same line of column names"),
+        ('"my header" is the header row', '"my header" is the line of column names'),
         ("Batch 1129-a-7f3a ended; this batch is over", "Run 1129-a-7f3a ended; this run is over"),
     ],
 )

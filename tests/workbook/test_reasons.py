@@ -200,6 +200,8 @@ def test_each_cause_has_the_advice_that_fits(
         ("1.23E+17", "Excel changed the ID"),
         ("#REF!", "Repair the formula"),
         ("3f2504e0-4f89-11d3-9a0c", "The end of the ID is missing"),
+        ("3f2504e0-4f89-11d3-9a0c", "from PG:AI, or from your CRM if it has a field"),
+        ("3f2504e0-4f89-11d3-9a0c-0305e82c330l", "from PG:AI, or from your CRM if it has a field"),
         ("n/a", "Replace the placeholder with the company ID"),
         ("", "Add the company ID"),
     ],
