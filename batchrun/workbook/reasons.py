@@ -176,7 +176,7 @@ class Commands:
     def run_corrected(self, file: str, summary: BatchSummary) -> str:
         """Return how to run a corrected list; without reuse, you pay for every row again."""
         if self.on_page:
-            return "drop the corrected list on the page, and choose “Reuse earlier results” under More options"
+            return "drop the corrected list on the page with “Reuse earlier results” (More options)"
         command = run_corrected(file, summary).removeprefix("batchrun")
         return f"{self.program}{command} {self.options}".strip()
 
