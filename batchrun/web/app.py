@@ -773,8 +773,8 @@ class _Pages:
         daily = whole_number(text)
         if text and daily is None:
             raise UsageError(
-                "The daily limit must be a whole number of at most 9 digits.",
-                "Write 5000, or leave it empty.",
+                "The daily limit must be a whole number from 1 to 999,999,999.",
+                "Enter a number such as 5000, or leave it empty.",
             )
         self._workspace.lists.prefer(daily=daily)
         return self._redirect(
@@ -818,8 +818,8 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
     header_row = whole_number(line)
     if line and header_row is None:
         raise UsageError(
-            "The line of the column names must be a whole number of at most 9 digits.",
-            "Write 4, for example.",
+            "The line of the column names must be a whole number from 1 to 999,999,999.",
+            "Enter 4, for example.",
         )
     constants: dict[str, Any] = {}
     columns: dict[str, str] = {}

@@ -578,12 +578,13 @@ _TAGS = {
 
 
 class Findings(NamedTuple):
-    """What is noteworthy about the results of a batch that has ended.
+    """What is noteworthy about the results of a ``version`` of a batch that has ended.
 
-    ``since`` names the earlier results that ``changes`` are compared with, row by row, ``""`` for
-    none; ``new`` counts the rows without one. ``other_names`` is as in `other_names_in`.
+    ``since`` names the earlier results, ``""`` for none; ``changes`` are in a list for each row;
+    ``new`` counts the rows that had no result then. ``other_names`` is as in `other_names_in`.
     """
 
+    version: str = ""
     since: str = ""
     changes: Sequence[Sequence[Change]] = ()
     new: int = 0
@@ -592,20 +593,24 @@ class Findings(NamedTuple):
 
 def findings_of(workspace: Workspace, view: BatchView) -> Findings:
     """Return what is noteworthy about a batch's results; nothing for one that has not ended."""
-    batch_id, since, key = view.summary.batch_id, "", (view.summary.batch_id, view.version)
-    if view.phase is Phase.DONE and key not in workspace.findings:
+    if view.phase is not Phase.DONE:
+        return Findings()
+    batch_id, since = view.summary.batch_id, ""
+    found = workspace.findings.get(batch_id, Findings())
+    if found.version != view.version:
         compare = "auto" if view.figures.rows <= COMPARED_ROWS else "off"
         with compared(workspace.settings.journal, batch_id, compare) as (results, comparison):
             marks = Counter[str]() if comparison is None else comparison.marks_counted
-            found = () if comparison is None else comparison.changes()
-            changes = [[*of_row] for _, of_row in groupby(found, attrgetter("number"))]
+            changed = () if comparison is None else comparison.changes()
+            changes = [[*of_row] for _, of_row in groupby(changed, attrgetter("number"))]
             if results.earlier is not None and marks.keys() - {NEW}:
                 several = len(results.earlier.batch_ids) > 1
                 run = f"the run of {moment_words(results.earlier.created_at)}"
                 since = "the last results" if several else run
             others = other_names_in(results) if workspace.first_lines(batch_id) else []
-        workspace.findings[key] = Findings(since, changes, marks[NEW], others)
-    return workspace.findings.get(key, Findings())
+        found = Findings(view.version, since, changes, marks[NEW], others)
+        workspace.findings[batch_id] = found
+    return found
 
 
 def names_of(workspace: Workspace, view: BatchView) -> Names:
@@ -743,8 +748,8 @@ def time_words(takes: Estimate) -> str:
 def stop_words(workspace: Workspace, view: BatchView) -> str:
     """Return what Stop does, or is doing."""
     figures, seconds = view.figures, workspace.settings.drain_seconds
-    rows = plural(figures.running, "row that was", "rows that were")
-    collected = f" The results of {rows} sent are collected for up to {duration(seconds)}."
+    rows = plural(figures.running, "row")
+    collected = f" Results of {rows} already sent are collected for up to {duration(seconds)}."
     rest = collected if figures.running else ""
     if view.phase is Phase.STOPPING:
         return f"Stopping: nothing more is sent.{rest} No row is charged twice."

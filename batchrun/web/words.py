@@ -52,7 +52,7 @@ _ACTIONS = {
     Action.LOG_IN: "Save your key under “Settings”.",
     Action.PRACTICE: "To try without a key, choose “Practice without a key”.",
     Action.RESUME: "Open it under “Lists” and choose “Continue”.",
-    Action.RETRY: "Or open the run and choose “Send again”.",
+    Action.RETRY: "Or choose “Send again” under the run's rows that need attention.",
     Action.RUN_AGAIN: "To send every row once more, choose “Run everything again”.",
     Action.RUN_LIST: "Drop the list itself under “Lists”.",
     Action.WATCH: "Open it under “Lists” to watch it.",

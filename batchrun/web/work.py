@@ -315,7 +315,7 @@ class Workspace:
         self._statuses: dict[str, _Cached[BatchStatus]] = {}
         self._numbers: dict[str, RowNumbers] = {}
         self._first_lines: dict[str, dict[int, int]] = {}
-        self.findings: dict[tuple[str, str], Findings] = {}
+        self.findings: dict[str, Findings] = {}
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
@@ -787,7 +787,8 @@ class Workspace:
             self.lists.delete(one.id)
         self._batches.expire()
         with self._lock:
-            for cached in (self._statuses, self._numbers, self._first_lines, self.runs):
+            caches = (self._statuses, self._numbers, self._first_lines, self.findings, self.runs)
+            for cached in caches:
                 cached.pop(batch_id, None)
         with suppress(UsageError):  # the list has another batch
             if saved is not None:
