@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from batchrun.sandbox import SandboxSettings, running
 from tests.cli.conftest import SPEED
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def test_retry_says_why_rows_failed_again(batchrun: CommandLine, accounts: Path) -> None:
-    with running(SandboxSettings(rate_per_minute=None, fail=1.0), speed=SPEED) as url:
+    failing = SandboxSettings(rate_per_minute=None, fail=1.0)
+    with running(failing, SPEED) as url:
         batchrun.connect(url, speed=SPEED)
         batchrun("run", accounts.name, "-w", "Account Research", "--yes")
+    with running(failing, SPEED, urlsplit(url).port or 0):  # one lets a job fail only once
         ended = batchrun("retry", "--yes")
     failed = ended.stdout.partition("Retry:")[0]
     reasons = [line for line in failed.splitlines() if line.startswith("Reason: ")]
