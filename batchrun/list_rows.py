@@ -107,7 +107,7 @@ def _columns_of_names(header: Sequence[str], roles: Container[Role]) -> tuple[in
 def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
     """Return the duplicates with a different name than the row whose result they share.
 
-    Each has its line and name, then those of the other row: one of the two IDs may be wrong.
+    Each has its line and name, then those of the other row: one of the rows may have the wrong ID.
     """
     columns = _columns_of_names(plan.table.header, plan.roles)
     if not (columns and plan.duplicates):

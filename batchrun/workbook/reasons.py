@@ -353,7 +353,7 @@ def _what_and_step(  # noqa: PLR0911  # one for each outcome
     match row.outcome:
         case Outcome.COMPLETED:
             what = "Compare them with the CRM, and correct the list."
-            return f"One of the two IDs may be wrong. {what}", Step.CORRECT
+            return f"One of the rows may have the wrong ID. {what}", Step.CORRECT
         case Outcome.IN_DOUBT if row.dropped:
             return "Nothing to do: you decided to leave it.", Step.RUN_MARKED
         case Outcome.IN_DOUBT:
