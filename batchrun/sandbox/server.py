@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PRACTICE_SPEED = 60.0
 """How much faster than real time the practice sandbox runs: a minute takes a second."""
 PRACTICE_FAIL = 0.015
-"""Share of jobs that fail in the practice sandbox: one of the contacts in sample_data, and no account."""
+"""Share of practice jobs that fail: one of the contacts in sample_data, and no account."""
 USUAL_PATH = "/v1"
 _LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 5
