@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -170,31 +171,26 @@ def write_excel(
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
     """Create the sheets in their order, then write them: some tell where rows are on others."""
     results, comparison = content.results, content.comparison
+    operators = not content.form.for_people
     shown = ResultsSheet(book, content)
-    attention = changes = columns = run_details = None
-    if content.layout.attention:
-        attention = AttentionSheet(book, content)
+    attention = AttentionSheet(book, content) if content.layout.attention else None
+    changes = None
     if comparison and results.earlier and comparison.marks_counted.keys() - {SAME}:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
-    if not content.form.for_people:
-        columns = ColumnsSheet(book, content, shown)
-        run_details = RunDetailsSheet(book)
+    columns = ColumnsSheet(book, content, shown) if operators else None
+    run_details = RunDetailsSheet(book) if operators else None
     _write_rows(book, content, shown, details)
-    if changes is not None:
-        with book.optional("the sheet Changes"):
-            changes.write(shown.sheets)
-    if attention is not None:
-        with book.optional("the sheet Needs attention"):
-            attention.write(shown.sheets)
-    if columns is not None:
-        with book.optional("the sheet Columns"):
-            columns.write(results.summary.rows)
-    with book.optional("the sheet Overview"):
-        overview.write(content, shown.sheets, attention, changes)
-    if run_details is not None:
-        with book.optional("the sheet Run details"):
-            run_details.write(content)
+    for name, write in (
+        ("Changes", partial(changes.write, shown.sheets) if changes else None),
+        ("Needs attention", partial(attention.write, shown.sheets) if attention else None),
+        ("Columns", partial(columns.write, results.summary.rows) if columns else None),
+        ("Overview", partial(overview.write, content, shown.sheets, attention, changes)),
+        ("Run details", partial(run_details.write, content) if run_details else None),
+    ):
+        if write is not None:
+            with book.optional(f"the sheet {name}"):
+                write()
     overview.close()
 
 
@@ -208,8 +204,6 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         try:
             flat = layout.flat(row.result)
             values = layout.values(row, flat)
-        except OSError:
-            raise
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
@@ -218,7 +212,7 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
             if flat.items:
                 home = shown.sheets.row_of(number), shown.sheets.place(number)
                 lists = details.add(row, flat, home)
-            content.analysis.see(number, row, flat, layout.name_of(row))
+            content.analysis.see(number, row, flat)
         except OSError:
             raise
         except Exception as error:

@@ -18,7 +18,6 @@ from batchrun.workbook.layout import AGAIN, MEANINGS, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
 from batchrun.workbook.reasons import OPEN_RUN, Step, list_name
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
-from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -160,7 +159,7 @@ class OverviewSheet:
         if not comparison.largest or analysis.score is None:
             return
         block.section(f"{analysis.score.title}: rose or fell most", "Before", "Now")
-        code = number_format(analysis.score.path, analysis.score.survey)
+        code = analysis.score.number_format
         for change in comparison.largest:
             name = change.name or f"row {rows.row_of(change.number)}"
             where = rows.place(change.number)
@@ -173,7 +172,7 @@ class OverviewSheet:
         best, column = analysis.best(), analysis.score
         if not best or column is None:
             return
-        code = number_format(column.path, column.survey)
+        code = column.number_format
         which = "Lowest" if analysis.ascending else "Highest"
         why = "" if analysis.why is None else analysis.why.title
         why_at = _OWNER if layout.owner is None else _MIDDLE
@@ -203,7 +202,7 @@ class OverviewSheet:
             return
         block.section("Numbers", "Lowest", "Median", "Highest")
         for each in numbers[:MAX_NUMBERS]:
-            code = number_format(each.column.path, each.column.survey)
+            code = each.column.number_format
             values = [each.quantile(share) for share in (0, 0.5, 1)]
             formats = [
                 _in_millions(code) if value is not None and abs(value) >= _LARGE else code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from openpyxl.chart import BarChart, Reference
@@ -48,7 +49,7 @@ class Page:
         self.book = book
         self.sheet, self._rows = book.sheet(name)
         self.widths = widths
-        self._cells: dict[int, dict[int, tuple[Cell, int, str]]] = {}
+        self._cells: defaultdict[int, dict[int, tuple[Cell, int, str]]] = defaultdict(dict)
         self._heights: dict[int, float] = {}
         for position, width in enumerate(widths, 1):
             self.sheet.column_dimensions[get_column_letter(position)].width = width
@@ -57,7 +58,7 @@ class Page:
 
     def put(self, row: int, column: int, value: Cell, style: int, location: str = "") -> None:
         """Set a cell, counted from 1; it may link to a place in the workbook."""
-        self._cells.setdefault(row, {})[column] = (value, style, location)
+        self._cells[row][column] = (value, style, location)
 
     def title(self, text: str, *notes: str) -> int:
         """Write the page's title and notes; return the row where the blocks begin."""
@@ -102,13 +103,10 @@ class Page:
             point: Any = DataPoint(idx=position)
             point.graphicalProperties.solidFill = color
             chart.series[0].dPt.append(point)
-        chart.dataLabels = DataLabelList(
-            showVal=True,
-            showSerName=False,
-            showCatName=False,
-            showLegendKey=False,
-            showPercent=False,
+        others = dict.fromkeys(
+            ("showSerName", "showCatName", "showLegendKey", "showPercent"), False
         )
+        chart.dataLabels = DataLabelList(showVal=True, **others)
         # openpyxl leaves this unset, which newer versions of Excel read as "no axis".
         chart.x_axis.delete, chart.y_axis.delete = False, True
         chart.y_axis.majorGridlines = None
@@ -123,13 +121,12 @@ class Page:
         """Write all cells."""
         for row in range(1, max(self._cells, default=0) + 1):
             cells = []
-            for column, (value, style, location) in sorted(self._cells.get(row, {}).items()):
+            for column, (value, style, location) in sorted(self._cells[row].items()):
                 place = f"{get_column_letter(column)}{row}"
                 cells.append(cell_xml(place, style, self.book.fitter.fit(value)))
                 if location:
                     self._rows.link(place, location=location)
             self._rows.add(cells, self._heights.get(row, ROW_POINTS))
-        self._cells = {}
 
 
 class Block:
@@ -150,11 +147,12 @@ class Block:
             wide: The fewest columns that it spans.
             left: Positions of headers over texts, which are left-aligned; the first always is.
         """
-        styles = self.page.book.styles
         for position in range(max(len(titles), wide)):
             text = titles[position] or None if position < len(titles) else None
-            right = position > 0 and position not in left
-            style = styles.section(right=right, indent=int(position in left))
+            is_left = position in left
+            style = self.page.book.styles.section(
+                right=position > 0 and not is_left, indent=is_left
+            )
             self.page.put(self.row, self.column + position, text, style)
         self.row += 1
 
