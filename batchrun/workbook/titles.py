@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -144,9 +145,7 @@ def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
     wanted = {path: _shortest(path) for path in paths}
     titles = {path: _title(path, keys) for path, keys in wanted.items()}
     while True:
-        counted: dict[str, int] = {}
-        for title in titles.values():
-            counted[title.casefold()] = counted.get(title.casefold(), 0) + 1
+        counted = Counter(title.casefold() for title in titles.values())
         unclear = [
             path
             for path, title in titles.items()
