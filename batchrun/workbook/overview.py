@@ -63,7 +63,7 @@ class OverviewSheet:
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
         self._best(best, content, rows)
-        left, middle, right = (Block(page, each, best.row) for each in (_LEFT, _MIDDLE, _RIGHT))
+        left, middle, right = (Block(page, each, best.below) for each in (_LEFT, _MIDDLE, _RIGHT))
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
@@ -77,7 +77,7 @@ class OverviewSheet:
             self._largest(middle, analysis, content.comparison, rows)
         lists = [each for each in analysis.lists if each.values and not each.full]
         for each in lists[:MAX_LISTS]:
-            self._top(right if right.row < middle.row else middle, each)
+            self._top(right if right.below < middle.below else middle, each)
 
     def close(self) -> None:
         """Write the cells, and list the parts of the workbook that could not be made."""
@@ -107,7 +107,6 @@ class OverviewSheet:
         for outcome, _ in found:
             if outcome in MEANINGS:
                 block.fact(f"{outcome.words}: {MEANINGS[outcome]}", None, None, None, indent=1)
-        block.row += 1
 
     def _chart(
         self,
@@ -119,8 +118,9 @@ class OverviewSheet:
     ) -> None:
         """Add a chart of the numbers in these lines."""
         size = _CHART_CM, _BARS_CM + _BAR_CM * (lines[1] - lines[0] + 1)
-        place = f"{get_column_letter(charts.column)}{charts.row}"
-        charts.row += 1 + self._page.bars(title, lines, column, place, colors=colors, size=size)
+        place = f"{get_column_letter(charts.column)}{charts.below}"
+        height = self._page.bars(title, lines, column, place, colors=colors, size=size)
+        charts.row = charts.below + height
 
     def _changes(
         self, block: Block, content: Content, comparison: Comparison, changes: ChangesSheet | None
@@ -138,7 +138,6 @@ class OverviewSheet:
         if changes is None:
             block.section(title, wide=4)
             block.fact(f"Nothing changed in {plural(marks.total(), 'row')}.")
-            block.row += 1
             return
         block.section(title, "Rows", f"% of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
@@ -150,7 +149,6 @@ class OverviewSheet:
                 if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
                     name = f"and {plural(more, 'other field')}"
                     block.fact(name, None, location=where, indent=2)
-        block.row += 1
 
     def _largest(
         self, block: Block, analysis: Analysis, comparison: Comparison, rows: TableSheets
@@ -192,7 +190,6 @@ class OverviewSheet:
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
             block.fact(f"and {plural(more, 'other result')} with", best[-1].value, formats=(code,))
-        block.row += 1
 
     def _numbers(self, block: Block, analysis: Analysis) -> None:
         numbers = [
@@ -221,7 +218,6 @@ class OverviewSheet:
         block.section("Needs attention", "", "", "Rows")
         for text, number, there in shown:
             block.fact(text, None, None, number, formats=("", "", "#,##0"), location=there)
-        block.row += 1
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""
@@ -263,7 +259,6 @@ class OverviewSheet:
             shown.append((name, layout.filled))
         for name, number in shown:
             _share(block, name, number, of=layout.filled)
-        block.row += 1
 
 
 def _share(block: Block, name: str, number: int, *, of: int, location: str = "") -> None:
@@ -277,7 +272,6 @@ def _more(block: Block, number: int, what: str) -> None:
     """End a section with how many more there are than it shows, if any."""
     if number > 0:
         block.fact(f"and {plural(number, f'other {what}')}")
-    block.row += 1
 
 
 def _in_millions(code: str) -> str:
@@ -323,29 +317,24 @@ class RunDetailsSheet:
 
     def __init__(self, book: Book) -> None:
         self._page = Page(book, "Run details", (48, 60))
-        self._block = Block(self._page, 1, 1)
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
         summary, layout = content.results.summary, content.layout
-        self._block.row = self._page.title("Run details")
-        call = content.commands
-        title = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
-        self._facts(title, _next_steps(summary, layout.undecided, call))
-        self._facts("What ran", _settings(content))
-        self._facts("Time", _times(content))
-        self._facts("Requests to PG:AI", _requests(summary))
+        block, call = Block(self._page, 1, self._page.title("Run details")), content.commands
+        steps = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
+        for title, facts in (
+            (steps, _next_steps(summary, layout.undecided, call)),
+            ("What ran", _settings(content)),
+            ("Time", _times(content)),
+            ("Requests to PG:AI", _requests(summary)),
+        ):
+            block.section(title, wide=2)
+            for name, value in facts:
+                if value is not None:
+                    code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
+                    block.fact(name, value, formats=(code,))
         self._page.write()
-
-    def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:
-        filled = [(name, value) for name, value in facts if value is not None]
-        if not filled:
-            return
-        self._block.section(title, wide=2)
-        for name, value in filled:
-            code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
-            self._block.fact(name, value, formats=(code,))
-        self._block.row += 1
 
 
 def _next_steps(

@@ -130,14 +130,19 @@ class Page:
 
 
 class Block:
-    """A column of sections on a page, one below the other.
+    """A column of sections on a page, one below the other, with an empty row between them.
 
     Attributes:
         row: The next row.
     """
 
     def __init__(self, page: Page, column: int, row: int) -> None:
-        self.page, self.column, self.row = page, column, row
+        self.page, self.column, self.row, self._top = page, column, row, row
+
+    @property
+    def below(self) -> int:
+        """The row where the next section begins."""
+        return self.row + (self.row > self._top)
 
     def section(self, *titles: str, wide: int = 0, left: Collection[int] = ()) -> None:
         """Write the header of a section.
@@ -147,6 +152,7 @@ class Block:
             wide: The fewest columns that it spans.
             left: Positions of headers over texts, which are left-aligned; the first always is.
         """
+        self.row = self.below
         for position in range(max(len(titles), wide)):
             text = titles[position] or None if position < len(titles) else None
             is_left = position in left

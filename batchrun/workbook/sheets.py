@@ -176,16 +176,27 @@ class Book:
         save(self.workbook, self._rows, path, self.alternatives)
 
 
-class CellStyles(dict[tuple[str, str], int]):
-    """The styles of a column's cells by value type and number format, created on demand.
+class _Column(dict[tuple[str, str], int]):
+    """A column whose cells are being written: their styles by value type and number format.
 
     The types ``link`` and ``number link`` are for values with a link. The format ``""`` stands for
     the column's default.
+
+    Attributes:
+        letter: Its letter on the sheet.
+        letters: Number of letters on a line; 0 if its texts don't wrap.
+        result: Whether its texts are results.
+        known: A cache of short texts that may occur again: the cell's XML after its reference, and
+            its number of lines.
     """
 
-    def __init__(self, column: TableColumn, styles: Styles) -> None:
+    def __init__(self, position: int, column: TableColumn, styles: Styles) -> None:
         super().__init__()
         self._column, self._styles = column, styles
+        self.letter, self.result = get_column_letter(position), column.result
+        wraps = column.wrap and not column.folded
+        self.letters = int((column.width - INDENT) * WRAPPED_LETTERS_PER_WIDTH) if wraps else 0
+        self.known: dict[str, tuple[str, int]] = {}
 
     def __missing__(self, key: tuple[str, str]) -> int:
         kind, code = key
@@ -203,19 +214,6 @@ class CellStyles(dict[tuple[str, str], int]):
                 style = self._styles.number(code or usual, own=own)
         self[key] = style
         return style
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column whose cells are being written."""
-
-    letter: str
-    styles: CellStyles
-    letters: int  # number of letters on a line; 0 if its texts don't wrap
-    result: bool  # whether its texts are results
-    # A cache of short texts that may occur again: the cell's XML after its reference, and its
-    # number of lines
-    known: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class TableSheets:
@@ -242,15 +240,7 @@ class TableSheets:
     ) -> None:
         self._book, self._fitter, self._limits = book, book.fitter, book.limits
         self._room = book.limits.rows - 1
-        self._columns = [
-            _Column(
-                get_column_letter(position),
-                CellStyles(column, book.styles),
-                letters_on_line(column.width) if column.wrap and not column.folded else 0,
-                column.result,
-            )
-            for position, column in enumerate(columns, 1)
-        ]
+        self._columns = [_Column(at, column, book.styles) for at, column in enumerate(columns, 1)]
         self._sheets: list[SheetRows] = []
         for first in range(0, max(rows, 1), self._room):
             sheet, sheet_rows = book.sheet(name)
@@ -306,7 +296,7 @@ class TableSheets:
             for column, value in zip(self._columns, values, strict=False):
                 if value is not None and value != "":
                     place, text = f"{column.letter}{rows.count + 1}", as_text(value)
-                    cells.append(cell_xml(place, column.styles["str", ""], self._fitter.text(text)))
+                    cells.append(cell_xml(place, column["str", ""], self._fitter.text(text)))
         rows.add(cells, LINE_POINTS * lines if lines > 1 else None)
         self._appended += 1
 
@@ -335,7 +325,7 @@ class TableSheets:
                 kind = type(fitted).__name__
                 if self._link(rows, place, location=inside[position]):
                     kind = "link" if kind == "str" else "number link"
-                cells.append(cell_xml(place, column.styles[kind, code], fitted))
+                cells.append(cell_xml(place, column[kind, code], fitted))
             elif isinstance(value, str):
                 if not value:
                     continue
@@ -345,11 +335,11 @@ class TableSheets:
                 cells.append(f'<c r="{place}{known[0]}')
                 lines = max(lines, known[1])
             elif number := usual_number(value):
-                style = column.styles[type(value).__name__, code]
+                style = column[type(value).__name__, code]
                 cells.append(f'<c r="{place}" s="{style}"><v>{number}</v></c>')
             else:
                 fitted = self._fitter.fit(value)
-                cells.append(cell_xml(place, column.styles[type(fitted).__name__, code], fitted))
+                cells.append(cell_xml(place, column[type(fitted).__name__, code], fitted))
         return cells, lines
 
     def _text(
@@ -372,7 +362,7 @@ class TableSheets:
         elif column.letters and (len(shown) > column.letters or "\n" in shown):
             lines = lines_of(shown, column.letters)
         text = text_xml(content) if isinstance(content, str) else rich_xml(content)
-        found = f'" s="{column.styles[key, code]}" t="inlineStr">{text}</c>', lines
+        found = f'" s="{column[key, code]}" t="inlineStr">{text}</c>', lines
         if not link and not code and len(column.known) < MAX_KNOWN:
             column.known[value if len(value) < MAX_KNOWN_LETTERS else ""] = found
         return found
@@ -389,11 +379,6 @@ def short_address(address: str) -> str:
     """Shorten an address as browsers do, and to `MAX_ADDRESS` characters."""
     short = address.partition("://")[2].removeprefix("www.").rstrip("/")
     return short if len(short) <= MAX_ADDRESS else f"{short[: MAX_ADDRESS - 1]}…"
-
-
-def letters_on_line(width: float) -> int:
-    """Return how many letters of wrapped text fit on a line of a column."""
-    return int((width - INDENT) * WRAPPED_LETTERS_PER_WIDTH)
 
 
 def lines_of(text: str, letters: int) -> int:

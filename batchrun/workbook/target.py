@@ -69,7 +69,8 @@ def check_target(target: Path, source: Path | None) -> None:
         raise OutputError(f"The output {target} can't be written: {refused}.", "Name another.")
     try:
         _check_place(target, source)
-        _check_writable(target)
+        target.exists()  # raises if the target's own name is too long; the temporary one is shorter
+        _temporary(target).unlink()  # the only reliable test of whether a folder is writable
     except OSError as error:
         raise OutputError(
             f"The output {target} can't be written: {_words(error, target)}.",
@@ -114,13 +115,6 @@ def _check_place(target: Path, source: Path | None) -> None:
     # Check the mode, not os.access: administrators, too, keep files marked as read-only.
     if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
         raise OSError(errno.EROFS, "it is read-only")
-
-
-def _check_writable(target: Path) -> None:
-    """Create a file there and delete it: the only reliable test of whether a folder is writable."""
-    target.exists()  # raises if the target's own name is too long; the temporary one is shorter
-    temporary = _temporary(target)
-    temporary.unlink()
 
 
 def _temporary(target: Path) -> Path:
