@@ -18,7 +18,7 @@ from batchrun.workbook.columns import TemporalKind
 from batchrun.workbook.layout import STATUS, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -251,19 +251,12 @@ def _write(
             writer.write_table(pyarrow.table(columns, schema=schema))
 
 
-_MOMENTS: Mapping[TemporalKind | None, type] = {
-    TemporalKind.DATE: date,
-    TemporalKind.TIME: time,
-    TemporalKind.DATE_TIME: datetime,
-    TemporalKind.UTC: datetime,
-}
-
-
 def _kinds(layout: Layout) -> list[type]:
+    moments = {None: None, TemporalKind.DATE: date, TemporalKind.TIME: time}
     return [
         *map(_kind, layout.original_surveys),
         *(column.kind for column in STATUS),
-        *(_MOMENTS.get(each.moments) or _kind(each.survey) for each in layout.results),
+        *(moments.get(each.moments, datetime) or _kind(each.survey) for each in layout.results),
         *[str] * layout.overflow,
     ]
 

@@ -7,8 +7,6 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from openpyxl.utils import get_column_letter
-
 from batchrun import __version__
 from batchrun.model import Outcome
 from batchrun.text import plural
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 _WIDTHS = (36, 12.5, 12.5, 12.5, 2, 32, 9, 11.5, 2, 32, 9, 11.5)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
-_CHART_CM = 9.2
-_BARS_CM, _BAR_CM = 1.5, 0.52
 _LARGE = 1e9
 """Numbers from here on are shown in millions."""
 TOP_VALUES = 5
@@ -101,26 +97,13 @@ class OverviewSheet:
             with self._page.book.optional("the chart of outcomes"):
                 color_outcomes(self._page.sheet, f"A{first}:A{block.row - 1}")
                 if len(found) > 1:
-                    self._chart("Rows by status", _LEFT, (first, block.row - 1), charts, colors)
+                    lines = first, block.row - 1
+                    self._page.bars("Rows by status", lines, _LEFT, charts, colors)
         else:
             block.fact("The list has no rows.")
         for outcome, _ in found:
             if outcome in MEANINGS:
                 block.fact(f"{outcome.words}: {MEANINGS[outcome]}", None, None, None, indent=1)
-
-    def _chart(
-        self,
-        title: str,
-        column: int,
-        lines: tuple[int, int],
-        charts: Block,
-        colors: Mapping[int, str] | None = None,
-    ) -> None:
-        """Add a chart of the numbers in these lines."""
-        size = _CHART_CM, _BARS_CM + _BAR_CM * (lines[1] - lines[0] + 1)
-        place = f"{get_column_letter(charts.column)}{charts.below}"
-        height = self._page.bars(title, lines, column, place, colors=colors, size=size)
-        charts.row = charts.below + height
 
     def _changes(
         self, block: Block, content: Content, comparison: Comparison, changes: ChangesSheet | None
@@ -145,7 +128,7 @@ class OverviewSheet:
             _share(block, mark, marks[mark], of=marks.total(), location=where)
             if mark is CHANGED:
                 for name, number in fields.most_common(MAX_CHANGED_FIELDS):
-                    block.fact(name, number, formats=("#,##0",), indent=2)
+                    block.fact(name, number, indent=2)
                 if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
                     name = f"and {plural(more, 'other field')}"
                     block.fact(name, None, location=where, indent=2)
@@ -192,9 +175,7 @@ class OverviewSheet:
             block.fact(f"and {plural(more, 'other result')} with", best[-1].value, formats=(code,))
 
     def _numbers(self, block: Block, analysis: Analysis) -> None:
-        numbers = [
-            each for each in analysis.numbers if each.results and each.quantile(0.5) is not None
-        ]
+        numbers = [each for each in analysis.numbers if each.quantile(0.5) is not None]
         if not numbers:
             return
         block.section("Numbers", "Lowest", "Median", "Highest")
@@ -217,17 +198,18 @@ class OverviewSheet:
             shown.append(("other reasons", others, attention.place(rest[0]) if rest else ""))
         block.section("Needs attention", "", "", "Rows")
         for text, number, there in shown:
-            block.fact(text, None, None, number, formats=("", "", "#,##0"), location=there)
+            block.fact(text, None, None, number, location=there)
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""
         for position, each in enumerate(categories):
-            first = block.row + 1
+            first = block.below + 1
             self._top(block, each)
             if not position:
                 with self._page.book.optional("the chart of values"):
                     lines = first, first + min(TOP_VALUES, len(each.values)) - 1
-                    self._chart(f"Results by {each.column.title}", _MIDDLE, lines, charts)
+                    title = f"Results by {each.column.title}"
+                    self._page.bars(title, lines, _MIDDLE, charts)
 
     def _top(self, block: Block, counted: Counted) -> None:
         """Write the most frequent values of a column."""
@@ -237,7 +219,7 @@ class OverviewSheet:
         if is_list and any(shorter(name, width) != name for name, _ in found):
             block.section(title, "", "Results")  # a name takes two columns
             for name, number in found:
-                block.fact(name, None, number, formats=("", "#,##0"))
+                block.fact(name, None, number)
         else:
             block.section(title, "Results", f"% of {counted.results:,}")
             for name, number in found:
@@ -332,8 +314,7 @@ class RunDetailsSheet:
             block.section(title, wide=2)
             for name, value in facts:
                 if value is not None:
-                    code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
-                    block.fact(name, value, formats=(code,))
+                    block.fact(name, value)
         self._page.write()
 
 

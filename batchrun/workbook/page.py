@@ -35,6 +35,9 @@ ROW_POINTS = 15.0
 _TITLE_POINTS = 26.0
 _POINTS_PER_CM = 72 / 2.54
 CHART_COLOR = "1F5C8B"
+CHART_CM, BARS_CM, BAR_CM = 9.2, 1.5, 0.52
+"""The size of a chart: its width, its height without bars, and the height of a bar."""
+_USUAL_FORMATS = {**NUMBER_FORMATS, "int": "#,##0", "float": "#,##0.00"}
 
 
 def shorter(text: str, width: float) -> str:
@@ -73,27 +76,24 @@ class Page:
         title: str,
         lines: tuple[int, int],
         column: int,
-        place: str,
-        *,
+        block: Block,
         colors: Mapping[int, str] | None = None,
-        size: tuple[float, float],
-    ) -> int:
-        """Add a bar chart of the numbers next to a column of names; return how many rows it covers.
+    ) -> None:
+        """Add a bar chart of the numbers next to a column of names.
 
         Args:
             title: The chart's title.
             lines: The first and last row.
             column: The column of the names, counted from 1.
-            place: The cell at the chart's top left corner.
+            block: The block at whose end the chart is.
             colors: Colors of single bars, by their position.
-            size: Width and height in centimeters.
         """
         first, last = lines
         names = [str(self._cells[row][column][0]) for row in range(first, last + 1)]
         numbers = [self._cells[row][column + 1][0] for row in range(first, last + 1)]
         chart: Any = BarChart()
         chart.title, chart.legend = _chart_title(self.book.fitter.plain(title)), None
-        chart.width, chart.height = size
+        chart.width, chart.height = CHART_CM, BARS_CM + BAR_CM * (last - first + 1)
         chart.type = "bar"
         chart.add_data(Reference(self.sheet, min_col=column + 1, min_row=first, max_row=last))
         chart.set_categories(Reference(self.sheet, min_col=column, min_row=first, max_row=last))
@@ -112,10 +112,10 @@ class Page:
         chart.y_axis.majorGridlines = None
         chart.x_axis.scaling.orientation = "maxMin"  # the first name on top
         chart.y_axis.crosses = "max"
-        self.sheet.add_chart(chart, place)
+        self.sheet.add_chart(chart, f"{get_column_letter(block.column)}{block.below}")
+        block.row = block.below + math.ceil(chart.height * _POINTS_PER_CM / ROW_POINTS)
         counts = ", ".join(f"{name}: {number}" for name, number in zip(names, numbers, strict=True))
         self.book.alternatives.append(self.book.fitter.plain(f"Bar chart. {title}: {counts}"))
-        return math.ceil(size[1] * _POINTS_PER_CM / ROW_POINTS)
 
     def write(self) -> None:
         """Write all cells."""
@@ -182,9 +182,9 @@ class Block:
         page.put(self.row, self.column, text, style, location)
         for position, value in enumerate(values):
             if value is not None:
-                code = formats[position] if position < len(formats) else ""
-                usual = NUMBER_FORMATS.get(type(value).__name__, "General")
-                page.put(self.row, self.column + 1 + position, value, styles.fact(code or usual))
+                code = formats[position] or "General" if position < len(formats) else None
+                code = code or _USUAL_FORMATS.get(type(value).__name__, "General")
+                page.put(self.row, self.column + 1 + position, value, styles.fact(code))
         self.row += 1
 
 
