@@ -133,12 +133,10 @@ class ColumnSurvey:
             and not (self.beyond_one or self.largest > 1)
         )
 
-    def type_name(self, *, turned: bool) -> str:
-        """Return the value types in plain words; ``turned`` if texts are converted to moments."""
-        if turned and self.moments is not None:
-            return self.moments.value
-        names = set(map(type_name, self.kinds))
-        return ", ".join(sorted(names)) or "nothing"
+    @property
+    def type_name(self) -> str:
+        """The value types in plain words."""
+        return ", ".join(sorted(set(map(type_name, self.kinds)))) or "nothing"
 
 
 _TYPE_NAMES = {

@@ -121,6 +121,11 @@ class ResultColumn:
         says_zone = self.moments is not TemporalKind.UTC or "UTC" in self.title
         return self.title if says_zone else f"{self.title} (UTC)"
 
+    @property
+    def type_name(self) -> str:
+        """The type of its values in plain words."""
+        return self.survey.type_name if self.moments is None else self.moments.value
+
     def value(self, flat: Flat) -> Cell:
         """Return the column's value in a flattened result."""
         value = flat.values.get(self.path)

@@ -18,7 +18,7 @@ from batchrun.workbook.reasons import OPEN_RUN, Step, list_name
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchrun.model import JSON, BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted

@@ -72,7 +72,6 @@ class ResultsSheet:
     def __init__(self, book: Book, content: Content) -> None:
         results, layout, form = content.results, content.layout, content.form
         comparison = content.comparison
-        self._layout = layout
         own = list_columns(results, layout, content.formats)
         found = [result_column(each, raw=form.raw_text) for each in layout.results]
         found += [TableColumn(MORE, _TEXT_WIDTH)] * layout.overflow
@@ -84,33 +83,33 @@ class ResultsSheet:
             TableColumn(COLUMN, 12, ColumnKind.STATUS, folded=alike),
             TableColumn(AGAIN, 11, ColumnKind.INPUT),
         ]
-        first = len(own)
+        self._own, first = layout.own, len(own)
         status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
         self._untrue = status[3:] if content.practice else range(0)
         changed, again = range(len(columns))[-2:]
         change = [changed] * (comparison is not None)
-        asides = [*(column.aside for column in layout.results), *[""] * layout.overflow]
+        results_shown = [*self._found]
         if form.for_people:
-            shared = (
-                layout.attention > results.summary.rows - results.summary.counts[Outcome.COMPLETED]
-            )
-            beside = [*status[: 1 + shared], *change]
-            results_shown = [
-                at for at, why in zip(self._found, asides, strict=True) if why not in UNWANTED
-            ]
+            for at, column in zip(self._found, layout.results, strict=False):
+                if column.aside in UNWANTED:
+                    results_shown.remove(at)
+            rows_without = results.summary.rows - results.summary.counts[Outcome.COMPLETED]
+            beside = [*status[: 1 + (layout.attention > rows_without)], *change]
         else:
             beside = [*status[:2], *change, again, *status[2:]]
-            results_shown = [*self._found]
         self._order = [*range(first), *beside, *results_shown]
         self._places = {at: place for place, at in enumerate(self._order)}
         main = [columns[at] for at in (*beside, *results_shown[:1])]
         columns[:first] = _folded(own, layout, main)
-        self.columns = [columns[at] for at in self._order]
+        origins: dict[int, ColumnSurvey | ResultColumn] = dict(enumerate(layout.original_surveys))
+        origins |= zip(self._found, layout.results, strict=False)
+        # each column, and the list's or the results' column that it shows, if it shows one
+        self.columns = [(columns[at], origins.get(at)) for at in self._order]
         self.sheets = TableSheets(
             book,
             SHEET,
-            self.columns,
+            [column for column, _ in self.columns],
             results.summary.rows,
             frozen=max(_who(layout), default=-1) + 1,
             outcome=first,
@@ -140,17 +139,7 @@ class ResultsSheet:
             if (at := self._found.start + position) in self._places
         }
         ordered = [every[at] for at in self._order]
-        self.sheets.append(ordered, inside, formats[: self._layout.own])
-
-    def origins(self) -> Iterator[tuple[TableColumn, ColumnSurvey | ResultColumn | None]]:
-        """Yield each column with the list's or the results' column it shows, if it shows one."""
-        own, results = self._layout.original_surveys, self._layout.results
-        for at, column in zip(self._order, self.columns, strict=True):
-            if at < len(own):
-                yield column, own[at]
-            else:
-                place = at - self._found.start
-                yield column, results[place] if 0 <= place < len(results) else None
+        self.sheets.append(ordered, inside, formats[: self._own])
 
 
 def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
@@ -474,14 +463,14 @@ class ColumnsSheet:
 
     def write(self, rows: int) -> None:
         """Write one line per column of a list with this number of rows."""
-        for position, (column, origin) in enumerate(self._shown.origins(), 1):
+        for position, (column, origin) in enumerate(self._shown.columns, 1):
             path, code, filled = None, "", []
             if isinstance(origin, ResultColumn):
                 source, what, path = "the results", self._meaning(origin), dotted(origin.path)
-                kind, code = origin.survey.type_name(turned=True), origin.number_format
+                kind, code = origin.type_name, origin.number_format
                 filled = _filled(origin.survey, self._layout.filled, readable=True)
             elif origin is not None:
-                source, what, kind = "your list", "unchanged", origin.type_name(turned=False)
+                source, what, kind = "your list", "unchanged", origin.type_name
                 filled = _filled(origin, rows)
             elif column.title == MORE:
                 source, kind = "the results", "text"

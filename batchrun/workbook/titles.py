@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from batchrun.workbook.cells import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Path
@@ -153,25 +153,20 @@ def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
             and wanted[path] < len(path)
         ]
         if not unclear:
-            return _numbered(titles, {title.casefold() for title in taken})
+            break
         for path in unclear:
             wanted[path] += 1
             titles[path] = _title(path, wanted[path])
+    used = {title.casefold() for title in taken}
+    for path, title in titles.items():
+        titles[path] = next(each for each in numbered(title) if each.casefold() not in used)
+        used.add(titles[path].casefold())
+    return titles
 
 
 def full_title(path: Path) -> str:
     """Return a title made of all keys of a path."""
     return _title(path, len(path))
-
-
-def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
-    """Append a number to titles that are still the same."""
-    found: dict[Path, str] = {}
-    for path, wanted in titles.items():
-        title = next(each for each in numbered(wanted) if each.casefold() not in taken)
-        taken.add(title.casefold())
-        found[path] = title
-    return found
 
 
 def _shortest(path: Path) -> int:
