@@ -51,14 +51,17 @@ class Counted:
     column: ResultColumn
     values: Counter[str | float] = field(default_factory=Counter)  # results with each value
     results: int = 0  # number of results with a value
-    full: bool = False  # whether there were more distinct values than `MAX_DISTINCT`
+    most: int = MAX_DISTINCT  # the most distinct values to count
+    full: bool = False  # whether there were more
 
-    def see(self, value: str | float) -> None:
-        """Count a value."""
-        if value in self.values or len(self.values) < MAX_DISTINCT:
-            self.values[value] += 1
-        else:
-            self.full = True
+    def see(self, *values: str | float) -> None:
+        """Count a result with these values."""
+        self.results += bool(values)
+        for value in values:
+            if value in self.values or len(self.values) < self.most:
+                self.values[value] += 1
+            else:
+                self.full = True
 
     @property
     def is_category(self) -> bool:
@@ -119,9 +122,13 @@ class Analysis:
         self.score: ResultColumn | None = next(iter([*scores, *quantities]), None)
         self.ascending = self.score is not None and is_rank(self.score.path)
         self.why = _column_of_reasons(columns, self.score)
-        rest = [column for column in quantities if column is not self.score]
-        self.numbers = [Counted(column) for column in [*filter(None, [self.score]), *rest]]
-        self.categories = [Counted(column) for column in columns if _may_be_category(column)]
+        quantities.sort(key=lambda column: column is not self.score)
+        self.numbers = [Counted(column) for column in quantities]
+        self.categories = [
+            Counted(column, most=4 * MAX_CATEGORIES)  # more if hardly any text repeats
+            for column in columns
+            if _may_be_category(column)
+        ]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
         self.copies: Counter[int | None] = Counter()
         self._first = FirstRows()
@@ -137,27 +144,16 @@ class Analysis:
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
-                counted.results += 1
                 counted.see(value)
-                if counted is self.numbers[0] and counted.column is self.score:
+                if counted.column is self.score:
                     self._rank(value, number, row, flat)
         for counted in self.categories:
             value = flat.values.get(counted.column.path)
-            if counted.full or value is None or value == "":
-                continue
-            counted.results += 1
-            if type(value) is str and value in counted.values:
-                counted.values[value] += 1
-            else:
-                counted.see(_spelled(value))
-                if len(counted.values) > 4 * MAX_CATEGORIES:  # hardly any text repeats
-                    counted.full = True
-                    counted.values.clear()
+            if not (counted.full or value is None or value == ""):
+                known = type(value) is str and value in counted.values
+                counted.see(value if known else _spelled(value))
         for counted in self.lists:
-            items = dict.fromkeys(_items(flat, counted.column))
-            counted.results += bool(items)
-            for item in items:
-                counted.see(item)
+            counted.see(*dict.fromkeys(_items(flat, counted.column)))
 
     def best(self) -> list[Best]:
         """Return the rows with the best scores, best first."""

@@ -74,13 +74,16 @@ class Part:
 
 def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
     """Return the paths of a workbook's parts: the target, then files beside it."""
-    number = max(1, -(-rows // _most_rows(rows_per_file)))
+    number = max(1, -(-rows // min(rows_per_file or MAX_ROWS, MAX_ROWS)))
     return target, *(part_path(target, at) for at in range(2, number + 1))
 
 
 def split(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Part]:
     """Return the parts to split a workbook into; none if all rows fit into one file."""
-    paths, most = part_paths(target, results.summary.rows, rows_per_file), _most_rows(rows_per_file)
+    paths, most = (
+        part_paths(target, results.summary.rows, rows_per_file),
+        min(rows_per_file or MAX_ROWS, MAX_ROWS),
+    )
     parts: list[Part] = []
     if len(paths) == 1:
         return parts
@@ -99,10 +102,6 @@ def split(results: BatchResults, target: Path, rows_per_file: int | None) -> lis
         )
         parts.append(Part(path, first, own, parts))
     return parts
-
-
-def _most_rows(rows_per_file: int | None) -> int:
-    return min(rows_per_file or MAX_ROWS, MAX_ROWS)
 
 
 class _Slice(Generic[_Item]):

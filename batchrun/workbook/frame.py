@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell
     from batchrun.workbook.columns import ColumnSurvey
-    from batchrun.workbook.flatten import Flat
     from batchrun.workbook.form import Form
     from batchrun.workbook.layout import DetailTable, Layout
 
@@ -106,7 +105,8 @@ def details_frame(
     found = [
         (label, number, flat)
         for label, row in zip(labels, results.rows, strict=True)
-        for number, flat in _items(layout, layout.flat(row.result), tables)
+        for table, number, flat in layout.items(tables[:1], layout.flat(row.result))
+        if table is tables[-1]
     ]
     index = pd.Index(
         [label for label, _, _ in found], name="row" if source is None else source.index.name
@@ -122,19 +122,6 @@ def details_frame(
     )
     frame.columns = pd.Index(["item", *(column.name for column in columns)])
     return frame
-
-
-def _items(
-    layout: Layout, flat: Flat, tables: Sequence[DetailTable], above: str = ""
-) -> Iterator[tuple[str, Flat]]:
-    """Yield the number of each item of a list nested in others, and the item."""
-    table, *inner = tables
-    for at, item in enumerate(flat.items.get(table.path, ()), 1):
-        number, below = f"{above}{at}", layout.flat(dict(item))
-        if inner:
-            yield from _items(layout, below, inner, f"{number}.")
-        else:
-            yield number, below
 
 
 def _paths(

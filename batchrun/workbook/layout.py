@@ -213,6 +213,19 @@ class Layout:
         """Flatten a result, or an item of a list in it, to this layout's depth."""
         return flatten(result, self.flat_depth)
 
+    def items(
+        self, tables: Iterable[DetailTable], flat: Flat, prefix: str = ""
+    ) -> Iterator[tuple[DetailTable, str, Flat]]:
+        """Yield the items of the lists in a result, each before those nested in it.
+
+        The second item in the first item of a list has the number ``1.2``.
+        """
+        for table in tables:
+            for at, item in enumerate(flat.items.get(table.path, ()), 1):
+                number, found = f"{prefix}{at}", self.flat(dict(item))
+                yield table, number, found
+                yield from self.items(table.tables, found, f"{number}.")
+
     def own_cells(self, cells: Sequence[Cell]) -> Sequence[Cell]:
         """Return the input's cells; the last one combines those without a column of their own."""
         if self.own == len(self.original):
@@ -250,8 +263,9 @@ class Layout:
 
     def plain_values(self, row: ResultRow) -> list[Cell]:
         """Return a row's values with the result as JSON in one column, if it can't be laid out."""
-        cells: list[Cell] = [*self.own_cells(row.row.cells), row.outcome.value, row.message or None]
-        values = [*cells, row.execution_id, *(None,) * (len(self.header) - len(cells) - 1)]
+        status = (row.outcome.value, row.message or None, row.execution_id)
+        values: list[Cell] = [*self.own_cells(row.row.cells), *status]
+        values += [None] * (len(self.header) - len(values))
         if row.result is not None and (self.results or self.overflow):
             values[len(self.original) + len(STATUS_COLUMNS)] = as_json(row.result)
         return values

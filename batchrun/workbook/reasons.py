@@ -62,15 +62,13 @@ class Reason:
 
     outcome: Outcome
     dropped: bool  # whether the user has decided not to send them again
+    _skeleton: str
+    _values: tuple[str | None, ...]
     rows: int = 0
-    _skeleton: str = ""
-    _values: tuple[str | None, ...] = ()
 
-    def see(self, skeleton: str, values: tuple[str, ...]) -> None:
+    def see(self, values: tuple[str, ...]) -> None:
         """Count a row."""
-        if not self.rows:
-            self._skeleton, self._values = skeleton, values
-        elif values != self._values:
+        if values != self._values:
             both = zip(self._values, values, strict=True)
             self._values = tuple(one if one == other else None for one, other in both)
         self.rows += 1
@@ -112,8 +110,8 @@ class Reasons:
             if len(self._kinds) >= MAX_KINDS:
                 self.others += 1
                 return
-            kind = self._kinds[key] = Reason(row.outcome, row.dropped)
-        kind.see(key[-1], values)
+            kind = self._kinds[key] = Reason(row.outcome, row.dropped, key[-1], values)
+        kind.see(values)
 
     def of(self, row: ResultRow) -> Reason | None:
         """Return the kind of a row's reason; ``None`` if it is not told apart."""

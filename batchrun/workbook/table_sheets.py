@@ -350,8 +350,14 @@ class DetailSheets:
         Returns:
             Position of a result column that counts a list → place of that list's first item.
         """
-        first = self._first_places(self._layout.tables, flat)
-        self._add_items(self._layout.tables, flat, row, home)
+        layout, (row_number, place) = self._layout, home
+        first = self._first_places(layout.tables, flat)
+        who = [*[layout.name_of(row)] * bool(layout.names), *_ids(row, layout.roles)]
+        for table, number, item in layout.items(layout.tables, flat):
+            values = (column.value(item) for column in table.columns)
+            line = [row_number, number if "." in number else int(number), *who, *values]
+            inside = {0: place, **self._first_places(table.tables, item)}
+            self._sheets[id(table)].append(line, inside)
         return first
 
     def _first_places(self, tables: Iterable[DetailTable], flat: Flat) -> dict[int, str]:
@@ -360,26 +366,6 @@ class DetailSheets:
             for table in tables
             if flat.items.get(table.path)
         }
-
-    def _add_items(
-        self,
-        tables: Iterable[DetailTable],
-        above: Flat,
-        row: ResultRow,
-        home: tuple[int, str],
-        prefix: str = "",
-    ) -> None:
-        """Write the items of the lists in a result or in an item, whose number is the prefix."""
-        layout, (row_number, place) = self._layout, home
-        who = [*[layout.name_of(row)] * bool(layout.names), *_ids(row, layout.roles)]
-        for table in tables:
-            for at, item in enumerate(above.items.get(table.path, ()), 1):
-                flat, number = layout.flat(dict(item)), f"{prefix}{at}"
-                values = (column.value(flat) for column in table.columns)
-                line = [row_number, number if prefix else at, *who, *values]
-                inside = {0: place, **self._first_places(table.tables, flat)}
-                self._sheets[id(table)].append(line, inside)
-                self._add_items(table.tables, flat, row, home, f"{number}.")
 
 
 class ChangesSheet:

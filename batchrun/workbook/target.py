@@ -159,10 +159,9 @@ def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
     exists = os.path.exists  # a name that is too long is rejected later
 
     def is_free(place: Path) -> bool:
-        if exists(place):
-            return replaceable(place)
-        others = companions(place) if place.suffix.lower() == ".xlsx" else ()
-        return all(replaceable(each) for each in others if exists(each))
+        is_new_workbook = place.suffix.lower() == ".xlsx" and not exists(place)
+        files = (place, *companions(place)) if is_new_workbook else (place,)
+        return all(replaceable(each) for each in files if exists(each))
 
     return next(filter(is_free, chain([wanted], numbered_beside(wanted))))
 
