@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.reasons import Commands
     from batchrun.workbook.sheets import Book, TableSheets

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.flatten import Flat, Path
     from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book
