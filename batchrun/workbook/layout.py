@@ -302,7 +302,7 @@ def layout_of(
     repeats: Counter[Path] = Counter()
     counts: Counter[Path] = Counter()
     first = FirstRows()
-    undecided = messages = attention = filled = 0
+    undecided = messages = attention = 0
     for line, row in enumerate(results.rows, 2):
         lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
@@ -312,7 +312,6 @@ def layout_of(
         if row.result is not None:
             flat = flatten(row.result, form.depth)
             if not copy:
-                filled += 1
                 survey.see(flat)
                 for path in _counts(flat) if arranged else ():  # `update` is slow for so few
                     counts[path] += 1
@@ -351,7 +350,7 @@ def layout_of(
         owner=owner_column(results.header[:own]),
         messages=messages,
         attention=attention,
-        filled=filled,
+        filled=survey.lines,
     )
 
 

@@ -398,7 +398,7 @@ class ChangesSheet:
     def write(self, rows: TableSheets) -> None:
         """Write new rows, then changes; the row number links to the row in ``rows``."""
         layout = self._layout
-        for change in chain(self._comparison.new(), self._comparison.changes()):
+        for change in chain(self._comparison.changes(NEW), self._comparison.changes()):
             who = _name_and_owner(layout, change.name, change.owner)
             day = None
             if change.earlier_at is not None and not self._practice:
