@@ -158,34 +158,23 @@ def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
 def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) -> list[TableColumn]:
     """Return the list's own columns, as wide as in its workbook, or else as their content needs."""
     columns = []
-    for position, (title, survey) in enumerate(
-        zip(layout.original, layout.original_surveys, strict=True)
-    ):
+    titles = zip(layout.original, layout.original_surveys, strict=True)
+    for position, (title, survey) in enumerate(titles):
+        column = column_for(title, survey, ColumnKind.LIST)
         width = formats.widths.get(position)
         if width is not None:
-            width = max(width, head_width(title))
-            columns.append(TableColumn(title, width, ColumnKind.LIST, wrap=False))
+            column = replace(column, width=max(width, head_width(title)), wrap=False)
         elif position in results.roles.values():
-            columns.append(TableColumn(title, UUID_WIDTH, ColumnKind.LIST, wrap=False))
-        else:
-            columns.append(column_for(title, survey, ColumnKind.LIST))
+            column = replace(column, width=UUID_WIDTH, wrap=False)
+        columns.append(column)
     return columns
 
 
 def _status_columns(layout: Layout) -> list[TableColumn]:
     """Return batchrun's columns."""
-    shown = 2 if layout.messages else 1
-    return [
-        TableColumn(
-            column.title,
-            column.width,
-            ColumnKind.STATUS,
-            wrap=position == 1,
-            folded=position >= shown,
-            formats={"float": "0.0"},
-        )
-        for position, column in enumerate(STATUS)
-    ]
+    shown, status, formats = 1 + bool(layout.messages), ColumnKind.STATUS, {"float": "0.0"}
+    columns = [TableColumn(each.title, each.width, status, formats=formats) for each in STATUS]
+    return [replace(each, wrap=at == 1, folded=at >= shown) for at, each in enumerate(columns)]
 
 
 def _who(layout: Layout) -> Sequence[int]:
