@@ -505,10 +505,7 @@ def _tables(
 
 def utc_without_zone(moment: datetime | None) -> datetime | None:
     """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
-    if moment is None:
-        return None
-    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return moment.replace(tzinfo=None)
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,14 +95,12 @@ class TableColumn:
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
     """Return a column as wide as its content needs, within limits."""
     head = head_width(title)
-    if survey.spaced or survey.width <= WIDEST_UNSPACED - 2:
-        moments = survey.moments if kind is ColumnKind.RESULT else None
-        content = survey.width
-        if moments is not None:
-            content = len("2026-11-24" if moments is TemporalKind.DATE else "2026-11-24 10:00:00")
-        width = max(min(content + 3, WIDEST), head, NARROWEST)
-        return TableColumn(title, width, kind, **more)
-    return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+    if not survey.spaced and survey.width > WIDEST_UNSPACED - 2:
+        return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+    moments = survey.moments if kind is ColumnKind.RESULT else None
+    widths = {None: survey.width, TemporalKind.DATE: len("2026-11-24")}
+    content = widths.get(moments, len("2026-11-24 10:00:00"))
+    return TableColumn(title, max(min(content + 3, WIDEST), head, NARROWEST), kind, **more)
 
 
 def head_width(title: str) -> float:

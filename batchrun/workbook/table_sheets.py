@@ -232,7 +232,6 @@ class AttentionSheet:
             TableColumn("What to do", 66 if commands is None else 92, why),
         ]
         outcome = [column.title for column in columns].index("Status")
-        self._sorted = layout.attention <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
             book, "Needs attention", columns, layout.attention, frozen=frozen, outcome=outcome
@@ -277,23 +276,20 @@ class AttentionSheet:
 
         Too many rows to sort in memory are in the order of the list within each outcome.
         """
-        if not self._sorted:
+        if self._layout.attention > MAX_SORTED:
             for outcome in ORDER:
                 if self._results.summary.counts[outcome]:
                     yield from (each for each in self._found() if each[1].outcome is outcome)
             return
         reasons = self._layout.reasons
         rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
-        place = {outcome: at for at, outcome in enumerate(ORDER)}
-        yield from sorted(
-            self._found(),
-            key=lambda each: (
-                place[each[1].outcome],
-                rank.get(id(reasons.of(each[1])), len(rank)),
-                str(self._layout.owner_of(each[1]) or ""),
-                each[0],
-            ),
-        )
+
+        def urgency(each: tuple[int, ResultRow]) -> tuple[int, int, str]:
+            row, owner = each[1], self._layout.owner_of(each[1])
+            reason = rank.get(id(reasons.of(row)), len(rank))
+            return ORDER.index(row.outcome), reason, str(owner or "")
+
+        yield from sorted(self._found(), key=urgency)
 
     def _found(self) -> Iterator[tuple[int, ResultRow]]:
         rows = enumerate(self._results.rows)
