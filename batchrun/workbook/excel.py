@@ -16,7 +16,7 @@ from batchrun.model import Outcome
 from batchrun.settings.location import is_practice
 from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
-from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
+from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.changes import SAME, Comparison
 from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
@@ -160,9 +160,8 @@ def write_excel(
     form = form or Form()
     results = replace(results, rows=RowsToShow(results, for_people=form.for_people))
     layout = layout_of(results, form, limits, arranged=True)
-    fitter = Fitter(limits, whole_name)
     content = Content(results, form, layout, Analysis(layout))
-    with Book(limits, fitter, footer=results.summary.source.name) as book:
+    with Book(results.summary.source.name, limits=limits, whole_name=whole_name) as book:
         with book.optional("the list's own formats"):
             content.formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):
@@ -178,7 +177,7 @@ def write_excel(
                 content.comparison = Comparison(results, layout, content.analysis.score)
         _write_sheets(book, content, overview)
         book.save(path)
-    return fitter.shortened + layout.incomplete
+    return book.fitter.shortened + layout.incomplete
 
 
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
@@ -267,14 +266,13 @@ def _date(book: Book, summary: BatchSummary) -> None:
 def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
     """Write the list's own columns for rows with these outcomes, unchanged, plus the reason."""
     layout = layout_of(results, Form(columns=()), EXCEL)
-    fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
     columns = [
         *list_columns(results, layout, formats),
         TableColumn(free_name(REASON, results.header), 52, ColumnKind.STATUS),
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
-    with Book(EXCEL, fitter, footer=results.summary.source.name) as book:
+    with Book(results.summary.source.name) as book:
         _date(book, results.summary)
         sheets = TableSheets(book, results.summary.source.sheet or "List", columns, rows)
         for row, codes in zip(results.rows, formats.of_rows(), strict=False):
@@ -290,9 +288,8 @@ def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
 
     Its last sheet says ``why``.
     """
-    fitter = Fitter(EXCEL, "")
     room = EXCEL.columns - len(STATUS_COLUMNS)
-    with Book(EXCEL, fitter) as book:
+    with Book() as book:
         with book.optional("the document's properties"):
             _describe(book, results)
         header = (*results.header[:room], *STATUS_COLUMNS[:3], "result (JSON)")

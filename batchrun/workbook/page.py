@@ -85,9 +85,9 @@ class Page:
         chart: Any = BarChart()
         chart.title, chart.legend = self.book.fitter.plain(title), None
         chart.title.overlay = False
-        [letters] = chart.title.tx.rich.p  # no larger than the headers of the blocks around it
-        look: Any = CharacterProperties(sz=1200, b=True, solidFill=CHART_COLOR)
-        letters.pPr.defRPr = letters.r[0].rPr = look
+        letters: Any = CharacterProperties(sz=1200, b=True, solidFill=CHART_COLOR)  # as in sections
+        for paragraph in chart.title.tx.rich.p:
+            paragraph.pPr.defRPr = paragraph.r[0].rPr = letters
         chart.width, chart.height = CHART_CM, BARS_CM + BAR_CM * (last - first + 1)
         chart.type = "bar"
         chart.add_data(Reference(self.sheet, min_col=column + 1, min_row=first, max_row=last))
