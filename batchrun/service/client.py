@@ -105,13 +105,13 @@ class Client:
     Args:
         key: The API key.
         base_url: The service's address; plain http is allowed only for this machine.
-        transport: An httpx transport to send with. ``None`` chooses the fastest one available:
-            aiohttp if it is installed and the environment sets no proxy, otherwise httpx. A proxy
-            is never used for this machine.
         timeout_seconds: Timeout of a single step (connecting, sending, the next bytes of an
             answer), in seconds.
-        max_connections: Maximum number of connections; ``None`` for the transport's default.
         few_requests: Whether only one or two requests will be sent, so a fast start matters more.
+
+    Attributes:
+        base_url: The service's address.
+        requests_at_once: Maximum number of concurrent requests.
 
     Raises:
         KeyRefusedError: The key is empty, or has characters that a header can't carry.
@@ -123,9 +123,7 @@ class Client:
         key: str,
         base_url: str = DEFAULT_BASE_URL,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 30.0,
-        max_connections: int | None = None,
         few_requests: bool = False,
     ) -> None:
         self._key = checked_key(key)
@@ -134,24 +132,16 @@ class Client:
             _ = httpx.URL(self.base_url).host  # validates the host name by IDNA 2008
         except (httpx.InvalidURL, ValueError):
             raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
-        self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
-        self._transport = open_transport(
-            self.base_url,
-            {
-                "x-api-key": self._key,
-                "User-Agent": f"batchrun/{__version__}",
-                "Accept": "application/json",
-            },
-            transport,
-            timeout_seconds=timeout_seconds,
-            max_connections=max_connections,
-            few_requests=few_requests,
+        self._timeout_seconds = timeout_seconds
+        self._transport, self.requests_at_once = open_transport(
+            self.base_url, timeout_seconds, few_requests=few_requests
         )
-
-    @property
-    def requests_at_once(self) -> int:
-        """Maximum number of concurrent requests."""
-        return self._transport.requests_at_once
+        self._headers = {
+            "x-api-key": self._key,
+            "User-Agent": f"batchrun/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
@@ -269,12 +259,16 @@ class Client:
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
-        url, deadline = self.base_url + path, self._deadline_seconds
-        began = time.monotonic()
-        reply = without_key(
-            await exchange(self._transport, method, url, content, deadline_seconds=deadline),
-            self._key,
+        typed = {} if content is None else {"Content-Type": "application/json"}
+        request = httpx.Request(
+            method,
+            self.base_url + path,
+            headers=self._headers | typed,
+            content=content,
+            extensions={"timeout": httpx.Timeout(self._timeout_seconds).as_dict()},
         )
+        began, deadline = time.monotonic(), self._timeout_seconds * _DEADLINE_FACTOR
+        reply = without_key(await exchange(self._transport, request, deadline), self._key)
         log_event(
             _LOG,
             Event.REQUEST,

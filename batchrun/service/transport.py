@@ -9,9 +9,8 @@ import socket
 import ssl
 import time
 import zlib
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -24,7 +23,7 @@ from batchrun.service.parsing import read_date, read_quota, tidy
 from batchrun.settings.location import is_encrypted, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator
 
 
 BODY_BYTES = 50_000_000
@@ -65,84 +64,12 @@ _CLOSED_WORDS = "the connection was closed before its end"
 _SHOWN_WITH_CAUSE = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
 
 
-class Answer(Protocol):
-    """An answer whose status and headers have arrived."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, with names in lower case; repeated ones are joined with commas."""
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body in chunks, still compressed; raise `httpx.RequestError` or `OSError`."""
-
-    async def aclose(self) -> None:
-        """Release the connection, or close it if part of the answer may still be unread."""
-
-
-class Transport(Protocol):
-    """Sends requests. Never follows a redirect or repeats a request."""
-
-    @property
-    def requests_at_once(self) -> int:
-        """Maximum number of concurrent requests."""
-
-    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """Send a request once.
-
-        Raises:
-            httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError: Nothing
-                was sent.
-            httpx.RequestError, OSError: Anything else; the request may have been sent.
-        """
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-
-
-class HttpxTransport:
-    """Sends requests with httpx.
-
-    Args:
-        http: The client to send with.
-        requests_at_once: The client's maximum number of connections.
-    """
-
-    def __init__(self, http: httpx.AsyncClient, requests_at_once: int) -> None:
-        self._http = http
-        self.requests_at_once = requests_at_once
-
-    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """See `Transport`."""
-        headers = content_headers(content)
-        request = self._http.build_request(method, url, content=content, headers=headers)
-        return _HttpxAnswer(await self._http.send(request, stream=True))
-
-    async def aclose(self) -> None:
-        """See `Transport`."""
-        await self._http.aclose()
-
-
-class _HttpxAnswer:
-    def __init__(self, response: httpx.Response) -> None:
-        self.status = response.status_code
-        self.headers = response.headers
-        self._response = response
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        stream = self._response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        async for chunk in stream:
-            yield chunk
-
-    async def aclose(self) -> None:
-        connection = self._response.extensions.get("network_stream")
-        if connection is not None and _has_unread_bytes(self._response):
-            await connection.aclose()  # so the pool does not reuse it
-        await self._response.aclose()
+async def _release(response: httpx.Response) -> None:
+    """Return the connection to its pool, or close it if bytes of the answer may be unread."""
+    connection = response.extensions.get("network_stream")
+    if connection is not None and _has_unread_bytes(response):
+        await connection.aclose()  # so the pool does not reuse it
+    await response.aclose()
 
 
 def _has_unread_bytes(response: httpx.Response) -> bool:
@@ -153,7 +80,7 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     buffer is not public; if it can't be found, the connection counts as unclean.
     """
     at: object = response.stream
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         at = getattr(at, name, None)
     received = getattr(at, "trailing_data", None)
     if received is None or received[0]:
@@ -168,11 +95,6 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     except ssl.SSLError:
         pass
     return True
-
-
-def content_headers(content: bytes | None) -> dict[str, str]:
-    """The Content-Type header of a body."""
-    return {} if content is None else {"Content-Type": "application/json"}
 
 
 class _Body:
@@ -237,44 +159,37 @@ def _gzip_inflater() -> zlib._Decompress:
 
 
 async def exchange(
-    transport: Transport, method: str, url: str, content: bytes | None, *, deadline_seconds: float
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, deadline_seconds: float
 ) -> Reply | NoReply:
-    """Send a request once and read the answer.
-
-    Args:
-        transport: The transport to send with.
-        method: The HTTP method.
-        url: The address.
-        content: The JSON body, or ``None`` for none.
-        deadline_seconds: When to give up on a slow answer, in seconds.
-    """
-    answer: Answer | None = None
+    """Send a request once and read the answer; give up on a slow one after `deadline_seconds`."""
+    response: httpx.Response | None = None
     body = _Body("")
     try:
         async with asyncio.timeout(deadline_seconds):
-            answer = await transport.send(method, url, content)
-            body = _Body(answer.headers.get("content-encoding", ""))
+            response = await transport.handle_async_request(request)
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            body = _Body(response.headers.get("content-encoding", ""))
             if not body.body_error:
-                async for chunk in answer.chunks():
+                async for chunk in response.stream:  # still compressed
                     body.add(chunk)
                     if body.body_error:
                         break
                 body.end()
     # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
-        if answer is None:
+        if response is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
         body.body_error = f"the answer broke off: {describe(error)}"
     finally:
-        if answer is not None:
-            await answer.aclose()
+        if response is not None:
+            await _release(response)
     return Reply(
-        status=answer.status,
+        status=response.status_code,
         body=bytes(body.content),
-        quota=read_quota(answer.headers, time.time()),
-        location=answer.headers.get("location", ""),
+        quota=read_quota(response.headers, time.time()),
+        location=response.headers.get("location", ""),
         body_error=body.body_error,
-        dated=read_date(answer.headers),
+        dated=read_date(response.headers),
     )
 
 
@@ -331,67 +246,43 @@ AIOHTTP_AT_ONCE = 64
 
 
 def open_transport(
-    base_url: str,
-    headers: Mapping[str, str],
-    httpx_transport: httpx.AsyncBaseTransport | None = None,
-    *,
-    timeout_seconds: float,
-    max_connections: int | None = None,
-    few_requests: bool = False,
-) -> Transport:
-    """Open a transport: aiohttp if it can be used, otherwise httpx.
+    base_url: str, timeout_seconds: float, *, few_requests: bool = False
+) -> tuple[httpx.AsyncBaseTransport, int]:
+    """Open a transport, which follows no redirect, repeats no request, and keeps no cookies.
+
+    It is aiohttp if that is installed and no proxy is set, otherwise httpx.
 
     Args:
         base_url: The service's address. The environment's proxies and certificates don't apply to
             this machine.
-        headers: Sent with each request.
-        httpx_transport: An httpx transport to use in any case.
-        timeout_seconds: Timeout of each single step, in seconds.
-        max_connections: Maximum number of connections; ``None`` for the transport's default.
+        timeout_seconds: Timeout of each single step, in seconds; httpx takes it from the request.
         few_requests: Whether only one or two requests are sent. Importing aiohttp would then take
             longer than it saves.
+
+    Returns:
+        The transport, and its maximum number of concurrent requests.
 
     Raises:
         UsageError: The environment's proxy or certificates can't be used.
     """
     trust_env = not is_loopback(base_url)
     proxy = proxy_for(base_url) if trust_env else None
-    headers = {**headers, "Accept-Encoding": "gzip"}
     # Reading the certificates takes longer than the rest of a short command. A client context
     # without any still verifies, so it refuses every TLS server.
     verify = True if is_encrypted(base_url) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    aiohttp_wanted = httpx_transport is None and not few_requests
     try:
         context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
-        if aiohttp_wanted and _may_use_aiohttp(trust_env=trust_env):
+        if not few_requests and _may_use_aiohttp(trust_env=trust_env):
             from batchrun.service.aiohttp_transport import AiohttpTransport
 
-            return AiohttpTransport(
-                headers,
-                context,
-                timeout_seconds=timeout_seconds,
-                max_connections=max_connections or AIOHTTP_AT_ONCE,
-                keepalive_seconds=KEEPALIVE_SECONDS,
-            )
-        connections = max_connections or HTTPX_AT_ONCE
-        return HttpxTransport(
-            httpx.AsyncClient(
-                headers=headers,
-                timeout=timeout_seconds,
-                limits=httpx.Limits(
-                    max_connections=connections,
-                    max_keepalive_connections=connections,
-                    keepalive_expiry=KEEPALIVE_SECONDS,
-                ),
-                transport=httpx_transport,
-                verify=context,
-                proxy=proxy,
-                trust_env=False,  # the proxy and the certificates are passed explicitly
-                follow_redirects=False,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
-            ),
-            connections,
+            at_once = AIOHTTP_AT_ONCE
+            return AiohttpTransport(context, timeout_seconds, at_once, KEEPALIVE_SECONDS), at_once
+        limits = httpx.Limits(
+            max_connections=HTTPX_AT_ONCE,
+            max_keepalive_connections=HTTPX_AT_ONCE,
+            keepalive_expiry=KEEPALIVE_SECONDS,
         )
+        return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy), HTTPX_AT_ONCE
     except (httpx.InvalidURL, ValueError, OSError, ImportError):
         raise _unusable_environment() from None
 
