@@ -295,14 +295,8 @@ class JobState(StrEnum):
                 return Outcome.PENDING
             case JobState.SENDING | JobState.IN_DOUBT | JobState.DROPPED:
                 return Outcome.IN_DOUBT
-            case JobState.COMPLETED:
-                return Outcome.COMPLETED
-            case JobState.FAILED:
-                return Outcome.FAILED
-            case JobState.REJECTED:
-                return Outcome.REJECTED
-            case JobState.TIMED_OUT:
-                return Outcome.TIMED_OUT
+            case JobState.COMPLETED | JobState.FAILED | JobState.REJECTED | JobState.TIMED_OUT:
+                return Outcome[self.name]
             case _:
                 assert_never(self)
 
