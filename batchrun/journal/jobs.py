@@ -237,9 +237,8 @@ class BatchJobs:
         limit: int | None = None,
     ) -> list[Job]:
         names = ("number", "body", "rows", "execution_id", "triggered_at")
-        columns: list[Any] = [*(jobs.c[name] for name in names), _TIMES_RETRIED]
         query = (
-            select(*columns)
+            select(*(jobs.c[name] for name in names), _TIMES_RETRIED.label("retried"))
             .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state, *which)
             .order_by(jobs.c.number)
             .limit(limit)
@@ -248,7 +247,7 @@ class BatchJobs:
             query = query.where(jobs.c.number.between(within.first, within.last))
         first = 0 if within is None else within.first
         with self._engine.connect() as connection:
-            return [Job(*found, first) for found in connection.execute(query)]
+            return [Job(**found._mapping, slice=first) for found in connection.execute(query)]
 
     # decisions, only for the process that holds the batch
 
