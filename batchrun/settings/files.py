@@ -48,17 +48,8 @@ def _as_json(value: Any) -> Any:
     Raises:
         ValueError: JSON can't represent the number.
     """
-    match value:
-        case dict():
-            return {name: _as_json(each) for name, each in value.items()}
-        case list():
-            return [_as_json(each) for each in value]
-        case datetime() | date() | time():
-            return value.isoformat()
-        case float() if not math.isfinite(value):
-            raise ValueError("JSON has no such number")
-        case _:
-            return value
+    text = json.dumps(value, allow_nan=False, default=lambda moment: moment.isoformat())
+    return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
