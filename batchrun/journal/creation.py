@@ -20,6 +20,7 @@ from batchrun.advice import resume_with
 from batchrun.errors import UsageError
 from batchrun.journal.database import on_server, writing
 from batchrun.journal.schema import (
+    SCHEMA_IN_USE,
     JobState,
     batches,
     clean_text,
@@ -27,7 +28,6 @@ from batchrun.journal.schema import (
     decode_time,
     encode_cells,
     jobs,
-    meta,
     rows,
 )
 from batchrun.model import KnownJob, Outcome
@@ -84,9 +84,7 @@ class BatchMaker:
                 connection.execute(statement)
         with writing(self._engine) as connection:
             # Transactions on a server run concurrently; this row lock makes completions take turns.
-            connection.execute(
-                select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
-            )
+            connection.execute(SCHEMA_IN_USE.with_for_update())
             check_newest(connection, fingerprint, base_url, known)
             mine = update(batches).where(batches.c.id == self._batch_id)
             connection.execute(mine.values(incomplete=0))

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
 BATCHES_NAMED = 10
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """All of a user's batches, in one database.
 
     Args:
@@ -111,9 +111,6 @@ class Journal:
         self._copy_is_whole = True
         self._lock = ProcessLock(location)
         self._key_hashes: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

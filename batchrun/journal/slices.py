@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from batchrun.advice import watch_with
-from batchrun.errors import HeldError, JournalError
+from batchrun.errors import HeldError, JournalError, TakenOverError
+from batchrun.installation import update_hint
 from batchrun.journal.database import repeated_on_deadlock, writing
 from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
+    SCHEMA_IN_USE,
+    SCHEMA_VERSION,
     JobState,
     batches,
     jobs,
     leases,
-    require_this_schema,
     slices,
 )
 
@@ -270,7 +272,13 @@ class Slices:
             TakenOverError: A newer batchrun has migrated the journal.
         """
         with self.engine.connect() as connection, connection.begin():
-            require_this_schema(connection)
+            schema = connection.scalar(SCHEMA_IN_USE)
+            if schema != str(SCHEMA_VERSION):
+                raise TakenOverError(
+                    f"A newer batchrun has migrated the journal (schema {schema}); nothing more "
+                    "was triggered here.",
+                    update_hint(),
+                )
             others = exists().where(self._own, slices.c.holder != self.token, _has_open_job(slices))
             closed = select(func.max(slices.c.closed), func.count()).where(self._own)
             why, number = connection.execute(closed).one()

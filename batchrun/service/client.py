@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
@@ -51,7 +52,6 @@ from batchrun.text import OFFERED, close_matches, duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from types import TracebackType
 
     from batchrun.model import JSON, Workflow
 
@@ -97,7 +97,7 @@ def unreachable_hint(base_url: str) -> str:
     return Advice("Check the network, the proxy and the base URL", " (BATCHRUN_BASE_URL)") + "."
 
 
-class Client:
+class Client(AbstractAsyncContextManager["Client"]):
     """Talks to the service with one key.
 
     Use as an async context manager. Redirects are never followed: the key goes to no other host.
@@ -146,18 +146,7 @@ class Client:
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
         await self._transport.aclose()
 
@@ -214,14 +203,12 @@ class Client:
         seconds = time.perf_counter() - began
         if isinstance(reply, NoReply):
             return Probe(None, tidy(reply.reason), 0, None, None, seconds)
-        found, reason = 0, ""
-        if reply.status == 200:
+        found, reason = 0, "" if reply.status == 200 else explain_reply(reply)
+        if not reason:
             try:
                 found = len(read_workflows(reply.document())[0])
             except UnusableAnswerError as error:
                 reason = tidy(f"not a list of workflows: {error}")
-        else:
-            reason = explain_reply(reply)
         return Probe(reply.status, reason, found, reply.quota, reply.dated, seconds)
 
     async def trigger(self, body: Mapping[str, JSON]) -> TriggerAnswer:
@@ -286,40 +273,29 @@ class Client:
         reason = explain_reply(reply)
         quota = reply.quota or QuotaReading()
         wait = min(quota.retry_after_seconds or quota.reset_seconds or 0.0, _MAX_WAIT_SECONDS)
-        later = f"Try again in {duration(wait)}." if wait else "Try again later."
+        hint: str = f"Try again in {duration(wait)}." if wait else "Try again later."
+        kind: type[ServiceError | KeyRefusedError] = ServiceError
         match reply.status:
             case 401 | 403 if is_html(reply.body):
-                return ServiceError(
-                    f"Something in front of the service at {self.base_url} refuses the request: "
-                    f"{reason}.",
-                    Advice("Check the proxy, the firewall and the base URL", " (BATCHRUN_BASE_URL)")
-                    + ".",
-                )
+                what = f"Something in front of the service at {self.base_url} refuses the request"
+                check = "Check the proxy, the firewall and the base URL"
+                hint = Advice(check, " (BATCHRUN_BASE_URL)") + "."
             case 401:
-                return KeyRefusedError(
-                    f"The service at {self.base_url} refuses the key: {reason}.",
-                    Advice(
-                        "",
-                        "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
-                        Action.LOG_IN,
-                    ),
-                )
+                what, kind = f"The service at {self.base_url} refuses the key", KeyRefusedError
+                save = "Save your current key with batchrun login, or set it in PGAI_API_KEY."
+                hint = Advice("", save, Action.LOG_IN)
             case 403:
-                return KeyRefusedError(
-                    f"The service at {self.base_url} lists no workflows for this key: {reason}.",
-                    "The key needs the scopes workflows:read and workflows:execute.",
-                )
+                what = f"The service at {self.base_url} lists no workflows for this key"
+                kind = KeyRefusedError
+                hint = "The key needs the scopes workflows:read and workflows:execute."
             case 429:
-                return ServiceError(
-                    f"The key's quota at {self.base_url} is spent: {reason}.", later
-                )
+                what = f"The key's quota at {self.base_url} is spent"
             case status if status >= 500:
-                return ServiceError(f"The service at {self.base_url} failed: {reason}.", later)
+                what = f"The service at {self.base_url} failed"
             case _:
-                return ServiceError(
-                    f"What answers at {self.base_url} is not the service: {reason}.",
-                    _BASE_URL_HINT,
-                )
+                what = f"What answers at {self.base_url} is not the service"
+                hint = _BASE_URL_HINT
+        return kind(f"{what}: {reason}.", hint)
 
 
 _MAX_WAIT_SECONDS = 86_400.0

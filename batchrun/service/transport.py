@@ -20,7 +20,7 @@ from batchrun.errors import UsageError
 from batchrun.installation import install_hint
 from batchrun.service.answers import NoReply, Reply
 from batchrun.service.parsing import read_date, read_quota, tidy
-from batchrun.settings.location import is_encrypted, is_loopback
+from batchrun.settings.location import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,15 +205,8 @@ def describe(error: Exception) -> str:
 
 
 _OWN_WORDS = (
-    *_WORDS.values(),
-    _CLOSED_WORDS,
-    *(
-        "the answer broke off",
-        "the answer is encoded",
-        "the answer is not the gzip",
-        "the answer is gzip in",
-        "answer larger",
-    ),
+    *(*_WORDS.values(), _CLOSED_WORDS, "the answer broke off", "the answer is encoded"),
+    *("the answer is not the gzip", "the answer is gzip in", "answer larger"),
 )
 
 
@@ -233,6 +226,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
                 yield from _causes(member)
         error = error.__cause__ or error.__context__
 
+
+# It never repeats a proxy's password.
+_UNUSABLE_ENVIRONMENT = (
+    "A proxy or certificate file set in the environment can't be used.",
+    "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
+)
 
 # If the server closes an idle connection just as a trigger is sent on it, that trigger is in doubt.
 # So idle connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75 s).
@@ -269,10 +268,13 @@ def open_transport(
     proxy = proxy_for(base_url) if trust_env else None
     # Reading the certificates takes longer than the rest of a short command. A client context
     # without any still verifies, so it refuses every TLS server.
-    verify = True if is_encrypted(base_url) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    encrypted = urlsplit(base_url).scheme == "https"
+    verify = True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # httpx handles proxies.
+    proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
     try:
         context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
-        if not few_requests and _may_use_aiohttp(trust_env=trust_env):
+        if not (few_requests or proxied) and find_spec("aiohttp") is not None:
             from batchrun.service.aiohttp_transport import AiohttpTransport
 
             at_once = AIOHTTP_AT_ONCE
@@ -284,13 +286,7 @@ def open_transport(
         )
         return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy), HTTPX_AT_ONCE
     except (httpx.InvalidURL, ValueError, OSError, ImportError):
-        raise _unusable_environment() from None
-
-
-def _may_use_aiohttp(*, trust_env: bool) -> bool:
-    """Whether aiohttp is installed (the extra `fast`) and no proxy is set; httpx handles those."""
-    proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
-    return not proxied and find_spec("aiohttp") is not None
+        raise UsageError(*_UNUSABLE_ENVIRONMENT) from None
 
 
 def proxy_for(base_url: str) -> str | None:
@@ -316,16 +312,8 @@ def proxy_for(base_url: str) -> str | None:
     try:
         _ = urlsplit(proxy).port
     except ValueError:
-        raise _unusable_environment() from None
+        raise UsageError(*_UNUSABLE_ENVIRONMENT) from None
     return proxy
-
-
-def _unusable_environment() -> UsageError:
-    """The error for an unusable proxy or certificate; it never repeats a proxy's password."""
-    return UsageError(
-        "A proxy or certificate file set in the environment can't be used.",
-        "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
-    )
 
 
 def _in_networks(host: str, no_proxy: str) -> bool:
