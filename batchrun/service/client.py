@@ -270,32 +270,37 @@ class Client(AbstractAsyncContextManager["Client"]):
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """Return the error for a list of workflows that failed (any status except 200)."""
-        reason = explain_reply(reply)
+        address, reason = self.base_url, explain_reply(reply)
         quota = reply.quota or QuotaReading()
         wait = min(quota.retry_after_seconds or quota.reset_seconds or 0.0, _MAX_WAIT_SECONDS)
         hint: str = f"Try again in {duration(wait)}." if wait else "Try again later."
         kind: type[ServiceError | KeyRefusedError] = ServiceError
         match reply.status:
             case 401 | 403 if is_html(reply.body):
-                what = f"Something in front of the service at {self.base_url} refuses the request"
+                what = (
+                    f"Something in front of the service at {address} refuses the request: {reason}."
+                )
                 check = "Check the proxy, the firewall and the base URL"
                 hint = Advice(check, " (BATCHRUN_BASE_URL)") + "."
             case 401:
-                what, kind = f"The service at {self.base_url} refuses the key", KeyRefusedError
+                what, kind = (
+                    f"The service at {address} refuses the key: {reason}.",
+                    KeyRefusedError,
+                )
                 save = "Save your current key with batchrun login, or set it in PGAI_API_KEY."
                 hint = Advice("", save, Action.LOG_IN)
             case 403:
-                what = f"The service at {self.base_url} lists no workflows for this key"
+                what = f"The service at {address} lists no workflows for this key: {reason}."
                 kind = KeyRefusedError
                 hint = "The key needs the scopes workflows:read and workflows:execute."
             case 429:
-                what = f"The key's quota at {self.base_url} is spent"
+                what = f"The key's quota at {address} is spent: {reason}."
             case status if status >= 500:
-                what = f"The service at {self.base_url} failed"
+                what = f"The service at {address} failed: {reason}."
             case _:
-                what = f"What answers at {self.base_url} is not the service"
+                what = f"What answers at {address} is not the service: {reason}."
                 hint = _BASE_URL_HINT
-        return kind(f"{what}: {reason}.", hint)
+        return kind(what, hint)
 
 
 _MAX_WAIT_SECONDS = 86_400.0

@@ -33,6 +33,8 @@ GZIP_MEMBERS = 1_000
 """Maximum number of members of a gzip body: an empty one has 20 bytes, but costs as much time as
 thousands of bytes."""
 
+_GZIP = 16 + zlib.MAX_WBITS
+
 # All of these are raised before the first byte of a request: httpcore sends nothing until it has a
 # connection.
 _NOT_SENT = (
@@ -97,65 +99,39 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     return True
 
 
-class _Body:
-    """Collects and decompresses a body, up to `BODY_BYTES`.
+async def _receive(response: httpx.Response, content: bytearray) -> str:
+    """Collect and decompress a body, up to `BODY_BYTES`; return why it is unusable, or ``""``.
 
     A few kilobytes of gzip can expand to gigabytes, so it is decompressed step by step. Nested
     encodings are refused, because each one multiplies the expansion.
-
-    Args:
-        codings: The value of the Content-Encoding header.
     """
-
-    def __init__(self, codings: str) -> None:
-        self.content = bytearray()
-        self.body_error = ""
-        self._received = 0
-        self._members = 1
-        self._inflater: zlib._Decompress | None = None
-        match [name for part in codings.split(",") if (name := part.strip().lower())]:
-            case [] | ["identity"]:
-                pass
-            case ["gzip" | "x-gzip"]:
-                self._inflater = _gzip_inflater()
-            case _:
-                self.body_error = (
-                    f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
-                )
-
-    def add(self, chunk: bytes) -> None:
-        """Add the next bytes; the caller stops once there is an error."""
-        self._received += len(chunk)
-        if self._inflater is None:
-            self.content += chunk
-        else:
-            self._inflate(chunk)
-        if max(self._received, len(self.content)) > BODY_BYTES:
-            self.body_error = f"answer larger than {BODY_BYTES // 1_000_000} MB"
-
-    def _inflate(self, chunk: bytes) -> None:
-        assert self._inflater is not None
-        try:
-            while chunk and len(self.content) <= BODY_BYTES and not self.body_error:
-                if self._inflater.eof:  # a gzip file may have several members
-                    self._inflater = _gzip_inflater()
-                    self._members += 1
-                if self._members > GZIP_MEMBERS:
-                    self.body_error = f"the answer is gzip in more than {GZIP_MEMBERS:,} pieces"
-                room = BODY_BYTES + 1 - len(self.content)
-                self.content += self._inflater.decompress(chunk, room)
-                chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
-        except zlib.error:
-            self.body_error = "the answer is not the gzip that it says it is"
-
-    def end(self) -> None:
-        """Check that the body is complete, after its last bytes."""
-        if self._inflater is not None and self._received and not self._inflater.eof:
-            self.body_error = self.body_error or "the answer broke off: its gzip is incomplete"
-
-
-def _gzip_inflater() -> zlib._Decompress:
-    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    codings = response.headers.get("content-encoding", "")
+    names = [name for part in codings.split(",") if (name := part.strip().lower())]
+    if names not in ([], ["identity"], ["gzip"], ["x-gzip"]):
+        return f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
+    inflater = None if names in ([], ["identity"]) else zlib.decompressobj(_GZIP)
+    received, members = 0, 1
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for chunk in response.stream:
+        received += len(chunk)
+        packed = chunk
+        if inflater is None:
+            content += chunk
+        while inflater is not None and packed and len(content) <= BODY_BYTES:
+            if inflater.eof:  # a gzip file may have several members
+                inflater, members = zlib.decompressobj(_GZIP), members + 1
+            if members > GZIP_MEMBERS:
+                return f"the answer is gzip in more than {GZIP_MEMBERS:,} pieces"
+            try:
+                content += inflater.decompress(packed, BODY_BYTES + 1 - len(content))
+            except zlib.error:
+                return "the answer is not the gzip that it says it is"
+            packed = inflater.unconsumed_tail or inflater.unused_data
+        if max(received, len(content)) > BODY_BYTES:
+            return f"answer larger than {BODY_BYTES // 1_000_000} MB"
+    if inflater is not None and received and not inflater.eof:
+        return "the answer broke off: its gzip is incomplete"
+    return ""
 
 
 async def exchange(
@@ -163,32 +139,25 @@ async def exchange(
 ) -> Reply | NoReply:
     """Send a request once and read the answer; give up on a slow one after `deadline_seconds`."""
     response: httpx.Response | None = None
-    body = _Body("")
+    content = bytearray()
     try:
         async with asyncio.timeout(deadline_seconds):
             response = await transport.handle_async_request(request)
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            body = _Body(response.headers.get("content-encoding", ""))
-            if not body.body_error:
-                async for chunk in response.stream:  # still compressed
-                    body.add(chunk)
-                    if body.body_error:
-                        break
-                body.end()
+            body_error = await _receive(response, content)
     # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
         if response is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
-        body.body_error = f"the answer broke off: {describe(error)}"
+        body_error = f"the answer broke off: {describe(error)}"
     finally:
         if response is not None:
             await _release(response)
     return Reply(
         status=response.status_code,
-        body=bytes(body.content),
+        body=bytes(content),
         quota=read_quota(response.headers, time.time()),
         location=response.headers.get("location", ""),
-        body_error=body.body_error,
+        body_error=body_error,
         dated=read_date(response.headers),
     )
 
