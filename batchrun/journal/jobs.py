@@ -31,7 +31,6 @@ from batchrun.journal.schema import (
     jobs,
     slices,
 )
-from batchrun.journal.slices import slice_held
 from batchrun.journal.writer import Change, Count
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
@@ -117,11 +116,18 @@ _TIMES_RETRIED = (
     .where(attempts.c.batch_id == jobs.c.batch_id, attempts.c.number == jobs.c.number)
     .scalar_subquery()
 )
+_SLICE_HELD = (
+    select(slices.c.first)
+    .where(slices.c.batch_id == bindparam(_BATCH), slices.c.first == bindparam(_SLICE))
+    .where(slices.c.holder == bindparam(_HOLDER))
+    .where(bindparam(_JOB).between(slices.c.first, slices.c.last))
+    .with_for_update(read=True)  # no other worker takes it until the transaction ends
+    .exists()
+)
 _INTEND = (
     update(jobs)
     .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
-    .where(jobs.c.state == JobState.PENDING)
-    .where(slice_held(_BATCH, _JOB, _SLICE, _HOLDER))
+    .where(jobs.c.state == JobState.PENDING, _SLICE_HELD)
     .values(state=JobState.SENDING, message="", cause=None)
 )
 _COUNT = (

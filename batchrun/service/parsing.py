@@ -326,7 +326,14 @@ def read_time(value: JSON) -> datetime | None:
 
 def explain(status: int, body: bytes) -> str:
     """Explain an error answer in one line, in the service's own words if it gives any."""
-    words = _body_words(body[:_EXCERPT_CHARACTERS])
+    excerpt = body[:_EXCERPT_CHARACTERS]
+    try:
+        words = _words(read_json(excerpt))
+    except UnusableAnswerError:
+        words = excerpt.decode("utf-8-sig", "replace").strip()
+        if words.startswith("<"):
+            title = _TITLE.search(words)
+            words = f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
     if not words:
         known = status in HTTPStatus.__members__.values()
         words = HTTPStatus(status).phrase if known else "no explanation"
@@ -465,18 +472,15 @@ def _status(fields: dict[str, JSON]) -> tuple[ExecutionStatus, str]:
     if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
         return status, tidy(f"unknown status {stated!r}")
     if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
-        reason = _failure_words(fields)
+        result = fields.get("result")
+        if isinstance(result, dict):
+            result = result.get("error") or result.get("message")
+        sources = (fields.get("error"), fields.get("message"), result)
+        reason = next((words for source in sources if (words := _words(source))), "")
         if word.lower() == "failed":
             return ExecutionStatus.FAILED, tidy(reason or "the service gives no reason")
         return ExecutionStatus.FAILED, tidy(f"{word}: {reason}" if reason else word)
     return status, ""
-
-
-def _failure_words(fields: dict[str, JSON]) -> str:
-    result = fields.get("result")
-    nested = result.get("error") or result.get("message") if isinstance(result, dict) else result
-    sources = (fields.get("error"), fields.get("message"), nested)
-    return next((words for source in sources if (words := _words(source))), "")
 
 
 def _words(value: JSON) -> str:
@@ -495,17 +499,6 @@ def _words(value: JSON) -> str:
 def is_html(body: bytes) -> bool:
     """Whether a body is HTML, so a gateway, firewall, or login page answered, not the service."""
     return body[:_EXCERPT_CHARACTERS].decode("utf-8-sig", "replace").lstrip().startswith("<")
-
-
-def _body_words(excerpt: bytes) -> str:
-    try:
-        return _words(read_json(excerpt))
-    except UnusableAnswerError:
-        text = excerpt.decode("utf-8-sig", "replace").strip()
-    if not text.startswith("<"):
-        return text
-    title = _TITLE.search(text)
-    return f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
 
 
 # Numbers from here on are points in time, not spans: 1e9 s is September 2001 as Unix time, and 31
