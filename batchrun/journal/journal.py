@@ -328,7 +328,7 @@ class Journal(AbstractContextManager["Journal"]):
         Makes no copy if the disk is full, or on a server, where no file can be lost.
 
         Args:
-            batch_id: ID of the batch.
+            batch_id: The batch.
             alone: Whether no other process works on the batch. Otherwise the copy lacks the others'
                 changes: it only keeps a restored journal from triggering jobs again.
         """
