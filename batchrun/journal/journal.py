@@ -42,6 +42,7 @@ from batchrun.journal.lease import (
     find_holder,
     held_by,
     hold_batch,
+    is_alive,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -320,6 +321,10 @@ class Journal(AbstractContextManager["Journal"]):
     def holder(self, batch_id: str) -> Holder | None:
         """Return the process that holds a batch, or held it until it died."""
         return find_holder(self._engine, batch_id)
+
+    def is_alive(self, holder: Holder) -> bool:
+        """Whether the process that holds a batch is alive, as far as it can be seen from here."""
+        return is_alive(self._engine, self._lock, holder.token, holder.silent_seconds)
 
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
