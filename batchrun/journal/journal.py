@@ -332,10 +332,8 @@ class Journal(AbstractContextManager["Journal"]):
 
         Makes no copy if the disk is full, or on a server, where no file can be lost.
 
-        Args:
-            batch_id: The batch.
-            alone: Whether no other process works on the batch. Otherwise the copy lacks the others'
-                changes: it only keeps a restored journal from triggering jobs again.
+        If other processes work on the batch, too (not ``alone``), the copy lacks their changes:
+        it only keeps a restored journal from triggering jobs again.
         """
         if self._file is not None:
             with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
@@ -429,7 +427,7 @@ class Journal(AbstractContextManager["Journal"]):
         """Store a property of a batch; only its holder may.
 
         Args:
-            batch_id: ID of the batch.
+            batch_id: The batch.
             what: The property: how its results are written (``form``), where they were last
                 written (``output``), where they belong (``target``), whether nobody has agreed
                 to send all of it (``unconfirmed``), or whether it is being deleted

@@ -169,17 +169,14 @@ class Hold:
 
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     """Return the process that holds a batch according to the journal, dead or alive."""
-    query = select(
-        leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
-    ).where(leases.c.batch_id == batch_id)
     with engine.connect() as connection:
+        query = select(leases).where(leases.c.batch_id == batch_id)
         found = connection.execute(query).one_or_none()
     if found is None:
         return None
-    token, pid, host, since, beat_at = found
     ahead = clock_ahead(engine)
-    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (since, beat_at))
-    return Holder(token, pid, host, *moments)
+    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (found.since, found.beat_at))
+    return Holder(found.holder, found.pid, found.host, *moments)
 
 
 def held_by(batch_id: str, token: str) -> Exists:

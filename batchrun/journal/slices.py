@@ -64,9 +64,7 @@ class Slice(NamedTuple):
 class BatchState:
     """The state of a batch, which each worker reads at each heartbeat."""
 
-    # Why nothing more is triggered, or "" after a stop by the user; None if the batch is
-    # open
-    closed: str | None
+    closed: str | None  # why nothing more is triggered ("": the user stopped it); None if open
     workers: int  # number of live workers of the same key, including this one
     others: bool  # whether other workers have jobs of this batch
     counts: dict[JobState, int]  # rows by the state of their jobs
@@ -87,14 +85,7 @@ def slice_size(number: int, requests_per_minute: float) -> int:
 
 
 class Slices:
-    """The slices of one batch, for one worker.
-
-    Attributes:
-        engine: The database.
-        writer: Its writer.
-        batch_id: ID of the batch.
-        token: This process's token, under which it holds slices and the batch.
-    """
+    """The slices of one batch, for one worker, which holds them under the token of its lock."""
 
     def __init__(
         self, engine: Engine, writer: JournalWriter, lock: ProcessLock, batch_id: str

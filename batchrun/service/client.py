@@ -318,7 +318,14 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
         workflow for workflow in workflows if " ".join(workflow.name.split()).casefold() == name
     ]
     if not found:
-        raise WorkflowError(f'There is no workflow "{wanted}".', _suggestion(workflows, name))
+        names = [each.name for each in workflows]
+        close = [each for each in names if name in each.casefold()] or close_matches(name, names, 1)
+        hint = Advice("", "To list them: batchrun workflows", workflow="")
+        if close:
+            quoted = " or ".join(f'"{each}"' for each in close[:OFFERED])
+            meant = f"Did you mean {quoted}?"
+            hint = Advice(meant, " To list them all: batchrun workflows", workflow="")
+        raise WorkflowError(f'There is no workflow "{wanted}".', hint)
     active = [workflow for workflow in found if workflow.status.casefold() == ACTIVE]
     if not active:
         raise WorkflowError(
@@ -332,14 +339,3 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
             "Name the one you mean by its id.",
         )
     return active[0]
-
-
-def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
-    names = [each.name for each in workflows]
-    close = [each for each in names if name in each.casefold()] or close_matches(name, names, 1)
-    if close:
-        quoted = " or ".join(f'"{each}"' for each in close[:OFFERED])
-        return Advice(
-            f"Did you mean {quoted}?", " To list them all: batchrun workflows", workflow=""
-        )
-    return Advice("", "To list them: batchrun workflows", workflow="")
