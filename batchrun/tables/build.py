@@ -20,7 +20,6 @@ from batchrun.tables.frames import RowCollector, check_header
 from batchrun.tables.header import (
     SAMPLE_ROWS,
     Header,
-    Layout,
     fill_merged_names,
     header_doubt,
     read_header,
@@ -38,29 +37,36 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from batchrun.options import FileOptions
     from batchrun.tables.frames import Cells
     from batchrun.tables.sheets import Block, Merged
 
 SHOWN_NAMES = 4
 
 
-def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
+def build_table(
+    blocks: Iterator[Block],
+    source: TableSource,
+    options: FileOptions,
+    merged: Sequence[Merged] = (),
+) -> Table:
     """Build a table from rows.
 
     Args:
         blocks: All rows of the file, including blank ones.
         source: Where they come from; its notices come first in the table's notices.
-        layout: What is known about the rows.
+        options: Where the header is, if the user said it.
+        merged: Merged ranges; the value is in the first cell of each.
 
     Raises:
         InputError: There is no header or no row below it, the header seems to hold data, or there
             is a second table.
     """
     with _no_garbage_collection():
-        lines, rows = _beginning(blocks, layout.header_row)
-        head = read_header(lines, rows, source, layout)
+        lines, rows = _beginning(blocks, options.header_row)
+        head = read_header(lines, rows, source, options, merged)
         names = head.names
-        collector = RowCollector(source.name, len(names), layout.fill_value)
+        collector = RowCollector(source.name, len(names), "" if source.sheet is None else None)
         collector.add_block((lines[head.end :], rows[head.end :]))
         for block in blocks:
             collector.add_block(block)
@@ -68,14 +74,16 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         cells = collector.cells()
         if source.sheet is not None:
             cells = _without_empty_columns(names, cells)
-        fill_merged_names(names, head, layout)
+        fill_merged_names(names, head.line, merged)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         body = Body(names, cells, collector.lines(), collector.after_blank)
         notices = [*source.notices, *head.notices]
-        report = head.report or _has_wide_cells(layout, head)
+        report = head.report or _has_wide_cells(merged, head)
         notices += set_aside_report_rows(body, report=report)
-        said, doubt = _settle_second_header(body, head, source, given=layout.header_row is not None)
-        notices += [*said, *_fill_merged(body, layout)]
+        said, doubt = _settle_second_header(
+            body, head, source, given=options.header_row is not None
+        )
+        notices += [*said, *_fill_merged(body, merged)]
         aside = sorted(body.aside)
         lines_aside = frozenset(body.lines[aside].tolist())
         cells, kept_lines = body.columns, body.lines
@@ -88,7 +96,7 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         source = replace(source, notices=tuple(notices), header_line=head.line)
         doubts = (doubt,) if doubt else ()
         table = Table(source, tuple(names), cells, kept_lines, header_doubts=doubts)
-        return replace(table, misaligned=_misaligned(table, collector, layout.merged))
+        return replace(table, misaligned=_misaligned(table, collector, merged))
 
 
 def _settle_second_header(
@@ -271,12 +279,11 @@ def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
     return cells
 
 
-def _has_wide_cells(layout: Layout, head: Header) -> bool:
+def _has_wide_cells(merged: Sequence[Merged], head: Header) -> bool:
     """Whether a cell is merged across all columns below the header, as reports have for groups."""
     width = max(2, len(head.names))
     return any(
-        top > (head.line or 0) and right - left + 1 >= width
-        for top, left, _, right in layout.merged
+        top > (head.line or 0) and right - left + 1 >= width for top, left, _, right in merged
     )
 
 
@@ -336,21 +343,19 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(f"{name:.30}" for name in names[:SHOWN_NAMES]) + more
 
 
-def _fill_merged(body: Body, layout: Layout) -> list[str]:
+def _fill_merged(body: Body, merged: Sequence[Merged]) -> list[str]:
     """Copy the value of vertically merged cells to each row they cover; return notices.
 
     Rows that are otherwise blank are not part of the list. A covered cell with its own value
     keeps it.
     """
-    ranges = [each for each in layout.merged if each[2] > each[0]]
-    if not ranges:
-        return []
     cells, names = body.columns, body.names
     lines = body.lines.tolist()
     filled: Counter[int] = Counter()
     kept = 0
-    for top, left, bottom, _ in ranges:
-        column = left - layout.first_column
+    for top, column, bottom, _ in merged:
+        if top == bottom:
+            continue
         start, end = bisect_left(lines, top), bisect_right(lines, bottom)
         if start == end or lines[start] != top or start in body.aside:
             continue

@@ -27,7 +27,6 @@ from batchrun.tables.encoding import (
     survey,
 )
 from batchrun.tables.frames import MORE
-from batchrun.tables.header import Layout
 from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
@@ -339,9 +338,8 @@ class TextFile:
         """
         self._swallowed.clear()
         with field_limit(self._options.limits.field_characters), self._text() as text:
-            layout = Layout("", self._options.header_row, self._options.no_header)
             try:
-                table = build_table(self._blocks(text), self._source, layout)
+                table = build_table(self._blocks(text), self._source, self._options)
             except _BrokenQuoteError as error:
                 if not self._spaced_fits():
                     raise self._broken_quotes(error.line) from error

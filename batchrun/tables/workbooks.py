@@ -13,7 +13,6 @@ from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.build import build_table
 from batchrun.tables.cells import holds_id
 from batchrun.tables.formats import Format
-from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
 from batchrun.tables.sheets import (
@@ -245,14 +244,7 @@ def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> T
         notices=notices,
         links=links_notice(grid.traits.links),
     )
-    layout = Layout(
-        fill_value=None,
-        header_row=options.header_row,
-        no_header=options.no_header,
-        merged=grid.merged,
-        first_column=grid.first_column,
-    )
-    return build_table(grid.blocks, source, layout)
+    return build_table(grid.blocks, source, options, grid.merged)
 
 
 def _other_sheet(before: str, name: str, after: str) -> Advice:
