@@ -49,7 +49,7 @@ from batchrun.tables.sheets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
@@ -568,14 +568,15 @@ class _Rewriter:
             self._end_cell(element)
 
     def _end_cell(self, cell: Element) -> None:
-        row = self._row
+        row, column = self._row, self._column + 1
         if reference := _REFERENCE.fullmatch(cell.get("r", "")):
-            row, self._column = _whole_number(reference[2]), column_number(reference[1])
-        else:
-            self._column += 1
-        column = self._column
-        values, formulas = ([each.text or "" for each in cell.iter(tag)] for tag in "vf")
-        value, formula, text = "".join(values), "".join(formulas), _text(cell.iter("t"))
+            row, column = _whole_number(reference[2]), column_number(reference[1])
+        self._column = column
+        parts: dict[str, list[str]] = {}
+        for each in cell.iter():
+            parts.setdefault(each.tag, []).append(each.text or "")
+        value, formula = "".join(parts.get("v", ())), "".join(parts.get("f", ()))
+        text = _text(cell) if "t" in parts else ""
         kind, style = cell.get("t", ""), cell.get("s", "")
         if value and kind in {"", "n"}:
             with suppress(ValueError):
@@ -583,7 +584,7 @@ class _Rewriter:
                     style = ""  # calamine can't read a negative date
         if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
             self.traits.links.append(formula)
-        if formulas and not value and (kind != "str" or not values):
+        if "f" in parts and not value and (kind != "str" or "v" not in parts):
             self.traits.uncalculated.append((row, column))
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
@@ -602,18 +603,17 @@ class _Rewriter:
         if columns >> column & 1:
             raise repeated_cell(self._archive.name, self._sheet.name, row, column)
         self._seen[row] = columns | 1 << column
-        attributes = "".join(
-            f' {key}="{html.escape(each)}"' for key, each in (("s", style), ("t", kind)) if each
-        )
+        attributes = f' s="{html.escape(style)}"' if style else ""
+        attributes += f' t="{html.escape(kind)}"' if kind else ""
         self._written.append(f'<c r="{cell_name(row, column)}"{attributes}>{content}</c>')
 
 
-def _text(runs: Iterable[Element]) -> str:
-    """Join the text of runs, without blank ones that need not be preserved.
+def _text(cell: Element) -> str:
+    """Join the text of all runs, without blank ones that need not be preserved.
 
     If nothing else is left, blank runs are kept.
     """
-    texts = [(each.text or "", each.get("xml:space") == "preserve") for each in runs]
+    texts = [(each.text or "", each.get("xml:space") == "preserve") for each in cell.iter("t")]
     kept = "".join(text for text, preserved in texts if preserved or text.strip())
     return kept or "".join(text for text, _ in texts)
 
