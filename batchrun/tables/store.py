@@ -143,10 +143,6 @@ class StoredCells:
             columns = [self._cells(block, column) for column in range(self.width)]
             yield from zip(*columns, strict=True)
 
-    def drop_last_column(self) -> None:
-        """Drop the last column."""
-        self.width -= 1
-
     def without(self, dropped: Collection[int]) -> StoredCells:
         """Return a copy without some rows, in a new file."""
         kept = StoredCells(self._name, self._fill_value, self.width)
