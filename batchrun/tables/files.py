@@ -296,12 +296,13 @@ def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Ta
         said.append(f"{_LEFT_OUT}{_some(results)}")
     said += [f"{file}: {notice}" for file, source in sources for notice in source.notices]
     # the name of the results workbook is derived from this path
-    named = path.name if path.is_dir() else re.sub(r"[*?\[\]]+", "", path.stem) or "all"
+    plain = re.sub(r"[*?\[\]]+", "", path.stem) or "all"
+    place = path.absolute() if path.is_dir() else path.absolute().with_name(plain)
     _, first = sources[0]
     formats = [code for code in first.formats if all(code in each.formats for _, each in sources)]
     source = TableSource(
         name,
-        str(path.absolute().with_name(named)),
+        str(place),
         "files",
         header_line=first.header_line,
         formats=tuple(formats),
