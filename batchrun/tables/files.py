@@ -23,7 +23,7 @@ from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
-from batchrun.tables.text import open_text
+from batchrun.tables.text import TextFile
 from batchrun.tables.workbooks import OUR_STATUS, read_workbook
 from batchrun.text import plural, visible
 
@@ -108,7 +108,7 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
         head = stream.read(MENTION_BYTES)
         file_format = None if is_container(head) else detect_format(head, file.name)
         if file_format is Format.TEXT:
-            texts = [open_text(stream, file, options).rows()] if mentions(head, mention) else []
+            texts = [TextFile(stream, file, options).rows()] if mentions(head, mention) else []
             yield RawFile({}, ((file.name, rows) for rows in texts))
             return
         raw = head + stream.read()
@@ -158,7 +158,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
                 "Leave the sheet out, or name the workbook.",
             )
         case Format.TEXT:
-            return open_text(stream, file, options).read()
+            return TextFile(stream, file, options).read()
         case Format.PARQUET:
             return read_parquet(raw + stream.read(), file, options)
         case Format.HTML:

@@ -220,7 +220,10 @@ class XlsxReader(WorkbookReader):
             filled += sum(len(row) - row.count("") for row in rows)
             yield lines, rows
         if filled < traits.filled:  # or some texts are empty
-            deque(_Rewriter(self._archive, sheet, self._parts).blocks(), maxlen=0)
+            rewriter = _Rewriter(self._archive, sheet, self._parts)
+            deque(rewriter.blocks(), maxlen=0)
+            if rewriter.repeated:
+                raise repeated_cell(self._archive.name, sheet.name, *rewriter.repeated)
 
 
 def find_parts(archive: Archive) -> Parts:
@@ -495,6 +498,7 @@ class _Rewriter:
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
         merged: The merged ranges.
+        repeated: Row and column of a cell that is there twice.
     """
 
     def __init__(self, archive: Archive, sheet: Sheet, parts: Parts) -> None:
@@ -505,6 +509,7 @@ class _Rewriter:
         self._archive, self._sheet = archive, sheet
         self._written: list[str] = []
         self._row = self._column = 0
+        self.repeated: tuple[int, int] | None = None
         self._seen: dict[int, int] = {}
         """Row → its filled columns, as bits."""
         self._open: list[Element] = []
@@ -515,7 +520,7 @@ class _Rewriter:
         """Yield the rewritten XML of the sheet.
 
         Raises:
-            InputError: The XML can't be parsed, or a cell is there twice.
+            InputError: The XML can't be parsed.
         """
         parser = expat.ParserCreate()
         parser.buffer_text = True
@@ -601,7 +606,8 @@ class _Rewriter:
             return  # `refuse_far` will refuse the sheet
         columns = self._seen.get(row, 0)
         if columns >> column & 1:
-            raise repeated_cell(self._archive.name, self._sheet.name, row, column)
+            self.repeated = self.repeated or (row, column)
+        self.traits.filled += 1
         self._seen[row] = columns | 1 << column
         attributes = f' s="{html.escape(style)}"' if style else ""
         attributes += f' t="{html.escape(kind)}"' if kind else ""
