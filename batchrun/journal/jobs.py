@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, exists, func, insert, literal, or_, select, update
@@ -30,7 +31,6 @@ from batchrun.journal.schema import (
     jobs,
     slices,
 )
-from batchrun.journal.slices import slice_held
 from batchrun.journal.writer import Change, Count
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
@@ -116,11 +116,18 @@ _TIMES_RETRIED = (
     .where(attempts.c.batch_id == jobs.c.batch_id, attempts.c.number == jobs.c.number)
     .scalar_subquery()
 )
+_SLICE_HELD = (
+    select(slices.c.first)
+    .where(slices.c.batch_id == bindparam(_BATCH), slices.c.first == bindparam(_SLICE))
+    .where(slices.c.holder == bindparam(_HOLDER))
+    .where(bindparam(_JOB).between(slices.c.first, slices.c.last))
+    .with_for_update(read=True)  # no other worker takes it until the transaction ends
+    .exists()
+)
 _INTEND = (
     update(jobs)
     .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
-    .where(jobs.c.state == JobState.PENDING)
-    .where(slice_held(_BATCH, _JOB, _SLICE, _HOLDER))
+    .where(jobs.c.state == JobState.PENDING, _SLICE_HELD)
     .values(state=JobState.SENDING, message="", cause=None)
 )
 _COUNT = (
@@ -193,15 +200,15 @@ class BatchJobs:
 
     def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
         """Return up to ``limit`` jobs to trigger with numbers above ``after``, in input order."""
-        return self._read(JobState.PENDING, jobs.c.number > after, limit, within)
+        return self._read(JobState.PENDING, within, jobs.c.number > after, limit=limit)
 
     def in_flight(self, within: Slice | None = None) -> list[Job]:
         """Return the jobs that were accepted and whose end is unknown."""
-        return self._read(JobState.IN_FLIGHT, within=within)
+        return self._read(JobState.IN_FLIGHT, within)
 
     def pending_of(self, numbers: Sequence[int], within: Slice | None = None) -> list[Job]:
         """Return those of these jobs that are pending; takes at most `JOBS_AT_ONCE` numbers."""
-        return self._read(JobState.PENDING, jobs.c.number.in_(numbers), within=within)
+        return self._read(JobState.PENDING, within, jobs.c.number.in_(numbers))
 
     def pending_numbers(self) -> frozenset[int]:
         """Return the numbers of all jobs left to trigger."""
@@ -231,26 +238,22 @@ class BatchJobs:
     def _read(
         self,
         state: JobState,
-        which: ColumnElement[bool] | None = None,
+        within: Slice | None,
+        *which: ColumnElement[bool],
         limit: int | None = None,
-        within: Slice | None = None,
     ) -> list[Job]:
+        names = ("number", "body", "rows", "execution_id", "triggered_at")
         query = (
-            select(
-                *(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id),
-                *(jobs.c.triggered_at, _TIMES_RETRIED),
-            )
-            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state)
+            select(*(jobs.c[name] for name in names), _TIMES_RETRIED.label("retried"))
+            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state, *which)
             .order_by(jobs.c.number)
             .limit(limit)
         )
-        if which is not None:
-            query = query.where(which)
         if within is not None:
             query = query.where(jobs.c.number.between(within.first, within.last))
         first = 0 if within is None else within.first
         with self._engine.connect() as connection:
-            return [Job(*found, first) for found in connection.execute(query)]
+            return [Job(**found._mapping, slice=first) for found in connection.execute(query)]
 
     # decisions, only for the process that holds the batch
 
@@ -304,14 +307,10 @@ class BatchJobs:
         """
         if not seen:
             return 0
-        query = (
-            select(attempts.c.number, func.count().label("times"))
-            .where(attempts.c.batch_id == self.batch_id)
-            .group_by(attempts.c.number)
-        )
+        mine = select(attempts.c.number).where(attempts.c.batch_id == self.batch_id)
         with self._engine.connect() as connection:
-            now = {found.number: found.times for found in connection.execute(query)}
-        if any(now.get(number, 0) != times for number, times in seen.items()):
+            now = Counter(connection.scalars(mine))
+        if any(now[number] != times for number, times in seen.items()):
             raise UsageError(
                 "Marked rows were sent again elsewhere since the workbook was read.",
                 "Nothing was triggered here. Give the workbook again to see what is left to send.",
@@ -410,8 +409,7 @@ class BatchJobs:
         Args:
             job: The polled job; ``None`` if the request is not about a job.
         """
-        of_slice = self._counted_in if job is None else job.slice
-        self._writer.note(*self._one_request(of_slice))
+        self._writer.note(*self._one_request(self._counted_in if job is None else job.slice))
 
     def _one_request(self, of_slice: int) -> tuple[Count, Count]:
         """Return what counts one request, for a slice and for the key's day."""
@@ -478,7 +476,7 @@ class BatchJobs:
         cause: Cause | None = None,
         *,
         of_execution: str | None = None,
-        **values: object,
+        **values: Any,
     ) -> bool:
         """Commit one step of a job, if the job is in one of the old states; return whether it was.
 
@@ -499,11 +497,19 @@ class BatchJobs:
         try:
             moved = await self._writer.commit(self._change(step), of=job.number)
         except JournalWriteError as error:
-            raise self._kept(job, step, error) from error
+            path = self._rescue.keep(step)
+            self._writer.mirror([self._change(step)])
+            known = values.get("execution_id") or job.execution_id or "none yet"
+            kept = f"What was in hand is kept in {path}, and the next resume takes it in."
+            lost = f"No folder takes a rescue file; note the execution: {known}."
+            what = f"{error.what} {lost if path is None else kept}"
+            raise type(error)(what, error.hint) from error
         if not moved:
             return False
         execution = values.get("execution_id") or job.execution_id
-        self._tell(_EVENTS[new], job, execution=execution, seconds=_seconds(values))
+        started, finished = values.get("started_at"), values.get("finished_at")
+        seconds = None if started is None or finished is None else round(finished - started, 3)
+        self._tell(_EVENTS[new], job, execution=execution, seconds=seconds)
         return True
 
     def _change(self, step: Step) -> Change:
@@ -545,17 +551,6 @@ class BatchJobs:
             require_hold(self._engine, self.batch_id, self._holder)
         return changed
 
-    def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
-        """Write a step to a rescue file, and return an error that names the file."""
-        path = self._rescue.keep(step)
-        self._writer.mirror([self._change(step)])
-        if path is not None:
-            what = f"What was in hand is kept in {path}, and the next resume takes it in."
-        else:
-            known = step.values.get("execution_id") or job.execution_id
-            what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
-        return type(error)(f"{error.what} {what}", error.hint)
-
 
 def _spellings(execution_id: str) -> tuple[str, ...]:
     """Return an execution ID as sent, and if it is a UUID, in the other ways to write it."""
@@ -565,14 +560,6 @@ def _spellings(execution_id: str) -> tuple[str, ...]:
         return (execution_id,) * len(_SPELLINGS)
     lower, digits = str(same), same.hex
     return (execution_id, lower, lower.upper(), digits, digits.upper(), f"{{{lower}}}", same.urn)
-
-
-def _seconds(values: Mapping[str, object]) -> float | None:
-    """How long an execution ran, in seconds; ``None`` if it hasn't ended or that is unknown."""
-    started, finished = values.get("started_at"), values.get("finished_at")
-    if not isinstance(started, float) or not isinstance(finished, float):
-        return None
-    return round(finished - started, 3)
 
 
 def _closing_words(execution: Execution) -> str:

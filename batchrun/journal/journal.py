@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,6 +42,7 @@ from batchrun.journal.lease import (
     find_holder,
     held_by,
     hold_batch,
+    is_alive,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Column, Executable
+    from sqlalchemy import Column, Executable, Row
 
     from batchrun.plan import Plan
 
@@ -88,7 +89,7 @@ if TYPE_CHECKING:
 BATCHES_NAMED = 10
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """All of a user's batches, in one database.
 
     Args:
@@ -111,9 +112,6 @@ class Journal:
         self._copy_is_whole = True
         self._lock = ProcessLock(location)
         self._key_hashes: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
@@ -199,7 +197,11 @@ class Journal:
         fingerprint = plan.fingerprint()
         with self._engine.connect() as connection:
             check_newest(connection, fingerprint, base_url, known)
-        self._delete_incomplete()
+            incomplete = select(batches.c.id).where(batches.c.incomplete == 1)
+            left_behind = connection.scalars(incomplete).all()
+        for each in left_behind:
+            with suppress(JournalError):  # the process that creates or deletes it is still alive
+                self._delete(each)
         begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
         batch = new_batch(plan, fingerprint, base_url, **begun_with)
         batch_id: str = batch["id"]
@@ -256,14 +258,19 @@ class Journal:
             raise JournalError(
                 "The batch ID is empty.", Advice("", "To list the IDs: batchrun batches")
             )
-        known = [each for each in every if each.startswith(batch_id)]
-        if batch_id in known:
-            return self.summary(batch_id)
-        if len(known) != 1:
-            raise _not_the_one(
-                batch_id, sorted(known), did_you_mean(batch_id, every), self.location
+        known = sorted(each for each in every if each.startswith(batch_id))
+        if len(known) == 1 or batch_id in known:
+            return self.summary(known[0])  # the shortest comes first
+        if not known:
+            raise JournalError(
+                f"No batch is called {batch_id} in the journal {self.location}.",
+                did_you_mean(batch_id, every) + Advice("", "List them with: batchrun batches"),
             )
-        return self.summary(known[0])
+        more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
+        named = ", ".join(known[:BATCHES_NAMED])
+        raise JournalError(
+            f"{len(known)} batches are called {batch_id}: {named}{more}.", "Name one of them."
+        )
 
     def batches(self) -> list[BatchSummary]:
         """Return all batches, newest first."""
@@ -315,16 +322,18 @@ class Journal:
         """Return the process that holds a batch, or held it until it died."""
         return find_holder(self._engine, batch_id)
 
+    def is_alive(self, holder: Holder) -> bool:
+        """Whether the process that holds a batch is alive, as far as it can be seen from here."""
+        return is_alive(self._engine, self._lock, holder.token, holder.silent_seconds)
+
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
         """Keep a copy of a batch outside the journal's file until the block ends.
 
         Makes no copy if the disk is full, or on a server, where no file can be lost.
 
-        Args:
-            batch_id: ID of the batch.
-            alone: Whether no other process works on the batch. Otherwise the copy lacks the others'
-                changes: it only keeps a restored journal from triggering jobs again.
+        If other processes work on the batch, too (not ``alone``), the copy lacks their changes:
+        it only keeps a restored journal from triggering jobs again.
         """
         if self._file is not None:
             with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
@@ -383,20 +392,11 @@ class Journal:
         with self.hold(batch_id):
             if self.slices(batch_id).others_work():
                 raise HeldError(
-                    f"Workers are still working on batch {batch_id}.",
-                    watch_with(batch_id),
+                    f"Workers are still working on batch {batch_id}.", watch_with(batch_id)
                 )
             self.keep(batch_id, "incomplete", 1)
             BatchMaker(self._engine, batch_id).delete()
             self._rescue(batch_id).discard()
-
-    def _delete_incomplete(self) -> None:
-        """Delete batches whose process died while it created or deleted them."""
-        with self._engine.connect() as connection:
-            found = connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)).all()
-        for batch_id in found:
-            with suppress(JournalError):  # its process is still alive
-                self._delete(batch_id)
 
     def ledger(self, key: str) -> QuotaLedger:
         """Return the ledger of the quota that all processes with this key share."""
@@ -427,7 +427,7 @@ class Journal:
         """Store a property of a batch; only its holder may.
 
         Args:
-            batch_id: ID of the batch.
+            batch_id: The batch.
             what: The property: how its results are written (``form``), where they were last
                 written (``output``), where they belong (``target``), whether nobody has agreed
                 to send all of it (``unconfirmed``), or whether it is being deleted
@@ -470,17 +470,15 @@ class Journal:
                 in these.
         """
         with self._engine.connect() as connection, connection.begin():
-            found = self._results(connection, batch_id)
+            found, compared = self._results(connection, batch_id), None
             chosen = ResultRows(
                 connection, batch_id, of_jobs=of_jobs, states=states, offset=offset, limit=limit
             )
-            found = replace(found, rows=chosen)
             if earlier:
                 created_at = self._summary(connection, earlier[0]).created_at
                 theirs = EarlierRows(connection, batch_id, earlier, found.roles)
                 compared = EarlierResults(tuple(earlier), created_at, theirs)
-                found = replace(found, earlier=compared)
-            yield found
+            yield replace(found, rows=chosen, earlier=compared)
 
     def earlier_batches(self, batch_id: str) -> list[str]:
         """Return the earlier batches of the workflow with the newest result of any of the rows."""
@@ -500,11 +498,9 @@ class Journal:
             yield None if connection is None else self._results(connection, batch_id)
 
     def _results(self, connection: Connection, batch_id: str) -> BatchResults:
-        kept, positions, list_formats = connection.execute(
-            select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
-                batches.c.id == batch_id
-            )
-        ).one()
+        columns = (batches.c.header, batches.c.roles, batches.c.list_formats)
+        query = select(*columns).where(batches.c.id == batch_id)
+        kept, positions, list_formats = connection.execute(query).one()
         with self._decoding():
             header = tuple(map(str, json.loads(kept)))
             at = range(len(header))
@@ -548,65 +544,60 @@ class Journal:
                 "If the file came from somebody else, don't use it.",
             )
         with self._decoding():
-            return self._decoded_summary(connection, batch_id)
+            columns = [each for each in batches.c if each is not batches.c.list_formats]
+            found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
+            for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types
+                if not isinstance(value, (column.type.python_type, int, type(None))):
+                    raise TypeError(column.name)
+            states = read_counts(connection, batch_id)
+            working = select(
+                func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
+            ).where(slices.c.batch_id == batch_id)
+            requests, beat_at = connection.execute(working).one()
+            counts = dict.fromkeys(Outcome, 0)
+            for state, each in states.items():
+                counts[state.outcome] += each.rows
+            counts[Outcome.INVALID] = found.invalid
+            source = json.loads(found.source)
+            roles = {Role(role): at for role, at in json.loads(found.roles).items()}
+            return BatchSummary(
+                batch_id=batch_id,
+                workflow=Workflow(**json.loads(found.workflow)),
+                source=TableSource(
+                    notices=tuple(source.pop("notices")),
+                    formats=tuple((at, code) for at, code in source.pop("formats", ())),
+                    **source,
+                ),
+                parameters=json.loads(found.parameters),
+                parameter_columns=json.loads(found.parameter_columns),
+                column_options=column_options(json.loads(found.header), roles),
+                created_at=datetime.fromtimestamp(found.created_at, UTC),
+                updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
+                counts=counts,
+                jobs=sum(each.jobs for each in states.values()),
+                requests=found.requests + int(requests),
+                estimated_seconds=found.estimated_seconds,
+                estimated_requests=found.estimated_requests,
+                worked_seconds=found.worked_seconds,
+                quota_seconds=found.quota_seconds,
+                output=found.output,
+                target=found.target,
+                resume_at=decode_time(found.resume_at),
+                note=found.note,
+                reused=sum(each.reused for each in states.values()),
+                base_url=found.base_url,
+                profile=found.profile,
+                confirmed=not found.unconfirmed,
+                practice=self._is_practice(connection, found),
+            )
 
-    def _decoded_summary(self, connection: Connection, batch_id: str) -> BatchSummary:
-        columns = [each for each in batches.c if each is not batches.c.list_formats]
-        found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-        for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types
-            if not isinstance(value, (column.type.python_type, int, type(None))):
-                raise TypeError(column.name)
-        states = read_counts(connection, batch_id)
-        working = select(
-            func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
-        ).where(slices.c.batch_id == batch_id)
-        requests, beat_at = connection.execute(working).one()
-        counts = dict.fromkeys(Outcome, 0)
-        for state, each in states.items():
-            counts[state.outcome] += each.rows
-        counts[Outcome.INVALID] = found.invalid
-        source = json.loads(found.source)
-        roles = {Role(role): at for role, at in json.loads(found.roles).items()}
-        return BatchSummary(
-            batch_id=batch_id,
-            workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(
-                notices=tuple(source.pop("notices")),
-                formats=tuple((at, code) for at, code in source.pop("formats", ())),
-                **source,
-            ),
-            parameters=json.loads(found.parameters),
-            parameter_columns=json.loads(found.parameter_columns),
-            column_options=column_options(json.loads(found.header), roles),
-            created_at=datetime.fromtimestamp(found.created_at, UTC),
-            updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
-            counts=counts,
-            jobs=sum(each.jobs for each in states.values()),
-            requests=found.requests + int(requests),
-            estimated_seconds=found.estimated_seconds,
-            estimated_requests=found.estimated_requests,
-            worked_seconds=found.worked_seconds,
-            quota_seconds=found.quota_seconds,
-            output=found.output,
-            target=found.target,
-            resume_at=decode_time(found.resume_at),
-            note=found.note,
-            reused=sum(each.reused for each in states.values()),
-            base_url=found.base_url,
-            profile=found.profile,
-            confirmed=not found.unconfirmed,
-            practice=self._is_practice(connection, found.base_url, found.profile, found.key_hash),
-        )
-
-    def _is_practice(
-        self, connection: Connection, base_url: str, profile: str | None, key_hash: str | None
-    ) -> bool:
+    def _is_practice(self, connection: Connection, of: Row[Any]) -> bool:
         """Whether it is certain: a tunnel or a gateway may also be on this machine."""
-        if not is_loopback(base_url) or is_practice(base_url):  # `--sandbox` has its own journal
-            return False
-        if profile is None and key_hash is not None:
-            return key_hash == self._salted_hash(connection, SANDBOX_KEY)
-        return profile == SANDBOX_PROFILE
+        if not is_loopback(of.base_url) or is_practice(of.base_url):
+            return False  # `--sandbox` has its own journal
+        if of.profile is None and of.key_hash is not None:
+            return bool(of.key_hash == self._salted_hash(connection, SANDBOX_KEY))
+        return bool(of.profile == SANDBOX_PROFILE)
 
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)
@@ -639,19 +630,6 @@ def _all_batches(connection: Connection) -> list[str]:
 
 
 _BATCH_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
-
-
-def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str) -> JournalError:
-    if not known:
-        return JournalError(
-            f"No batch is called {batch_id} in the journal {location}.",
-            close + Advice("", "List them with: batchrun batches"),
-        )
-    more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
-    return JournalError(
-        f"{len(known)} batches are called {batch_id}: {', '.join(known[:BATCHES_NAMED])}{more}.",
-        "Name one of them.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

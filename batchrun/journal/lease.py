@@ -60,13 +60,17 @@ class ProcessLock:
 
     Attributes:
         token: This process's random name, under which it holds batches and slices.
+        keeps_file: Whether the lock file is kept after release, to show that leases left in the
+            journal are free.
     """
 
     def __init__(self, location: str) -> None:
-        self._folder = lock_folder(location)
+        beside = Path(location).expanduser().parent
+        own = user_data_path("batchrun", appauthor=False)
+        self._folder = (own if is_server(location) else beside) / "locks"
         self.token = secrets.token_hex(8)
+        self.keeps_file = False
         self._lock: FileLock | None = None
-        self._keeps_file = False
         self._changing = threading.Lock()
 
     def acquire(self) -> None:
@@ -83,19 +87,16 @@ class ProcessLock:
                 raise unusable(str(self._folder), error) from error
             self._lock = lock
 
-    def keep_file(self) -> None:
-        """Keep the lock file after release: it shows that leases left in the journal are free."""
-        self._keeps_file = True
-
     def release(self) -> None:
         """Release the lock."""
         with self._changing:
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
-                if not self._keeps_file:
-                    with suppress(OSError):
-                        self._path(self.token).unlink(missing_ok=True)
+            if self._lock is None:
+                return
+            self._lock.release()
+            self._lock = None
+            if not self.keeps_file:
+                with suppress(OSError):
+                    self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
         """Whether another process is dead; ``None`` if it is not a process of this machine."""
@@ -124,13 +125,6 @@ class ProcessLock:
                         path.unlink()
 
 
-def lock_folder(location: str) -> Path:
-    """The folder with the locks of this machine's processes."""
-    if is_server(location):
-        return user_data_path("batchrun", appauthor=False) / "locks"
-    return Path(location).expanduser().with_name("locks")
-
-
 def shared_now(engine: Engine) -> ColumnElement[Any]:
     """An SQL expression for the time on the clock that all processes share, in Unix seconds."""
     if on_server(engine):
@@ -148,24 +142,10 @@ class Holder:
     since: datetime  # when it took the lease; aware, UTC
     beat_at: datetime  # its last heartbeat, converted to this machine's clock; aware, UTC
 
-    def silent(self, now: datetime) -> bool:
-        """Whether its last heartbeat is too old for a live process."""
-        return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
-
-    def has_died(self) -> bool:
-        """Whether it was a process of this machine and is gone; its lease lasts a little longer.
-
-        Use only for display: a container may have the same host name, but other processes.
-        """
-        if self.host != socket.gethostname() or os.name != "posix":  # on Windows, os.kill kills
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
+    @property
+    def silent_seconds(self) -> float:
+        """The time since its last heartbeat, in seconds."""
+        return (datetime.now(UTC) - self.beat_at).total_seconds()
 
     def words(self) -> str:
         """Describe the process so a user can find it."""
@@ -189,17 +169,14 @@ class Hold:
 
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     """Return the process that holds a batch according to the journal, dead or alive."""
-    query = select(
-        leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
-    ).where(leases.c.batch_id == batch_id)
     with engine.connect() as connection:
+        query = select(leases).where(leases.c.batch_id == batch_id)
         found = connection.execute(query).one_or_none()
     if found is None:
         return None
-    token, pid, host, since, beat_at = found
     ahead = clock_ahead(engine)
-    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (since, beat_at))
-    return Holder(token, pid, host, *moments)
+    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (found.since, found.beat_at))
+    return Holder(found.holder, found.pid, found.host, *moments)
 
 
 def held_by(batch_id: str, token: str) -> Exists:
@@ -254,15 +231,6 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
     )
 
 
-def held(batch_id: str, holder: Holder | None) -> HeldError:
-    """The error for a batch that another process is working on."""
-    who = f": {holder.words()}" if holder else ""
-    return HeldError(
-        f"Another batchrun is working on batch {batch_id}{who}.",
-        watch_with(batch_id),
-    )
-
-
 @contextmanager
 def hold_batch(
     engine: Engine,
@@ -281,17 +249,34 @@ def hold_batch(
     """
     lock.acquire()
     token = lock.token
+    ours = {
+        "holder": token,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": shared_now(engine),
+        "beat_at": shared_now(engine),
+    }
     for _ in range(TRIES):
-        holder = find_holder(engine, batch_id)
-        if holder is not None:
-            silent = (datetime.now(UTC) - holder.beat_at).total_seconds()
-            if is_alive(engine, lock, holder.token, silent):
-                raise held(batch_id, holder)
-        take = _take(engine, batch_id, token, holder)
+        seen = find_holder(engine, batch_id)
+        if seen is not None and is_alive(engine, lock, seen.token, seen.silent_seconds):
+            continue
+        take = (
+            inserter(engine)(leases)
+            .values(batch_id=batch_id, **ours)
+            .on_conflict_do_update(  # unless another process was faster
+                index_elements=["batch_id"],
+                set_=ours,
+                where=leases.c.holder == (token if seen is None else seen.token),
+            )
+        )
         if writer.submit(*before, take).result() == 1:
             break
     else:
-        raise held(batch_id, find_holder(engine, batch_id))
+        holder = find_holder(engine, batch_id)
+        who = f": {holder.words()}" if holder else ""
+        raise HeldError(
+            f"Another batchrun is working on batch {batch_id}{who}.", watch_with(batch_id)
+        )
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
     hold = Hold()
 
@@ -307,7 +292,7 @@ def hold_batch(
         try:
             writer.submit(delete(leases).where(mine)).result()
         except JournalError:
-            lock.keep_file()
+            lock.keeps_file = True
 
 
 @contextmanager
@@ -343,20 +328,3 @@ def is_alive(engine: Engine, lock: ProcessLock, token: str, silent_seconds: floa
     if dead is not None:
         return not dead
     return on_server(engine) and silent_seconds <= SILENCE_SECONDS
-
-
-def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None) -> Executable:
-    """Return the statement that takes the lease, unless another process was faster."""
-    ours = {
-        "holder": token,
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": shared_now(engine),
-        "beat_at": shared_now(engine),
-    }
-    unchanged = leases.c.holder == (token if seen is None else seen.token)
-    first = inserter(engine)(leases).values(batch_id=batch_id, **ours)
-    taken: Executable = first.on_conflict_do_update(
-        index_elements=["batch_id"], set_=ours, where=unchanged
-    )
-    return taken

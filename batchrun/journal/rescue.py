@@ -54,16 +54,14 @@ if TYPE_CHECKING:
 _BYTES = "base64"
 _NO_STEP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors from parsing a line that batchrun did not write."""
-_COLUMNS: Mapping[str, tuple[type, ...]] = {
-    "execution_id": (str,),
-    "triggered_at": (int, float),
-    "started_at": (int, float),
-    "finished_at": (int, float),
-    "message": (str,),
-    "cause": (str,),
-    "result": (bytes,),
+_COLUMNS: Mapping[str, Any] = {
+    "execution_id": str | None,
+    **dict.fromkeys(("triggered_at", "started_at", "finished_at"), int | float | None),
+    "message": str,
+    "cause": str | None,
+    "result": bytes | None,
 }
-"""The columns that a step may set, with their types; all except the message may be NULL."""
+"""The columns that a step may set, with their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +107,9 @@ class RescueFiles:
         kept = [json.dumps(asdict(step), default=_plain) for step in steps]
         lines = "".join(f"{line}\n" for line in kept).encode("ascii")
         for path in self._candidates:
-            try:
+            with suppress(OSError):
                 _append(path, lines)
-            except OSError:
-                continue
-            return path
+                return path
         return None
 
     def found(self) -> list[Path]:
@@ -124,10 +120,8 @@ class RescueFiles:
         """Yield the steps in the files; skip lines that are incomplete or not batchrun's."""
         for path in self.found():
             for line in path.read_bytes().splitlines():
-                try:
+                with suppress(*_NO_STEP):
                     yield _from_json(json.loads(line))
-                except _NO_STEP:
-                    continue
 
     def discard(self) -> None:
         """Delete the files, after their steps were committed to the journal."""
@@ -173,33 +167,23 @@ def _plain(value: bytes) -> dict[str, str]:
     return {_BYTES: base64.b64encode(value).decode()}
 
 
-def _fits(name: str, value: object) -> bool:
-    if value is None:
-        return name != "message"
-    return isinstance(value, _COLUMNS[name]) and (name != "cause" or value in list(Cause))
-
-
 def _from_json(kept: Any) -> Step:
     values = {
         name: base64.b64decode(value[_BYTES]) if isinstance(value, dict) else value
         for name, value in kept["values"].items()
     }
     old = tuple(JobState(state) for state in kept["old"])
-    if not old or not all(_fits(name, value) for name, value in values.items()):
+    fit = all(isinstance(value, _COLUMNS[name]) for name, value in values.items())
+    if not (old and fit and values.get("cause") in {None, *Cause}):
         raise ValueError("not a step that batchrun kept")
     # Files of earlier versions have none of these.
     cause = cause_in(kept["new"], str(values.get("message", "")))
     if cause is not None:
         values.setdefault("cause", cause)
     retried, execution_id = kept.get("retried"), kept.get("execution_id")
-    return Step(
-        int(kept["job"]),
-        old,
-        JobState(kept["new"]),
-        values,
-        None if retried is None else int(retried),
-        None if execution_id is None else str(execution_id),
-    )
+    if not isinstance(retried, int | None) or not isinstance(execution_id, str | None):
+        raise TypeError("not a step that batchrun kept")
+    return Step(int(kept["job"]), old, JobState(kept["new"]), values, retried, execution_id)
 
 
 _DIALECT = sqlite.dialect(paramstyle="named")
@@ -236,9 +220,6 @@ class SafetyCopy:
         )
         with self._engine.connect() as connection:
             bring_up_to_date(connection, "")
-        self._copy(path, batch_id)
-
-    def _copy(self, path: Path, batch_id: str) -> None:
         self._raw.execute("PRAGMA synchronous=OFF")
         self._raw.execute("ATTACH ? AS journal", (str(path),))
         self._raw.execute("BEGIN")
@@ -248,10 +229,8 @@ class SafetyCopy:
             every = f"SELECT {names} FROM journal.{table.name}"  # noqa: S608
             into = f"INSERT INTO main.{table.name} ({names}) {every}"
             key = "id" if table is batches else "batch_id"
-            if key in table.columns:
-                self._raw.execute(f"{into} WHERE {key} = ?", (batch_id,))
-            else:
-                self._raw.execute(into)
+            which = f" WHERE {key} = :batch_id" if key in table.columns else ""
+            self._raw.execute(into + which, {"batch_id": batch_id})
         self._raw.execute("COMMIT")
         self._raw.execute("DETACH journal")
 

@@ -21,7 +21,7 @@ import zlib
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from sqlalchemy import (
     Column,
@@ -50,7 +50,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateColumn
 
 from batchrun.advice import choose_journal
-from batchrun.errors import JournalError, TakenOverError
+from batchrun.errors import JournalError
 from batchrun.installation import update_hint
 from batchrun.model import Cause, Outcome
 from batchrun.text import as_json, visible
@@ -74,6 +74,8 @@ meta = Table(
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
 )
+
+SCHEMA_IN_USE = select(meta.c.value).where(meta.c.name == "schema_version")
 
 # Both defaults: older journals have some of these columns without one.
 _ZERO: dict[str, Any] = {"nullable": False, "default": 0, "server_default": "0"}
@@ -295,14 +297,8 @@ class JobState(StrEnum):
                 return Outcome.PENDING
             case JobState.SENDING | JobState.IN_DOUBT | JobState.DROPPED:
                 return Outcome.IN_DOUBT
-            case JobState.COMPLETED:
-                return Outcome.COMPLETED
-            case JobState.FAILED:
-                return Outcome.FAILED
-            case JobState.REJECTED:
-                return Outcome.REJECTED
-            case JobState.TIMED_OUT:
-                return Outcome.TIMED_OUT
+            case JobState.COMPLETED | JobState.FAILED | JobState.REJECTED | JobState.TIMED_OUT:
+                return Outcome[self.name]
             case _:
                 assert_never(self)
 
@@ -382,19 +378,17 @@ def clean_text(text: str) -> str:
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
+_Moment: TypeAlias = "type[datetime] | type[date] | type[time]"
+_MOMENTS: Mapping[str, _Moment] = {"datetime": datetime, "date": date, "time": time}
+"""In this order, because each datetime is a date, too."""
+
+
 def _plain(cell: datetime | date | time | timedelta) -> JSON:
     """Encode a cell for which JSON has no type as an object; no other cell is one."""
-    match cell:
-        case datetime():
-            return {"datetime": cell.isoformat()}
-        case date():
-            return {"date": cell.isoformat()}
-        case time():
-            return {"time": cell.isoformat()}
-        case timedelta():
-            return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
-        case _:
-            assert_never(cell)
+    if isinstance(cell, timedelta):
+        return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
+    name = next(name for name, kind in _MOMENTS.items() if isinstance(cell, kind))
+    return {name: cell.isoformat()}
 
 
 _CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would make one for each row
@@ -402,14 +396,11 @@ _CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would m
 
 def _cell(value: Any) -> Cell:
     match value:
-        case {"datetime": text}:
-            return datetime.fromisoformat(text)
-        case {"date": text}:
-            return date.fromisoformat(text)
-        case {"time": text}:
-            return time.fromisoformat(text)
         case {"seconds": [days, seconds, microseconds]}:
             return timedelta(days, seconds, microseconds)
+        case dict():
+            [(name, text)] = value.items()
+            return _MOMENTS[name].fromisoformat(text)
         case None | str() | bool() | int() | float():
             return value
         case _:
@@ -428,7 +419,13 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
             f"The database {location} is not a journal of batchrun.",
             choose_journal("Name another"),
         )
-    version = _version(connection, location) if tables else 0
+    found = connection.scalar(SCHEMA_IN_USE) if tables else "0"
+    if not isinstance(found, str) or not re.fullmatch("[0-9]{1,9}", found):
+        raise JournalError(
+            f"The journal {location} doesn't tell its schema's version.",
+            choose_journal("Name another"),
+        )
+    version = int(found)
     if version > SCHEMA_VERSION:
         raise JournalError(
             f"The journal {location} was written by a newer batchrun (schema {version}).",
@@ -483,8 +480,7 @@ def _fill_causes(connection: Connection) -> None:
     In chunks, because a server ends a transaction in which it receives no statement for a minute.
     """
     place = tuple_(jobs.c.batch_id, jobs.c.number)
-    of_job = (jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
-    fill = update(jobs).where(*of_job).values(cause=bindparam("cause"))
+    fill = update(jobs).where(place == tuple_(bindparam("of_batch"), bindparam("of_job")))
     query = (
         select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
         .where(jobs.c.state.in_(_WITH_CAUSE), jobs.c.message != "")
@@ -499,7 +495,7 @@ def _fill_causes(connection: Connection) -> None:
             if (cause := cause_in(state, message)) is not None
         ]
         if causes:
-            connection.execute(fill, causes)
+            connection.execute(fill.values(cause=bindparam("cause")), causes)
         chunk = connection.execute(query.where(place > tuple(chunk[-1][:2]))).all()
 
 
@@ -516,21 +512,6 @@ def cause_in(state: str, message: str) -> Cause | None:
         return cause_of(message)
     status = re.match(r"HTTP (\d{3}):", message) if state in _WITH_CAUSE else None
     return CAUSES.get(int(status[1])) if status else None
-
-
-def require_this_schema(connection: Connection) -> None:
-    """Check that no newer batchrun has migrated the journal since it was opened.
-
-    Raises:
-        TakenOverError: A newer batchrun has migrated it.
-    """
-    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    if found != str(SCHEMA_VERSION):
-        raise TakenOverError(
-            f"A newer batchrun has migrated the journal (schema {found}); nothing more was "
-            "triggered here.",
-            update_hint(),
-        )
 
 
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
@@ -612,13 +593,3 @@ def _is_valid(column: Column[Any]) -> str:
     kind, *paths = _JSON[name]
     has = "".join(f" AND json_type({name}, '{path}') IS NOT NULL" for path in paths)
     return f"CASE WHEN json_valid({name}) THEN json_type({name}) = '{kind}'{has} ELSE 0 END"
-
-
-def _version(connection: Connection, location: str) -> int:
-    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    if not isinstance(found, str) or not re.fullmatch("[0-9]{1,9}", found):
-        raise JournalError(
-            f"The journal {location} doesn't tell its schema's version.",
-            choose_journal("Name another"),
-        )
-    return int(found)

@@ -7,10 +7,11 @@ import json
 import math
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -61,25 +62,17 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
     Raises:
         UnusableAnswerError: The body is not JSON.
     """
-    try:
-        try:
-            document: JSON = json.loads(
-                body, parse_constant=str, parse_float=_number, object_pairs_hook=_object
-            )
-        except (ValueError, RecursionError):
-            if not lenient:
-                raise
+    load = partial(json.loads, parse_constant=str, parse_float=_number)
+    document: JSON
+    with suppress(ValueError, RecursionError):
+        document = load(body, object_pairs_hook=_object)
+        return document
+    if lenient:
+        with suppress(ValueError, RecursionError):
             text = _with_limited_depth(body.decode("utf-8-sig", "replace"))
-            document = json.loads(
-                text,
-                parse_constant=str,
-                parse_float=_number,
-                parse_int=_integer,
-                object_pairs_hook=_object_with_all,
-            )
-    except (ValueError, RecursionError):
-        raise UnusableAnswerError("the answer is not JSON") from None
-    return document
+            document = load(text, parse_int=_integer, object_pairs_hook=_object_with_all)
+            return document
+    raise UnusableAnswerError("the answer is not JSON")
 
 
 def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
@@ -145,19 +138,14 @@ def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...],
     return tuple(by_id.values()), query
 
 
-_PAGING_KEYS = ("pagination", "paging", "meta", "page_info", "pageInfo", "links", "_links")
-_NEXT_KEYS = {
-    "nextPage": "page",
-    "next_page": "page",
-    "nextCursor": "cursor",
-    "next_cursor": "cursor",
-    "nextPageToken": "pageToken",
-    "next_page_token": "page_token",
-    "nextPageUrl": "page",
-    "next_page_url": "page",
-    "next": "cursor",
-}
-"""Fields that name the next page, and the query parameter that requests it."""
+# Names are compared without underscores, in lower case: nextPage is next_page.
+_PAGING = frozenset({"pagination", "paging", "meta", "pageinfo", "links"})
+_NEXT = re.compile("next_?(page_?token|page|cursor)?(?:_?url)?", re.IGNORECASE)
+"""Fields that name the next page. What follows "next" is the query parameter that requests it."""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _next_page(document: dict[str, JSON], page: int) -> str:
@@ -169,30 +157,33 @@ def _next_page(document: dict[str, JSON], page: int) -> str:
     """
     places = [document]
     for place in places:  # the list grows: {"meta": {"pagination": {...}}}
-        places += [inner for k in _PAGING_KEYS if isinstance(inner := place.get(k), dict)]
+        places += [v for k, v in place.items() if _plain(k) in _PAGING and isinstance(v, dict)]
     for place in places:
-        for name, parameter in _NEXT_KEYS.items():
-            if query := _query(place.get(name), parameter):
-                return query
+        for name, value in place.items():
+            if found := _NEXT.fullmatch(name):
+                parameter = found[1] or "cursor"
+                if query := _query(value, parameter[0].lower() + parameter[1:]):
+                    return query
     for place in places:
-        number = _whole(place, "page", "currentPage", "current_page")
+        fields = {_plain(name): value for name, value in place.items()}
+        number = _whole(fields, "page", "currentpage")
         number = page if number is None else number
-        pages = _whole(place, "pages", "totalPages", "total_pages", "pageCount", "page_count")
-        size = _whole(place, "limit", "perPage", "per_page", "pageSize", "page_size")
-        total = _whole(place, "total", "totalCount", "total_count", "totalItems", "total_items")
-        skipped = _whole(place, "offset", "skip")
+        pages = _whole(fields, "pages", "totalpages", "pagecount")
+        size = _whole(fields, "limit", "perpage", "pagesize")
+        total = _whole(fields, "total", "totalcount", "totalitems")
+        skipped = _whole(fields, "offset", "skip")
         if size and total and skipped is not None:
-            name = "offset" if "offset" in place else "skip"
+            name = "offset" if "offset" in fields else "skip"
             return f"{name}={skipped + size}" if skipped + size < total else ""
         if pages is None and size and total:
             pages = -(-total // size)
-        more = next((v for k in _MORE_KEYS if isinstance(v := place.get(k), bool)), None)
+        flags = (fields.get(k) for k in ("hasmore", "hasnextpage", "hasnext"))
+        more = next((flag for flag in flags if isinstance(flag, bool)), None)
         if more or (more is None and pages is not None and number < pages):
             return f"page={number + 1}"
     return ""
 
 
-_MORE_KEYS = ("has_more", "hasMore", "hasNextPage", "has_next_page", "hasNext", "has_next")
 _SAFE_IN_QUERY = "%/?:@!$&'()*+,;="
 
 
@@ -218,8 +209,7 @@ def _query(value: JSON, parameter: str) -> str:
 
 def _whole(place: dict[str, JSON], *names: str) -> int | None:
     """The first whole number in these fields."""
-    found = (place.get(name) for name in names)
-    return next((n for n in found if isinstance(n, int) and not isinstance(n, bool)), None)
+    return next((n for name in names if type(n := place.get(name)) is int), None)
 
 
 def read_credits(document: JSON) -> dict[str, float]:
@@ -333,13 +323,15 @@ def read_time(value: JSON) -> datetime | None:
 
 
 def explain(status: int, body: bytes) -> str:
-    """Explain an error answer in one line, in the service's own words if it gives any.
-
-    Args:
-        status: The HTTP status.
-        body: The body, complete or not.
-    """
-    words = _body_words(body[:_EXCERPT_CHARACTERS])
+    """Explain an error answer in one line, in the service's own words if it gives any."""
+    excerpt = body[:_EXCERPT_CHARACTERS]
+    try:
+        words = _words(read_json(excerpt))
+    except UnusableAnswerError:
+        words = excerpt.decode("utf-8-sig", "replace").strip()
+        if words.startswith("<"):
+            title = _TITLE.search(words)
+            words = f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
     if not words:
         known = status in HTTPStatus.__members__.values()
         words = HTTPStatus(status).phrase if known else "no explanation"
@@ -478,18 +470,15 @@ def _status(fields: dict[str, JSON]) -> tuple[ExecutionStatus, str]:
     if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
         return status, tidy(f"unknown status {stated!r}")
     if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
-        reason = _failure_words(fields)
+        result = fields.get("result")
+        if isinstance(result, dict):
+            result = result.get("error") or result.get("message")
+        sources = (fields.get("error"), fields.get("message"), result)
+        reason = next((words for source in sources if (words := _words(source))), "")
         if word.lower() == "failed":
             return ExecutionStatus.FAILED, tidy(reason or "the service gives no reason")
         return ExecutionStatus.FAILED, tidy(f"{word}: {reason}" if reason else word)
     return status, ""
-
-
-def _failure_words(fields: dict[str, JSON]) -> str:
-    result = fields.get("result")
-    nested = result.get("error") or result.get("message") if isinstance(result, dict) else result
-    sources = (fields.get("error"), fields.get("message"), nested)
-    return next((words for source in sources if (words := _words(source))), "")
 
 
 def _words(value: JSON) -> str:
@@ -510,17 +499,6 @@ def is_html(body: bytes) -> bool:
     return body[:_EXCERPT_CHARACTERS].decode("utf-8-sig", "replace").lstrip().startswith("<")
 
 
-def _body_words(excerpt: bytes) -> str:
-    try:
-        return _words(read_json(excerpt))
-    except UnusableAnswerError:
-        text = excerpt.decode("utf-8-sig", "replace").strip()
-    if not text.startswith("<"):
-        return text
-    title = _TITLE.search(text)
-    return f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
-
-
 # Numbers from here on are points in time, not spans: 1e9 s is September 2001 as Unix time, and 31
 # years as a span.
 _FIRST_MOMENT = 1e9
@@ -532,19 +510,12 @@ _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """The key's quota from an answer's headers; ``None`` for anything missing or unusable.
+    """The key's quota from an answer's headers; ``None`` for anything missing or unusable."""
 
-    Attributes:
-        limit: Requests allowed per window.
-        remaining: Requests left in the window.
-        reset_seconds: Seconds from the answer until the next window begins.
-        retry_after_seconds: Seconds from the answer to wait before the next request.
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    reset_seconds: float | None = None
-    retry_after_seconds: float | None = None
+    limit: int | None = None  # requests allowed per window
+    remaining: int | None = None  # requests left in the window
+    reset_seconds: float | None = None  # from the answer until the next window begins
+    retry_after_seconds: float | None = None  # from the answer until the next request
 
 
 _MAX_PER_MINUTE = 600

@@ -34,9 +34,7 @@ _EXAMPLE = "Write it as postgresql://USER@HOST/DATABASE, or give the path of a f
 _SYNCHRONISED = {
     "onedrive": "OneDrive",
     "dropbox": "Dropbox",
-    "google drive": "Google Drive",
     "googledrive": "Google Drive",
-    "icloud drive": "iCloud Drive",
     "iclouddrive": "iCloud Drive",
     "com~apple~clouddocs": "iCloud Drive",
     "nextcloud": "Nextcloud",
@@ -71,11 +69,8 @@ def synchronised_by(path: PurePath) -> str | None:
 
     The service may restore an older copy, or lock the file while SQLite needs it.
     """
-    for part in path.parent.parts:
-        for name, service in _SYNCHRONISED.items():
-            if part.lower() == name or part.lower().startswith((f"{name} - ", f"{name}-")):
-                return service
-    return None
+    names = (part.lower().replace(" ", "").partition("-")[0] for part in path.parent.parts)
+    return next((_SYNCHRONISED[name] for name in names if name in _SYNCHRONISED), None)
 
 
 def server_url(location: str) -> URL:
@@ -198,8 +193,3 @@ def checked_base_url(base_url: str) -> str:
 def is_loopback(base_url: str) -> bool:
     """Return whether the address is this machine."""
     return urlsplit(base_url).hostname in LOOPBACK_HOSTS
-
-
-def is_encrypted(base_url: str) -> bool:
-    """Return whether requests to the address are encrypted."""
-    return urlsplit(base_url).scheme == "https"

@@ -323,9 +323,9 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
     async def status(url: str, opened_for: str) -> int:
         opened = transport(opened_for)
         try:
-            answer = await opened.send("GET", url, None)
+            answer = await opened.send("GET", url, {}, None)
             await answer.aclose()
-            return answer.status
+            return answer.status_code
         finally:
             await opened.aclose()
 
@@ -336,7 +336,7 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
 
 
 def transport(base_url: str = "https://service.example/v1") -> Transport:
-    return open_transport(base_url, {}, timeout_seconds=60.0, max_connections=1)
+    return open_transport(base_url, 60.0)[0]
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
