@@ -14,7 +14,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.cell_range import CellRange
 
 from batchrun.model import Outcome
-from batchrun.workbook.reasons import RESULT_OF
+from batchrun.workbook.reasons import SAME_ID_AS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,7 +187,7 @@ def color_outcomes(sheet: Worksheet, cells: str) -> None:
     formula_rule: Any = rule.FormulaRule
     place = CellRange(cells)
     beside = f"{get_column_letter(place.min_col + 1)}{place.min_row}"
-    formula = f'LEFT({beside},{len(RESULT_OF)})="{RESULT_OF}"'
+    formula = f'LEFT({beside},{len(SAME_ID_AS)})="{SAME_ID_AS}"'
     fill, font = COLORS[Outcome.INVALID]
     sheet.conditional_formatting.add(
         cells,
