@@ -14,12 +14,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from batchrun.advice import resume_with
 from batchrun.errors import UsageError
 from batchrun.journal.database import on_server, writing
 from batchrun.journal.schema import (
+    SCHEMA_IN_USE,
     JobState,
     batches,
     clean_text,
@@ -27,7 +28,6 @@ from batchrun.journal.schema import (
     decode_time,
     encode_cells,
     jobs,
-    meta,
     rows,
 )
 from batchrun.model import KnownJob, Outcome
@@ -63,8 +63,6 @@ class BatchMaker:
     def __init__(self, engine: Engine, batch_id: str) -> None:
         self._engine = engine
         self._batch_id = batch_id
-        dialect = engine.dialect
-        self._sql = {table: str(insert(table).compile(dialect=dialect)) for table in (rows, jobs)}
 
     def fill(self, plan: Plan) -> None:
         """Insert the plan's rows and jobs, and the results that it reuses.
@@ -86,9 +84,7 @@ class BatchMaker:
                 connection.execute(statement)
         with writing(self._engine) as connection:
             # Transactions on a server run concurrently; this row lock makes completions take turns.
-            connection.execute(
-                select(meta.c.value).where(meta.c.name == "schema_version").with_for_update()
-            )
+            connection.execute(SCHEMA_IN_USE.with_for_update())
             check_newest(connection, fingerprint, base_url, known)
             mine = update(batches).where(batches.c.id == self._batch_id)
             connection.execute(mine.values(incomplete=0))
@@ -105,18 +101,14 @@ class BatchMaker:
 
     def _insert(self, connection: Connection, some: list[tuple[_Values, _Values | None]]) -> None:
         """Insert rows, and each job along with the first of its rows."""
-        self._insert_into(rows, connection, [row for row, _ in some])
-        self._insert_into(jobs, connection, [job for _, job in some if job is not None])
-
-    def _insert_into(self, table: Table, connection: Connection, values: list[_Values]) -> None:
-        if not values:
-            return
-        if on_server(self._engine):
-            names = table.columns.keys()
-            named = [dict(zip(names, each, strict=True)) for each in values]
-            connection.execute(insert(table), named)
-        else:  # bypass SQLAlchemy, which takes longer than SQLite itself
-            connection.exec_driver_sql(self._sql[table], values)
+        new_rows = [row for row, _ in some]
+        new_jobs = [job for _, job in some if job is not None]
+        for table, values in ((rows, new_rows), (jobs, new_jobs)):
+            # SQLAlchemy's own insert takes longer than SQLite itself.
+            names, mark = table.columns.keys(), "%s" if on_server(self._engine) else "?"
+            places = f"({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"
+            if values:
+                connection.exec_driver_sql(f"INSERT INTO {table} {places}", values)
 
     def _delete(self, table: Table, connection: Connection, some: list[int]) -> None:
         numbers = table.c.number.between(some[0], some[-1])
@@ -139,12 +131,13 @@ class BatchMaker:
         left = iter(items)
         some = list(islice(left, ROWS_AT_ONCE))
         while some:
+            until = time.monotonic() + CHUNK_SECONDS
             with writing(self._engine) as connection:
-                until, more = time.monotonic() + CHUNK_SECONDS, True
-                while more:
+                while some:
                     change(connection, some)
                     some = list(islice(left, ROWS_AT_ONCE))
-                    more = bool(some) and time.monotonic() < until
+                    if time.monotonic() >= until:
+                        break
             if some and not on_server(self._engine):
                 time.sleep(CHUNK_PAUSE_SECONDS)
 

@@ -19,19 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from batchrun.advice import Advice, choose_journal
 from batchrun.errors import JournalError
 from batchrun.installation import install_hint
-from batchrun.journal.errors import (
-    INSUFFICIENT_PRIVILEGE,
-    lost,
-    primary_code,
-    unusable,
-)
+from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, primary_code, unusable
 from batchrun.journal.schema import bring_up_to_date
 from batchrun.settings.location import is_server, server_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from sqlalchemy import Connection
 
     from batchrun.errors import JournalLostError
 
@@ -105,13 +98,8 @@ _MOUNTS = Path("/proc/self/mounts")
 _WINDOWS_REMOTE_DRIVE = 4  # DRIVE_REMOTE of GetDriveTypeW
 
 
-def prepare(path: Path) -> None:
-    """Create the journal's folder and file, never readable by others, even for a moment.
-
-    Raises:
-        JournalError: It would be on a network drive, or the path is not a file.
-        OSError: It can't be created there.
-    """
+def _prepare(path: Path) -> None:
+    """Create the journal's folder and file, never readable by others, even for a moment."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -184,6 +172,7 @@ def network_mount(mounts: str, folder: Path) -> str | None:
 
 _LOG_MAGICS = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
 """How a log that was written begins: https://www.sqlite.org/fileformat2.html#walformat"""
+_LOG_LOST = "lost its log (the file ending in -wal)"
 _HAS_SCHEMA = "SELECT 'ok' FROM meta WHERE name = 'schema_version'"
 
 
@@ -196,11 +185,10 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = path.stat()
-        self._identity = (found.st_dev, found.st_ino)
-        self._size = found.st_size
+        self._opened = path.stat()
+        self._size = self._opened.st_size
         self._log = path.with_name(f"{path.name}-wal")
-        self._log_identity: tuple[int, int] | None = None
+        self._opened_log: os.stat_result | None = None
         self._log_was_written = False
 
     def check(self) -> None:
@@ -213,7 +201,7 @@ class JournalFile:
             found = self.path.stat()
         except OSError:
             raise self._lost("was deleted or moved") from None
-        if (found.st_dev, found.st_ino) != self._identity:
+        if not os.path.samestat(found, self._opened):
             raise self._lost("was replaced by another file")
         if found.st_size < self._size and not self._is_whole():
             raise self._lost("was truncated or overwritten")
@@ -221,13 +209,12 @@ class JournalFile:
         try:
             log = self._log.stat()
         except OSError:
-            if self._log_identity is not None:
-                raise self._lost("lost its log (the file ending in -wal)") from None
-            return
-        if self._log_identity is None:
-            self._log_identity = (log.st_dev, log.st_ino)
-        if self._log_identity != (log.st_dev, log.st_ino):
-            raise self._lost("lost its log (the file ending in -wal)")
+            if self._opened_log is None:
+                return
+            raise self._lost(_LOG_LOST) from None
+        self._opened_log = self._opened_log or log
+        if not os.path.samestat(log, self._opened_log):
+            raise self._lost(_LOG_LOST)
         try:
             with self._log.open("rb") as file:
                 magic = file.read(len(_LOG_MAGICS[0]))
@@ -236,7 +223,7 @@ class JournalFile:
         # After a truncation, SQLite continues at its old position and leaves zeros before it. Only
         # an empty log may be as SQLite left it, after it copied all of it into the file.
         if magic not in _LOG_MAGICS and (magic or (self._log_was_written and not self._is_whole())):
-            raise self._lost("lost its log (the file ending in -wal)")
+            raise self._lost(_LOG_LOST)
         self._log_was_written = bool(magic)
 
     def check_content(self) -> None:
@@ -328,9 +315,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
     with engine.connect().execution_options(**options) as connection, connection.begin():
         if on_server(engine):
             milliseconds = round(SUSPENDED_SECONDS * 1_000)
-            connection.exec_driver_sql(
-                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
-            )
+            setting = f"idle_in_transaction_session_timeout = {milliseconds}"
+            connection.exec_driver_sql(f"SET LOCAL {setting}")
         yield connection
 
 
@@ -397,7 +383,7 @@ def compact(engine: Engine) -> None:
 def _file(location: str) -> Engine:
     path = Path(location).expanduser()
     try:
-        prepare(path)
+        _prepare(path)
         url = URL.create("sqlite", database=str(path))
         engine = create_engine(url, hide_parameters=True)  # an error must not quote a row
     except (SQLAlchemyError, OSError) as error:
@@ -452,12 +438,8 @@ def _is_databases_own(engine: Engine, error: BaseException) -> bool:
     driver: Any = engine.dialect.loaded_dbapi
     if on_server(engine) and getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
         return True  # the driver reports it as an error in the statement
-    of_statements = (
-        driver.InterfaceError,
-        driver.ProgrammingError,
-        driver.DataError,
-        driver.IntegrityError,
-    )
+    names = ("InterfaceError", "ProgrammingError", "DataError", "IntegrityError")
+    of_statements = tuple(getattr(driver, name) for name in names)
     nonsense = primary_code(error) == sqlite3.SQLITE_ERROR
     return isinstance(error, driver.Error) and not (nonsense or isinstance(error, of_statements))
 

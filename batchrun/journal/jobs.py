@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, exists, func, insert, literal, or_, select, update
@@ -193,15 +194,15 @@ class BatchJobs:
 
     def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
         """Return up to ``limit`` jobs to trigger with numbers above ``after``, in input order."""
-        return self._read(JobState.PENDING, jobs.c.number > after, limit, within)
+        return self._read(JobState.PENDING, within, jobs.c.number > after, limit=limit)
 
     def in_flight(self, within: Slice | None = None) -> list[Job]:
         """Return the jobs that were accepted and whose end is unknown."""
-        return self._read(JobState.IN_FLIGHT, within=within)
+        return self._read(JobState.IN_FLIGHT, within)
 
     def pending_of(self, numbers: Sequence[int], within: Slice | None = None) -> list[Job]:
         """Return those of these jobs that are pending; takes at most `JOBS_AT_ONCE` numbers."""
-        return self._read(JobState.PENDING, jobs.c.number.in_(numbers), within=within)
+        return self._read(JobState.PENDING, within, jobs.c.number.in_(numbers))
 
     def pending_numbers(self) -> frozenset[int]:
         """Return the numbers of all jobs left to trigger."""
@@ -231,26 +232,22 @@ class BatchJobs:
     def _read(
         self,
         state: JobState,
-        which: ColumnElement[bool] | None = None,
+        within: Slice | None,
+        *which: ColumnElement[bool],
         limit: int | None = None,
-        within: Slice | None = None,
     ) -> list[Job]:
+        names = ("number", "body", "rows", "execution_id", "triggered_at")
         query = (
-            select(
-                *(jobs.c.number, jobs.c.body, jobs.c.rows, jobs.c.execution_id),
-                *(jobs.c.triggered_at, _TIMES_RETRIED),
-            )
-            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state)
+            select(*(jobs.c[name] for name in names), _TIMES_RETRIED.label("retried"))
+            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state, *which)
             .order_by(jobs.c.number)
             .limit(limit)
         )
-        if which is not None:
-            query = query.where(which)
         if within is not None:
             query = query.where(jobs.c.number.between(within.first, within.last))
         first = 0 if within is None else within.first
         with self._engine.connect() as connection:
-            return [Job(*found, first) for found in connection.execute(query)]
+            return [Job(**found._mapping, slice=first) for found in connection.execute(query)]
 
     # decisions, only for the process that holds the batch
 
@@ -304,14 +301,10 @@ class BatchJobs:
         """
         if not seen:
             return 0
-        query = (
-            select(attempts.c.number, func.count().label("times"))
-            .where(attempts.c.batch_id == self.batch_id)
-            .group_by(attempts.c.number)
-        )
+        mine = select(attempts.c.number).where(attempts.c.batch_id == self.batch_id)
         with self._engine.connect() as connection:
-            now = {found.number: found.times for found in connection.execute(query)}
-        if any(now.get(number, 0) != times for number, times in seen.items()):
+            now = Counter(connection.scalars(mine))
+        if any(now[number] != times for number, times in seen.items()):
             raise UsageError(
                 "Marked rows were sent again elsewhere since the workbook was read.",
                 "Nothing was triggered here. Give the workbook again to see what is left to send.",
@@ -478,7 +471,7 @@ class BatchJobs:
         cause: Cause | None = None,
         *,
         of_execution: str | None = None,
-        **values: object,
+        **values: Any,
     ) -> bool:
         """Commit one step of a job, if the job is in one of the old states; return whether it was.
 
@@ -503,7 +496,9 @@ class BatchJobs:
         if not moved:
             return False
         execution = values.get("execution_id") or job.execution_id
-        self._tell(_EVENTS[new], job, execution=execution, seconds=_seconds(values))
+        started, finished = values.get("started_at"), values.get("finished_at")
+        seconds = None if started is None or finished is None else round(finished - started, 3)
+        self._tell(_EVENTS[new], job, execution=execution, seconds=seconds)
         return True
 
     def _change(self, step: Step) -> Change:
@@ -565,14 +560,6 @@ def _spellings(execution_id: str) -> tuple[str, ...]:
         return (execution_id,) * len(_SPELLINGS)
     lower, digits = str(same), same.hex
     return (execution_id, lower, lower.upper(), digits, digits.upper(), f"{{{lower}}}", same.urn)
-
-
-def _seconds(values: Mapping[str, object]) -> float | None:
-    """How long an execution ran, in seconds; ``None`` if it hasn't ended or that is unknown."""
-    started, finished = values.get("started_at"), values.get("finished_at")
-    if not isinstance(started, float) or not isinstance(finished, float):
-        return None
-    return round(finished - started, 3)
 
 
 def _closing_words(execution: Execution) -> str:

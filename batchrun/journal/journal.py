@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
 BATCHES_NAMED = 10
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """All of a user's batches, in one database.
 
     Args:
@@ -111,9 +111,6 @@ class Journal:
         self._copy_is_whole = True
         self._lock = ProcessLock(location)
         self._key_hashes: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
@@ -199,7 +196,11 @@ class Journal:
         fingerprint = plan.fingerprint()
         with self._engine.connect() as connection:
             check_newest(connection, fingerprint, base_url, known)
-        self._delete_incomplete()
+            incomplete = select(batches.c.id).where(batches.c.incomplete == 1)
+            left_behind = connection.scalars(incomplete).all()
+        for each in left_behind:
+            with suppress(JournalError):  # the process that creates or deletes it is still alive
+                self._delete(each)
         begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
         batch = new_batch(plan, fingerprint, base_url, **begun_with)
         batch_id: str = batch["id"]
@@ -264,14 +265,19 @@ class Journal:
             raise JournalError(
                 "The batch ID is empty.", Advice("", "To list the IDs: batchrun batches")
             )
-        known = [each for each in every if each.startswith(batch_id)]
-        if batch_id in known:
-            return self.summary(batch_id)
-        if len(known) != 1:
-            raise _not_the_one(
-                batch_id, sorted(known), did_you_mean(batch_id, every), self.location
+        known = sorted(each for each in every if each.startswith(batch_id))
+        if len(known) == 1 or batch_id in known:
+            return self.summary(known[0])  # the shortest comes first
+        if not known:
+            raise JournalError(
+                f"No batch is called {batch_id} in the journal {self.location}.",
+                did_you_mean(batch_id, every) + Advice("", "List them with: batchrun batches"),
             )
-        return self.summary(known[0])
+        more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
+        named = ", ".join(known[:BATCHES_NAMED])
+        raise JournalError(
+            f"{len(known)} batches are called {batch_id}: {named}{more}.", "Name one of them."
+        )
 
     def batches(self) -> list[BatchSummary]:
         """Return all batches, newest first."""
@@ -391,20 +397,11 @@ class Journal:
         with self.hold(batch_id):
             if self.slices(batch_id).others_work():
                 raise HeldError(
-                    f"Workers are still working on batch {batch_id}.",
-                    watch_with(batch_id),
+                    f"Workers are still working on batch {batch_id}.", watch_with(batch_id)
                 )
             self.keep(batch_id, "incomplete", 1)
             BatchMaker(self._engine, batch_id).delete()
             self._rescue(batch_id).discard()
-
-    def _delete_incomplete(self) -> None:
-        """Delete batches whose process died while it created or deleted them."""
-        with self._engine.connect() as connection:
-            found = connection.scalars(select(batches.c.id).where(batches.c.incomplete == 1)).all()
-        for batch_id in found:
-            with suppress(JournalError):  # its process is still alive
-                self._delete(batch_id)
 
     def ledger(self, key: str) -> QuotaLedger:
         """Return the ledger of the quota that all processes with this key share."""
@@ -478,17 +475,15 @@ class Journal:
                 in these.
         """
         with self._engine.connect() as connection, connection.begin():
-            found = self._results(connection, batch_id)
+            found, compared = self._results(connection, batch_id), None
             chosen = ResultRows(
                 connection, batch_id, of_jobs=of_jobs, states=states, offset=offset, limit=limit
             )
-            found = replace(found, rows=chosen)
             if earlier:
                 created_at = self._summary(connection, earlier[0]).created_at
                 theirs = EarlierRows(connection, batch_id, earlier, found.roles)
                 compared = EarlierResults(tuple(earlier), created_at, theirs)
-                found = replace(found, earlier=compared)
-            yield found
+            yield replace(found, rows=chosen, earlier=compared)
 
     def earlier_batches(self, batch_id: str) -> list[str]:
         """Return the earlier batches of the workflow with the newest result of any of the rows."""
@@ -508,11 +503,9 @@ class Journal:
             yield None if connection is None else self._results(connection, batch_id)
 
     def _results(self, connection: Connection, batch_id: str) -> BatchResults:
-        kept, positions, list_formats = connection.execute(
-            select(batches.c.header, batches.c.roles, batches.c.list_formats).where(
-                batches.c.id == batch_id
-            )
-        ).one()
+        columns = (batches.c.header, batches.c.roles, batches.c.list_formats)
+        query = select(*columns).where(batches.c.id == batch_id)
+        kept, positions, list_formats = connection.execute(query).one()
         with self._decoding():
             header = tuple(map(str, json.loads(kept)))
             at = range(len(header))
@@ -647,19 +640,6 @@ def _all_batches(connection: Connection) -> list[str]:
 
 
 _BATCH_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
-
-
-def _not_the_one(batch_id: str, known: Sequence[str], close: str, location: str) -> JournalError:
-    if not known:
-        return JournalError(
-            f"No batch is called {batch_id} in the journal {location}.",
-            close + Advice("", "List them with: batchrun batches"),
-        )
-    more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
-    return JournalError(
-        f"{len(known)} batches are called {batch_id}: {', '.join(known[:BATCHES_NAMED])}{more}.",
-        "Name one of them.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,17 @@ class ProcessLock:
 
     Attributes:
         token: This process's random name, under which it holds batches and slices.
+        keeps_file: Whether the lock file is kept after release, to show that leases left in the
+            journal are free.
     """
 
     def __init__(self, location: str) -> None:
-        self._folder = lock_folder(location)
+        beside = Path(location).expanduser().parent
+        own = user_data_path("batchrun", appauthor=False)
+        self._folder = (own if is_server(location) else beside) / "locks"
         self.token = secrets.token_hex(8)
+        self.keeps_file = False
         self._lock: FileLock | None = None
-        self._keeps_file = False
         self._changing = threading.Lock()
 
     def acquire(self) -> None:
@@ -83,19 +87,16 @@ class ProcessLock:
                 raise unusable(str(self._folder), error) from error
             self._lock = lock
 
-    def keep_file(self) -> None:
-        """Keep the lock file after release: it shows that leases left in the journal are free."""
-        self._keeps_file = True
-
     def release(self) -> None:
         """Release the lock."""
         with self._changing:
-            if self._lock is not None:
-                self._lock.release()
-                self._lock = None
-                if not self._keeps_file:
-                    with suppress(OSError):
-                        self._path(self.token).unlink(missing_ok=True)
+            if self._lock is None:
+                return
+            self._lock.release()
+            self._lock = None
+            if not self.keeps_file:
+                with suppress(OSError):
+                    self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
         """Whether another process is dead; ``None`` if it is not a process of this machine."""
@@ -122,13 +123,6 @@ class ProcessLock:
                 if time.time() - path.stat().st_mtime > OLD_LOCK_SECONDS:
                     with FileLock(path, timeout=0, mode=0o600):
                         path.unlink()
-
-
-def lock_folder(location: str) -> Path:
-    """The folder with the locks of this machine's processes."""
-    if is_server(location):
-        return user_data_path("batchrun", appauthor=False) / "locks"
-    return Path(location).expanduser().with_name("locks")
 
 
 def shared_now(engine: Engine) -> ColumnElement[Any]:
@@ -161,10 +155,8 @@ class Holder:
             return False
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
+        except OSError as error:
+            return isinstance(error, ProcessLookupError)
         return False
 
     def words(self) -> str:
@@ -254,15 +246,6 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
     )
 
 
-def held(batch_id: str, holder: Holder | None) -> HeldError:
-    """The error for a batch that another process is working on."""
-    who = f": {holder.words()}" if holder else ""
-    return HeldError(
-        f"Another batchrun is working on batch {batch_id}{who}.",
-        watch_with(batch_id),
-    )
-
-
 @contextmanager
 def hold_batch(
     engine: Engine,
@@ -281,17 +264,36 @@ def hold_batch(
     """
     lock.acquire()
     token = lock.token
+    ours = {
+        "holder": token,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": shared_now(engine),
+        "beat_at": shared_now(engine),
+    }
     for _ in range(TRIES):
-        holder = find_holder(engine, batch_id)
-        if holder is not None:
-            silent = (datetime.now(UTC) - holder.beat_at).total_seconds()
-            if is_alive(engine, lock, holder.token, silent):
-                raise held(batch_id, holder)
-        take = _take(engine, batch_id, token, holder)
+        seen = find_holder(engine, batch_id)
+        if seen is not None:
+            silent = (datetime.now(UTC) - seen.beat_at).total_seconds()
+            if is_alive(engine, lock, seen.token, silent):
+                continue
+        take = (
+            inserter(engine)(leases)
+            .values(batch_id=batch_id, **ours)
+            .on_conflict_do_update(  # unless another process was faster
+                index_elements=["batch_id"],
+                set_=ours,
+                where=leases.c.holder == (token if seen is None else seen.token),
+            )
+        )
         if writer.submit(*before, take).result() == 1:
             break
     else:
-        raise held(batch_id, find_holder(engine, batch_id))
+        holder = find_holder(engine, batch_id)
+        who = f": {holder.words()}" if holder else ""
+        raise HeldError(
+            f"Another batchrun is working on batch {batch_id}{who}.", watch_with(batch_id)
+        )
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
     hold = Hold()
 
@@ -307,7 +309,7 @@ def hold_batch(
         try:
             writer.submit(delete(leases).where(mine)).result()
         except JournalError:
-            lock.keep_file()
+            lock.keeps_file = True
 
 
 @contextmanager
@@ -343,20 +345,3 @@ def is_alive(engine: Engine, lock: ProcessLock, token: str, silent_seconds: floa
     if dead is not None:
         return not dead
     return on_server(engine) and silent_seconds <= SILENCE_SECONDS
-
-
-def _take(engine: Engine, batch_id: str, token: str, seen: Holder | None) -> Executable:
-    """Return the statement that takes the lease, unless another process was faster."""
-    ours = {
-        "holder": token,
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": shared_now(engine),
-        "beat_at": shared_now(engine),
-    }
-    unchanged = leases.c.holder == (token if seen is None else seen.token)
-    first = inserter(engine)(leases).values(batch_id=batch_id, **ours)
-    taken: Executable = first.on_conflict_do_update(
-        index_elements=["batch_id"], set_=ours, where=unchanged
-    )
-    return taken

@@ -109,11 +109,9 @@ class RescueFiles:
         kept = [json.dumps(asdict(step), default=_plain) for step in steps]
         lines = "".join(f"{line}\n" for line in kept).encode("ascii")
         for path in self._candidates:
-            try:
+            with suppress(OSError):
                 _append(path, lines)
-            except OSError:
-                continue
-            return path
+                return path
         return None
 
     def found(self) -> list[Path]:
@@ -124,10 +122,8 @@ class RescueFiles:
         """Yield the steps in the files; skip lines that are incomplete or not batchrun's."""
         for path in self.found():
             for line in path.read_bytes().splitlines():
-                try:
+                with suppress(*_NO_STEP):
                     yield _from_json(json.loads(line))
-                except _NO_STEP:
-                    continue
 
     def discard(self) -> None:
         """Delete the files, after their steps were committed to the journal."""
@@ -192,14 +188,9 @@ def _from_json(kept: Any) -> Step:
     if cause is not None:
         values.setdefault("cause", cause)
     retried, execution_id = kept.get("retried"), kept.get("execution_id")
-    return Step(
-        int(kept["job"]),
-        old,
-        JobState(kept["new"]),
-        values,
-        None if retried is None else int(retried),
-        None if execution_id is None else str(execution_id),
-    )
+    if not isinstance(retried, int | None) or not isinstance(execution_id, str | None):
+        raise TypeError("not a step that batchrun kept")
+    return Step(int(kept["job"]), old, JobState(kept["new"]), values, retried, execution_id)
 
 
 _DIALECT = sqlite.dialect(paramstyle="named")
@@ -236,9 +227,6 @@ class SafetyCopy:
         )
         with self._engine.connect() as connection:
             bring_up_to_date(connection, "")
-        self._copy(path, batch_id)
-
-    def _copy(self, path: Path, batch_id: str) -> None:
         self._raw.execute("PRAGMA synchronous=OFF")
         self._raw.execute("ATTACH ? AS journal", (str(path),))
         self._raw.execute("BEGIN")
@@ -248,10 +236,8 @@ class SafetyCopy:
             every = f"SELECT {names} FROM journal.{table.name}"  # noqa: S608
             into = f"INSERT INTO main.{table.name} ({names}) {every}"
             key = "id" if table is batches else "batch_id"
-            if key in table.columns:
-                self._raw.execute(f"{into} WHERE {key} = ?", (batch_id,))
-            else:
-                self._raw.execute(into)
+            which = f" WHERE {key} = :batch_id" if key in table.columns else ""
+            self._raw.execute(into + which, {"batch_id": batch_id})
         self._raw.execute("COMMIT")
         self._raw.execute("DETACH journal")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, false, func, or_, select
+from sqlalchemy import and_, false, func, select
 
 from batchrun.journal.schema import (
     ENDED,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from batchrun.model import JSON, Role
 
@@ -38,8 +38,7 @@ FEW_ROWS = 10_000
 _JOB_OF_ROW = (jobs.c.batch_id == rows.c.batch_id) & (jobs.c.number == rows.c.job)
 
 
-@dataclass(frozen=True, slots=True)
-class StateCount:
+class StateCount(NamedTuple):
     """Number of jobs in a state, of their rows, and of those rows with a reused result."""
 
     jobs: int = 0
@@ -81,11 +80,14 @@ class ResultRows:
             counted = read_counts(connection, batch_id)
             number = sum(counted[state].rows for state in states if state is not None)
             of_few = None not in states and number <= FEW_ROWS
-            chosen = jobs.alias()
-            mine = (chosen.c.batch_id == batch_id) & chosen.c.state.in_(states)
-            # The subquery, and ordering by an expression, make SQLite start with the jobs.
-            few = rows.c.job.in_(select(chosen.c.number).where(mine))
-            which.append(few if of_few else _in_states(states))
+            chosen = jobs.alias() if of_few else jobs
+            in_states = chosen.c.state.in_([state for state in states if state is not None])
+            if of_few:
+                # The subquery, and ordering by an expression, make SQLite start with the jobs.
+                mine = select(chosen.c.number).where(chosen.c.batch_id == batch_id, in_states)
+                which.append(rows.c.job.in_(mine))
+            else:
+                which.append(in_states | rows.c.job.is_(None) if None in states else in_states)
         self._query = (
             select(
                 *(rows.c.line, rows.c.cells, rows.c.company_id, rows.c.contact_id),
@@ -122,11 +124,6 @@ class ResultRows:
                     cause=None if found.cause is None else Cause(found.cause),
                     job=found.job,
                 )
-
-
-def _in_states(states: Collection[JobState | None]) -> ColumnElement[bool]:
-    found = jobs.c.state.in_([state for state in states if state is not None])
-    return or_(found, rows.c.job.is_(None)) if None in states else found
 
 
 def _message(state: JobState, kept: str) -> str:

@@ -50,7 +50,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateColumn
 
 from batchrun.advice import choose_journal
-from batchrun.errors import JournalError, TakenOverError
+from batchrun.errors import JournalError
 from batchrun.installation import update_hint
 from batchrun.model import Cause, Outcome
 from batchrun.text import as_json, visible
@@ -74,6 +74,8 @@ meta = Table(
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
 )
+
+SCHEMA_IN_USE = select(meta.c.value).where(meta.c.name == "schema_version")
 
 # Both defaults: older journals have some of these columns without one.
 _ZERO: dict[str, Any] = {"nullable": False, "default": 0, "server_default": "0"}
@@ -295,14 +297,8 @@ class JobState(StrEnum):
                 return Outcome.PENDING
             case JobState.SENDING | JobState.IN_DOUBT | JobState.DROPPED:
                 return Outcome.IN_DOUBT
-            case JobState.COMPLETED:
-                return Outcome.COMPLETED
-            case JobState.FAILED:
-                return Outcome.FAILED
-            case JobState.REJECTED:
-                return Outcome.REJECTED
-            case JobState.TIMED_OUT:
-                return Outcome.TIMED_OUT
+            case JobState.COMPLETED | JobState.FAILED | JobState.REJECTED | JobState.TIMED_OUT:
+                return Outcome[self.name]
             case _:
                 assert_never(self)
 
@@ -428,7 +424,13 @@ def bring_up_to_date(connection: Connection, location: str) -> None:
             f"The database {location} is not a journal of batchrun.",
             choose_journal("Name another"),
         )
-    version = _version(connection, location) if tables else 0
+    found = connection.scalar(SCHEMA_IN_USE) if tables else "0"
+    if not isinstance(found, str) or not re.fullmatch("[0-9]{1,9}", found):
+        raise JournalError(
+            f"The journal {location} doesn't tell its schema's version.",
+            choose_journal("Name another"),
+        )
+    version = int(found)
     if version > SCHEMA_VERSION:
         raise JournalError(
             f"The journal {location} was written by a newer batchrun (schema {version}).",
@@ -483,8 +485,7 @@ def _fill_causes(connection: Connection) -> None:
     In chunks, because a server ends a transaction in which it receives no statement for a minute.
     """
     place = tuple_(jobs.c.batch_id, jobs.c.number)
-    of_job = (jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
-    fill = update(jobs).where(*of_job).values(cause=bindparam("cause"))
+    fill = update(jobs).where(place == tuple_(bindparam("of_batch"), bindparam("of_job")))
     query = (
         select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
         .where(jobs.c.state.in_(_WITH_CAUSE), jobs.c.message != "")
@@ -499,7 +500,7 @@ def _fill_causes(connection: Connection) -> None:
             if (cause := cause_in(state, message)) is not None
         ]
         if causes:
-            connection.execute(fill, causes)
+            connection.execute(fill.values(cause=bindparam("cause")), causes)
         chunk = connection.execute(query.where(place > tuple(chunk[-1][:2]))).all()
 
 
@@ -516,21 +517,6 @@ def cause_in(state: str, message: str) -> Cause | None:
         return cause_of(message)
     status = re.match(r"HTTP (\d{3}):", message) if state in _WITH_CAUSE else None
     return CAUSES.get(int(status[1])) if status else None
-
-
-def require_this_schema(connection: Connection) -> None:
-    """Check that no newer batchrun has migrated the journal since it was opened.
-
-    Raises:
-        TakenOverError: A newer batchrun has migrated it.
-    """
-    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    if found != str(SCHEMA_VERSION):
-        raise TakenOverError(
-            f"A newer batchrun has migrated the journal (schema {found}); nothing more was "
-            "triggered here.",
-            update_hint(),
-        )
 
 
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
@@ -612,13 +598,3 @@ def _is_valid(column: Column[Any]) -> str:
     kind, *paths = _JSON[name]
     has = "".join(f" AND json_type({name}, '{path}') IS NOT NULL" for path in paths)
     return f"CASE WHEN json_valid({name}) THEN json_type({name}) = '{kind}'{has} ELSE 0 END"
-
-
-def _version(connection: Connection, location: str) -> int:
-    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    if not isinstance(found, str) or not re.fullmatch("[0-9]{1,9}", found):
-        raise JournalError(
-            f"The journal {location} doesn't tell its schema's version.",
-            choose_journal("Name another"),
-        )
-    return int(found)

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from batchrun.advice import watch_with
-from batchrun.errors import HeldError, JournalError
+from batchrun.errors import HeldError, JournalError, TakenOverError
+from batchrun.installation import update_hint
 from batchrun.journal.database import repeated_on_deadlock, writing
 from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
+    SCHEMA_IN_USE,
+    SCHEMA_VERSION,
     JobState,
     batches,
     jobs,
     leases,
-    require_this_schema,
     slices,
 )
 
@@ -51,8 +53,7 @@ _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 LEFT_BEHIND = "batchrun was stopped while the trigger was being sent; it may have been accepted"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """A range of jobs that one worker holds, by the numbers of its first and last job."""
 
     first: int
@@ -115,9 +116,10 @@ class Slices:
             TakenOverError: Another process has taken over the batch.
         """
         dead = self._own & slices.c.holder.in_(self._dead())
+        held = slices.c.holder.is_not(None) & jobs.c.number.between(slices.c.first, slices.c.last)
         return self._execute(
             update(slices).where(dead).values(holder=None),
-            _doubt(self.batch_id, ~_in_slice_of_anybody(self.batch_id)),
+            _doubt(self.batch_id, ~exists().where(self._own, held)),
         )
 
     def cut(self, size: int, *, alone: bool) -> None:
@@ -144,9 +146,8 @@ class Slices:
             )
         number = 0 if last is None else last + 1
         new = [
-            {"batch_id": self.batch_id, "first": first, "last": last, "requests": 0}
-            | {"beat_at": 0.0, "holder": None, "closed": "" if alone else None}
-            for first, last in _gaps(kept, number, number if alone else size)
+            {"batch_id": self.batch_id, "closed": "" if alone else None, **each._asdict()}
+            for each in _gaps(kept, number, number if alone else size)
         ]
         chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
         self._execute(
@@ -230,31 +231,27 @@ class Slices:
             .values(holder=self.token, beat_at=shared_now(self.engine))
             .returning(slices.c.first, slices.c.last)
         )
-        found: list[Slice] = []
 
-        def claim() -> Executable | None:
+        def claim() -> Slice | None:
             with writing(self.engine) as connection:
-                claimed = connection.execute(taken).one_or_none()
-                if claimed is None:
-                    return None
-                found[:] = [Slice(*claimed)]
-                doubted = _doubt(self.batch_id, jobs.c.number.between(*claimed))
-                connection.execute(doubted)
-                return doubted
+                found = connection.execute(taken).one_or_none()
+                if found is not None:
+                    connection.execute(_doubt(self.batch_id, jobs.c.number.between(*found)))
+                return None if found is None else Slice(*found)
 
-        doubted = repeated_on_deadlock(claim)
-        if doubted is None:
-            return None
-        this_one = self._own & (slices.c.first == found[0].first)
-        self.writer.mirror([update(slices).where(this_one).values(holder=self.token), doubted])
-        return found[0]
+        claimed = repeated_on_deadlock(claim)
+        if claimed is not None:
+            this_one = self._own & (slices.c.first == claimed.first)
+            doubted = _doubt(self.batch_id, jobs.c.number.between(*claimed))
+            self.writer.mirror([update(slices).where(this_one).values(holder=self.token), doubted])
+        return claimed
 
     def release(self) -> None:
         """Release all slices of this worker."""
         try:
             self.writer.submit(update(slices).where(self._mine).values(holder=None)).result()
         except JournalError:
-            self._lock.keep_file()
+            self._lock.keeps_file = True
             raise
 
     def beat(self) -> None:
@@ -275,19 +272,19 @@ class Slices:
             TakenOverError: A newer batchrun has migrated the journal.
         """
         with self.engine.connect() as connection, connection.begin():
-            require_this_schema(connection)
-            others = exists().where(
-                self._own,
-                slices.c.holder != self.token,
-                _has_open_job(slices),
-            )
-            closed = select(slices.c.closed).where(self._own, slices.c.closed.is_not(None))
-            words = list(connection.scalars(closed.distinct()))
-            has_slices = exists().where(self._own)
-            gone = not connection.scalar(select(has_slices))
+            schema = connection.scalar(SCHEMA_IN_USE)
+            if schema != str(SCHEMA_VERSION):
+                raise TakenOverError(
+                    f"A newer batchrun has migrated the journal (schema {schema}); nothing more "
+                    "was triggered here.",
+                    update_hint(),
+                )
+            others = exists().where(self._own, slices.c.holder != self.token, _has_open_job(slices))
+            closed = select(func.max(slices.c.closed), func.count()).where(self._own)
+            why, number = connection.execute(closed).one()
             found = read_counts(connection, self.batch_id)
             return BatchState(
-                closed=max(words) if words else "" if gone else None,
+                closed=why if number else "",
                 workers=self._live_workers(connection),
                 others=bool(connection.scalar(select(others))),
                 counts={state: each.rows for state, each in found.items()},
@@ -301,12 +298,12 @@ class Slices:
         of_batch = select(batches.c.key_hash).where(batches.c.id == self.batch_id)
         living = slices.c.beat_at > shared_now(self.engine) - SILENCE_SECONDS
         query = (
-            select(slices.c.holder)
+            select(func.count(slices.c.holder.distinct()))
             .join(batches, batches.c.id == slices.c.batch_id)
             .where(slices.c.holder != self.token, living)
             .where(batches.c.key_hash == of_batch.scalar_subquery())
         )
-        return 1 + len(set(connection.scalars(query)))
+        return 1 + connection.execute(query).scalar_one()
 
     def _dead(self) -> list[str]:
         """Return the dead workers that still hold slices of the batch."""
@@ -354,14 +351,6 @@ def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:
     return select(slices.c.first).where(mine).with_for_update(read=True).exists()
 
 
-def _in_slice_of_anybody(batch_id: str) -> Exists:
-    return exists().where(
-        slices.c.batch_id == batch_id,
-        slices.c.holder.is_not(None),
-        jobs.c.number.between(slices.c.first, slices.c.last),
-    )
-
-
 def _has_open_job(of: FromClause) -> Exists:
     return exists().where(
         jobs.c.batch_id == of.c.batch_id,
@@ -370,23 +359,18 @@ def _has_open_job(of: FromClause) -> Exists:
     )
 
 
-def _doubt(batch_id: str, *which: ColumnElement[bool]) -> Executable:
+def _doubt(batch_id: str, which: ColumnElement[bool]) -> Executable:
     return (
         update(jobs)
-        .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.SENDING, *which)
+        .where(jobs.c.batch_id == batch_id, jobs.c.state == JobState.SENDING, which)
         .values(state=JobState.IN_DOUBT, message=LEFT_BEHIND, cause=None)
     )
 
 
-def _gaps(kept: Iterable[Slice], number: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of at most ``size`` numbers that cover ``range(number)`` except ``kept``."""
-    at = 0
-    for each in sorted(kept, key=lambda each: each.first):
-        yield from _pieces(at, each.first, size)
-        at = each.last + 1
-    yield from _pieces(at, number, size)
-
-
-def _pieces(first: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    for at in range(first, end, max(size, 1)):
-        yield at, min(at + size, end) - 1
+def _gaps(kept: Iterable[Slice], number: int, size: int) -> Iterator[Slice]:
+    """Yield slices of at most ``size`` jobs that cover ``range(number)`` except ``kept``."""
+    first = 0
+    for each in [*sorted(kept), Slice(number, number)]:
+        for at in range(first, each.first, max(size, 1)):
+            yield Slice(at, min(at + size, each.first) - 1)
+        first = each.last + 1

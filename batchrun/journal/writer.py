@@ -12,7 +12,7 @@ import math
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ class JournalWriter:
         """Like `submit`, awaited. Cancelling it does not undo the commit.
 
         Args:
-            statements: Statements that belong together. If all are `Change` or `Count`, they may be
+            statements: Statements that belong together. One `Change` and any `Count` may be
                 reordered with those of other writes, and equal statements are executed together.
             of: Key within which changes must keep their order; ``None`` if any order is fine.
         """
@@ -183,13 +183,16 @@ class JournalWriter:
         """Return how many rows the first statement of each write changed, after the commit."""
         if self._engine.dialect.supports_sane_multi_rowcount:
             with suppress(_UnclearCountError):
-                return self._execute_runs(list(_runs(group)))
-        return self._execute_runs([[write] for write in group])
+                return self._execute_runs(group, list(_runs(group)))
+        return self._execute_runs(group, [[write] for write in group])
 
-    def _execute_runs(self, runs: list[list[_Write]]) -> list[int]:
+    def _execute_runs(self, group: list[_Write], runs: list[list[_Write]]) -> list[int]:
         with writing(self._engine) as connection:
             if on_server(self._engine):
-                _lock(connection, runs)
+                changes = (each for write in group for each in write.statements)
+                locks = {each.lock for each in changes if isinstance(each, Change) and each.lock}
+                if locks:  # always in the same order, to avoid deadlocks
+                    connection.execute(_LOCK, {"locks": sorted(locks)})
             return [count for run in runs for count in _execute_run(connection, run)]
 
 
@@ -197,14 +200,6 @@ _LOCK = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(lock, 0)) "
     "FROM unnest(CAST(:locks AS text[])) AS lock"
 )
-
-
-def _lock(connection: Connection, runs: list[list[_Write]]) -> None:
-    """Lock the changes' lock values against other processes until the transaction ends."""
-    changes = (each for run in runs for write in run for each in write.statements)
-    locks = {each.lock for each in changes if isinstance(each, Change) and each.lock is not None}
-    if locks:  # always in the same order, to avoid deadlocks
-        connection.execute(_LOCK, {"locks": sorted(locks)})
 
 
 class _UnclearCountError(Exception):
@@ -216,7 +211,8 @@ def _runs(group: list[_Write]) -> Iterator[list[_Write]]:
     run: list[_Write] = []
     of: set[Hashable] = set()
     for write in group:
-        commutes = all(isinstance(each, Change | Count) for each in write.statements)
+        first, *others = write.statements
+        commutes = isinstance(first, Change | Count) and all(isinstance(e, Count) for e in others)
         if run and (not commutes or write.of in of):
             yield run
             run, of = [], set()
@@ -235,22 +231,16 @@ def _execute_run(connection: Connection, run: list[_Write]) -> list[int]:
     if len(run) == 1:
         counts = [_execute_one(connection, each) for each in run[0].statements]
         return counts[:1]
-    firsts: dict[Executable, list[Mapping[str, Any]]] = {}
-    others: dict[Executable, list[Mapping[str, Any]]] = {}
+    changes: defaultdict[Executable, list[Mapping[str, Any]]] = defaultdict(list)
     counted: Counter[Count] = Counter()
-    for write in run:
-        for place, change in enumerate(write.statements):
-            if isinstance(change, Count):
-                counted[change] += 1
-                continue
-            assert isinstance(change, Change)
-            kind = others if place else firsts
-            kind.setdefault(change.statement, []).append(change.values)
-    for statement, values in firsts.items():
+    for each in (each for write in run for each in write.statements):
+        if isinstance(each, Change):
+            changes[each.statement].append(each.values)
+        elif isinstance(each, Count):
+            counted[each] += 1
+    for statement, values in changes.items():
         if connection.execute(statement, values).rowcount != len(values):
             raise _UnclearCountError
-    for statement, values in others.items():
-        connection.execute(statement, values)
     for count, requests in counted.items():
         _execute_one(connection, count.times(requests))
     return [1] * len(run)

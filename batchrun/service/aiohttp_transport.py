@@ -15,11 +15,9 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from batchrun.service.transport import Answer, content_headers
-
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -32,11 +30,10 @@ sockets: one pass to see it, three with TLS to act on it. A trigger sent on such
 be in doubt. (httpx checks the socket itself.)"""
 
 
-class AiohttpTransport:
+class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends each request once and directly: no proxy, cookies, or redirects.
 
     Args:
-        headers: Sent with each request.
         context: The TLS context, with the trusted certificates.
         timeout_seconds: Timeout of each single step, in seconds.
         max_connections: Maximum number of connections.
@@ -45,61 +42,58 @@ class AiohttpTransport:
 
     def __init__(
         self,
-        headers: Mapping[str, str],
         context: ssl.SSLContext,
-        *,
         timeout_seconds: float,
         max_connections: int,
         keepalive_seconds: float,
     ) -> None:
-        self._headers = headers
+        context.set_alpn_protocols(["http/1.1"])
         self._context = context
-        self._context.set_alpn_protocols(["http/1.1"])
-        self._timeout = aiohttp.ClientTimeout(
-            total=None,
-            connect=2 * timeout_seconds,  # waiting for a free connection, then making one
-            sock_connect=timeout_seconds,
-            sock_read=timeout_seconds,
-        )
-        self.requests_at_once = max_connections
+        self._timeout_seconds = timeout_seconds
+        self._max_connections = max_connections
         self._keepalive_seconds = keepalive_seconds
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """See `Transport`."""
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once."""
         session = self._session = self._session or self._open()
         for _ in range(_LOOP_PASSES):
             await asyncio.sleep(0)
         try:
-            return _AiohttpAnswer(
-                await session.request(
-                    method,
-                    URL(url, encoded=True),
-                    headers=content_headers(content),
-                    data=content,
-                    allow_redirects=False,
-                )
+            response = await session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=request.headers,
+                data=request.content or None,
+                allow_redirects=False,
             )
         except aiohttp.ClientError as error:
             raise _as_httpx_error(error) from error
+        return httpx.Response(
+            response.status, headers=response.raw_headers, stream=_Stream(response)
+        )
 
     async def aclose(self) -> None:
-        """See `Transport`."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         """Open a session, which belongs to the running event loop."""
         return aiohttp.ClientSession(
-            headers=self._headers,
             connector=_Connector(
-                limit=self.requests_at_once,
+                limit=self._max_connections,
                 keepalive_timeout=self._keepalive_seconds,
                 ssl=self._context,
                 resolver=aiohttp.ThreadedResolver(),  # the system's resolver, as httpx uses
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=2 * self._timeout_seconds,  # waiting for a free connection, making one
+                sock_connect=self._timeout_seconds,
+                sock_read=self._timeout_seconds,
+            ),
             auto_decompress=False,  # `exchange` does it, with size limits
             trust_env=False,
             middlewares=[_send_once],
@@ -127,16 +121,11 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
 
 
-class _AiohttpAnswer:
+class _Stream(httpx.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.status = response.status
-        self.headers: dict[str, str] = {}
-        for name, value in response.headers.items():  # repeated headers are joined, as in httpx
-            known = self.headers.get(name.lower())
-            self.headers[name.lower()] = value if known is None else f"{known}, {value}"
         self._response = response
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk

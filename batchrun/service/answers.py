@@ -52,53 +52,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowList:
-    """A page of the workflows of the key's organization.
+    """A page of the workflows of the key's organization."""
 
-    Attributes:
-        workflows: The workflows, in the service's order.
-        quota: The quota from the headers.
-        more: Whether another page will be requested.
-    """
-
-    workflows: tuple[Workflow, ...]
+    workflows: tuple[Workflow, ...]  # in the service's order
     quota: QuotaReading | None = None
-    more: bool = False
+    more: bool = False  # whether another page will be requested
 
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """The credits left to the key's organization, if the key may read them.
+    """The credits left to the key's organization, if the key may read them."""
 
-    Attributes:
-        remaining: Credits by name; ``None`` if they could not be read.
-        refused: Whether the key may not read them.
-        quota: The quota from the headers.
-    """
-
-    remaining: Mapping[str, float] | None = None
-    refused: bool = False
+    remaining: Mapping[str, float] | None = None  # by name; None if they could not be read
+    refused: bool = False  # whether the key may not read them
     quota: QuotaReading | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a single request for the workflows shows about the service and the key.
+    """What a single request for the workflows shows about the service and the key."""
 
-    Attributes:
-        status: The HTTP status; ``None`` if there was no answer.
-        reason: Why the answer is not a list of workflows, in plain words; ``""`` if it is one.
-        workflows: Number of workflows the key can see.
-        quota: The quota from the headers.
-        dated: The answer's ``Date``, in Unix seconds.
-        seconds: Duration of the request, in seconds.
-    """
-
-    status: int | None
-    reason: str
-    workflows: int
+    status: int | None  # HTTP status; None if there was no answer
+    reason: str  # why the answer is not a list of workflows, in plain words; "" if it is one
+    workflows: int  # number of workflows the key can see
     quota: QuotaReading | None
-    dated: float | None
-    seconds: float
+    dated: float | None  # the answer's Date, in Unix seconds
+    seconds: float  # duration of the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +136,9 @@ class Unknown(_WithReason):
 
 @dataclass(frozen=True, slots=True)
 class Unclear(_WithReason):
-    """No usable answer to a poll this time; polling again is safe.
+    """No usable answer to a poll this time; polling again is safe."""
 
-    Attributes:
-        from_service: Whether the service itself answered, which shows that it can be reached.
-    """
-
-    from_service: bool = False
+    from_service: bool = False  # whether the service itself answered: it can be reached
 
 
 TriggerAnswer: TypeAlias = Accepted | NotSent | Throttled | Rejected | KeyRefused | Doubtful
@@ -192,29 +167,17 @@ CAUSES: Mapping[int, Cause] = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer whose status arrived; its body may be incomplete.
-
-    Attributes:
-        status: The HTTP status.
-        body: The part of the body that arrived.
-        quota: The quota from the headers.
-        location: Target of a redirect, or ``""``.
-        body_error: Why the body is incomplete or unreadable, or ``""``.
-        dated: The answer's ``Date``, in Unix seconds.
-    """
+    """An HTTP answer whose status arrived; its body may be incomplete."""
 
     status: int
-    body: bytes
-    quota: QuotaReading | None = None
-    location: str = ""
-    body_error: str = ""
-    dated: float | None = None
+    body: bytes  # the part that arrived
+    quota: QuotaReading | None = None  # from the headers
+    location: str = ""  # target of a redirect
+    body_error: str = ""  # why the body is incomplete or unreadable
+    dated: float | None = None  # the answer's Date, in Unix seconds
 
     def document(self, *, lenient: bool = False) -> JSON:
-        """Parse the body as JSON.
-
-        Args:
-            lenient: Keep values that JSON or Python doesn't allow, as text if possible.
+        """Parse the body as `read_json` does.
 
         Raises:
             UnusableAnswerError: The body is incomplete or not JSON.
@@ -226,15 +189,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """A request that got no status back.
+    """A request that got no status back."""
 
-    Attributes:
-        reason: Why, in plain words.
-        sent: Whether any part of it may have reached the service.
-    """
-
-    reason: str
-    sent: bool
+    reason: str  # in plain words
+    sent: bool  # whether any part of it may have reached the service
 
 
 def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
@@ -246,18 +204,15 @@ def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
         return reply
     for spelling in sorted(spellings(key), key=len, reverse=True):
         if isinstance(reply, NoReply):
-            reply = replace(reply, reason=reply.reason.replace(spelling, _KEY))
+            reply = replace(reply, reason=reply.reason.replace(spelling, "[key]"))
         else:
             reply = replace(
                 reply,
-                body=reply.body.replace(spelling.encode(), _KEY.encode()),
-                location=reply.location.replace(spelling, _KEY),
-                body_error=reply.body_error.replace(spelling, _KEY),
+                body=reply.body.replace(spelling.encode(), b"[key]"),
+                location=reply.location.replace(spelling, "[key]"),
+                body_error=reply.body_error.replace(spelling, "[key]"),
             )
     return reply
-
-
-_KEY = "[key]"
 
 
 def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> TriggerAnswer:
@@ -275,8 +230,7 @@ def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> Trigge
             return Accepted(read_accepted(reply.document(), sent), reply.quota)
         except UnusableAnswerError as error:
             return Doubtful(_why_unusable(reply, error), reply.quota)
-    refused = _refused(reply)
-    if refused is not None:
+    if (refused := _refused(reply)) is not None:
         return refused
     if reply.status in REFUSALS:
         # A 401 or 403 that gets here is a page of a gateway or firewall.
@@ -302,8 +256,7 @@ def classify_poll(reply: Reply | NoReply, asked_id: str, sent: Mapping[str, JSON
         except UnusableAnswerError as error:
             reason = _why_unusable(reply, error)
             return Unclear(reason, reply.quota, from_service=_is_json_object(reply))
-    refused = _refused(reply)
-    if refused is not None:
+    if (refused := _refused(reply)) is not None:
         return refused
     if reply.status in {404, 410}:
         return Unknown(explain_reply(reply), reply.quota)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
@@ -51,7 +52,6 @@ from batchrun.text import OFFERED, close_matches, duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from types import TracebackType
 
     from batchrun.model import JSON, Workflow
 
@@ -97,7 +97,7 @@ def unreachable_hint(base_url: str) -> str:
     return Advice("Check the network, the proxy and the base URL", " (BATCHRUN_BASE_URL)") + "."
 
 
-class Client:
+class Client(AbstractAsyncContextManager["Client"]):
     """Talks to the service with one key.
 
     Use as an async context manager. Redirects are never followed: the key goes to no other host.
@@ -105,13 +105,13 @@ class Client:
     Args:
         key: The API key.
         base_url: The service's address; plain http is allowed only for this machine.
-        transport: An httpx transport to send with. ``None`` chooses the fastest one available:
-            aiohttp if it is installed and the environment sets no proxy, otherwise httpx. A proxy
-            is never used for this machine.
         timeout_seconds: Timeout of a single step (connecting, sending, the next bytes of an
             answer), in seconds.
-        max_connections: Maximum number of connections; ``None`` for the transport's default.
         few_requests: Whether only one or two requests will be sent, so a fast start matters more.
+
+    Attributes:
+        base_url: The service's address.
+        requests_at_once: Maximum number of concurrent requests.
 
     Raises:
         KeyRefusedError: The key is empty, or has characters that a header can't carry.
@@ -123,9 +123,7 @@ class Client:
         key: str,
         base_url: str = DEFAULT_BASE_URL,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 30.0,
-        max_connections: int | None = None,
         few_requests: bool = False,
     ) -> None:
         self._key = checked_key(key)
@@ -134,40 +132,21 @@ class Client:
             _ = httpx.URL(self.base_url).host  # validates the host name by IDNA 2008
         except (httpx.InvalidURL, ValueError):
             raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
-        self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
-        self._transport = open_transport(
-            self.base_url,
-            {
-                "x-api-key": self._key,
-                "User-Agent": f"batchrun/{__version__}",
-                "Accept": "application/json",
-            },
-            transport,
-            timeout_seconds=timeout_seconds,
-            max_connections=max_connections,
-            few_requests=few_requests,
+        self._timeout_seconds = timeout_seconds
+        self._transport, self.requests_at_once = open_transport(
+            self.base_url, timeout_seconds, few_requests=few_requests
         )
-
-    @property
-    def requests_at_once(self) -> int:
-        """Maximum number of concurrent requests."""
-        return self._transport.requests_at_once
+        self._headers = {
+            "x-api-key": self._key,
+            "User-Agent": f"batchrun/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
 
     def __repr__(self) -> str:
         return f"Client(base_url={self.base_url!r})"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
         await self._transport.aclose()
 
@@ -224,14 +203,12 @@ class Client:
         seconds = time.perf_counter() - began
         if isinstance(reply, NoReply):
             return Probe(None, tidy(reply.reason), 0, None, None, seconds)
-        found, reason = 0, ""
-        if reply.status == 200:
+        found, reason = 0, "" if reply.status == 200 else explain_reply(reply)
+        if not reason:
             try:
                 found = len(read_workflows(reply.document())[0])
             except UnusableAnswerError as error:
                 reason = tidy(f"not a list of workflows: {error}")
-        else:
-            reason = explain_reply(reply)
         return Probe(reply.status, reason, found, reply.quota, reply.dated, seconds)
 
     async def trigger(self, body: Mapping[str, JSON]) -> TriggerAnswer:
@@ -269,12 +246,16 @@ class Client:
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
-        url, deadline = self.base_url + path, self._deadline_seconds
-        began = time.monotonic()
-        reply = without_key(
-            await exchange(self._transport, method, url, content, deadline_seconds=deadline),
-            self._key,
+        typed = {} if content is None else {"Content-Type": "application/json"}
+        request = httpx.Request(
+            method,
+            self.base_url + path,
+            headers=self._headers | typed,
+            content=content,
+            extensions={"timeout": httpx.Timeout(self._timeout_seconds).as_dict()},
         )
+        began, deadline = time.monotonic(), self._timeout_seconds * _DEADLINE_FACTOR
+        reply = without_key(await exchange(self._transport, request, deadline), self._key)
         log_event(
             _LOG,
             Event.REQUEST,
@@ -289,43 +270,37 @@ class Client:
 
     def _error(self, reply: Reply) -> ServiceError | KeyRefusedError:
         """Return the error for a list of workflows that failed (any status except 200)."""
-        reason = explain_reply(reply)
+        address, reason = self.base_url, explain_reply(reply)
         quota = reply.quota or QuotaReading()
         wait = min(quota.retry_after_seconds or quota.reset_seconds or 0.0, _MAX_WAIT_SECONDS)
-        later = f"Try again in {duration(wait)}." if wait else "Try again later."
+        hint: str = f"Try again in {duration(wait)}." if wait else "Try again later."
+        kind: type[ServiceError | KeyRefusedError] = ServiceError
         match reply.status:
             case 401 | 403 if is_html(reply.body):
-                return ServiceError(
-                    f"Something in front of the service at {self.base_url} refuses the request: "
-                    f"{reason}.",
-                    Advice("Check the proxy, the firewall and the base URL", " (BATCHRUN_BASE_URL)")
-                    + ".",
+                what = (
+                    f"Something in front of the service at {address} refuses the request: {reason}."
                 )
+                check = "Check the proxy, the firewall and the base URL"
+                hint = Advice(check, " (BATCHRUN_BASE_URL)") + "."
             case 401:
-                return KeyRefusedError(
-                    f"The service at {self.base_url} refuses the key: {reason}.",
-                    Advice(
-                        "",
-                        "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
-                        Action.LOG_IN,
-                    ),
+                what, kind = (
+                    f"The service at {address} refuses the key: {reason}.",
+                    KeyRefusedError,
                 )
+                save = "Save your current key with batchrun login, or set it in PGAI_API_KEY."
+                hint = Advice("", save, Action.LOG_IN)
             case 403:
-                return KeyRefusedError(
-                    f"The service at {self.base_url} lists no workflows for this key: {reason}.",
-                    "The key needs the scopes workflows:read and workflows:execute.",
-                )
+                what = f"The service at {address} lists no workflows for this key: {reason}."
+                kind = KeyRefusedError
+                hint = "The key needs the scopes workflows:read and workflows:execute."
             case 429:
-                return ServiceError(
-                    f"The key's quota at {self.base_url} is spent: {reason}.", later
-                )
+                what = f"The key's quota at {address} is spent: {reason}."
             case status if status >= 500:
-                return ServiceError(f"The service at {self.base_url} failed: {reason}.", later)
+                what = f"The service at {address} failed: {reason}."
             case _:
-                return ServiceError(
-                    f"What answers at {self.base_url} is not the service: {reason}.",
-                    _BASE_URL_HINT,
-                )
+                what = f"What answers at {address} is not the service: {reason}."
+                hint = _BASE_URL_HINT
+        return kind(what, hint)
 
 
 _MAX_WAIT_SECONDS = 86_400.0

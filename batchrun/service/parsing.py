@@ -7,10 +7,11 @@ import json
 import math
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -61,25 +62,17 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
     Raises:
         UnusableAnswerError: The body is not JSON.
     """
-    try:
-        try:
-            document: JSON = json.loads(
-                body, parse_constant=str, parse_float=_number, object_pairs_hook=_object
-            )
-        except (ValueError, RecursionError):
-            if not lenient:
-                raise
+    load = partial(json.loads, parse_constant=str, parse_float=_number)
+    document: JSON
+    with suppress(ValueError, RecursionError):
+        document = load(body, object_pairs_hook=_object)
+        return document
+    if lenient:
+        with suppress(ValueError, RecursionError):
             text = _with_limited_depth(body.decode("utf-8-sig", "replace"))
-            document = json.loads(
-                text,
-                parse_constant=str,
-                parse_float=_number,
-                parse_int=_integer,
-                object_pairs_hook=_object_with_all,
-            )
-    except (ValueError, RecursionError):
-        raise UnusableAnswerError("the answer is not JSON") from None
-    return document
+            document = load(text, parse_int=_integer, object_pairs_hook=_object_with_all)
+            return document
+    raise UnusableAnswerError("the answer is not JSON")
 
 
 def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
@@ -218,8 +211,7 @@ def _query(value: JSON, parameter: str) -> str:
 
 def _whole(place: dict[str, JSON], *names: str) -> int | None:
     """The first whole number in these fields."""
-    found = (place.get(name) for name in names)
-    return next((n for n in found if isinstance(n, int) and not isinstance(n, bool)), None)
+    return next((n for name in names if type(n := place.get(name)) is int), None)
 
 
 def read_credits(document: JSON) -> dict[str, float]:
@@ -333,12 +325,7 @@ def read_time(value: JSON) -> datetime | None:
 
 
 def explain(status: int, body: bytes) -> str:
-    """Explain an error answer in one line, in the service's own words if it gives any.
-
-    Args:
-        status: The HTTP status.
-        body: The body, complete or not.
-    """
+    """Explain an error answer in one line, in the service's own words if it gives any."""
     words = _body_words(body[:_EXCERPT_CHARACTERS])
     if not words:
         known = status in HTTPStatus.__members__.values()
@@ -532,19 +519,12 @@ _NUMBER = re.compile(r"\s*(-?\d{1,17}(?:\.\d*)?)\s*(?:[,;].*)?", re.DOTALL | re.
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """The key's quota from an answer's headers; ``None`` for anything missing or unusable.
+    """The key's quota from an answer's headers; ``None`` for anything missing or unusable."""
 
-    Attributes:
-        limit: Requests allowed per window.
-        remaining: Requests left in the window.
-        reset_seconds: Seconds from the answer until the next window begins.
-        retry_after_seconds: Seconds from the answer to wait before the next request.
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    reset_seconds: float | None = None
-    retry_after_seconds: float | None = None
+    limit: int | None = None  # requests allowed per window
+    remaining: int | None = None  # requests left in the window
+    reset_seconds: float | None = None  # from the answer until the next window begins
+    retry_after_seconds: float | None = None  # from the answer until the next request
 
 
 _MAX_PER_MINUTE = 600

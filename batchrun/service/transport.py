@@ -9,9 +9,8 @@ import socket
 import ssl
 import time
 import zlib
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,10 +20,10 @@ from batchrun.errors import UsageError
 from batchrun.installation import install_hint
 from batchrun.service.answers import NoReply, Reply
 from batchrun.service.parsing import read_date, read_quota, tidy
-from batchrun.settings.location import is_encrypted, is_loopback
+from batchrun.settings.location import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator
 
 
 BODY_BYTES = 50_000_000
@@ -33,6 +32,8 @@ BODY_BYTES = 50_000_000
 GZIP_MEMBERS = 1_000
 """Maximum number of members of a gzip body: an empty one has 20 bytes, but costs as much time as
 thousands of bytes."""
+
+_GZIP = 16 + zlib.MAX_WBITS
 
 # All of these are raised before the first byte of a request: httpcore sends nothing until it has a
 # connection.
@@ -65,84 +66,12 @@ _CLOSED_WORDS = "the connection was closed before its end"
 _SHOWN_WITH_CAUSE = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
 
 
-class Answer(Protocol):
-    """An answer whose status and headers have arrived."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, with names in lower case; repeated ones are joined with commas."""
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body in chunks, still compressed; raise `httpx.RequestError` or `OSError`."""
-
-    async def aclose(self) -> None:
-        """Release the connection, or close it if part of the answer may still be unread."""
-
-
-class Transport(Protocol):
-    """Sends requests. Never follows a redirect or repeats a request."""
-
-    @property
-    def requests_at_once(self) -> int:
-        """Maximum number of concurrent requests."""
-
-    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """Send a request once.
-
-        Raises:
-            httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError: Nothing
-                was sent.
-            httpx.RequestError, OSError: Anything else; the request may have been sent.
-        """
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-
-
-class HttpxTransport:
-    """Sends requests with httpx.
-
-    Args:
-        http: The client to send with.
-        requests_at_once: The client's maximum number of connections.
-    """
-
-    def __init__(self, http: httpx.AsyncClient, requests_at_once: int) -> None:
-        self._http = http
-        self.requests_at_once = requests_at_once
-
-    async def send(self, method: str, url: str, content: bytes | None) -> Answer:
-        """See `Transport`."""
-        headers = content_headers(content)
-        request = self._http.build_request(method, url, content=content, headers=headers)
-        return _HttpxAnswer(await self._http.send(request, stream=True))
-
-    async def aclose(self) -> None:
-        """See `Transport`."""
-        await self._http.aclose()
-
-
-class _HttpxAnswer:
-    def __init__(self, response: httpx.Response) -> None:
-        self.status = response.status_code
-        self.headers = response.headers
-        self._response = response
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        stream = self._response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        async for chunk in stream:
-            yield chunk
-
-    async def aclose(self) -> None:
-        connection = self._response.extensions.get("network_stream")
-        if connection is not None and _has_unread_bytes(self._response):
-            await connection.aclose()  # so the pool does not reuse it
-        await self._response.aclose()
+async def _release(response: httpx.Response) -> None:
+    """Return the connection to its pool, or close it if bytes of the answer may be unread."""
+    connection = response.extensions.get("network_stream")
+    if connection is not None and _has_unread_bytes(response):
+        await connection.aclose()  # so the pool does not reuse it
+    await response.aclose()
 
 
 def _has_unread_bytes(response: httpx.Response) -> bool:
@@ -153,7 +82,7 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     buffer is not public; if it can't be found, the connection counts as unclean.
     """
     at: object = response.stream
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         at = getattr(at, name, None)
     received = getattr(at, "trailing_data", None)
     if received is None or received[0]:
@@ -170,111 +99,66 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     return True
 
 
-def content_headers(content: bytes | None) -> dict[str, str]:
-    """The Content-Type header of a body."""
-    return {} if content is None else {"Content-Type": "application/json"}
-
-
-class _Body:
-    """Collects and decompresses a body, up to `BODY_BYTES`.
+async def _receive(response: httpx.Response, content: bytearray) -> str:
+    """Collect and decompress a body, up to `BODY_BYTES`; return why it is unusable, or ``""``.
 
     A few kilobytes of gzip can expand to gigabytes, so it is decompressed step by step. Nested
     encodings are refused, because each one multiplies the expansion.
-
-    Args:
-        codings: The value of the Content-Encoding header.
     """
-
-    def __init__(self, codings: str) -> None:
-        self.content = bytearray()
-        self.body_error = ""
-        self._received = 0
-        self._members = 1
-        self._inflater: zlib._Decompress | None = None
-        match [name for part in codings.split(",") if (name := part.strip().lower())]:
-            case [] | ["identity"]:
-                pass
-            case ["gzip" | "x-gzip"]:
-                self._inflater = _gzip_inflater()
-            case _:
-                self.body_error = (
-                    f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
-                )
-
-    def add(self, chunk: bytes) -> None:
-        """Add the next bytes; the caller stops once there is an error."""
-        self._received += len(chunk)
-        if self._inflater is None:
-            self.content += chunk
-        else:
-            self._inflate(chunk)
-        if max(self._received, len(self.content)) > BODY_BYTES:
-            self.body_error = f"answer larger than {BODY_BYTES // 1_000_000} MB"
-
-    def _inflate(self, chunk: bytes) -> None:
-        assert self._inflater is not None
-        try:
-            while chunk and len(self.content) <= BODY_BYTES and not self.body_error:
-                if self._inflater.eof:  # a gzip file may have several members
-                    self._inflater = _gzip_inflater()
-                    self._members += 1
-                if self._members > GZIP_MEMBERS:
-                    self.body_error = f"the answer is gzip in more than {GZIP_MEMBERS:,} pieces"
-                room = BODY_BYTES + 1 - len(self.content)
-                self.content += self._inflater.decompress(chunk, room)
-                chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
-        except zlib.error:
-            self.body_error = "the answer is not the gzip that it says it is"
-
-    def end(self) -> None:
-        """Check that the body is complete, after its last bytes."""
-        if self._inflater is not None and self._received and not self._inflater.eof:
-            self.body_error = self.body_error or "the answer broke off: its gzip is incomplete"
-
-
-def _gzip_inflater() -> zlib._Decompress:
-    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    codings = response.headers.get("content-encoding", "")
+    names = [name for part in codings.split(",") if (name := part.strip().lower())]
+    if names not in ([], ["identity"], ["gzip"], ["x-gzip"]):
+        return f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
+    inflater = None if names in ([], ["identity"]) else zlib.decompressobj(_GZIP)
+    received, members = 0, 1
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for chunk in response.stream:
+        received += len(chunk)
+        packed = chunk
+        if inflater is None:
+            content += chunk
+        while inflater is not None and packed and len(content) <= BODY_BYTES:
+            if inflater.eof:  # a gzip file may have several members
+                inflater, members = zlib.decompressobj(_GZIP), members + 1
+            if members > GZIP_MEMBERS:
+                return f"the answer is gzip in more than {GZIP_MEMBERS:,} pieces"
+            try:
+                content += inflater.decompress(packed, BODY_BYTES + 1 - len(content))
+            except zlib.error:
+                return "the answer is not the gzip that it says it is"
+            packed = inflater.unconsumed_tail or inflater.unused_data
+        if max(received, len(content)) > BODY_BYTES:
+            return f"answer larger than {BODY_BYTES // 1_000_000} MB"
+    if inflater is not None and received and not inflater.eof:
+        return "the answer broke off: its gzip is incomplete"
+    return ""
 
 
 async def exchange(
-    transport: Transport, method: str, url: str, content: bytes | None, *, deadline_seconds: float
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, deadline_seconds: float
 ) -> Reply | NoReply:
-    """Send a request once and read the answer.
-
-    Args:
-        transport: The transport to send with.
-        method: The HTTP method.
-        url: The address.
-        content: The JSON body, or ``None`` for none.
-        deadline_seconds: When to give up on a slow answer, in seconds.
-    """
-    answer: Answer | None = None
-    body = _Body("")
+    """Send a request once and read the answer; give up on a slow one after `deadline_seconds`."""
+    response: httpx.Response | None = None
+    content = bytearray()
     try:
         async with asyncio.timeout(deadline_seconds):
-            answer = await transport.send(method, url, content)
-            body = _Body(answer.headers.get("content-encoding", ""))
-            if not body.body_error:
-                async for chunk in answer.chunks():
-                    body.add(chunk)
-                    if body.body_error:
-                        break
-                body.end()
+            response = await transport.handle_async_request(request)
+            body_error = await _receive(response, content)
     # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
-        if answer is None:
+        if response is None:
             return NoReply(describe(error), sent=not isinstance(error, _NOT_SENT))
-        body.body_error = f"the answer broke off: {describe(error)}"
+        body_error = f"the answer broke off: {describe(error)}"
     finally:
-        if answer is not None:
-            await answer.aclose()
+        if response is not None:
+            await _release(response)
     return Reply(
-        status=answer.status,
-        body=bytes(body.content),
-        quota=read_quota(answer.headers, time.time()),
-        location=answer.headers.get("location", ""),
-        body_error=body.body_error,
-        dated=read_date(answer.headers),
+        status=response.status_code,
+        body=bytes(content),
+        quota=read_quota(response.headers, time.time()),
+        location=response.headers.get("location", ""),
+        body_error=body_error,
+        dated=read_date(response.headers),
     )
 
 
@@ -290,15 +174,8 @@ def describe(error: Exception) -> str:
 
 
 _OWN_WORDS = (
-    *_WORDS.values(),
-    _CLOSED_WORDS,
-    *(
-        "the answer broke off",
-        "the answer is encoded",
-        "the answer is not the gzip",
-        "the answer is gzip in",
-        "answer larger",
-    ),
+    *(*_WORDS.values(), _CLOSED_WORDS, "the answer broke off", "the answer is encoded"),
+    *("the answer is not the gzip", "the answer is gzip in", "answer larger"),
 )
 
 
@@ -319,6 +196,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+# It never repeats a proxy's password.
+_UNUSABLE_ENVIRONMENT = (
+    "A proxy or certificate file set in the environment can't be used.",
+    "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
+)
+
 # If the server closes an idle connection just as a trigger is sent on it, that trigger is in doubt.
 # So idle connections are dropped before servers drop them (uvicorn after 5 s, nginx after 75 s).
 KEEPALIVE_SECONDS = 3.0
@@ -331,75 +214,48 @@ AIOHTTP_AT_ONCE = 64
 
 
 def open_transport(
-    base_url: str,
-    headers: Mapping[str, str],
-    httpx_transport: httpx.AsyncBaseTransport | None = None,
-    *,
-    timeout_seconds: float,
-    max_connections: int | None = None,
-    few_requests: bool = False,
-) -> Transport:
-    """Open a transport: aiohttp if it can be used, otherwise httpx.
+    base_url: str, timeout_seconds: float, *, few_requests: bool = False
+) -> tuple[httpx.AsyncBaseTransport, int]:
+    """Open a transport, which follows no redirect, repeats no request, and keeps no cookies.
+
+    It is aiohttp if that is installed and no proxy is set, otherwise httpx.
 
     Args:
         base_url: The service's address. The environment's proxies and certificates don't apply to
             this machine.
-        headers: Sent with each request.
-        httpx_transport: An httpx transport to use in any case.
-        timeout_seconds: Timeout of each single step, in seconds.
-        max_connections: Maximum number of connections; ``None`` for the transport's default.
+        timeout_seconds: Timeout of each single step, in seconds; httpx takes it from the request.
         few_requests: Whether only one or two requests are sent. Importing aiohttp would then take
             longer than it saves.
+
+    Returns:
+        The transport, and its maximum number of concurrent requests.
 
     Raises:
         UsageError: The environment's proxy or certificates can't be used.
     """
     trust_env = not is_loopback(base_url)
     proxy = proxy_for(base_url) if trust_env else None
-    headers = {**headers, "Accept-Encoding": "gzip"}
     # Reading the certificates takes longer than the rest of a short command. A client context
     # without any still verifies, so it refuses every TLS server.
-    verify = True if is_encrypted(base_url) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    aiohttp_wanted = httpx_transport is None and not few_requests
+    encrypted = urlsplit(base_url).scheme == "https"
+    verify = True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # httpx handles proxies.
+    proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
     try:
         context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
-        if aiohttp_wanted and _may_use_aiohttp(trust_env=trust_env):
+        if not (few_requests or proxied) and find_spec("aiohttp") is not None:
             from batchrun.service.aiohttp_transport import AiohttpTransport
 
-            return AiohttpTransport(
-                headers,
-                context,
-                timeout_seconds=timeout_seconds,
-                max_connections=max_connections or AIOHTTP_AT_ONCE,
-                keepalive_seconds=KEEPALIVE_SECONDS,
-            )
-        connections = max_connections or HTTPX_AT_ONCE
-        return HttpxTransport(
-            httpx.AsyncClient(
-                headers=headers,
-                timeout=timeout_seconds,
-                limits=httpx.Limits(
-                    max_connections=connections,
-                    max_keepalive_connections=connections,
-                    keepalive_expiry=KEEPALIVE_SECONDS,
-                ),
-                transport=httpx_transport,
-                verify=context,
-                proxy=proxy,
-                trust_env=False,  # the proxy and the certificates are passed explicitly
-                follow_redirects=False,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keeps none
-            ),
-            connections,
+            at_once = AIOHTTP_AT_ONCE
+            return AiohttpTransport(context, timeout_seconds, at_once, KEEPALIVE_SECONDS), at_once
+        limits = httpx.Limits(
+            max_connections=HTTPX_AT_ONCE,
+            max_keepalive_connections=HTTPX_AT_ONCE,
+            keepalive_expiry=KEEPALIVE_SECONDS,
         )
+        return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy), HTTPX_AT_ONCE
     except (httpx.InvalidURL, ValueError, OSError, ImportError):
-        raise _unusable_environment() from None
-
-
-def _may_use_aiohttp(*, trust_env: bool) -> bool:
-    """Whether aiohttp is installed (the extra `fast`) and no proxy is set; httpx handles those."""
-    proxied = trust_env and any(getproxies().get(name) for name in ("http", "https", "all"))
-    return not proxied and find_spec("aiohttp") is not None
+        raise UsageError(*_UNUSABLE_ENVIRONMENT) from None
 
 
 def proxy_for(base_url: str) -> str | None:
@@ -425,16 +281,8 @@ def proxy_for(base_url: str) -> str | None:
     try:
         _ = urlsplit(proxy).port
     except ValueError:
-        raise _unusable_environment() from None
+        raise UsageError(*_UNUSABLE_ENVIRONMENT) from None
     return proxy
-
-
-def _unusable_environment() -> UsageError:
-    """The error for an unusable proxy or certificate; it never repeats a proxy's password."""
-    return UsageError(
-        "A proxy or certificate file set in the environment can't be used.",
-        "Check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
-    )
 
 
 def _in_networks(host: str, no_proxy: str) -> bool:

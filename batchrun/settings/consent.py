@@ -42,18 +42,11 @@ class Consent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """Something a person must agree to once, because a journal may come from a stranger.
-
-    Attributes:
-        kind: The kind of consent.
-        value: The value to remember if they agree.
-        what: The fact that is new to this machine, as a sentence.
-        question: The question to ask.
-    """
+    """Something a person must agree to once, because a journal may come from a stranger."""
 
     kind: Consent
-    value: str
-    what: str
+    value: str  # to remember if they agree
+    what: str  # the fact that is new to this machine, as a sentence
     question: str
 
 

@@ -31,17 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key and its address.
-
-    Attributes:
-        key: The key.
-        base_url: The address.
-        profile: The profile that stores the key; ``None`` for a key that is not stored.
-    """
+    """A key and its address."""
 
     key: str = field(repr=False)
     base_url: str
-    profile: str | None = None
+    profile: str | None = None  # the profile that stores the key; None for a key not stored
 
 
 def find_credentials(settings: Settings) -> Credentials:
@@ -219,19 +213,12 @@ def account_of(settings: Settings) -> tuple[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class ShownSetting:
-    """A setting in a form that is safe to show.
-
-    Attributes:
-        name: The name.
-        value: The value; ``""`` for none.
-        origin: The kind of source it comes from.
-        where: The variable, option, file or profile that sets it; ``""`` for a default.
-    """
+    """A setting in a form that is safe to show."""
 
     name: str
-    value: str
+    value: str  # "" for none
     origin: Origin
-    where: str = ""
+    where: str = ""  # the variable, option, file or profile that sets it; "" for a default
 
 
 def shown_settings(settings: Settings, files: Configuration) -> tuple[ShownSetting, ...]:

@@ -48,17 +48,8 @@ def _as_json(value: Any) -> Any:
     Raises:
         ValueError: JSON can't represent the number.
     """
-    match value:
-        case dict():
-            return {name: _as_json(each) for name, each in value.items()}
-        case list():
-            return [_as_json(each) for each in value]
-        case datetime() | date() | time():
-            return value.isoformat()
-        case float() if not math.isfinite(value):
-            raise ValueError("JSON has no such number")
-        case _:
-            return value
+    text = json.dumps(value, allow_nan=False, default=lambda moment: moment.isoformat())
+    return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,19 +126,12 @@ ONLY_OPTIONS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
-    """One ``batchrun.toml``.
-
-    Attributes:
-        path: The path of the file.
-        options: Its options for lists, by name.
-        settings: Its settings, by name.
-        beside_list: Whether it may have come with a list.
-    """
+    """One ``batchrun.toml``: its options for lists and its settings, by name."""
 
     path: Path
     options: Mapping[str, Any]
     settings: Mapping[str, object] = field(default_factory=dict)
-    beside_list: bool = False
+    beside_list: bool = False  # whether it may have come with a list
 
     @property
     def names(self) -> list[str]:
@@ -157,13 +141,9 @@ class ConfigurationFile:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All files together; the first one wins.
+    """All files together; the first one wins."""
 
-    Attributes:
-        files: The file beside the list and the user's own, if they exist.
-    """
-
-    files: tuple[ConfigurationFile, ...] = ()
+    files: tuple[ConfigurationFile, ...] = ()  # beside the list, the user's own: those that exist
 
     @property
     def options(self) -> dict[str, Any]:

@@ -39,13 +39,9 @@ _BY_HAND = Advice(
 
 @dataclass(frozen=True, slots=True)
 class NoKeyring:
-    """No keyring can be used.
+    """No keyring can be used."""
 
-    Attributes:
-        reason: The reason, in plain words.
-    """
-
-    reason: str
+    reason: str  # in plain words
 
 
 def open_keyring() -> KeyringBackend | NoKeyring:
@@ -72,12 +68,12 @@ def save(profile: Profile, key: str) -> str | NoKeyring:
     Returns:
         The keyring's name, or the reason why the key can't be saved there.
     """
-    backend, service = open_keyring(), _service(profile.base_url)
+    backend, entry = open_keyring(), (_service(profile), profile.name)
     if isinstance(backend, NoKeyring):
         return backend
     try:
-        _with_timeout(lambda: backend.set_password(service, profile.name, key))
-        saved = _with_timeout(lambda: backend.get_password(service, profile.name)) == key
+        _with_timeout(lambda: backend.set_password(*entry, key))
+        saved = _with_timeout(lambda: backend.get_password(*entry)) == key
     except Exception as error:  # KeyringError, and what backends let through: D-Bus, Windows
         return NoKeyring(f"the keyring refused it ({_reason(error, key)})")
     return backend.name if saved else NoKeyring("the keyring did not store it")
@@ -94,7 +90,7 @@ def fetch(profile: Profile) -> str:
     if isinstance(backend, NoKeyring):
         raise UsageError(f"{where}, but {backend.reason}.", _BY_HAND)
     try:
-        key = _with_timeout(lambda: backend.get_password(_service(profile.base_url), profile.name))
+        key = _with_timeout(lambda: backend.get_password(_service(profile), profile.name))
     except Exception as error:  # as in `save`
         raise UsageError(f"{where}, which can't be read ({_reason(error)}).", _BY_HAND) from None
     if not key:
@@ -115,15 +111,13 @@ def delete(profile: Profile) -> str:
     Raises:
         UsageError: The keyring refuses.
     """
-    backend, service = open_keyring(), _service(profile.base_url)
-    by_hand = (
-        f'Remove the entry "{service}" of user {profile.name} in the system\'s keyring by hand.'
-    )
+    backend, (service, user) = open_keyring(), (_service(profile), profile.name)
+    by_hand = f'Remove the entry "{service}" of user {user} in the system\'s keyring by hand.'
     if isinstance(backend, NoKeyring):
         return f"The key may still be there: {backend.reason}. {by_hand}"
     try:
-        if _with_timeout(lambda: backend.get_password(service, profile.name)) is not None:
-            _with_timeout(lambda: backend.delete_password(service, profile.name))
+        if _with_timeout(lambda: backend.get_password(service, user)) is not None:
+            _with_timeout(lambda: backend.delete_password(service, user))
     except Exception as error:  # as in `save`
         raise UsageError(f"The key can't be deleted ({_reason(error)}).", by_hand) from None
     return ""
@@ -149,9 +143,9 @@ def _with_timeout(call: Callable[[], Answer]) -> Answer:
     return answer.result()
 
 
-def _service(base_url: str) -> str:
+def _service(profile: Profile) -> str:
     """Return the service name of a keyring entry; keyrings show it to the user."""
-    return f"batchrun {base_url}"
+    return f"batchrun {profile.base_url}"
 
 
 def _reason(error: Exception, key: str = "") -> str:

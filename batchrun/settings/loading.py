@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,28 +89,30 @@ def _with_dotenv(settings: Settings) -> Settings:
     path = Path(".env").absolute()
     found = _read_dotenv(path)
     key = found.pop(KEY_VARIABLE, "")
+    values: dict[str, object] = {}
+    notices = []
     if found:
-        settings = settings.with_notices(
+        notices.append(
             f"{path}: ignored {', '.join(sorted(found))}. A .env file may hold {KEY_VARIABLE} and "
             "nothing else; set the rest in the environment or in your own batchrun.toml."
         )
-    if not key or {"api_key", "profile"} & settings.model_fields_set:
-        return settings
-    hide_secret(key)
-    if not (key.isascii() and key.isprintable()) or re.search(r"[\s$`%'\"]", key):
-        return settings.with_notices(
-            f"{path}: ignored {KEY_VARIABLE}, which can't be a key. Write the key itself: "
-            "references to other variables are not expanded."
-        )
-    if stored_profiles().get(DEFAULT_PROFILE) is not None:
-        return settings.with_notices(
-            f"{path}: ignored {KEY_VARIABLE}, because the stored profile {DEFAULT_PROFILE} comes "
-            f"first. To use this key, set {KEY_VARIABLE} in the environment."
-        )
-    settings = settings.with_values(
-        {"api_key": SecretStr(key)}, {"api_key": (Origin.DOTENV, str(path))}
-    )
-    return settings.with_notices(f"{path}: using its {KEY_VARIABLE}.")
+    if key and not {"api_key", "profile"} & settings.model_fields_set:
+        hide_secret(key)
+        if not (key.isascii() and key.isprintable()) or re.search(r"[\s$`%'\"]", key):
+            notices.append(
+                f"{path}: ignored {KEY_VARIABLE}, which can't be a key. Write the key itself: "
+                "references to other variables are not expanded."
+            )
+        elif stored_profiles().get(DEFAULT_PROFILE) is not None:
+            notices.append(
+                f"{path}: ignored {KEY_VARIABLE}, because the stored profile {DEFAULT_PROFILE} "
+                f"comes first. To use this key, set {KEY_VARIABLE} in the environment."
+            )
+        else:
+            values["api_key"] = SecretStr(key)
+            notices.append(f"{path}: using its {KEY_VARIABLE}.")
+    origins = {name: (Origin.DOTENV, str(path)) for name in values}
+    return settings.with_values(values, origins, notices)
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
@@ -120,21 +123,13 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         content = path.read_bytes()
     except OSError:
         return {}
+    # Editors and PowerShell write several encodings.
+    text = content.decode(json.detect_encoding(content), errors="replace")
     found = {}
-    for line in _decoded(content).splitlines():
+    for line in text.splitlines():
         if assignment := _ASSIGNMENT.fullmatch(line):
             found[assignment["name"].upper()] = _unquoted(assignment["value"].strip())
     return found
-
-
-def _decoded(content: bytes) -> str:
-    """Decode text in any encoding that editors and PowerShell write; never fails."""
-    encoding = "utf-8-sig"
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif b"\0" in content[:4]:
-        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
-    return content.decode(encoding, errors="replace")
 
 
 def _unquoted(value: str) -> str:

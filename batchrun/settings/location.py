@@ -198,8 +198,3 @@ def checked_base_url(base_url: str) -> str:
 def is_loopback(base_url: str) -> bool:
     """Return whether the address is this machine."""
     return urlsplit(base_url).hostname in LOOPBACK_HOSTS
-
-
-def is_encrypted(base_url: str) -> bool:
-    """Return whether requests to the address are encrypted."""
-    return urlsplit(base_url).scheme == "https"

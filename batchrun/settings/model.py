@@ -174,18 +174,16 @@ class Settings(BaseModel):
         return typed
 
     def with_values(
-        self, values: Mapping[str, object], origins: Mapping[str, tuple[Origin, str]]
+        self,
+        values: Mapping[str, object],
+        origins: Mapping[str, tuple[Origin, str]],
+        notices: Sequence[str] = (),
     ) -> Self:
-        """Return these settings with checked values of a lower source, and their origins."""
+        """Return these settings with checked values of a lower source, and what to say of them."""
         merged = self.model_copy(update=dict(values))
         merged._origins = {**self._origins, **origins}
+        merged._notices = (*self._notices, *notices)
         return merged
-
-    def with_notices(self, *notices: str) -> Self:
-        """Return these settings with more notices."""
-        noted = self.model_copy()
-        noted._notices = (*self._notices, *notices)
-        return noted
 
 
 def _from_environment(identity: set[str]) -> dict[str, str]:

@@ -20,11 +20,7 @@ _LOCK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PrivateFile:
-    """A file that is read as a whole and replaced atomically.
-
-    Attributes:
-        path: The path of the file.
-    """
+    """A file that is read as a whole and replaced atomically."""
 
     path: Path
 

@@ -42,29 +42,17 @@ class KeyStorage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A key and the address it belongs to.
-
-    Attributes:
-        name: The profile's name.
-        base_url: The only address the key is sent to.
-        kept: Where the key is kept.
-        end: The key's last characters, for display; ``""`` for a short key.
-        key: The key, if it is kept in the file.
-    """
+    """A key and the address it belongs to."""
 
     name: str
-    base_url: str
+    base_url: str  # the only address the key is sent to
     kept: KeyStorage
-    end: str = ""
-    key: str | None = field(default=None, repr=False)
+    end: str = ""  # the key's last characters, for display; "" for a short key
+    key: str | None = field(default=None, repr=False)  # if it is kept in the file
 
 
 class Profiles:
-    """The file of profiles.
-
-    Args:
-        path: The path of the file.
-    """
+    """The file of profiles."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

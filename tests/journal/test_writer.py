@@ -35,6 +35,13 @@ MESSAGE = (
 )
 
 
+LOUDER = (
+    update(jobs)
+    .where(jobs.c.batch_id == bindparam("of_batch"), jobs.c.number == bindparam("of_job"))
+    .values(message=jobs.c.message + "!")
+)
+
+
 def note(words: object) -> Executable:
     return update(batches).values(note=words)
 
@@ -138,6 +145,22 @@ def test_each_of_many_equal_changes_learns_whether_it_changed_its_row(location: 
         assert told == [1, 1, 0, 1, 0]
         assert messages(journal, batch_id) == ["no 0", "no 1", "no 2"]
         assert journal.summary(batch_id).requests == 5
+
+
+def test_changes_that_belong_together_keep_their_order_among_those_of_others(
+    location: str,
+) -> None:
+    """A rescue file may hold several steps of one job."""
+    with Journal(location) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        commit = journal._writer.commit
+        louder = [Change(LOUDER, {"of_batch": batch_id, "of_job": job}) for job in range(3)]
+        told = all_at_once(
+            commit(message(batch_id, 0, "a"), louder[0]),
+            commit(message(batch_id, 1, "b"), message(batch_id, 2, "c"), louder[2]),
+        )
+        assert told == [1, 1]
+        assert messages(journal, batch_id) == ["a!", "b", "c!"]
 
 
 def test_counts_of_many_writes_are_added_up(location: str) -> None:

@@ -19,7 +19,7 @@ import trustme
 
 from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Polled, TriggerAnswer, Unclear
 from batchrun.service.aiohttp_transport import AiohttpTransport
-from batchrun.service.transport import HttpxTransport, Transport, open_transport
+from batchrun.service.transport import open_transport
 
 from .calls import EXECUTION, KEY, trigger
 from .misbehaving import (
@@ -323,9 +323,9 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
     async def status(url: str, opened_for: str) -> int:
         opened = transport(opened_for)
         try:
-            answer = await opened.send("GET", url, None)
+            answer = await opened.handle_async_request(httpx.Request("GET", url))
             await answer.aclose()
-            return answer.status
+            return answer.status_code
         finally:
             await opened.aclose()
 
@@ -335,21 +335,21 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
         assert asyncio.run(status(server.url, "https://127.0.0.1")) == 202
 
 
-def transport(base_url: str = "https://service.example/v1") -> Transport:
-    return open_transport(base_url, {}, timeout_seconds=60.0, max_connections=1)
+def transport(base_url: str = "https://service.example/v1") -> httpx.AsyncBaseTransport:
+    return open_transport(base_url, 60.0)[0]
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
 def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(transport(), AiohttpTransport)
     monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert isinstance(transport(), HttpxTransport)
+    assert isinstance(transport(), httpx.AsyncHTTPTransport)
     assert isinstance(transport("https://127.0.0.1/v1"), AiohttpTransport)
 
 
 def test_without_the_extra_httpx_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
-    assert isinstance(transport(), HttpxTransport)
+    assert isinstance(transport(), httpx.AsyncHTTPTransport)
 
 
 def test_what_only_lists_workflows_does_not_wait_for_aiohttp_to_load(tmp_path: Path) -> None:
