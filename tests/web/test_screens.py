@@ -428,7 +428,7 @@ def test_rows_with_a_result_in_a_later_run_are_not_paid_for_again_without_a_word
         results = [
             {
                 row.row.line: row.outcome
-                for row in rows_of(one.batch_id, settings=workspace.settings).rows
+                for row in rows_of(one.batch_id or "", settings=workspace.settings).rows
             }
             for one in (first, run)
         ]
