@@ -132,9 +132,8 @@ async def run(
             list that would continue, if there is one. Return whether to go ahead.
         on_progress: Called after each step, in the thread that runs the batch.
         control: Stops the batch early, from another thread or a callback.
-        with_credits: A person answers ``confirm``, and will decide about the jobs after ``limit``:
-            also ask for the credits left, before ``confirm`` and after the jobs of ``limit``. Each
-            takes one more request.
+        with_credits: A person answers ``confirm``: also ask for the credits left, before
+            ``confirm`` and after the jobs of ``limit``. Each takes one more request.
         workers: How many processes on this machine work on it, or a ``distributed.Client`` of a
             Dask cluster whose workers help; ``None`` for the setting. With ``limit``, this process
             works alone.

@@ -705,7 +705,8 @@ def running_line(jobs: int, more: str = "", *, working: bool) -> str:
 def next_lines(summary: BatchSummary) -> list[str]:
     """Return the command that continues a batch, or that settles its rows in doubt, if any."""
     if summary.unfinished:
-        return [UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
+        waits = [] if summary.confirmed else ["The rest:  waits until you resume it"]
+        return [*waits, UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
     if summary.counts[Outcome.IN_DOUBT]:
         return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
     return []
