@@ -42,8 +42,9 @@ SHARED = {
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, which files are replaced, which lists run again, and what was paid already, workers, questions about
-strangers' files, what the doctor finds, costs and numbers as words, failures as files, the page."""
+written, stored keys, which files are replaced, which lists run again, what was paid already,
+workers, questions about strangers' files, what the doctor finds, costs and numbers as words,
+failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 
