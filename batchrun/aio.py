@@ -366,7 +366,9 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
         JournalError: The journal does not know its batch.
     """
     if not path.exists():
-        raise InputError(f"There is no file {path}.", "Check the name and the folder.")
+        from batchrun.tables.files import missing_file
+
+        raise missing_file(path)
     marked = Rerun.read(path, settings=settings)
     if marked is None:
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
@@ -25,7 +25,7 @@ from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.tables.text import TextFile
 from batchrun.tables.workbooks import OUR_STATUS, read_workbook
-from batchrun.text import plural, visible
+from batchrun.text import did_you_mean, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -126,6 +126,16 @@ def _one_line(text: str) -> str:
     return visible(" ".join(text.split()), kept="")
 
 
+def missing_file(file: Path) -> InputError:
+    """Return the error for a file that does not exist; its hint names similar ones."""
+    hint = "Check the name and the folder."
+    if str(file).startswith(("http:", "https:")):
+        hint = "batchrun reads files, not web addresses: download the list first."
+    with suppress(OSError):
+        hint = did_you_mean(file.name, sorted(each.name for each in file.parent.iterdir())) + hint
+    return InputError(f"There is no file {file}.", hint)
+
+
 def _load(file: Path, options: LoadOptions) -> Table:
     try:
         _refuse_unfit(file, options.limits, pipes=True)
@@ -136,10 +146,7 @@ def _load(file: Path, options: LoadOptions) -> Table:
             _refuse_large(file, len(held), options.limits)
             return _read(BytesIO(held), file, options)
     except FileNotFoundError as error:
-        hint = "Check the name and the folder, then try again."
-        if str(file).startswith(("http:", "https:")):
-            hint = "batchrun reads files, not web addresses: download the list first."
-        raise InputError(f"There is no file {file}.", hint) from error
+        raise missing_file(file) from error
     except OSError as error:
         raise InputError(
             f"{file} can't be read: {error.strerror or error}.",

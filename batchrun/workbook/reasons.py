@@ -223,7 +223,6 @@ _PLAIN_WORDS = (
     (r"\bthe trigger was being sent", "it was being sent"),
 )
 _FOR_PEOPLE = (
-    (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
     (r"\bHTTP \d{3}: ", ""),
     (r" \(\d+ characters\)", ""),
     (r" from batch \S+(?=;)", ""),

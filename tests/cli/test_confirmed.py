@@ -178,15 +178,15 @@ def test_rows_are_sent_again_only_after_a_question_with_their_costs(
         batchrun(*RUN)
         sent = len(sandbox.bodies())
         mark(accounts.with_name(RESULTS), 2, 3)
-        for command, costs in (
-            (["retry"], "each of the 2 jobs costs credits"),
-            (["run", RESULTS], "each of the 2 jobs costs credits"),
-            (["run", RESULTS, "--limit", "1"], "the job costs credits"),
+        for command, costs, question in (
+            (["retry"], "each of the 2 jobs costs credits", "for them again?"),
+            (["run", RESULTS], "each of the 2 jobs costs credits", "Send them again"),
+            (["run", RESULTS, "--limit", "1"], "the job costs credits", "Send it again"),
         ):
             ended = at_a_terminal(batchrun, "n\n", *command)
             assert "Quota:     about " in ended.stderr
             assert costs in ended.stderr
-            assert "again" in ended.stderr
+            assert question in ended.stderr
             assert len(sandbox.bodies()) == sent
 
 

@@ -121,6 +121,7 @@ def test_a_service_out_of_reach_stops_its_batches_whatever_their_key(
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert f"Not resumed now: {behind} (the same service as {first})" in ended.stderr
+    assert "waiting for the quota" not in ended.stdout.partition(other)[0]
     assert completed(batchrun, other) == 3
 
 
