@@ -37,12 +37,13 @@ SHARED = {
     "batchrun.login",
     "batchrun.options",
     "batchrun.settings",
+    "batchrun.tables.files",
     "batchrun.text",
     "batchrun.workbook",
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, which files are replaced, which lists run again, what was paid already,
+written, stored keys, which files are missing or replaced, which lists run again, what was paid,
 workers, questions about strangers' files, what the doctor finds, costs and numbers as words,
 failures as files, the page."""
 
