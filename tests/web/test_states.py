@@ -898,7 +898,7 @@ def test_a_list_stays_where_it_was_after_a_choice(window: Window, site: Site) ->
     page.set_viewport_size({"width": 420, "height": 500})
     drop(page, SAMPLES / "salesforce_accounts.csv")
     page.get_by_text("More options").click()
-    page.get_by_label("Reuse earlier results").check()
+    page.get_by_label("Reuse earlier results").select_option("30")
     page.get_by_role("button", name="Check again").scroll_into_view_if_needed()
     before = page.evaluate("scrollY")
     assert before > 500
