@@ -54,16 +54,14 @@ if TYPE_CHECKING:
 _BYTES = "base64"
 _NO_STEP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors from parsing a line that batchrun did not write."""
-_COLUMNS: Mapping[str, tuple[type, ...]] = {
-    "execution_id": (str,),
-    "triggered_at": (int, float),
-    "started_at": (int, float),
-    "finished_at": (int, float),
-    "message": (str,),
-    "cause": (str,),
-    "result": (bytes,),
+_COLUMNS: Mapping[str, Any] = {
+    "execution_id": str | None,
+    **dict.fromkeys(("triggered_at", "started_at", "finished_at"), int | float | None),
+    "message": str,
+    "cause": str | None,
+    "result": bytes | None,
 }
-"""The columns that a step may set, with their types; all except the message may be NULL."""
+"""The columns that a step may set, with their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,19 +167,14 @@ def _plain(value: bytes) -> dict[str, str]:
     return {_BYTES: base64.b64encode(value).decode()}
 
 
-def _fits(name: str, value: object) -> bool:
-    if value is None:
-        return name != "message"
-    return isinstance(value, _COLUMNS[name]) and (name != "cause" or value in list(Cause))
-
-
 def _from_json(kept: Any) -> Step:
     values = {
         name: base64.b64decode(value[_BYTES]) if isinstance(value, dict) else value
         for name, value in kept["values"].items()
     }
     old = tuple(JobState(state) for state in kept["old"])
-    if not old or not all(_fits(name, value) for name, value in values.items()):
+    fit = all(isinstance(value, _COLUMNS[name]) for name, value in values.items())
+    if not (old and fit and values.get("cause") in {None, *Cause}):
         raise ValueError("not a step that batchrun kept")
     # Files of earlier versions have none of these.
     cause = cause_in(kept["new"], str(values.get("message", "")))

@@ -17,7 +17,7 @@ from yarl import URL
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -30,7 +30,7 @@ sockets: one pass to see it, three with TLS to act on it. A trigger sent on such
 be in doubt. (httpx checks the socket itself.)"""
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
+class AiohttpTransport:
     """Sends each request once and directly: no proxy, cookies, or redirects.
 
     Args:
@@ -54,17 +54,19 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._keepalive_seconds = keepalive_seconds
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once."""
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> httpx.Response:
+        """See `Transport`."""
         session = self._session = self._session or self._open()
         for _ in range(_LOOP_PASSES):
             await asyncio.sleep(0)
         try:
             response = await session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers,
-                data=request.content or None,
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=content,
                 allow_redirects=False,
             )
         except aiohttp.ClientError as error:
@@ -74,7 +76,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """See `Transport`."""
         if self._session is not None:
             await self._session.close()
 

@@ -56,19 +56,14 @@ def load_settings(configuration: Configuration | None = None, **overrides: objec
         settings = Settings(**given)
     except ValidationError as error:
         raise _unusable(error, given) from None
-    values = _values_of_files(settings, files)
-    origins = {name: (Origin.FILE, str(files.holder(name) or "")) for name in values}
-    return _with_dotenv(settings.with_values(values, origins))
-
-
-def _values_of_files(settings: Settings, files: Configuration) -> dict[str, object]:
-    """Return the files' settings that no higher source has set."""
     decided = set(settings.model_fields_set)
     if "api_key" in decided:
         decided.add("profile")
     elif "profile" in decided | files.settings.keys():
         decided.add("base_url")  # a profile has an address of its own
-    return {name: value for name, value in files.settings.items() if name not in decided}
+    values = {name: value for name, value in files.settings.items() if name not in decided}
+    origins = {name: (Origin.FILE, str(files.holder(name) or "")) for name in values}
+    return _with_dotenv(settings.with_values(values, origins))
 
 
 DOTENV_BYTES = 65_536
