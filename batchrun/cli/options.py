@@ -19,7 +19,7 @@ from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING,
 from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text, repeats_options
 from batchrun.cli.prompts import ask_for_column
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, missing_file
 from batchrun.model import InDoubt
 from batchrun.text import json_or_text, plural, strict_json
 
@@ -694,7 +694,6 @@ def request_from(
     from batchrun import Request
     from batchrun.options import ReadingOptions
     from batchrun.settings import given_key, load_settings, stored_profiles
-    from batchrun.tables.files import missing_file
 
     if options.workflow is None:
         if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files
