@@ -421,7 +421,7 @@ def resume(
     """Pick up a batch where it left off.
 
     At a terminal, it asks before it sends rows of a batch that you have not named, or the rows that
-    an earlier --limit left. --all skips rows that a --limit left.
+    an earlier --limit left. --all skips rows that a --limit left, or failures.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
