@@ -239,10 +239,7 @@ class Layout:
     def values(self, row: ResultRow, flat: Flat | None = None) -> list[Cell]:
         """Return a row's values, one per column."""
         flat = self.flat(row.result) if flat is None else flat
-        values = [
-            *self.own_cells(row.row.cells),
-            *[column.value(row) for column in STATUS],
-        ]
+        values = [*self.own_cells(row.row.cells), *[column.value(row) for column in STATUS]]
         get, lists = flat.values.get, bool(flat.items)
         values += [
             get(column.path) if column.as_sent and not lists else column.value(flat)
