@@ -181,6 +181,8 @@ class _Column(dict[tuple[str, str], int]):
             its number of lines.
     """
 
+    __slots__ = ("_column", "_styles", "known", "letter", "letters", "result")
+
     def __init__(self, position: int, column: TableColumn, styles: Styles) -> None:
         super().__init__()
         self._column, self._styles = column, styles
@@ -312,7 +314,7 @@ class TableSheets:
             if value is None:
                 continue
             place = f"{column.letter}{row}"
-            if position in inside:
+            if inside and position in inside:
                 fitted = self._fitter.fit(value)
                 kind = type(fitted).__name__
                 if self._link(rows, place, location=inside[position]):
