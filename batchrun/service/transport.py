@@ -282,8 +282,7 @@ def open_transport(
         if not (few_requests or proxied) and find_spec("aiohttp") is not None:
             from batchrun.service.aiohttp_transport import AiohttpTransport
 
-            at_once = AIOHTTP_AT_ONCE
-            return AiohttpTransport(context, timeout_seconds, at_once, KEEPALIVE_SECONDS), at_once
+            return AiohttpTransport(context, timeout_seconds), AIOHTTP_AT_ONCE
         limits = httpx.Limits(
             max_connections=HTTPX_AT_ONCE,
             max_keepalive_connections=HTTPX_AT_ONCE,
