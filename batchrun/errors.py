@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
     UNUSABLE = 2
     """Wrong usage or unusable input; nothing was triggered."""
     INCOMPLETE = 3
-    """Finished, but some rows are not completed."""
+    """Finished, but some rows are not completed; or failures stopped the batch."""
     PAUSED = 4
     """Paused or interrupted. `batchrun resume` picks it up."""
     KEY_REFUSED = 5

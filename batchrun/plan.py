@@ -19,8 +19,24 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
-from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, roles_named, swap_notice
-from batchrun.text import CANT_BE_SENT, as_displayed, counted, duration, html_table, plural
+from batchrun.tables.roles import (
+    GET_IDS,
+    OPTIONS,
+    candidate_contents,
+    column_name,
+    column_parameter,
+    roles_named,
+    swap_notice,
+)
+from batchrun.text import (
+    CANT_BE_SENT,
+    as_displayed,
+    counted,
+    duration,
+    html_table,
+    plural,
+    quoted_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -435,6 +451,12 @@ class Plan:
         if all(row.reason == _MISALIGNED for row in self.invalid):
             return MEND_HEADER
         found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        for each in found:
+            if each.uuids and each.position not in self.roles.values() and len(self.roles) == 1:
+                [role] = self.roles
+                option = quoted_command(OPTIONS[role], each.argument)
+                named = {column_parameter(role): each.name}
+                return Advice("Choose the column that holds the IDs", f": {option}", **named)
         almost = any(each.uuids or _ALMOST & set(each.damaged) for each in found)
         return MEND_IDS if almost else GET_IDS
 

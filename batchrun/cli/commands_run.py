@@ -114,7 +114,9 @@ def run_marked(
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if not yes:
         now = min(len(marked.jobs), limit or len(marked.jobs))
-        confirm_jobs(marked.summary, now, settings, mode, "Send them again (you pay again)?")
+        them = "it" if now == 1 else "them"
+        question = f"Send {them} again (you pay again)?"
+        confirm_jobs(marked.summary, now, settings, mode, question)
     continue_batch(
         partial(aio.run_marked, marked),
         settings,
@@ -591,7 +593,7 @@ def work(
 
     settings = settings_from(profile=profile, journal=journal, log_file=log_file)
     printer, control = ProgressPrinter(speed=settings.speed), Control()
-    stopper = Stopper(control, printer.say, printer.close)
+    stopper = Stopper(control, printer.say, printer.close, settings.drain_seconds)
     if not quiet:
         print_text("Working on open batches. Press Ctrl-C to stop.", err=True)
 

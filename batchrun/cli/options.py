@@ -19,7 +19,7 @@ from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING,
 from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text, repeats_options
 from batchrun.cli.prompts import ask_for_column
-from batchrun.errors import InputError, UsageError
+from batchrun.errors import UsageError
 from batchrun.model import InDoubt
 from batchrun.text import json_or_text, plural, strict_json
 
@@ -577,6 +577,7 @@ class PaceOptions:
             metavar="N",
             min=0,
             help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
+            "Jobs sent before still end, and may fail: to risk less, add --limit. "
             "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
         ),
     ] = None
@@ -691,10 +692,11 @@ def request_from(
     """
     from batchrun import Request
     from batchrun.options import ReadingOptions
+    from batchrun.tables.files import missing_file
 
     if options.workflow is None:
         if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files
-            raise InputError(f"There is no file {file}.", "Check its name and folder.")
+            raise missing_file(file)
         needs_key = not repeats_options("workflows") and not _has_key()
         login = "batchrun login, then " if needs_key else ""
         raise UsageError(

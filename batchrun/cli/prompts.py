@@ -151,8 +151,7 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         )
     if column is None or role is None:
         return None
-    unnamed = column.name.startswith("(column ")
-    shown = quoted_command(str(column.position + 1) if unnamed else column.name)
+    shown = quoted_command(column.argument)
     print_text(f"To skip this question, add --{kinds[role]}-column {shown}", err=True)
     return role, column.position
 

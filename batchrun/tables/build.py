@@ -20,12 +20,11 @@ from batchrun.tables.frames import RowCollector, check_header
 from batchrun.tables.header import (
     SAMPLE_ROWS,
     Header,
-    Layout,
     fill_merged_names,
     header_doubt,
     read_header,
 )
-from batchrun.tables.ids import DamagedId, IdKind, ParsedId, ValidId, parse_id
+from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.reports import (
     Body,
     find_header_in_doubt,
@@ -38,44 +37,64 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from batchrun.tables.frames import Cells
+    from batchrun.options import FileOptions
     from batchrun.tables.sheets import Block, Merged
 
 SHOWN_NAMES = 4
 
 
-def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) -> Table:
+def build_table(
+    blocks: Iterator[Block],
+    source: TableSource,
+    options: FileOptions,
+    merged: Sequence[Merged] = (),
+) -> Table:
     """Build a table from rows.
 
     Args:
         blocks: All rows of the file, including blank ones.
         source: Where they come from; its notices come first in the table's notices.
-        layout: What is known about the rows.
+        options: Where the header is, if the user said it.
+        merged: Merged ranges; the value is in the first cell of each.
 
     Raises:
         InputError: There is no header or no row below it, the header seems to hold data, or there
             is a second table.
     """
     with _no_garbage_collection():
-        lines, rows = _beginning(blocks, layout.header_row)
-        head = read_header(lines, rows, source, layout)
+        lines, rows = _beginning(blocks, options.header_row)
+        head = read_header(lines, rows, source, options, merged)
         names = head.names
-        collector = RowCollector(source.name, len(names), layout.fill_value)
+        collector = RowCollector(source.name, len(names), "" if source.sheet is None else None)
         collector.add_block((lines[head.end :], rows[head.end :]))
         for block in blocks:
             collector.add_block(block)
         del rows
         cells = collector.cells()
-        if source.sheet is not None:
-            cells = _without_empty_columns(names, cells)
-        fill_merged_names(names, head, layout)
+        while (
+            source.sheet is not None
+            and len(cells) == len(names)
+            and not names[-1]
+            and is_blank(cells[-1])
+        ):  # a trailing column of a sheet without a name and values, only with a format
+            names.pop()
+            if is_stored(cells):
+                cells.width -= 1
+            else:
+                cells = cells[:-1]
+        fill_merged_names(names, head.line, merged)
         check_header(source, tuple(names), head.line or 1, cells.shape[1])
         body = Body(names, cells, collector.lines(), collector.after_blank)
         notices = [*source.notices, *head.notices]
-        report = head.report or _has_wide_cells(layout, head)
-        notices += set_aside_report_rows(body, report=report)
-        said, doubt = _settle_second_header(body, head, source, given=layout.header_row is not None)
-        notices += [*said, *_fill_merged(body, layout)]
+        width = max(2, len(names))
+        groups = any(  # reports have cells that are merged across all columns for groups
+            top > (head.line or 0) and right - left + 1 >= width for top, left, _, right in merged
+        )
+        notices += set_aside_report_rows(body, report=head.report or groups)
+        said, doubt = _settle_second_header(
+            body, head, source, given=options.header_row is not None
+        )
+        notices += [*said, *_fill_merged(body, merged)]
         aside = sorted(body.aside)
         lines_aside = frozenset(body.lines[aside].tolist())
         cells, kept_lines = body.columns, body.lines
@@ -88,7 +107,7 @@ def build_table(blocks: Iterator[Block], source: TableSource, layout: Layout) ->
         source = replace(source, notices=tuple(notices), header_line=head.line)
         doubts = (doubt,) if doubt else ()
         table = Table(source, tuple(names), cells, kept_lines, header_doubts=doubts)
-        return replace(table, misaligned=_misaligned(table, collector, layout.merged))
+        return replace(table, misaligned=_misaligned(table, collector, merged))
 
 
 def _settle_second_header(
@@ -105,12 +124,22 @@ def _settle_second_header(
     second = find_second_header(body)
     if second is None:
         doubtful = find_header_in_doubt(body)
-        said = [] if doubtful is None else [_second_header_notice(body, doubtful)]
-        return said, head.doubt
+        if doubtful is None:
+            return [], head.doubt
+        names = _named(list(map(shown_text, body.filled(doubtful))))
+        line = int(body.lines[doubtful])
+        notice = Advice(
+            f"Line {line} may be a second header ({names}): if it is, put the rows below it into a"
+            " file of their own",
+            f", or read only those with --header-row {line}",
+            header_row=str(line),
+        )
+        return [notice], head.doubt
     start, at = second
     line = int(body.lines[at])
-    if _is_header_in_doubt(body, head, start):
-        doubt = header_doubt(head.line, line)
+    named = head.line is None or any(map(is_known_name, head.names))
+    if not named and not any(holds_id(body.row(at)) for at in range(start)):
+        doubt = header_doubt(head.line, line)  # the second header may be the real one
         return ([], head.doubt) if head.doubt else ([doubt], doubt)
     if not given:
         raise _second_header(head, body.row(at), line, source)
@@ -126,10 +155,9 @@ def _settle_second_header(
 
 def _misaligned(table: Table, collector: RowCollector, merged: Sequence[Merged]) -> frozenset[int]:
     """Return the lines of rows whose IDs may not stand under their names."""
-    short, long = collector.short, collector.long
-    found = _among_others(table, {*short, *long})
-    found |= _beside_their_names(table, collector.trimmed, short)
-    found |= _shifted_by_merge(table, merged, set(long))
+    found = _among_others(table, {*collector.short, *collector.long})
+    found |= _beside_their_names(table, collector.trimmed, collector.short)
+    found |= _shifted_by_merge(table, merged, collector.long)
     return frozenset(found.intersection(table.lines.tolist())) if found else frozenset()
 
 
@@ -168,8 +196,7 @@ def _beside_their_names(table: Table, trimmed: Sequence[int], short: Sequence[in
         if any(is_like_id(column[at]) for column in beyond)
         and not all(is_like_id(table.cells[column][at]) for column in named)
     }
-    if uneven := [*trimmed, *short]:
-        wide |= set(np.flatnonzero(np.isin(table.lines, uneven)).tolist())
+    wide |= set(np.flatnonzero(np.isin(table.lines, [*trimmed, *short])).tolist())
     narrow = len(short) * 2 >= len(table.lines)
     if (
         named
@@ -199,18 +226,17 @@ def _are_shifted(table: Table, named: Sequence[int], wide: Sequence[int], *, nar
         ids[at] > enough and not _NAMES_IDS.search(name) for at, name in enumerate(table.header)
     )
     holders = [at for at in named if ids[at] > enough]
+    texts = [
+        sum(isinstance(each, DamagedId) and each.kind is IdKind.OTHER for each in column)
+        for column in parsed
+    ]
     text = any(
-        _texts(parsed[at]) * 2 >= len(sample) and (narrow or at < max(holders, default=-1))
-        for at in lacking
+        texts[at] * 2 >= len(sample) and (narrow or at < max(holders, default=-1)) for at in lacking
     )
     return bool(enough and lacking) and (stray or text)
 
 
-def _texts(parsed: Sequence[ParsedId]) -> int:
-    return sum(isinstance(each, DamagedId) and each.kind is IdKind.OTHER for each in parsed)
-
-
-def _shifted_by_merge(table: Table, merged: Sequence[Merged], long: set[int]) -> set[int]:
+def _shifted_by_merge(table: Table, merged: Sequence[Merged], long: Sequence[int]) -> set[int]:
     """Return the lines of rows that merged cells have shifted.
 
     They are covered by a merged cell, and are too wide or hold an ID among a column's other values.
@@ -260,44 +286,6 @@ def _beginning(
     return lines, rows
 
 
-def _without_empty_columns(names: list[str], cells: Cells) -> Cells:
-    """Drop trailing columns of a sheet that have no name and no values, only formats."""
-    while names and len(cells) == len(names) and not names[-1] and is_blank(cells[-1]):
-        names.pop()
-        if is_stored(cells):
-            cells.drop_last_column()
-        else:
-            cells = cells[:-1]
-    return cells
-
-
-def _has_wide_cells(layout: Layout, head: Header) -> bool:
-    """Whether a cell is merged across all columns below the header, as reports have for groups."""
-    width = max(2, len(head.names))
-    return any(
-        top > (head.line or 0) and right - left + 1 >= width
-        for top, left, _, right in layout.merged
-    )
-
-
-def _is_header_in_doubt(body: Body, head: Header, second: int) -> bool:
-    """Whether a second header may be the real one: no ID, and no name of an ID column, above it."""
-    if head.line is None or any(map(is_known_name, head.names)):
-        return False
-    return not any(holds_id(body.row(at)) for at in range(second))
-
-
-def _second_header_notice(body: Body, at: int) -> str:
-    names = _named(list(map(shown_text, body.filled(at))))
-    line = int(body.lines[at])
-    return Advice(
-        f"Line {line} may be a second header ({names}): if it is, put the rows below it into a file"
-        " of their own",
-        f", or read only those with --header-row {line}",
-        header_row=str(line),
-    )
-
-
 def _second_header(head: Header, row: Iterable[Cell], line: int, source: TableSource) -> InputError:
     """Return the error for a second table in the file when it is unclear which one is meant."""
     second = _named([shown_text(cell) for cell in row if is_filled(cell)])
@@ -336,21 +324,19 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(f"{name:.30}" for name in names[:SHOWN_NAMES]) + more
 
 
-def _fill_merged(body: Body, layout: Layout) -> list[str]:
+def _fill_merged(body: Body, merged: Sequence[Merged]) -> list[str]:
     """Copy the value of vertically merged cells to each row they cover; return notices.
 
     Rows that are otherwise blank are not part of the list. A covered cell with its own value
     keeps it.
     """
-    ranges = [each for each in layout.merged if each[2] > each[0]]
-    if not ranges:
-        return []
     cells, names = body.columns, body.names
     lines = body.lines.tolist()
     filled: Counter[int] = Counter()
     kept = 0
-    for top, left, bottom, _ in ranges:
-        column = left - layout.first_column
+    for top, column, bottom, _ in merged:
+        if top == bottom:
+            continue
         start, end = bisect_left(lines, top), bisect_right(lines, bottom)
         if start == end or lines[start] != top or start in body.aside:
             continue

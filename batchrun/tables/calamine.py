@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import olefile
@@ -64,13 +65,15 @@ class CalamineReader(WorkbookReader):
             _refuse_protected(raw, name)
         self.format = file_format
         self._raw, self._name, self._limits, self._archive = raw, name, limits, archive
-        self._book = opened(io.BytesIO(raw), name)
+        book = opened(io.BytesIO(raw), name)
+        read = book.get_sheet_by_name
         self.sheets = [
             Sheet(each.name, each.visible == calamine.SheetVisibleEnum.Visible)
-            for each in self._book.sheets_metadata
+            for each in book.sheets_metadata
             if each.typ == calamine.SheetTypeEnum.WorkSheet
         ]
-        self._last: tuple[str, Any] = ("", None)
+        # kept, because each is first asked for to see whether it is filled
+        self._sheet = lru_cache(1)(lambda sheet: called(read, sheet.name, name))
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
@@ -80,27 +83,20 @@ class CalamineReader(WorkbookReader):
         """Read a sheet."""
         content = content_of(self._sheet(sheet), self._name, sheet, self._limits)
         try:
-            details = self._details(sheet.name)
+            details: _Details
+            if self._archive is None:
+                details = _read_xls(self._raw, sheet.name)
+            elif self.format is Format.XLSB:
+                details = _read_xlsb(self._archive, sheet.name)
+            else:
+                details = _read_ods(self._archive, sheet.name)
         except _UNREADABLE:
             return replace(content, traits=Traits(unknown=True))
         if details.repeated is not None:
             raise repeated_cell(self._name, sheet.name, *details.repeated)
-        blocks = content.blocks
-        if details.patches:
-            blocks = _patched(blocks, details.patches, content.first_column)
+        blocks = _patched(content.blocks, details.patches, content.first_column)
         merged = content.merged or details.merged
         return replace(content, blocks=blocks, traits=details.traits, merged=merged)
-
-    def _details(self, sheet: str) -> _Details:
-        if self._archive is None:
-            return _read_xls(self._raw, sheet)
-        return (_read_xlsb if self.format is Format.XLSB else _read_ods)(self._archive, sheet)
-
-    def _sheet(self, sheet: Sheet) -> Any:
-        if self._last[1] is None or self._last[0] != sheet.name:
-            found = called(self._book.get_sheet_by_name, sheet.name, self._name)
-            self._last = sheet.name, found
-        return self._last[1]
 
 
 class _Details:
@@ -208,25 +204,19 @@ def _refuse_protected(raw: bytes, name: str) -> None:
         raise protected(name)
 
 
-_ODS_MARKS = (
-    b"-spanned=",
-    b'value-type="boolean"',
-    b'value-type="error"',
-    b"<text:a ",
-    b'time-value="-',
-    b'visibility="collapse"',
-    b'visibility="filter"',
-)
 _CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
 _NEGATIVE = re.compile(r"-PT(\d{1,9})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
-_SHOWN_ZERO = re.compile(rb"office:value=\"[^\"]*\"[^<>]*><text:p>0\d")
+_ODS_DETAILS = re.compile(
+    rb"-spanned=|value-type=\"(boolean|error)\"|<text:a |time-value=\"-"
+    rb"|visibility=\"(collapse|filter)\"|office:value=\"[^\"]*\"[^<>]*><text:p>0\d"
+)
 
 
 def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
     if archive.size("content.xml") > _MAX_BYTES:
         raise ValueError(sheet)
     found = _OdsSheet()
-    if not archive.any_block("content.xml", _has_details):
+    if not archive.any_block("content.xml", _ODS_DETAILS.search):
         return found
     inside = False
     with archive.open("content.xml") as stream:
@@ -238,20 +228,17 @@ def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
             if name == "table" and inside:
                 break
             if inside and name in {"table-cell", "covered-table-cell"}:
-                found.add_cell(element, covered=name != "table-cell")
+                repeated = _count(element, "number-columns-repeated")
+                if name == "table-cell":
+                    found.add_cell(element, repeated)
+                found.column += repeated
                 element.clear()  # nested cells would be searched again and again
             elif name == "table-row":
                 if inside:
-                    found.end_row(
-                        _count(element, "number-rows-repeated"), attribute(element, "visibility")
-                    )
+                    found.end_row(element)
                 element.clear()
     found.finish()
     return found
-
-
-def _has_details(block: bytes) -> bool:
-    return any(mark in block for mark in _ODS_MARKS) or _SHOWN_ZERO.search(block) is not None
 
 
 class _OdsSheet(_Details):
@@ -261,16 +248,12 @@ class _OdsSheet(_Details):
         super().__init__()
         self._shown: dict[int, set[str]] = {}
         """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
-        self._row = self._column = 1
+        self._row = self.column = 1
         self._values: list[tuple[int, bool | float | str]] = []
 
-    def add_cell(self, element: Any, *, covered: bool) -> None:
-        repeated = _count(element, "number-columns-repeated")
-        if not covered:
-            self._note(element, repeated)
-        self._column += repeated
-
-    def end_row(self, repeated: int, visibility: str) -> None:
+    def end_row(self, element: Any) -> None:
+        repeated = _count(element, "number-rows-repeated")
+        visibility = attribute(element, "visibility")
         if visibility in {"collapse", "filter"}:
             end = min(self._row + min(repeated, MAX_HIDDEN), LAST_ROW + 1)
             self.traits.hidden_rows.extend(range(self._row, end))
@@ -285,7 +268,7 @@ class _OdsSheet(_Details):
                 elif not isinstance(value, bool):
                     self.traits.negative.append((row, column))
         self._row += repeated
-        self._column = 1
+        self.column = 1
         self._values = []
 
     def finish(self) -> None:
@@ -294,8 +277,8 @@ class _OdsSheet(_Details):
             if not others and width > 1 and any(code.startswith("0") for code in codes):
                 self.traits.formats.append((column, "0" * width))
 
-    def _note(self, element: Any, repeated: int) -> None:
-        row, column = self._row, self._column
+    def add_cell(self, element: Any, repeated: int) -> None:
+        row, column = self._row, self.column
         rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
         if rows > 1 or columns > 1:
             self.merged.append((row, column, row + rows - 1, column + columns - 1))
@@ -303,22 +286,22 @@ class _OdsSheet(_Details):
         self.traits.links += filter(HOLDS_ID.search, addresses)
         kind = attribute(element, "value-type")
         here = range(column, column + min(repeated, 1_000))
+        value: bool | float | str | None = None
         if element.get(_CALC_TYPE) == "error":
-            error = "".join(element.itertext()).strip()
-            self._values += [(number, error) for number in here]
+            value = "".join(element.itertext()).strip()
         elif kind == "boolean":
             value = attribute(element, "boolean-value") == "true"
-            self._values += [(number, value) for number in here]
         elif kind == "time" and (found := _NEGATIVE.fullmatch(attribute(element, "time-value"))):
             hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
-            days = -(hours + minutes / 60 + seconds / 3600) / 24
-            self._values += [(number, days) for number in here]
+            value = -(hours + minutes / 60 + seconds / 3600) / 24
         elif kind == "float":
             shown = "".join(element.itertext())
             value_text = attribute(element, "value")
             whole = shown.isdecimal() and value_text.isdecimal()
             exact = whole and shown.lstrip("0") == value_text.lstrip("0")
             self._shown.setdefault(column, set()).add(shown if exact else "")
+        if value is not None:
+            self._values += [(number, value) for number in here]
 
 
 def _count(element: Any, name: str) -> int:
@@ -364,10 +347,6 @@ class _RecordSheet(_Details):
         self.traits.errors.append(found)
         self.patches.append(found)
 
-    def hide_columns(self, first: int, last: int) -> None:
-        """Record hidden columns."""
-        self.traits.hidden_columns.append((first + 1, last + 1))
-
 
 def _xls_stream(raw: bytes) -> bytes:
     """Return the records of an XLS file.
@@ -382,11 +361,7 @@ def _xls_stream(raw: bytes) -> bytes:
 
 
 def _read_xls(raw: bytes, sheet: str) -> _RecordSheet:
-    """Read the records of a sheet of an XLS file.
-
-    Raises:
-        ValueError: There is no such sheet, or a record is damaged.
-    """
+    """Read the records of a sheet of an XLS file."""
     stream = _xls_stream(raw)
     formats: dict[int, str] = {}
     styles: list[int] = []
@@ -399,8 +374,6 @@ def _read_xls(raw: bytes, sheet: str) -> _RecordSheet:
                 styles.append(_u16(content, 2))
             case 0x0085 if _xls_text(content[6:], wide_length=False) == sheet:
                 start = struct.unpack_from("<I", content)[0]
-            case _:
-                pass
     if start is None:
         raise ValueError(sheet)
     found = _RecordSheet(styles, formats)
@@ -421,7 +394,7 @@ def _take_xls(found: _RecordSheet, kind: int, content: bytes) -> None:
         case 0x0208 if content[12] & 0x20:
             found.traits.hidden_rows.append(_u16(content, 0) + 1)
         case 0x007D if content[8] & 1:
-            found.hide_columns(_u16(content, 0), _u16(content, 2))
+            found.traits.hidden_columns.append((_u16(content, 0) + 1, _u16(content, 2) + 1))
         case 0x009D:
             found.traits.filtered = True
         case 0x0203 | 0x027E:
@@ -438,8 +411,6 @@ def _take_xls(found: _RecordSheet, kind: int, content: bytes) -> None:
                 found.add_error(_u16(content, 0), _u16(content, 2), content[8])
         case 0x0205 if content[7]:
             found.add_error(_u16(content, 0), _u16(content, 2), content[6])
-        case _:
-            pass
 
 
 def _add_xls_number(found: _RecordSheet, content: bytes) -> None:
@@ -465,26 +436,19 @@ def _xls_text(content: bytes, *, wide_length: bool) -> str:
 
 
 def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
-    """Read the records of a sheet of an XLSB file.
-
-    Raises:
-        ValueError: There is no such sheet, or a record is damaged.
-        KeyError: A part is missing.
-    """
-    relation = None
+    """Read the records of a sheet of an XLSB file."""
+    links = {}
     for kind, content in _xlsb_records(archive.read("xl/workbook.bin")):
         if kind == 156:
             link, end = _xlsb_text(content, 8)
-            if _xlsb_text(content, end)[0] == sheet:
-                relation = link
+            links[_xlsb_text(content, end)[0]] = link
     relations = archive.read("xl/_rels/workbook.bin.rels").decode("utf-8", "replace")
     targets = {}
     for tag in re.findall(r"<Relationship\b[^>]*>", relations):
         attributes = {key.lower(): value for key, value in _RELATION.findall(tag)}
         targets[attributes.get("id")] = attributes.get("target", "")
-    if relation not in targets:
-        raise ValueError(sheet)
-    part = posixpath.normpath(posixpath.join("/xl", targets[relation])).removeprefix("/").lower()
+    target = targets[links[sheet]]
+    part = posixpath.normpath(posixpath.join("/xl", target)).removeprefix("/").lower()
     found = _RecordSheet(*_xlsb_styles(archive))
     row = 0
     for kind, content in _xlsb_records(archive.read(part)):
@@ -509,7 +473,8 @@ def _take_xlsb(found: _RecordSheet, row: int, kind: int, content: bytes) -> None
         case 0 if content[11] & 0x10:
             found.traits.hidden_rows.append(row + 1)
         case 60 if content[16] & 1:
-            found.hide_columns(*struct.unpack_from("<II", content))
+            first, last = struct.unpack_from("<II", content)
+            found.traits.hidden_columns.append((first + 1, last + 1))
         case 161:
             found.traits.filtered = True
         case 2 | 5 | 9:
@@ -521,8 +486,6 @@ def _take_xlsb(found: _RecordSheet, row: int, kind: int, content: bytes) -> None
         case 176:
             top, bottom, left, right = struct.unpack_from("<IIII", content)
             found.merged.append((top + 1, left + 1, bottom + 1, right + 1))
-        case _:
-            pass
 
 
 def _xlsb_styles(archive: Archive) -> tuple[list[int], dict[int, str]]:
@@ -539,8 +502,6 @@ def _xlsb_styles(archive: Archive) -> tuple[list[int], dict[int, str]]:
                 inside = kind == 617
             case 47 if inside and len(styles) < MAX_STYLES:
                 styles.append(_u16(content, 2))
-            case _:
-                pass
     return styles, formats
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,21 +107,23 @@ _NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode
 """Python codecs that are not for files: they change text or raise other errors."""
 
 
-def named_encoding(name: str) -> str:
-    """Return Python's name for an encoding that the user gave.
+def encoding_of(raw: bytes, name: str, given: str | None) -> Encoding:
+    """Return the encoding that the user gave, if the text is valid in it, or else detect it.
 
     Raises:
-        InputError: There is no such text encoding.
+        InputError: There is no such text encoding, or the text can't be decoded.
     """
-    try:
-        found = codecs.lookup(name.strip())
+    if given is None:
+        return detect_encoding(raw, name)
+    with suppress(LookupError, ValueError):
+        found = codecs.lookup(given.strip())
         if found._is_text_encoding and found.name not in _NOT_OF_FILES:  # base64 is a codec too
-            return found.name
-    except (LookupError, ValueError):
-        pass
-    close = close_matches(name, _OFFERED)
+            _check(raw, found.name, name, f"{name} was to be read as {given}")
+            marked = found.name == "utf-8" and raw.startswith(codecs.BOM_UTF8)
+            return Encoding("utf-8-sig" if marked else found.name)
+    close = close_matches(given, _OFFERED)
     meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(f"{name} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}")
+    raise InputError(f"{given} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}")
 
 
 def survey(stream: BufferedIOBase) -> tuple[bool, bool]:
@@ -169,7 +172,7 @@ def detect_encoding(raw: bytes, name: str) -> Encoding:
     marked = next((codec for bom, codec in BOMS if raw.startswith(bom)), None)
     wide = marked or _wide_without_bom(raw)
     if wide is not None and wide != "utf-8-sig":
-        check_encoding(raw, wide, name, f"{name} announces {wide.upper()}")
+        _check(raw, wide, name, f"{name} announces {wide.upper()}")
         if marked is None:
             notice = f"{name} has no byte order mark; read as {wide.upper()}"
             return Encoding(wide, (notice,))
@@ -181,12 +184,12 @@ def detect_encoding(raw: bytes, name: str) -> Encoding:
         if mark in raw and _first_error(raw, codec) is None:
             return Encoding(codec, guessed=shown)
     if (at := raw.find(_ESCAPE)) >= 0:
-        line = 1 + len(_LINE_END.findall(raw, 0, at))
+        line = _line_of(raw, at)
         raise InputError(f"{name}, line {line}: its text is in an encoding unknown here.", AGAIN)
     if _first_error(raw, "utf-8") is None:
         return Encoding(marked or "utf-8", _utf_7_notice(raw, name))
     if marked is not None:
-        check_encoding(raw, "utf-8", name, f"{name} announces UTF-8")
+        _check(raw, "utf-8", name, f"{name} announces UTF-8")
     return _guess(raw, name)
 
 
@@ -204,7 +207,7 @@ def _utf_7_notice(raw: bytes, name: str) -> tuple[str, ...]:
     return ()
 
 
-def check_encoding(raw: bytes, encoding: str, name: str, claim: str) -> None:
+def _check(raw: bytes, encoding: str, name: str, claim: str) -> None:
     """Check that a text is valid in an encoding.
 
     Args:
@@ -218,10 +221,8 @@ def check_encoding(raw: bytes, encoding: str, name: str, claim: str) -> None:
     """
     at = _first_error(raw, encoding)
     if at is not None:
-        line = 1 + len(_LINE_END.findall(raw, 0, at))
-        raise InputError(
-            f"{claim} but is damaged or cut off (line {line}, byte {at + 1:,}).", AGAIN
-        )
+        what = f"{claim} but is damaged or cut off (line {_line_of(raw, at)}, byte {at + 1:,})."
+        raise InputError(what, AGAIN)
     at = -1
     width = {"utf-16": 2, "utf-32": 4}.get(encoding[:6], 1)
     while (at := raw.find(b"\0" * width, at + 1)) >= 0:
@@ -244,8 +245,12 @@ def _first_error(raw: bytes, encoding: str) -> int | None:
     return None
 
 
+def _line_of(raw: bytes, at: int) -> int:
+    return 1 + len(_LINE_END.findall(raw, 0, at))
+
+
 def _nul(name: str, before: bytes) -> InputError:
-    line = 1 + len(_LINE_END.findall(before.replace(b"\0", b"")))
+    line = _line_of(before.replace(b"\0", b""), len(before))
     return InputError(
         f"{name}, line {line} holds a NUL character: this is not a text file, or it is damaged.",
         AGAIN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.advice import reworded
 from batchrun.errors import InputError
-from batchrun.model import Cell, Table, TableSource
+from batchrun.model import Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
 from batchrun.tables.frames import RowCollector
@@ -23,12 +23,12 @@ from batchrun.tables.isolated import open_book
 from batchrun.tables.options import LoadOptions
 from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
-from batchrun.tables.text import open_text
+from batchrun.tables.text import TextFile
 from batchrun.tables.workbooks import OUR_STATUS, read_workbook
-from batchrun.text import plural, visible
+from batchrun.text import did_you_mean, plural, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from io import BufferedIOBase
     from os import PathLike
 
@@ -61,7 +61,7 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
     options = replace(options, **given)
     try:
         if files := _files_of(Path(path)):
-            table = _load_several(Path(path), files, lambda file: _load(file, options))
+            table = _load_several(Path(path), files, options)
         else:
             table = _load(Path(path), options)
     except InputError as error:
@@ -108,7 +108,7 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
         head = stream.read(MENTION_BYTES)
         file_format = None if is_container(head) else detect_format(head, file.name)
         if file_format is Format.TEXT:
-            texts = [open_text(stream, file, options).rows()] if mentions(head, mention) else []
+            texts = [TextFile(stream, file, options).rows()] if mentions(head, mention) else []
             yield RawFile({}, ((file.name, rows) for rows in texts))
             return
         raw = head + stream.read()
@@ -119,13 +119,21 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     with open_book(raw, file.name, options.limits) as book:
         found = bool(book.properties) or book.may_contain(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
-        yield RawFile(
-            book.properties, ((each.name, iter(book.read(each).blocks)) for each in filled)
-        )
+        yield RawFile(book.properties, ((each.name, book.read(each).blocks) for each in filled))
 
 
 def _one_line(text: str) -> str:
     return visible(" ".join(text.split()), kept="")
+
+
+def missing_file(file: Path) -> InputError:
+    """Return the error for a file that does not exist; its hint names similar ones."""
+    hint = "Check the name and the folder."
+    if str(file).startswith(("http:", "https:")):
+        hint = "batchrun reads files, not web addresses: download the list first."
+    with suppress(OSError):
+        hint = did_you_mean(file.name, sorted(each.name for each in file.parent.iterdir())) + hint
+    return InputError(f"There is no file {file}.", hint)
 
 
 def _load(file: Path, options: LoadOptions) -> Table:
@@ -138,10 +146,7 @@ def _load(file: Path, options: LoadOptions) -> Table:
             _refuse_large(file, len(held), options.limits)
             return _read(BytesIO(held), file, options)
     except FileNotFoundError as error:
-        hint = "Check the name and the folder, then try again."
-        if str(file).startswith(("http:", "https:")):
-            hint = "batchrun reads files, not web addresses: download the list first."
-        raise InputError(f"There is no file {file}.", hint) from error
+        raise missing_file(file) from error
     except OSError as error:
         raise InputError(
             f"{file} can't be read: {error.strerror or error}.",
@@ -153,19 +158,14 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     raw = stream.read(HEAD_BYTES)
     if not raw:
         raise InputError(f"{file.name} is empty (0 bytes).", "Export the list again.")
-    if is_container(raw):
-        stream.seek(0)
-        raw = stream.read()
-        return read_workbook(raw, file, options)
-    file_format = detect_format(raw, file.name)
-    match file_format:
+    match None if is_container(raw) else detect_format(raw, file.name):
         case Format.TEXT if options.sheet is not None:
             raise InputError(
                 f"{file.name} is a text file and has no sheet {options.sheet!r}.",
                 "Leave the sheet out, or name the workbook.",
             )
         case Format.TEXT:
-            return open_text(stream, file, options).read()
+            return TextFile(stream, file, options).read()
         case Format.PARQUET:
             return read_parquet(raw + stream.read(), file, options)
         case Format.HTML:
@@ -240,9 +240,10 @@ def _no_list(path: Path, results: Sequence[str] = ()) -> InputError:
 
 
 _LEFT_OUT = "Left out, because batchrun wrote them: "
+_TO_LEAVE_OUT = " To leave that file out, move it, or give a pattern in quotes."
 
 
-def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Table]) -> Table:
+def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Table:
     """Concatenate files with the same columns.
 
     Line numbers continue from file to file. Results that batchrun wrote are left out.
@@ -250,7 +251,7 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     Args:
         path: The folder or pattern that the user gave.
         files: The files.
-        load: Reads one file.
+        options: How to read each.
 
     Raises:
         InputError: A file can't be read, or its columns differ from those of the first file.
@@ -266,19 +267,28 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
     offset = 0
     for file in files:
         try:
-            table = load(file)
+            table = _load(file, options)
         except InputError as error:
-            raise _one_of_several(error, name, len(files)) from error
+            if len(files) == 1:
+                raise
+            raise InputError(
+                f"{name} is {len(files):,} files, read as one list. {error.what}",
+                error.hint + _TO_LEAVE_OUT,
+            ) from error
         if OUR_STATUS in table.header:
             results.append(file.name)
             continue
-        names = table.header[: _named_width(table.header)]
+        names = table.header
+        while names and not names[-1]:  # rows that are too wide add such columns
+            names = names[:-1]
         if collector is None:
             header, collector = names, RowCollector(name, len(names), None)
         elif names != header:
             raise _other_columns(file.name, sources[0][0], names, header)
-        for lines, rows in _blocks(table):
-            collector.add_block(([line + offset for line in lines], rows))
+        rows = table.rows()
+        while block := list(islice(rows, BLOCK_ROWS)):
+            lines = [row.line + offset for row in block]
+            collector.add_block((lines, [list(row.cells) for row in block]))
         misaligned |= {line + offset for line in table.misaligned}
         sources.append((file.name, table.source))
         doubts += [f"{file.name}: {doubt}" for doubt in table.header_doubts]
@@ -287,16 +297,14 @@ def _load_several(path: Path, files: Sequence[Path], load: Callable[[Path], Tabl
         offset = last
     if collector is None:
         raise _no_list(path, results)
-    said = [
-        f"{plural(len(spans), 'file')} read as one list, with consecutive lines: {_some(spans)}"
-    ]
+    count = plural(len(spans), "file")
+    said = [f"{count} read as one list, with consecutive lines: {_some(spans)}"]
     if results:
         said.append(f"{_LEFT_OUT}{_some(results)}")
     said += [f"{file}: {notice}" for file, source in sources for notice in source.notices]
     # the name of the results workbook is derived from this path
-    place = path.absolute()
-    if not path.is_dir():
-        place = place.with_name(re.sub(r"[*?\[\]]+", "", path.stem) or "all")
+    plain = re.sub(r"[*?\[\]]+", "", path.stem) or "all"
+    place = path.absolute() if path.is_dir() else path.absolute().with_name(plain)
     _, first = sources[0]
     formats = [code for code in first.formats if all(code in each.formats for _, each in sources)]
     source = TableSource(
@@ -317,27 +325,6 @@ def _some(names: Sequence[str]) -> str:
     return f"{'; '.join(names[:SHOWN_FILES])}{more}"
 
 
-def _named_width(header: Sequence[str]) -> int:
-    """Return the number of columns up to the last named one; rows that are too wide add others."""
-    return max((at for at, name in enumerate(header, start=1) if name), default=0)
-
-
-def _blocks(table: Table) -> Iterator[tuple[list[int], list[list[Cell]]]]:
-    rows = table.rows()
-    while block := list(islice(rows, BLOCK_ROWS)):
-        yield [row.line for row in block], [list(row.cells) for row in block]
-
-
-def _one_of_several(error: InputError, name: str, files: int) -> InputError:
-    """Return the error of a file as the error of the folder or pattern that it is in."""
-    if files == 1:
-        return error
-    return InputError(
-        f"{name} is {files:,} files, read as one list. {error.what}",
-        error.hint + " To leave that file out, move it, or give a pattern in quotes.",
-    )
-
-
 def _other_columns(
     file: str, first: str, header: tuple[str, ...], wanted: tuple[str, ...]
 ) -> InputError:
@@ -352,6 +339,5 @@ def _other_columns(
     reason = "; ".join(differences) or "the order of its columns is another"
     return InputError(
         f"{file} has other columns than {first} ({reason}).",
-        "Files are one list only with the same columns in the same order. To leave that file out,"
-        " move it, or give a pattern in quotes.",
+        "Files are one list only with the same columns in the same order." + _TO_LEAVE_OUT,
     )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from array import array
 from datetime import date, datetime, time, timedelta
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from batchrun.errors import InputError
 from batchrun.model import Cell, Table, TableSource
@@ -15,9 +18,8 @@ from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
-    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
@@ -61,8 +63,6 @@ class RowCollector:
     """
 
     def __init__(self, name: str, width: int, fill_value: Cell) -> None:
-        import numpy as np
-
         self._name = name
         self.after_blank: set[int] = set()
         self.blank_rows = 0
@@ -70,7 +70,7 @@ class RowCollector:
         self.long: list[int] = []
         self.trimmed = array("q")
         self._trailing_blank_rows = 0
-        self._width, self._widest = width, 0
+        self._width = self._widest = width
         self._fill_value = fill_value
         self._lines = array("q")
         self._held = np.empty((width, 0), dtype=object)
@@ -82,12 +82,11 @@ class RowCollector:
 
     def lines(self) -> Lines:
         """Return the line number of each row."""
-        import numpy as np
-
         return np.array(self._lines, dtype=np.int64)
 
     def add_block(self, block: Block) -> None:
         """Add rows with their line numbers; blank rows are counted but not added."""
+        columns: Sequence[Sequence[Cell]]
         if isinstance(block, ColumnBlock):
             self._bytes += block.size
         if (
@@ -95,18 +94,16 @@ class RowCollector:
             and len(block.columns) == self._width
             and any(map(all, block.columns))  # so no row is blank
         ):
-            self._end_blank(len(self))
-            self._refuse_uneven(map(len, block.columns), len(block.lines), self._width)
-            self._store(block.lines, block.columns)
-            return
-        lines, rows = block
-        if set(map(len, rows)) != {self._width} or not all(map(any, rows)):
-            lines, rows = self._clean(lines, rows)
+            lines, columns = block.lines, block.columns
         else:
-            self._end_blank(len(self))
-            self._refuse_uneven(map(len, rows), len(rows), self._width)
-        if rows:
-            self._store(lines, list(zip(*rows, strict=True)))
+            lines, rows = block
+            if set(map(len, rows)) != {self._width} or not all(map(any, rows)):
+                self._add_uneven(lines, rows)
+                return
+            columns = list(zip(*rows, strict=True))
+        self._end_blank(len(self))
+        self._refuse_uneven(len(lines) * self._width, len(lines))
+        self._store(lines, columns)
 
     def cells(self) -> Cells:
         """Return all cells, shape (columns, rows)."""
@@ -132,7 +129,7 @@ class RowCollector:
         width = max(len(columns), len(self._held))
         held = self._bytes <= MAX_HELD_BYTES and end * width <= MAX_HELD_CELLS
         if self._stored is None and not held:
-            self._stored = StoredCells(self._name, self._fill_value)
+            self._stored = StoredCells(self._name, self._fill_value, width)
             for start in range(0, first, BLOCK_ROWS):
                 part = self._held[:, start : min(start + BLOCK_ROWS, first)]
                 self._stored.append(part.tolist())
@@ -148,18 +145,14 @@ class RowCollector:
 
     def _make_room(self, width: int, rows: int) -> None:
         """Enlarge the array: first to what is needed, then at once to all that may be held."""
-        import numpy as np
-
         first = len(self)
         larger = np.empty((width, MAX_HELD_CELLS // width if first else rows), dtype=object)
         larger[:, :first] = self._fill_value
         larger[: len(self._held), :first] = self._held[:, :first]
         self._held = larger
 
-    def _clean(
-        self, lines: Sequence[int], rows: list[list[Cell]]
-    ) -> tuple[list[int], list[list[Cell]]]:
-        """Drop blank rows and pad the others to the same width."""
+    def _add_uneven(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
+        """Add rows some of which are blank, or not as wide as the header."""
         kept_lines: list[int] = []
         kept: list[list[Cell]] = []
         for line, row in zip(lines, rows, strict=True):
@@ -177,18 +170,14 @@ class RowCollector:
                     self.long.append(line)
             kept_lines.append(line)
             kept.append(row)
-        width = max(map(len, kept), default=self._width)
-        width = max(width, self._width)
-        self._refuse_uneven(map(len, kept), len(kept), width)
-        for row in kept:
-            if len(row) < width:
-                row.extend([self._fill_value] * (width - len(row)))
-        return kept_lines, kept
+        self._widest = max([self._widest, *map(len, kept)])
+        self._refuse_uneven(sum(map(len, kept)), len(kept))
+        if kept:
+            self._store(kept_lines, list(zip_longest(*kept, fillvalue=self._fill_value)))
 
-    def _refuse_uneven(self, lengths: Iterable[int], rows: int, width: int) -> None:
+    def _refuse_uneven(self, given: int, rows: int) -> None:
         """Refuse rows that no list has: too wide, or a few much wider than all the others."""
-        self._given += sum(lengths)
-        self._widest = max(self._widest, width)
+        self._given += given
         if self._widest > LAST_COLUMN:
             raise InputError(
                 f"{self._name}: a row has {self._widest:,} fields; a list can have"
@@ -247,8 +236,6 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
         frame = frame.reset_index(allow_duplicates=True)
     header = tuple(_column_name(label) for label in frame.columns)
     check_header(source, header, 1, len(frame))
-    import numpy as np
-
     cells = np.empty((frame.shape[1], len(frame)), dtype=object)
     for position in range(frame.shape[1]):
         cells[position, :] = _plain_cells(frame.iloc[:, position])
@@ -267,7 +254,6 @@ def _plain_cells(column: pd.Series[Any]) -> list[Cell]:
 
 
 def _plain_cell(cell: object) -> Cell:
-    import numpy as np
     import pandas as pd
 
     match cell:
@@ -288,7 +274,6 @@ def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
 
     It does so for nanoseconds, and for values out of Python's range.
     """
-    import numpy as np
     import pandas as pd
 
     plain = cell.item()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchrun.model import Cell, TableSource
+    from batchrun.options import FileOptions
     from batchrun.tables.sheets import Merged
 
 SAMPLE_ROWS = 60
@@ -36,38 +37,17 @@ DEEPEST_HEADER = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What a reader knows about its rows.
-
-    Attributes:
-        fill_value: Value for the missing cells of a short row.
-        header_row: Line of the header if the user gave it, else ``None``.
-        no_header: Whether the user said that there is no header.
-        merged: Merged ranges; the value is in the first cell of each.
-        first_column: Column number (from 1) of each row's first cell.
-    """
-
-    fill_value: Cell
-    header_row: int | None = None
-    no_header: bool = False
-    merged: Sequence[Merged] = ()
-    first_column: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class HeaderPosition:
     """The position of the header.
 
     Attributes:
         index: Position of the header's last row among the given rows.
         depth: Number of header rows; 1 unless merged cells join several.
-        preamble: Positions of the report's rows above the header.
         doubt: Notice if another row might be the header, else ``""``.
     """
 
     index: int
     depth: int = 1
-    preamble: tuple[int, ...] = ()
     doubt: str = ""
 
 
@@ -93,7 +73,11 @@ class Header:
 
 
 def read_header(
-    lines: list[int], rows: list[list[Cell]], source: TableSource, layout: Layout
+    lines: list[int],
+    rows: list[list[Cell]],
+    source: TableSource,
+    options: FileOptions,
+    merged: Sequence[Merged],
 ) -> Header:
     """Find the header among the first rows of a file, or take the line that the user gave.
 
@@ -103,8 +87,8 @@ def read_header(
     filled = [at for at, row in enumerate(rows) if not is_blank(row)]
     if not filled:
         raise InputError(f"{source.name} holds nothing but blank lines.", "Export it again.")
-    if layout.no_header:
-        if layout.header_row is not None:
+    if options.no_header:
+        if options.header_row is not None:
             raise InputError(
                 "A list without a header has no line for it.",
                 Advice("", "Give --no-header or --header-row, not both.", no_header=""),
@@ -112,40 +96,27 @@ def read_header(
         names = [f"Column {number + 1}" for number in range(max(map(len, rows)))]
         said = "Read without a header: the columns are named by their numbers"
         return Header(names, None, 0, report=False, notices=[said])
-    header = _place_header(lines, rows, filled, source, layout)
-    spots = filled[header.index - header.depth + 1 : header.index + 1]
-    line, header_rows = lines[spots[-1]], [rows[at] for at in spots]
-    _refuse_ids_in_header(header_rows, source.place(line), line, layout.header_row is None)
-    names = header_names(
-        [lines[at] for at in spots], header_rows, layout.merged, layout.first_column
-    )
-    above = [(lines[filled[index]], rows[filled[index]]) for index in header.preamble]
-    notices = _header_notices(header, line, above, guessed=layout.header_row is None)
-    return Header(names, line, spots[-1] + 1, bool(above), notices, header.doubt)
-
-
-def _place_header(
-    lines: list[int],
-    rows: list[list[Cell]],
-    filled: list[int],
-    source: TableSource,
-    layout: Layout,
-) -> HeaderPosition:
-    """Find the header among the filled rows, or take the line that the user gave."""
-    if layout.header_row is None:
-        sample = filled[:SAMPLE_ROWS]
-        sample_lines, sample_rows = [lines[at] for at in sample], [rows[at] for at in sample]
-        return find_header(sample_lines, sample_rows, layout.merged)
-    index = next((index for index, at in enumerate(filled) if lines[at] == layout.header_row), None)
-    if index is None:
+    lines_filled, rows_filled = [lines[at] for at in filled], [rows[at] for at in filled]
+    if options.header_row is None:
+        sample = slice(SAMPLE_ROWS)
+        header = find_header(lines_filled[sample], rows_filled[sample], merged)
+    elif options.header_row in lines_filled:
+        header = HeaderPosition(lines_filled.index(options.header_row))
+    else:
         raise InputError(
-            f"{source.place(layout.header_row)} can't be the header: it is blank or no row"
+            f"{source.place(options.header_row)} can't be the header: it is blank or no row"
             " begins there.",
             Advice(
                 "", "Give --header-row the number of the line with the column names.", header_row=""
             ),
         )
-    return HeaderPosition(index, preamble=tuple(range(index)))
+    first, end = header.index - header.depth + 1, header.index + 1
+    line, guessed = lines_filled[header.index], options.header_row is None
+    _refuse_ids_in_header(rows_filled[first:end], source.place(line), line, guessed)
+    names = header_names(lines_filled[first:end], rows_filled[first:end], merged)
+    above = list(zip(lines_filled[:first], rows_filled[:first], strict=True))
+    notices = _header_notices(header, line, above, guessed=guessed)
+    return Header(names, line, filled[header.index] + 1, bool(above), notices, header.doubt)
 
 
 def _refuse_ids_in_header(
@@ -184,14 +155,22 @@ def _refuse_ids_in_header(
 
 
 def header_names(
-    lines: Sequence[int],
-    rows: Sequence[Sequence[Cell]],
-    merged: Sequence[Merged] = (),
-    first_column: int = 1,
+    lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged]
 ) -> list[str]:
-    """Return the column names of a header of one or more rows."""
-    cells = _join_names(lines, rows, merged, first_column) if len(rows) > 1 else rows[0]
-    return [shown_text(cell) for cell in cells]
+    """Return the column names; those of a header of several rows are joined with ``/``."""
+    if len(rows) == 1:
+        return [shown_text(cell) for cell in rows[0]]
+    width = max(map(len, rows))
+    spread = [[*row, *([None] * (width - len(row)))] for row in rows]
+    for top, start, _, right in merged:
+        end = min(right + 1, width)
+        if top in lines and 0 <= start < end:
+            row = spread[lines.index(top)]
+            row[start:end] = [row[start]] * (end - start)
+    return [
+        " / ".join(dict.fromkeys(str(cell).strip() for cell in column if is_filled(cell)))
+        for column in zip(*spread, strict=True)
+    ]
 
 
 def _header_notices(
@@ -228,18 +207,17 @@ def _header_notices(
     return notices
 
 
-def fill_merged_names(names: list[str], head: Header, layout: Layout) -> None:
+def fill_merged_names(names: list[str], line: int | None, merged: Sequence[Merged]) -> None:
     """Copy a name that is merged across columns to each of those columns."""
-    for top, left, bottom, right in layout.merged:
-        start = left - layout.first_column
-        if top == bottom == head.line and 0 <= start < len(names):
-            for column in range(start + 1, min(right - layout.first_column + 1, len(names))):
+    for top, left, bottom, right in merged:
+        if top == bottom == line and 0 <= left < len(names):
+            for column in range(left + 1, min(right + 1, len(names))):
                 if not names[column].strip():
-                    names[column] = names[start]
+                    names[column] = names[left]
 
 
 def find_header(
-    lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged] = ()
+    lines: Sequence[int], rows: Sequence[Sequence[Cell]], merged: Sequence[Merged]
 ) -> HeaderPosition:
     """Find the header among the first non-blank rows.
 
@@ -263,7 +241,7 @@ def find_header(
     first, last = _header_extent(lines, rows, index, merged)
     if first <= later <= last:
         doubt = ""
-    return HeaderPosition(last, last - first + 1, tuple(range(first)), doubt)
+    return HeaderPosition(last, last - first + 1, doubt)
 
 
 def header_doubt(taken: int | None, other: int) -> str:
@@ -360,24 +338,3 @@ def _header_extent(
         if sideways and names > 1 and is_label_row(rows[above]):
             first = above
     return first, last
-
-
-def _join_names(
-    lines: Sequence[int],
-    rows: Sequence[Sequence[Cell]],
-    merged: Sequence[Merged],
-    first_column: int,
-) -> list[Cell]:
-    """Join the names above each column with ``/``, for a header of several rows."""
-    width = max(map(len, rows))
-    spread = [[*row, *([None] * (width - len(row)))] for row in rows]
-    for top, left, _, right in merged:
-        start, end = left - first_column, min(right - first_column + 1, width)
-        if top in lines and right > left and 0 <= start < end:
-            row = spread[lines.index(top)]
-            row[start:end] = [row[start]] * (end - start)
-    names: list[Cell] = []
-    for column in zip(*spread, strict=True):
-        parts = dict.fromkeys(str(cell).strip() for cell in column if is_filled(cell))
-        names.append(" / ".join(parts))
-    return names

@@ -18,7 +18,7 @@ from batchrun.tables.build import build_table
 from batchrun.tables.cells import holds_id
 from batchrun.tables.encoding import detect_encoding
 from batchrun.tables.formats import SAVE_AS
-from batchrun.tables.header import HeaderPosition, Layout, find_header, header_names
+from batchrun.tables.header import HeaderPosition, find_header, header_names
 from batchrun.tables.roles import normalise
 from batchrun.tables.sheets import HOLDS_ID, SheetRows, links_notice, visible_rows
 from batchrun.text import plural, whole_number
@@ -37,6 +37,7 @@ _ENDLESS_REFERENCE = re.compile(r"&#\d{1000,};?")
 """A reference to a character, with too many digits for `html.unescape`."""
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _INVISIBLE = {"script", "style", "template"}
+_ROW_GROUPS = {"thead", "tbody", "tfoot"}
 WIDEST_SPAN = 1_000
 TALLEST_SPAN = 65_534
 """The same limits as in browsers (HTML Standard 4.9.11)."""
@@ -58,30 +59,34 @@ class _Cell:
 
 @dataclass(slots=True)
 class _Row:
-    group: int
-    hidden: bool = False
-    foot: bool = False
+    group: tuple[bool, int]
+    """Whether its row group is a footer, and the group's number."""
+    hidden: bool
     cells: list[_Cell] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Page:
-    """A table as parsed from the page."""
+    """A table as parsed from the page, with its open row group, row and cell."""
 
     rows: list[_Row] = field(default_factory=list)
-    group: int = 0
-    in_foot: bool = False
-    row_open: bool = False
+    group: tuple[bool, int] = (False, 0)
+    row: _Row | None = None
+    cell: _Cell | None = None
 
-    def nested(self) -> list[_Page]:
-        cells = (cell for row in self.rows for cell in row.cells)
-        return [part for cell in cells for part in cell.parts if isinstance(part, _Page)]
+    def begin_group(self, *, foot: bool) -> None:
+        self.group = foot, self.group[1] + 1
+        self.row = self.cell = None
 
-    def texts(self) -> list[str]:
-        """Return the non-blank texts of its cells, without those of nested tables."""
-        cells = (cell for row in self.rows for cell in row.cells)
-        own = ("".join(part for part in cell.parts if isinstance(part, str)) for cell in cells)
-        return [text for text in own if text.strip()]
+    def begin_row(self, attributes: dict[str, str | None]) -> _Row:
+        unseen = "hidden" in attributes or _NOT_DISPLAYED.search(attributes.get("style") or "")
+        self.row, self.cell = _Row(self.group, bool(unseen)), None
+        self.rows.append(self.row)
+        return self.row
+
+    def parts(self) -> Iterator[list[str | _Page]]:
+        """Yield the contents of each cell."""
+        return (cell.parts for row in self.rows for cell in row.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +168,7 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     page = SheetRows(iter([(lines, rows)]), merged=merged)
     if options.visible_only:
         page = visible_rows(page, hidden)
-    layout = Layout("", options.header_row, options.no_header, page.merged)
-    return build_table(page.blocks, source, layout)
+    return build_table(page.blocks, source, options, page.merged)
 
 
 def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:
@@ -193,10 +197,11 @@ def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
     """Return the tables with data; a table used only for layout is replaced by its inner tables."""
     found: list[_Page] = []
     for page in pages:
-        inner = page.nested()
-        data = _data_tables(inner) if inner else []
-        own = page.texts()
-        inside = sum(len(each.texts()) for each in data) > len(own)
+        data = _data_tables(
+            [part for parts in page.parts() for part in parts if isinstance(part, _Page)]
+        )
+        own = _texts(page)
+        inside = sum(len(_texts(each)) for each in data) > len(own)
         if not inside or holds_id(own):
             found.append(page)
         if inside:
@@ -204,9 +209,15 @@ def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
     return found
 
 
+def _texts(page: _Page) -> list[str]:
+    """Return the non-blank texts of the cells of a table, without those of nested tables."""
+    texts = ("".join(part for part in parts if isinstance(part, str)) for parts in page.parts())
+    return [text for text in texts if text.strip()]
+
+
 def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
     """Place the cells in rows and columns as browsers do (HTML Standard 4.9.12)."""
-    page.rows.sort(key=lambda row: row.foot)  # a footer may come before the rows
+    page.rows.sort(key=lambda row: row.group[0])  # a footer may come before the rows
     rows: list[list[Cell]] = []
     merged: list[Merged] = []
     taken: dict[int, int] = {}  # column → last row covered by a cell above
@@ -230,7 +241,7 @@ def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
             if last > number:
                 taken |= dict.fromkeys(range(column, right + 1), last)
             if last > number or right > column:
-                merged.append((number, column, last, right))
+                merged.append((number, column - 1, last, right - 1))
             column = right + 1
         reached = max((each for each, last in taken.items() if last >= number), default=0)
         placed += [""] * (reached - len(placed))
@@ -376,36 +387,31 @@ class _TableParser(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.pages: list[_Page] = []
         self.links: list[str] = []
-        self._open: list[tuple[_Page, _Cell | None]] = []
-        """The open tables, each with its open cell."""
+        self._open: list[_Page] = []
         self._too_deep = 0
         self._unseen = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
         if tag in _INVISIBLE:
             self._unseen += 1
         elif tag == "table":
             self._open_table()
         elif not self._open or self._too_deep:
             return
-        elif tag in {"thead", "tbody", "tfoot"}:
-            self._end_group()
-            self._open[-1][0].in_foot = tag == "tfoot"
+        elif tag in _ROW_GROUPS:
+            self._open[-1].begin_group(foot=tag == "tfoot")
         elif tag == "tr":
-            self._end_cell()
-            self._new_row(dict(attrs))
+            self._open[-1].begin_row(given)
         elif tag in {"td", "th"}:
-            page = self._open[-1][0]
-            if not page.row_open:
-                self._new_row({})
-            said = dict(attrs)
-            columns = max(_span(said.get("colspan"), WIDEST_SPAN), 1)
-            cell = _Cell(columns, _span(said.get("rowspan"), TALLEST_SPAN))
-            page.rows[-1].cells.append(cell)
-            self._open[-1] = page, cell
+            page = self._open[-1]
+            columns = max(_span(given.get("colspan"), WIDEST_SPAN), 1)
+            cell = _Cell(columns, _span(given.get("rowspan"), TALLEST_SPAN))
+            (page.row or page.begin_row({})).cells.append(cell)
+            page.cell = cell
         elif tag in {"br", "p", "div", "li"}:
             self._add("\n")
-        elif tag == "a" and HOLDS_ID.search(address := dict(attrs).get("href") or ""):
+        elif tag == "a" and HOLDS_ID.search(address := given.get("href") or ""):
             self.links.append(address)
 
     def handle_endtag(self, tag: str) -> None:
@@ -413,17 +419,16 @@ class _TableParser(HTMLParser):
             self._unseen = max(self._unseen - 1, 0)
         elif tag == "table" and self._too_deep:
             self._too_deep -= 1
-        elif tag == "table" and self._open:
-            self._open.pop()
         elif not self._open or self._too_deep:
             return
+        elif tag == "table":
+            self._open.pop()
         elif tag in {"td", "th"}:
-            self._end_cell()
+            self._open[-1].cell = None
         elif tag == "tr":
-            self._end_cell()
-            self._open[-1][0].row_open = False
-        elif tag in {"thead", "tbody", "tfoot"}:
-            self._end_group()
+            self._open[-1].row = self._open[-1].cell = None
+        elif tag in _ROW_GROUPS:
+            self._open[-1].begin_group(foot=False)
 
     def handle_data(self, data: str) -> None:
         if not self._unseen:
@@ -434,29 +439,12 @@ class _TableParser(HTMLParser):
             self._too_deep += 1
             return
         page = _Page()
-        if not self._open:
-            self.pages.append(page)
-        elif (cell := self._open[-1][1]) is not None:
+        if self._open and (cell := self._open[-1].cell) is not None:
             cell.parts.append(page)
-        else:  # not inside a cell: browsers move it out of the table
+        else:  # also from between cells: browsers move it out of the table
             self.pages.append(page)
-        self._open.append((page, None))
-
-    def _new_row(self, attributes: dict[str, str | None]) -> None:
-        page = self._open[-1][0]
-        unseen = "hidden" in attributes or _NOT_DISPLAYED.search(attributes.get("style") or "")
-        page.rows.append(_Row(page.group, bool(unseen), page.in_foot))
-        page.row_open = True
-
-    def _end_cell(self) -> None:
-        self._open[-1] = self._open[-1][0], None
-
-    def _end_group(self) -> None:
-        self._end_cell()
-        page = self._open[-1][0]
-        page.group += 1
-        page.in_foot = page.row_open = False
+        self._open.append(page)
 
     def _add(self, text: str) -> None:
-        if self._open and (cell := self._open[-1][1]) is not None:
+        if self._open and (cell := self._open[-1].cell) is not None:
             cell.parts.append(text)

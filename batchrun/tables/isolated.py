@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ from batchrun.tables.sheets import LAST_ROW, ColumnBlock, Sheet, SheetRows, Trai
 from batchrun.tables.store import PackingError, pack_column, unpack_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from batchrun.model import Cell
     from batchrun.tables.sheets import WorkbookReader
@@ -59,30 +59,37 @@ _NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml", "pyarrow", "n
 _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
 
-@dataclass(slots=True)
 class Book:
     """A workbook that is open in a child process.
 
     Attributes:
-        name: Its name, for messages.
         format: Its format.
         sheets: Its worksheets, in order.
         properties: Its custom properties.
     """
 
-    name: str
-    format: Format
-    sheets: list[Sheet]
-    properties: Mapping[str, str]
-    _child: _Child = field(repr=False)
+    def __init__(
+        self, process: subprocess.Popen[bytes], raw: bytes, name: str, limits: LoadLimits
+    ) -> None:
+        self._process = process
+        self._sends_rows = False
+        """Whether the process is still sending the rows of a sheet."""
+        (kind, sheets, properties), _ = self._ask([name, asdict(limits)], raw)
+        self.format = Format(kind)
+        self.sheets = [Sheet(str(title), bool(visible)) for title, visible in sheets]
+        self.properties = {str(key): str(value) for key, value in properties.items()}
+        if len(self.sheets) > limits.sheets:
+            raise InputError(
+                f"{name} has {len(self.sheets):,} sheets, more than {limits.sheets:,}.", SAVE_AS
+            )
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
-        return bool(self._child.ask(["filled", self.sheets.index(sheet)])[0])
+        return bool(self._ask(["filled", self.sheets.index(sheet)])[0])
 
     def may_contain(self, text: str) -> bool:
         """Whether the workbook may contain a text; a quick search that does not parse cells."""
-        return bool(self._child.ask(["may_contain", text])[0])
+        return bool(self._ask(["may_contain", text])[0])
 
     def read(self, sheet: Sheet, correct: Corrector | None = None) -> SheetRows:
         """Read a sheet; its rows are streamed.
@@ -94,13 +101,13 @@ class Book:
         Raises:
             InputError: The sheet is damaged or malicious.
         """
-        head, _ = self._child.ask(["read", self.sheets.index(sheet)])
-        self._child.sends_rows = True
-        first_column, merged, traits, notices = head
+        head, _ = self._ask(["read", self.sheets.index(sheet)])
+        self._sends_rows = True
+        first, merged, traits, notices = head
         return SheetRows(
             self._blocks(correct),
-            int(first_column),
-            [(int(top), int(left), int(end), int(right)) for top, left, end, right in merged],
+            int(first),
+            [(int(top), left - first, int(end), right - first) for top, left, end, right in merged],
             Traits(**traits),
             tuple(map(str, notices)),
         )
@@ -108,9 +115,9 @@ class Book:
     def _blocks(self, correct: Corrector | None) -> Iterator[ColumnBlock]:
         first = 1
         while True:
-            if not self._child.sends_rows:
+            if not self._sends_rows:
                 raise RuntimeError("the rest of these rows is gone: something else was asked for")
-            head, columns = self._child.next_rows()
+            head, columns = self._next_rows()
             if not head:
                 return
             count, *kinds = head
@@ -119,6 +126,38 @@ class Book:
             size = sum(map(len, columns))
             yield ColumnBlock(lines, list(map(correct, cells)) if correct else cells, size)
             first += count
+
+    def _next_rows(self) -> tuple[Any, list[bytes]]:
+        """Return the next block of rows; it is empty at the end of the sheet."""
+        self._sends_rows = False  # also if `_answer` raises an error
+        answer = self._answer()
+        self._sends_rows = bool(answer[0])
+        return answer
+
+    def _ask(self, request: object, *parts: bytes) -> tuple[Any, list[bytes]]:
+        """Send a request and return the answer."""
+        assert self._process.stdin is not None
+        while self._sends_rows:  # discard the rest of the previous sheet
+            self._next_rows()
+        with suppress(BrokenPipeError):
+            _write_frame(self._process.stdin, request, *parts)
+        return self._answer()
+
+    def _answer(self) -> tuple[Any, list[bytes]]:
+        """Return the next answer.
+
+        Raises:
+            InputError: The process refused the workbook.
+            PackingError: The process has ended, or its answer is invalid.
+        """
+        assert self._process.stdout is not None
+        match _read_frame(self._process.stdout):
+            case ["refused", str(what), str(hint)], _:
+                raise InputError(what, hint)
+            case ["answer", content], parts:
+                return content, parts
+            case _:
+                raise PackingError
 
 
 @contextmanager
@@ -133,79 +172,6 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
     Raises:
         InputError: The file is not a workbook, is damaged or malicious, or needs a password.
     """
-    with _started(name) as child:
-        try:
-            (kind, sheets, properties), _ = child.ask([name, asdict(limits)], raw)
-            yield Book(
-                name,
-                Format(kind),
-                [Sheet(str(title), bool(visible)) for title, visible in sheets],
-                {str(key): str(value) for key, value in properties.items()},
-                child,
-            )
-        except (PackingError, ValueError, TypeError, KeyError, AttributeError) as error:
-            if child.ended or isinstance(error, PackingError):
-                raise InputError(
-                    f"{name} can't be read: it is damaged, or built to do harm.",
-                    SAVE_AS,
-                ) from error
-            raise
-
-
-@dataclass(slots=True)
-class _Child:
-    """The child process that reads a workbook.
-
-    Attributes:
-        process: The process.
-        sends_rows: Whether it is still sending the rows of a sheet. They must be consumed before
-            the next request, even if they are no longer needed.
-    """
-
-    process: subprocess.Popen[bytes]
-    sends_rows: bool = False
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def ask(self, request: object, *parts: bytes) -> tuple[Any, list[bytes]]:
-        """Send a request and return the answer."""
-        assert self.process.stdin is not None
-        while self.sends_rows:  # discard the rest of the previous sheet
-            self.next_rows()
-        with suppress(BrokenPipeError):
-            _write_frame(self.process.stdin, request, *parts)
-            self.process.stdin.flush()
-        return self.answer()
-
-    def next_rows(self) -> tuple[Any, list[bytes]]:
-        """Return the next block of rows; it is empty at the end of the sheet."""
-        self.sends_rows = False  # also if `answer` raises an error
-        answer = self.answer()
-        self.sends_rows = bool(answer[0])
-        return answer
-
-    def answer(self) -> tuple[Any, list[bytes]]:
-        """Return the next answer.
-
-        Raises:
-            InputError: The process refused the workbook.
-            PackingError: The process has ended, or its answer is invalid.
-        """
-        assert self.process.stdout is not None
-        head, parts = _read_frame(self.process.stdout)
-        match head:
-            case ["refused", str(what), str(hint)]:
-                raise InputError(what, hint)
-            case ["answer", content]:
-                return content, parts
-            case _:
-                raise PackingError
-
-
-@contextmanager
-def _started(name: str) -> Iterator[_Child]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="batchrun-", ignore_cleanup_errors=True)
     except OSError as error:
@@ -225,7 +191,13 @@ def _started(name: str) -> Iterator[_Child]:
         overtime.daemon = True
         overtime.start()
         try:
-            yield _Child(process)
+            yield Book(process, raw, name, limits)
+        except (PackingError, ValueError, TypeError, KeyError, AttributeError) as error:
+            if process.poll() is None and not isinstance(error, PackingError):
+                raise
+            raise InputError(
+                f"{name} can't be read: it is damaged, or built to do harm.", SAVE_AS
+            ) from error
         finally:
             overtime.cancel()
             process.kill()
@@ -245,8 +217,8 @@ def _write_frame(stream: IO[bytes], head: object, *parts: bytes) -> None:
     packed = json.dumps([head, [len(part) for part in parts]]).encode()
     stream.write(_LENGTH.pack(len(packed)))
     stream.write(packed)
-    for part in parts:
-        stream.write(part)
+    stream.writelines(parts)
+    stream.flush()
 
 
 def _read_frame(stream: IO[bytes]) -> tuple[Any, list[bytes]]:
@@ -295,39 +267,26 @@ def main() -> None:
     gc.disable()  # it would scan millions of new lists again and again for nothing
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # keep anything that a library prints out of the answers
-    try:
-        (name, limits), (raw,) = _read_frame(requests)
-        _answer_all(raw, name, LoadLimits(**limits), requests, answers)
-    except PackingError:  # the parent process has closed the pipe
-        return
-    except InputError as error:
-        _refuse(answers, error)
-
-
-def _answer_all(
-    raw: bytes, name: str, limits: LoadLimits, requests: IO[bytes], answers: IO[bytes]
-) -> None:
-    reader = _open_reader(raw, name, limits)
-    if len(reader.sheets) > limits.sheets:
-        raise InputError(
-            f"{name} has {len(reader.sheets):,} sheets, more than {limits.sheets:,}.", SAVE_AS
-        )
-    sheets = [(each.name, each.visible) for each in reader.sheets]
-    _answer(answers, [reader.format.value, sheets, reader.properties()])
-    while True:
-        request, _ = _read_frame(requests)
-        match request:
-            case ["filled", int(at)]:
-                _answer(answers, reader.filled(reader.sheets[at]))
-            case ["may_contain", str(text)]:
-                _answer(answers, _may_contain(raw, name, limits, text))
-            case ["read", int(at)]:
-                try:
-                    _answer_rows(answers, reader.read(reader.sheets[at]))
-                except InputError as error:  # another sheet may be read next
-                    _refuse(answers, error)
-            case _:
-                return
+    with suppress(PackingError):  # the parent process has closed the pipe
+        (name, given), (raw,) = _read_frame(requests)
+        limits = LoadLimits(**given)
+        request: object = ["open"]
+        while True:
+            try:
+                match request:
+                    case ["open"]:
+                        reader = _open_reader(raw, name, limits)
+                        sheets = [(each.name, each.visible) for each in reader.sheets]
+                        _answer(answers, [reader.format.value, sheets, reader.properties()])
+                    case ["filled", int(at)]:
+                        _answer(answers, reader.filled(reader.sheets[at]))
+                    case ["may_contain", str(text)]:
+                        _answer(answers, _may_contain(raw, name, limits, text))
+                    case ["read", int(at)]:
+                        _answer_rows(answers, reader.read(reader.sheets[at]))
+            except InputError as error:
+                _write_frame(answers, ["refused", error.what, error.hint])
+            request, _ = _read_frame(requests)
 
 
 def _open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
@@ -366,12 +325,6 @@ def _may_contain(raw: bytes, name: str, limits: LoadLimits, text: str) -> bool:
 
 def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
     _write_frame(stream, ["answer", content], *parts)
-    stream.flush()
-
-
-def _refuse(stream: IO[bytes], error: InputError) -> None:
-    _write_frame(stream, ["refused", error.what, error.hint])
-    stream.flush()
 
 
 def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import re
-from datetime import date, time, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -73,9 +72,8 @@ _FOOTER = re.compile(
     r"|confidentiel\W*|.*\btous droits réservés\b.*",
     re.IGNORECASE | re.DOTALL,
 )
-
-
 _RULE = re.compile(r"[-=+_|: ]{3,}")
+"""A cell of a line of dashes, as some programs print below a header."""
 
 
 IdColumn: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
@@ -187,10 +185,8 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
         "group row": groups,
         "subtotal or total": totals,
         "footer line": footers,
-        "line of dashes": [at for at in body.without_ids if _all(_is_rule, body.filled(at))],
-        "row of unticked boxes": [
-            at for at in body.without_ids if _all(_is_unticked, body.filled(at))
-        ],
+        "line of dashes": _rows_of_texts(body, _RULE.fullmatch),
+        "row of unticked boxes": _rows_of_texts(body, _UNTICKED.__contains__),
     }
     named = set().union(*kinds.values())
     end = len(body) - len(footers)
@@ -245,24 +241,21 @@ def _places(lines: Sequence[int]) -> str:
     return f"lines {shown}{', …' if len(lines) > 5 else ''}"
 
 
-def _all(is_such: Callable[[Cell], bool], filled: Sequence[Cell]) -> bool:
-    """Whether all filled cells of a row, at least one, match a condition."""
-    return bool(filled) and all(map(is_such, filled))
+def _rows_of_texts(body: Body, is_such: Callable[[str], object]) -> list[int]:
+    """Return the rows without IDs whose filled cells, at least one, all match as text."""
+    rows = {at: body.filled(at) for at in body.without_ids}
+    return [at for at, row in rows.items() if row and all(is_such(_folded(each)) for each in row)]
 
 
-def _is_unticked(cell: Cell) -> bool:
-    return cell is False or (isinstance(cell, str) and cell.strip().casefold() in _UNTICKED)
+def _folded(cell: Cell) -> str:
+    """Return a text or truth value as lowercase text; ``""`` for other values."""
+    return str(cell).strip().casefold() if isinstance(cell, str | bool) else ""
 
 
 _UNTICKED = frozenset({
     "false", "falsch", "faux", "falso", "onwaar", "falskt", "fałsz", "ложь", "☐",
 })  # fmt: skip
 """Unticked boxes as spreadsheets export them in several languages."""
-
-
-def _is_rule(cell: Cell) -> bool:
-    """Whether a cell is part of a line of dashes, as some programs print below a header."""
-    return isinstance(cell, str) and _RULE.fullmatch(cell.strip()) is not None
 
 
 def _titles(body: Body, repeated: Sequence[int]) -> list[int]:
@@ -279,30 +272,19 @@ def _titles(body: Body, repeated: Sequence[int]) -> list[int]:
 def _kind(filled: list[Cell]) -> str:
     """Classify a row by its filled cells: ``total``, ``group``, ``doubtful``, ``""`` for data."""
     first = filled[0] if filled else None
-    texts = [cell for cell in filled if isinstance(cell, str) and not _is_number(cell)]
-    named = any(_TOTAL.fullmatch(text.strip()) for text in texts)
-    with_numbers = len(texts) == 1 and len(filled) > 1
-    named = named or (with_numbers and bool(_TOTAL_WITH_NUMBERS.fullmatch(texts[0].strip())))
-    if not named and len(filled) > 1:
-        return ""
-    if any(map(find_id, filled)):
+    cells = [cell.strip() for cell in filled if isinstance(cell, str)]
+    texts = [text for text in cells if not _NUMERIC.fullmatch(text)]
+    named = any(map(_TOTAL.fullmatch, texts)) or (
+        len(texts) == 1 < len(filled) and _TOTAL_WITH_NUMBERS.fullmatch(texts[0]) is not None
+    )
+    if (not named and len(filled) > 1) or any(map(find_id, filled)):
         return ""
     if named:
-        others = [
-            text
-            for text in map(str.strip, texts)
-            if not (_TOTAL.fullmatch(text) or _TOTAL_WITH_NUMBERS.fullmatch(text))
-        ]
-        return "total" if len(texts) == 1 or not others else "doubtful"
+        known = all(_TOTAL.fullmatch(each) or _TOTAL_WITH_NUMBERS.fullmatch(each) for each in texts)
+        return "total" if len(texts) == 1 or known else "doubtful"
     if isinstance(first, str) and _GROUP.fullmatch(first.strip()):
         return "group"
     return "doubtful" if isinstance(first, str) else ""
-
-
-def _is_number(cell: Cell) -> bool:
-    if isinstance(cell, str):
-        return bool(_NUMERIC.fullmatch(cell.strip()))
-    return isinstance(cell, (int, float, date, time, timedelta))
 
 
 def _footers(body: Body) -> list[int]:

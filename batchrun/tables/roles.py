@@ -184,6 +184,11 @@ class Contents:
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
 
+    @property
+    def argument(self) -> str:
+        """What chooses the column in an option: its name, or its number if it has none."""
+        return str(self.position + 1) if self.name.startswith("(column ") else self.name
+
 
 def _plural(kind: IdKind) -> str:
     first, *rest = kind.split(" ", 1)
@@ -653,10 +658,10 @@ def _ask_for_any(
     Raises:
         InputError: There are no candidates, or the question was not answered.
     """
-    named_by = " or ".join(OPTIONS[role] for role in wanted)
-    such_as = f", such as {OPTIONS[wanted[0]]} {holders[0] + 1}" if holders else ""
+    number = f" {holders[0] + 1}" if holders else ""
+    named_by = " or ".join(f"{OPTIONS[role]}{number}" for role in wanted)
     parameters = {column_parameter(role): "" for role in wanted}
-    hint = Advice("", f"Choose it with {named_by}, by name or number{such_as}.", **parameters)
+    hint = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
     kinds = " or ".join(WORDS[role] for role in wanted)
     if not holders:
         if table.source.links:

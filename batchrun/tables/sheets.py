@@ -145,7 +145,9 @@ class Sheet:
 
 
 Merged = tuple[int, int, int, int]
-"""A merged range: first row, first column, last row, last column; numbers from 1."""
+"""A merged range: first row, first column, last row, last column; rows count from 1.
+
+Columns count from 1 in a reader, and from 0 at the rows' first cell everywhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +301,7 @@ def visible_rows(sheet: SheetRows, hidden: Collection[int]) -> SheetRows:
         if first <= bottom:
             merged.append((first, left, bottom, right))
             if first > top:
-                moved.setdefault(top, []).append((first, left - sheet.first_column))
+                moved.setdefault(top, []).append((first, left))
     blocks = _without_rows(sheet.blocks, hidden, moved) if hidden else sheet.blocks
     return replace(sheet, blocks=blocks, merged=merged)
 

@@ -53,10 +53,11 @@ class StoredCells:
     Args:
         name: Name of the list, for messages.
         fill_value: Value for the missing cells of a short row.
+        width: Number of columns, unless a row is wider.
     """
 
-    def __init__(self, name: str, fill_value: Cell) -> None:
-        self.width = self.rows_count = 0
+    def __init__(self, name: str, fill_value: Cell, width: int) -> None:
+        self.width, self.rows_count = width, 0
         self._name, self._fill_value = name, fill_value
         self._file = tempfile.TemporaryFile(prefix="batchrun-")  # noqa: SIM115 - closed by the finalizer
         weakref.finalize(self, self._file.close)
@@ -142,20 +143,15 @@ class StoredCells:
             columns = [self._cells(block, column) for column in range(self.width)]
             yield from zip(*columns, strict=True)
 
-    def drop_last_column(self) -> None:
-        """Drop the last column."""
-        self.width -= 1
-
     def without(self, dropped: Collection[int]) -> StoredCells:
         """Return a copy without some rows, in a new file."""
-        kept = StoredCells(self._name, self._fill_value)
+        kept = StoredCells(self._name, self._fill_value, self.width)
         left = frozenset(dropped)
         for number, block in enumerate(self._blocks):
             columns = [self._cells(number, column) for column in range(self.width)]
             places = [at for at in range(block.rows) if block.first + at not in left]
             if places:
                 kept.append([[cells[at] for at in places] for cells in columns])
-        kept.width = self.width
         return kept
 
     def _block_of(self, row: int) -> int:

@@ -19,20 +19,13 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import build_table
-from batchrun.tables.encoding import (
-    Encoding,
-    check_encoding,
-    detect_encoding,
-    named_encoding,
-    survey,
-)
+from batchrun.tables.encoding import Encoding, encoding_of, survey
 from batchrun.tables.frames import MORE
-from batchrun.tables.header import Layout
 from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from io import BufferedIOBase
     from pathlib import Path
 
@@ -188,9 +181,9 @@ def detect_dialect(sample: str) -> Dialect:
         for delimiter, counts in widths.items()
         if counts and counts[0] > 1
     }
-    below = _below_preamble(widths)
-    if below is not None and (not scores or max(scores.values())[0] < below[1]):
-        return Dialect(below[0])
+    below = max(filter(None, itertools.starmap(_below_preamble, widths.items())), default=None)
+    if below is not None and (not scores or max(scores.values())[0] < below[0]):
+        return Dialect(below[-1])
     if scores:
         return Dialect(max(scores, key=lambda each: scores[each]))
     if sample.startswith('"') and (wrapped := _wrapped(samples[most[0]])) is not None:
@@ -215,27 +208,20 @@ def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
     return sum(any(map(find_id, row)) for row in records)
 
 
-def _below_preamble(widths: Mapping[str, list[int]]) -> tuple[str, int] | None:
-    """Find a table with at least three columns below a report's title.
+def _below_preamble(delimiter: str, counts: list[int]) -> tuple[int, int, bool, str] | None:
+    """Score a table with at least three columns below a report's title; ``None`` if there is none.
 
     Args:
-        widths: Delimiter → number of fields in each record.
-
-    Returns:
-        Its delimiter and its number of rows; ``None`` if there is no such table.
+        delimiter: A delimiter.
+        counts: Number of fields in each record.
     """
-    found = {}
-    for delimiter, counts in widths.items():
-        wide = [count for count in counts if count >= 3]
-        if wide and (mode := statistics.mode(wide)) and counts.count(mode) >= 2:
-            start = counts.index(mode)
-            steady = counts[start:].count(mode)
-            if start and steady * 2 > len(counts) - start:
-                found[delimiter] = (steady, mode, delimiter != ",")
-    if not found:
+    wide = [count for count in counts if count >= 3]
+    if not wide:
         return None
-    best = max(found, key=lambda delimiter: found[delimiter])
-    return best, found[best][0]
+    mode = statistics.mode(wide)
+    start, steady = counts.index(mode), counts.count(mode)
+    is_table = start and steady >= 2 and steady * 2 > len(counts) - start
+    return (steady, mode, delimiter != ",", delimiter) if is_table else None
 
 
 def _sample_records(sample: str, dialect: Dialect) -> list[list[str]]:
@@ -263,38 +249,6 @@ def field_limit(characters: int) -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def open_text(stream: BufferedIOBase, file: Path, options: LoadOptions) -> TextFile:
-    """Open delimited text: detect its encoding and its dialect.
-
-    Args:
-        stream: The file; must be seekable.
-        file: Its path, used only for names.
-        options: Header, encoding and delimiter, if the user gave them.
-
-    Raises:
-        InputError: The text can't be decoded.
-    """
-    is_utf_8, is_clean = survey(stream)
-    stream.seek(0)
-    if options.encoding is None and is_utf_8:
-        mark = b"\xef\xbb\xbf"
-        encoding = Encoding("utf-8-sig" if stream.read(3) == mark else "utf-8")
-    else:
-        raw = stream.read()
-        encoding, stream = _encoding(raw, file.name, options), io.BytesIO(raw)
-    return TextFile(stream, file, encoding, options, is_clean=is_clean)
-
-
-def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
-    if options.encoding is None:
-        return detect_encoding(raw, name)
-    encoding = named_encoding(options.encoding)
-    if encoding == "utf-8" and raw.startswith(b"\xef\xbb\xbf"):
-        encoding = "utf-8-sig"
-    check_encoding(raw, encoding, name, f"{name} was to be read as {options.encoding}")
-    return Encoding(encoding)
-
-
 class _BrokenQuoteError(InputError):
     """A quote is not closed, or is misplaced, in the record that starts on this line."""
 
@@ -304,19 +258,28 @@ class _BrokenQuoteError(InputError):
 
 
 class TextFile:
-    """A text file. It is read again if the first attempt shows a problem with quotes."""
+    """Delimited text. It is read again if the first attempt shows a problem with quotes.
 
-    def __init__(
-        self,
-        stream: BufferedIOBase,
-        file: Path,
-        encoding: Encoding,
-        options: LoadOptions,
-        *,
-        is_clean: bool,
-    ) -> None:
-        self._is_clean = is_clean
-        self._stream, self._encoding, self._options = stream, encoding, options
+    Args:
+        stream: The file; must be seekable.
+        file: Its path, used only for names.
+        options: Header, encoding and delimiter, if the user gave them.
+
+    Raises:
+        InputError: The text can't be decoded.
+    """
+
+    def __init__(self, stream: BufferedIOBase, file: Path, options: LoadOptions) -> None:
+        is_utf_8, self._is_clean = survey(stream)
+        stream.seek(0)
+        if options.encoding is None and is_utf_8:
+            mark = b"\xef\xbb\xbf"
+            self._encoding = Encoding("utf-8-sig" if stream.read(3) == mark else "utf-8")
+        else:
+            raw = stream.read()
+            stream = io.BytesIO(raw)
+            self._encoding = encoding_of(raw, file.name, options.encoding)
+        self._stream, self._options = stream, options
         self._odd_marks: list[int] = []
         self._swallowed: list[tuple[int, int]] = []
         with self._text() as text:
@@ -326,9 +289,9 @@ class TextFile:
             name=file.name,
             path=str(file.absolute()),
             format="csv",
-            encoding=encoding.name,
+            encoding=self._encoding.name,
             delimiter=self._dialect.delimiter,
-            notices=encoding.notices,
+            notices=self._encoding.notices,
         )
 
     def read(self) -> Table:
@@ -339,9 +302,8 @@ class TextFile:
         """
         self._swallowed.clear()
         with field_limit(self._options.limits.field_characters), self._text() as text:
-            layout = Layout("", self._options.header_row, self._options.no_header)
             try:
-                table = build_table(self._blocks(text), self._source, layout)
+                table = build_table(self._blocks(text), self._source, self._options)
             except _BrokenQuoteError as error:
                 if not self._spaced_fits():
                     raise self._broken_quotes(error.line) from error
@@ -424,10 +386,7 @@ class TextFile:
         count = len(self._swallowed)
         more = f" There are {count:,} such places." if count > 1 else ""
         if self._fits(replace(self._dialect, literal=True, spaced=False)):
-            raise InputError(
-                f"{self._source.place(first)}: {what}.{more}",
-                _LITERAL,
-            )
+            raise InputError(f"{self._source.place(first)}: {what}.{more}", _LITERAL)
         return [f"In line {first}, {what}: they are read as one text, not as rows.{more}"]
 
     def _lines(self, text: Iterable[str]) -> Iterable[str]:
@@ -491,11 +450,9 @@ class TextFile:
                 f'{what}: quotes inside a text are written as \\", as MySQL does.{more}',
                 'Export it with doubled quotes (""), then try again.',
             )
-        if self._fits(replace(self._dialect, literal=True)):
-            hint: str = _LITERAL
-        else:
-            hint = 'Close it, or double the quotes that belong to the text (""), then try again.'
-        return InputError(f"{what}.{more}", hint)
+        close = 'Close it, or double the quotes that belong to the text (""), then try again.'
+        literal = self._fits(replace(self._dialect, literal=True))
+        return InputError(f"{what}.{more}", _LITERAL if literal else close)
 
     def _spaced_fits(self) -> bool:
         """Whether every row is as wide as the header if white space around quotes is ignored."""
@@ -521,33 +478,24 @@ class TextFile:
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
     if options.quoting not in {None, "literal"}:
         raise InputError(f"The quoting {options.quoting} is not known.", "It may be literal.")
-    literal = options.quoting == "literal"
     dialect = detect_dialect(sample)
     if options.header_row is not None and not dialect.declared:
         lines = list(io.StringIO(sample, newline=""))[options.header_row - 1 :]
         dialect = detect_dialect("".join(lines))
     if options.delimiter is not None:
-        dialect = replace(dialect, delimiter=named_delimiter(options.delimiter))
-    if literal:
+        name = options.delimiter
+        delimiter = _DELIMITER_NAMES.get(name.strip().lower(), name)
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InputError(
+                f"The delimiter {name!r} is not a single character.",
+                "It may be comma, semicolon, tab, bar, or a character such as ^.",
+            )
+        dialect = replace(dialect, delimiter=delimiter)
+    if options.quoting == "literal":
         return replace(dialect, literal=True)
     if _APOSTROPHES.match(sample):
         dialect = replace(dialect, quote="'")
     return replace(dialect, spaced=_is_spaced(sample, dialect))
-
-
-def named_delimiter(name: str) -> str:
-    """Return the delimiter that the user gave as a character or a word.
-
-    Raises:
-        InputError: It is not a valid delimiter.
-    """
-    found = _DELIMITER_NAMES.get(name.strip().lower(), name)
-    if len(found) != 1 or found in '"\r\n':
-        raise InputError(
-            f"The delimiter {name!r} is not a single character.",
-            "It may be comma, semicolon, tab, bar, or a character such as ^.",
-        )
-    return found
 
 
 _UUID = re.compile(r'[\s"]*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[\s"]*', re.IGNORECASE)

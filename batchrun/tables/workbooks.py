@@ -13,7 +13,6 @@ from batchrun.model import Cell, Table, TableSource
 from batchrun.tables.build import build_table
 from batchrun.tables.cells import holds_id
 from batchrun.tables.formats import Format
-from batchrun.tables.header import Layout
 from batchrun.tables.isolated import open_book
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
 from batchrun.tables.sheets import (
@@ -134,19 +133,18 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
         first = replace(first, ids=0)  # a cover sheet that mentions an ID
         with_ids = [each for each in with_ids if each.named]
     listed = ", ".join([*(each.words for each in others), *unseen])
-    chosen = first
-    names = ", ".join([*(each.name for each in others), *unseen])
-    said: str = f"Sheet {first.name} was read; not read, though not empty: "
-    if with_ids:
-        said += listed + _other_sheet("; ", with_ids[0].name, " reads another")
-    else:
-        said = Advice(said + names, sheet="")
     if not first.ids and len(with_ids) > 1:
         raise InputError(
             f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {listed}.",
             _other_sheet("Choose the one to read, such as ", with_ids[0].name, "."),
         )
-    if not first.ids and with_ids:
+    chosen = first
+    said = f"Sheet {first.name} was read; not read, though not empty: "
+    if not with_ids:
+        said = Advice(said + ", ".join([*(each.name for each in others), *unseen]), sheet="")
+    elif first.ids:
+        said += listed + _other_sheet("; ", with_ids[0].name, " reads another")
+    else:
         [chosen] = with_ids
         rest = ", ".join([*(each.words for each in seen if each.name != chosen.name), *unseen])
         sheet = f"{'Hidden sheet' if chosen.hidden else 'Sheet'} {chosen.name}"
@@ -155,15 +153,12 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     if isinstance(chosen.table, InputError):
         hint = chosen.table.hint
         if with_ids:
-            other = with_ids[0]
-            hint += (
-                " Other sheets hold IDs too" + _other_sheet(": ", other.name, " reads one") + "."
-            )
+            other = _other_sheet(": ", with_ids[0].name, " reads one")
+            hint += " Other sheets hold IDs too" + other + "."
         raise InputError(chosen.table.what, hint)
-    if not others:
-        return chosen.table
     source = chosen.table.source
-    return replace(chosen.table, source=replace(source, notices=(said, *source.notices)))
+    notices = (said, *source.notices) if others else source.notices
+    return replace(chosen.table, source=replace(source, notices=notices))
 
 
 def _choose_sheet(
@@ -202,13 +197,10 @@ def _choose_sheet(
 
 def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:
     sheets = [*visible, *hidden]
-    exact = {each.name: each for each in sheets}
-    if wanted in exact:
-        return exact[wanted]
     # in Excel, two sheet names can't differ only in case
-    folded = {each.name.casefold(): each for each in sheets}
-    if wanted.casefold() in folded:
-        return folded[wanted.casefold()]
+    named = {each.name.casefold(): each for each in sheets} | {each.name: each for each in sheets}
+    if found := named.get(wanted) or named.get(wanted.casefold()):
+        return found
     if (number := whole_number(wanted)) and number <= len(visible):
         return visible[number - 1]
     close = close_matches(wanted, [each.name for each in sheets], 1)
@@ -231,28 +223,20 @@ def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> T
     grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
     if options.visible_only:
         grid = visible_rows(grid, frozenset(grid.traits.hidden_rows))
-    notices = (*grid.notices, *_trait_notices(grid.traits, options.visible_only))
+    notices = [*grid.notices, *_trait_notices(grid.traits, options.visible_only)]
     if options.visible_only and grid.traits.unknown:
-        notices += (
-            f"An .{book.format.value} file does not tell which rows are hidden; all are read",
-        )
+        what = f"An .{book.format.value} file does not tell which rows are hidden"
+        notices.append(f"{what}; all are read")
     source = TableSource(
         name=file.name,
         path=str(file.absolute()),
         format=book.format.value,
         sheet=sheet.name,
         formats=tuple(sorted((at - grid.first_column, code) for at, code in grid.traits.formats)),
-        notices=notices,
+        notices=tuple(notices),
         links=links_notice(grid.traits.links),
     )
-    layout = Layout(
-        fill_value=None,
-        header_row=options.header_row,
-        no_header=options.no_header,
-        merged=grid.merged,
-        first_column=grid.first_column,
-    )
-    return build_table(grid.blocks, source, layout)
+    return build_table(grid.blocks, source, options, grid.merged)
 
 
 def _other_sheet(before: str, name: str, after: str) -> Advice:
@@ -283,11 +267,11 @@ def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
         first = f"{text} in {cell_name(row, column)}"
         notices.append(f"{cells} an error instead of a value (first: {first})")
     if traits.uncalculated:
-        one, many = (
+        formulas = plural(
+            len(traits.uncalculated),
             "formula has no stored value and counts",
             "formulas have no stored value and count",
         )
-        formulas = plural(len(traits.uncalculated), one, many)
         first = cell_name(*traits.uncalculated[0])
         notices.append(
             f"{formulas} as empty (first: {first});"
@@ -333,18 +317,12 @@ def _exact_cell(cell: Cell) -> Cell:
 
 def _exact_ods_column(column: Sequence[Cell]) -> Sequence[Cell]:
     """Do the same for ODS, and convert durations, which calamine returns as ISO 8601 text."""
-    exact = _exact_column(column)
-    return [_duration(cell) if isinstance(cell, str) else cell for cell in exact]
+    cells = list(_exact_column(column))
+    for at, cell in enumerate(cells):
+        if isinstance(cell, str) and (found := _ODS_DURATION.fullmatch(cell)):
+            hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
+            cells[at] = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return cells
 
 
 _ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
-
-
-def _duration(text: str) -> Cell:
-    found = _ODS_DURATION.fullmatch(text)
-    if found is None:
-        return text
-    hours, minutes, seconds = found.groups()
-    return timedelta(
-        hours=int(hours), minutes=int(minutes), seconds=float(seconds.replace(",", "."))
-    )

@@ -16,10 +16,12 @@ import itertools
 import posixpath
 import re
 import zipfile
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from defusedxml import DefusedXmlException
@@ -201,27 +203,27 @@ class XlsxReader(WorkbookReader):
                 blocks = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
                 _write_copy(archive, parts, blocks)
                 return traits, merged
-        rewriter = _Rewriter(archive, parts)
+        rewriter = _Rewriter(archive, sheet, parts)
         rewriter.traits.links, rewriter.traits.hidden_columns = links, columns
-        _write_copy(archive, parts, rewriter.blocks(sheet))
+        _write_copy(archive, parts, rewriter.blocks())
         refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
         return rewriter.traits, rewriter.merged
 
     def _complete(self, blocks: Iterator[Block], sheet: Sheet, traits: Traits) -> Iterator[Block]:
-        """Yield the rows; calamine keeps only the last of several cells with the same reference.
+        """Yield the rows; if the sheet's XML has more filled cells, look for one that is repeated.
 
         Raises:
-            InputError: A cell is there twice.
+            InputError: A cell is there twice; calamine keeps only the last.
         """
         filled = 0
         for lines, rows in blocks:
             filled += sum(len(row) - row.count("") for row in rows)
             yield lines, rows
         if filled < traits.filled:  # or some texts are empty
-            rewriter = _Rewriter(self._archive, self._parts)
-            rewriter.seen = {}
-            for _ in rewriter.blocks(sheet):
-                pass
+            rewriter = _Rewriter(self._archive, sheet, self._parts)
+            deque(rewriter.blocks(), maxlen=0)
+            if rewriter.repeated:
+                raise repeated_cell(self._archive.name, sheet.name, *rewriter.repeated)
 
 
 def find_parts(archive: Archive) -> Parts:
@@ -496,41 +498,39 @@ class _Rewriter:
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
         merged: The merged ranges.
-        seen: Row → its filled columns, as bits, if cells that are there twice are to be refused.
+        repeated: Row and column of a cell that is there twice.
     """
 
-    def __init__(self, archive: Archive, parts: Parts) -> None:
+    def __init__(self, archive: Archive, sheet: Sheet, parts: Parts) -> None:
         self.traits = Traits()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
         self.merged: list[Merged] = []
         self.last_row = self.last_column = 1
-        self.seen: dict[int, int] | None = None
-        self._archive = archive
+        self._archive, self._sheet = archive, sheet
         self._written: list[str] = []
         self._row = self._column = 0
-        self._cell: dict[str, str] | None = None
-        self._position = (0, 0)
-        self._texts: dict[str, list[str]] = {}
-        self._runs: list[tuple[list[str], bool]] = []
-        self._into: list[str] | None = None
-        self._phonetic = 0
+        self.repeated: tuple[int, int] | None = None
+        self._seen: dict[int, int] = {}
+        """Row → its filled columns, as bits."""
+        self._open: list[Element] = []
+        """The open cell, and the open elements in it."""
+        self._text: list[str] = []
 
-    def blocks(self, sheet: Sheet) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes]:
         """Yield the rewritten XML of the sheet.
 
         Raises:
             InputError: The XML can't be parsed.
         """
-        self._sheet = sheet.name
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._characters
+        parser.CharacterDataHandler = self._text.append
         yield b"<worksheet>" + _NO_MERGED + b"<sheetData>"
         held = 0
         try:
-            for chunk in itertools.chain(self._archive.chunks(sheet.part), [b""]):
+            for chunk in itertools.chain(self._archive.chunks(self._sheet.part), [b""]):
                 parser.Parse(chunk, not chunk)
                 held = 0 if self._written else held + len(chunk)
                 if held > MAX_ROW_BYTES:
@@ -543,16 +543,11 @@ class _Rewriter:
         yield b"</sheetData></worksheet>"
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        match name.rpartition(":")[2]:
+        element = Element(name.rpartition(":")[2], attributes)
+        self._text.clear()
+        match element.tag:
             case "c":
-                self._start_cell(attributes)
-            case "v" | "f" as part if self._cell is not None:
-                self._into = self._texts.setdefault(part, [])
-            case "t" if self._cell is not None and not self._phonetic:
-                self._into = []
-                self._runs.append((self._into, attributes.get("xml:space") == "preserve"))
-            case "rPh":
-                self._phonetic += 1
+                self._open = [element]
             case "row":
                 self._row = _whole_number(attributes.get("r", "")) or self._row + 1
                 self._column = 0
@@ -563,53 +558,45 @@ class _Rewriter:
                 self.merged += _merged_range(attributes.get("ref", ""))
             case "autoFilter":
                 self.traits.filtered = True
-
-    def _start_cell(self, attributes: dict[str, str]) -> None:
-        self._cell, self._texts, self._runs = attributes, {}, []
-        reference = _REFERENCE.fullmatch(attributes.get("r", ""))
-        if reference is None:
-            self._column += 1
-            self._position = (self._row, self._column)
-        else:
-            self._column = column_number(reference[1])
-            self._position = (_whole_number(reference[2]), self._column)
-
-    def _characters(self, text: str) -> None:
-        if self._into is not None:
-            self._into.append(text)
+            case _ if self._open:
+                self._open[-1].append(element)
+                self._open.append(element)
 
     def _end(self, name: str) -> None:
-        match name.rpartition(":")[2]:
-            case "v" | "t" | "f":
-                self._into = None
-            case "rPh":
-                self._phonetic -= 1
-            case "c" if self._cell is not None:
-                self._end_cell(self._cell)
-                self._cell = None
+        if not self._open or self._open[-1].tag != name.rpartition(":")[2]:
+            return
+        element = self._open.pop()
+        element.text = "".join(self._text)
+        if element.tag == "rPh":
+            self._open[-1].remove(element)
+        elif element.tag == "c":
+            self._end_cell(element)
 
-    def _end_cell(self, attributes: dict[str, str]) -> None:
-        row, column = self._position
-        value, text = "".join(self._texts.get("v", ())), self._text()
-        kind = attributes.get("t", "")
+    def _end_cell(self, cell: Element) -> None:
+        row, column = self._row, self._column + 1
+        if reference := _REFERENCE.fullmatch(cell.get("r", "")):
+            row, column = _whole_number(reference[2]), column_number(reference[1])
+        self._column = column
+        parts: dict[str, list[str]] = {}
+        for each in cell.iter():
+            parts.setdefault(each.tag, []).append(each.text or "")
+        value, formula = "".join(parts.get("v", ())), "".join(parts.get("f", ()))
+        text = _text(cell) if "t" in parts else ""
+        kind, style = cell.get("t", ""), cell.get("s", "")
         if value and kind in {"", "n"}:
             with suppress(ValueError):
-                number = _whole_number(attributes.get("s", ""))
-                if self._numbers.add(row, column, number, float(value)):
-                    attributes.pop("s", None)  # calamine can't read a negative date
-        formula = "".join(self._texts.get("f", ()))
+                if self._numbers.add(row, column, _whole_number(style), float(value)):
+                    style = ""  # calamine can't read a negative date
         if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
             self.traits.links.append(formula)
-        if "f" in self._texts and not value and (kind != "str" or "v" not in self._texts):
-            self.traits.uncalculated.append(self._position)
+        if "f" in parts and not value and (kind != "str" or "v" not in parts):
+            self.traits.uncalculated.append((row, column))
         if kind == "e" and value:
             self.traits.errors.append((row, column, value))
             kind = "str"
         if text:
-            kind, content = (
-                "inlineStr",
-                f'<is><t xml:space="preserve">{html.escape(text, quote=False)}</t></is>',
-            )
+            kind = "inlineStr"
+            content = f'<is><t xml:space="preserve">{html.escape(text, quote=False)}</t></is>'
         elif value:
             content = f"<v>{html.escape(value, quote=False)}</v>"
         else:
@@ -617,28 +604,24 @@ class _Rewriter:
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
             return  # `refuse_far` will refuse the sheet
-        if self.seen is not None:
-            columns = self.seen.get(row, 0)
-            if columns >> column & 1:
-                raise repeated_cell(self._archive.name, self._sheet, row, column)
-            self.seen[row] = columns | 1 << column
+        columns = self._seen.get(row, 0)
+        if columns >> column & 1:
+            self.repeated = self.repeated or (row, column)
         self.traits.filled += 1
-        style = f" s={_quoted(attributes['s'])}" if "s" in attributes else ""
-        type_ = f" t={_quoted(kind)}" if kind else ""
-        self._written.append(f'<c r="{cell_name(row, column)}"{style}{type_}>{content}</c>')
-
-    def _text(self) -> str:
-        """Join the text of all runs, without blank runs that need not be preserved.
-
-        If nothing else is left, blank runs are kept.
-        """
-        runs = [("".join(pieces), preserved) for pieces, preserved in self._runs]
-        text = "".join(run for run, preserved in runs if preserved or run.strip())
-        return text or "".join(run for run, _ in runs)
+        self._seen[row] = columns | 1 << column
+        attributes = f' s="{html.escape(style)}"' if style else ""
+        attributes += f' t="{html.escape(kind)}"' if kind else ""
+        self._written.append(f'<c r="{cell_name(row, column)}"{attributes}>{content}</c>')
 
 
-def _quoted(text: str) -> str:
-    return f'"{html.escape(text)}"'
+def _text(cell: Element) -> str:
+    """Join the text of all runs, without blank ones that need not be preserved.
+
+    If nothing else is left, blank runs are kept.
+    """
+    texts = [(each.text or "", each.get("xml:space") == "preserve") for each in cell.iter("t")]
+    kept = "".join(text for text, preserved in texts if preserved or text.strip())
+    return kept or "".join(text for text, _ in texts)
 
 
 def _whole_number(digits: str) -> int:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
 from batchrun import Outcome, estimate
+from batchrun.batch.pipeline import NOTES
 from batchrun.batch.report import compared
+from batchrun.engine import Ending
 from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
@@ -274,7 +276,8 @@ def _phase(status: BatchStatus, active: BatchRun | None) -> Phase:
     if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
-        return Phase.PILOT if status.to_confirm else Phase.PAUSED
+        failed = status.summary.note.startswith(NOTES[Ending.FAILURES])
+        return Phase.PILOT if status.to_confirm and not failed else Phase.PAUSED
     return Phase.DONE
 
 

@@ -7,9 +7,9 @@ in one row, sheet, or chart leaves out only that part, with a note: the results 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from functools import partial
+from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
@@ -49,72 +49,59 @@ MAX_ROWS = EXCEL.rows - 1
 """Rows of a list that fit on one sheet, below the header."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One of the files that a workbook is split into."""
 
     path: Path
     first: int  # its first row, counted from 0
-    counts: Counter[Outcome]  # number of rows by outcome
+    results: BatchResults  # the results of its rows
+    parts: Sequence[Part]  # all parts, in list order
 
     @property
     def end(self) -> int:
         """The row after its last one."""
-        return self.first + self.counts.total()
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How a workbook is split, and which part is being written."""
-
-    parts: Sequence[Part]  # all parts, in list order
-    number: int  # the part being written, counted from 1
+        return self.first + self.results.summary.rows
 
     @property
     def words(self) -> str:
         """A sentence that says which rows the part has."""
-        part = self.parts[self.number - 1]
         return (
-            f"Part {self.number} of {len(self.parts)}: rows {part.first + 1:,} to {part.end:,} "
-            f"of {self.parts[-1].end:,}. The figures are of these rows."
-        )
-
-    def results(self, results: BatchResults) -> BatchResults:
-        """Return the results of the part's rows."""
-        part = self.parts[self.number - 1]
-        earlier, formats = results.earlier, ListFormats.decoded(results.list_formats)
-        if earlier is not None:
-            earlier = replace(earlier, rows=_Slice(earlier.rows, part.first, part.end))
-        counts = {outcome: part.counts[outcome] for outcome in results.summary.counts}
-        return replace(
-            results,
-            summary=replace(results.summary, counts=counts),
-            rows=_Slice(results.rows, part.first, part.end),
-            earlier=earlier,
-            list_formats=formats.part(part.first, part.end).encoded(),
+            f"Part {self.parts.index(self) + 1} of {len(self.parts)}: rows {self.first + 1:,} to "
+            f"{self.end:,} of {self.parts[-1].end:,}. The figures are of these rows."
         )
 
 
 def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
     """Return the paths of a workbook's parts: the target, then files beside it."""
-    number = max(1, -(-rows // _most_rows(rows_per_file)))
+    number = max(1, -(-rows // min(rows_per_file or MAX_ROWS, MAX_ROWS)))
     return target, *(part_path(target, at) for at in range(2, number + 1))
 
 
-def split_of(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Split]:
-    """Return how to split a workbook, once for each part; nothing if all rows fit into one."""
-    paths, most = part_paths(target, results.summary.rows, rows_per_file), _most_rows(rows_per_file)
+def split(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Part]:
+    """Return the parts to split a workbook into; none if all rows fit into one file."""
+    paths, most = (
+        part_paths(target, results.summary.rows, rows_per_file),
+        min(rows_per_file or MAX_ROWS, MAX_ROWS),
+    )
+    parts: list[Part] = []
     if len(paths) == 1:
-        return []
-    counts = [Counter[Outcome]() for _ in paths]
+        return parts
+    counts = [dict.fromkeys(results.summary.counts, 0) for _ in paths]
     for number, row in enumerate(results.rows):
         counts[number // most][row.outcome] += 1
-    parts = [Part(path, at * most, counts[at]) for at, path in enumerate(paths)]
-    return [Split(parts, number) for number in range(1, len(parts) + 1)]
-
-
-def _most_rows(rows_per_file: int | None) -> int:
-    return min(rows_per_file or MAX_ROWS, MAX_ROWS)
+    earlier, formats = results.earlier, ListFormats.decoded(results.list_formats)
+    for first, path, counted in zip(count(0, most), paths, counts, strict=False):
+        end = first + most
+        own = replace(
+            results,
+            summary=replace(results.summary, counts=counted),
+            rows=_Slice(results.rows, first, end),
+            earlier=earlier and replace(earlier, rows=_Slice(earlier.rows, first, end)),
+            list_formats=formats.part(first, end).encoded(),
+        )
+        parts.append(Part(path, first, own, parts))
+    return parts
 
 
 class _Slice(Generic[_Item]):
@@ -134,7 +121,7 @@ def write_excel(
     *,
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
-    split: Split | None = None,
+    part: Part | None = None,
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
 
@@ -154,11 +141,11 @@ def write_excel(
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
-        if split is not None:
-            content.part = split.words
-            if split.number == 1:
+        if part is not None:
+            content.part = part.words
+            if part is part.parts[0]:
                 with book.optional("the sheet Parts"):
-                    write_parts(book, split)
+                    write_parts(book, part.parts)
         if results.earlier is not None:
             with book.optional("the sheet Changes"):
                 content.comparison = Comparison(results, layout, content.analysis.score)
@@ -170,31 +157,26 @@ def write_excel(
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
     """Create the sheets in their order, then write them: some tell where rows are on others."""
     results, comparison = content.results, content.comparison
+    operators = not content.form.for_people
     shown = ResultsSheet(book, content)
-    attention = changes = columns = run_details = None
-    if content.layout.attention:
-        attention = AttentionSheet(book, content)
+    attention = AttentionSheet(book, content) if content.layout.attention else None
+    changes = None
     if comparison and results.earlier and comparison.marks_counted.keys() - {SAME}:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
-    if not content.form.for_people:
-        columns = ColumnsSheet(book, content, shown)
-        run_details = RunDetailsSheet(book)
+    columns = ColumnsSheet(book, content, shown) if operators else None
+    run_details = RunDetailsSheet(book) if operators else None
     _write_rows(book, content, shown, details)
-    if changes is not None:
-        with book.optional("the sheet Changes"):
-            changes.write(shown.sheets)
-    if attention is not None:
-        with book.optional("the sheet Needs attention"):
-            attention.write(shown.sheets)
-    if columns is not None:
-        with book.optional("the sheet Columns"):
-            columns.write(results.summary.rows)
-    with book.optional("the sheet Overview"):
-        overview.write(content, shown.sheets, attention, changes)
-    if run_details is not None:
-        with book.optional("the sheet Run details"):
-            run_details.write(content)
+    for name, write in (
+        ("Changes", partial(changes.write, shown.sheets) if changes else None),
+        ("Needs attention", partial(attention.write, shown.sheets) if attention else None),
+        ("Columns", partial(columns.write, results.summary.rows) if columns else None),
+        ("Overview", partial(overview.write, content, shown.sheets, attention, changes)),
+        ("Run details", partial(run_details.write, content) if run_details else None),
+    ):
+        if write is not None:
+            with book.optional(f"the sheet {name}"):
+                write()
     overview.close()
 
 
@@ -208,8 +190,6 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         try:
             flat = layout.flat(row.result)
             values = layout.values(row, flat)
-        except OSError:
-            raise
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
@@ -218,7 +198,7 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
             if flat.items:
                 home = shown.sheets.row_of(number), shown.sheets.place(number)
                 lists = details.add(row, flat, home)
-            content.analysis.see(number, row, flat, layout.name_of(row))
+            content.analysis.see(number, row, flat)
         except OSError:
             raise
         except Exception as error:
@@ -226,17 +206,17 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         shown.append(values, lists, codes, mark)
 
 
-def write_parts(book: Book, split: Split) -> None:
+def write_parts(book: Book, parts: Sequence[Part]) -> None:
     """Write the sheet Parts: which rows are in which file. All files are in one folder."""
+    titles = ("First row", "Last row", "Rows", "With a result")
     columns = [
         TableColumn("File", 52, wrap=False),
-        *(TableColumn(title, 14) for title in ("First row", "Last row", "Rows")),
-        TableColumn("With a result", 14),
+        *(TableColumn(title, 14) for title in titles),
         TableColumn("Without a result", 16),
     ]
-    sheets = TableSheets(book, "Parts", columns, len(split.parts))
-    for part in split.parts:
-        rows, completed = part.counts.total(), part.counts[Outcome.COMPLETED]
+    sheets = TableSheets(book, "Parts", columns, len(parts))
+    for part in parts:
+        rows, completed = part.end - part.first, part.results.summary.counts[Outcome.COMPLETED]
         sheets.append([part.path.name, part.first + 1, part.end, rows, completed, rows - completed])
 
 

@@ -8,7 +8,9 @@ import html
 import io
 import math
 import re
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,8 @@ import pytest
 
 from batchrun import Outcome, Request
 from batchrun.advice import REUSE_AGE, run_corrected
-from batchrun.batch.pipeline import ways_on
+from batchrun.batch.pipeline import note_of, ways_on
+from batchrun.engine import Ending
 from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
@@ -1012,6 +1015,19 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert "Nothing more is sent until you decide. Run the rest" in said
     assert "First 5 tried 60 rows: 5 sent, 55 to send." in shown(site, "/")
     assert said.count("Not sent") == 45  # of the 50 rows of a page
+
+
+def test_a_run_that_failures_stopped_is_no_trial(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    note = note_of(Ending.FAILURES, None, "2 jobs in a row ended without a result")
+    with closing(sqlite3.connect(workspace.settings.journal)) as journal:
+        journal.execute("UPDATE batches SET note = ?", [note])
+        journal.commit()
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "2 rows in a row ended without a result. 5 rows sent; 55 rows not sent." in said
+    assert "results to look at" not in said
 
 
 def test_a_quota_that_is_open_again_is_not_said_to_be_spent(site: Site) -> None:
