@@ -287,7 +287,7 @@ def _unknown_ids() -> _UnclearError:
         "its IDs were not sent (see its Status)",
         Advice(
             "To send the other marked rows, remove the mark in line {line}. To send this one, "
-            "correct it in the list",
+            "correct it in your list, not in this workbook",
             ", then: {run}",
         ),
     )
