@@ -22,7 +22,7 @@ from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.batch.session import open_session
-from batchrun.errors import InputError, NotConfirmedError, UsageError
+from batchrun.errors import InputError, NotConfirmedError, UsageError, missing_file
 from batchrun.model import RETRIED_BY_ITSELF
 from batchrun.notebook import TableList
 from batchrun.options import ReadingKeywords
@@ -366,8 +366,6 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
         JournalError: The journal does not know its batch.
     """
     if not path.exists():
-        from batchrun.tables.files import missing_file
-
         raise missing_file(path)
     marked = Rerun.read(path, settings=settings)
     if marked is None:

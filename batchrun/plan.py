@@ -21,22 +21,13 @@ from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Work
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import (
     GET_IDS,
-    OPTIONS,
     candidate_contents,
+    choose_column,
     column_name,
-    column_parameter,
     roles_named,
     swap_notice,
 )
-from batchrun.text import (
-    CANT_BE_SENT,
-    as_displayed,
-    counted,
-    duration,
-    html_table,
-    plural,
-    quoted_command,
-)
+from batchrun.text import CANT_BE_SENT, as_displayed, counted, duration, html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -451,12 +442,9 @@ class Plan:
         if all(row.reason == _MISALIGNED for row in self.invalid):
             return MEND_HEADER
         found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
-        for each in found:
-            if each.uuids and each.position not in self.roles.values() and len(self.roles) == 1:
-                [role] = self.roles
-                option = quoted_command(OPTIONS[role], each.argument)
-                named = {column_parameter(role): each.name}
-                return Advice("Choose the column that holds the IDs", f": {option}", **named)
+        others = [each for each in found if each.uuids and each.position not in self.roles.values()]
+        if others and len(self.roles) == 1:
+            return choose_column(others[0], *self.roles)
         almost = any(each.uuids or _ALMOST & set(each.damaged) for each in found)
         return MEND_IDS if almost else GET_IDS
 

@@ -27,7 +27,7 @@ from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
@@ -214,6 +214,19 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         workers or (holder is not None and journal.is_alive(holder)),
         starts_soon=holder is None and not workers and batch_id in journal.open_batches(),
     )
+
+
+def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings: Settings) -> int:
+    """Return for how many of a batch's unsuccessful jobs another batch has a result.
+
+    Raises:
+        JournalError: The journal can't be read.
+    """
+    numbers = {row.job for row in rows if row.job is not None}
+    if not numbers:
+        return 0
+    with existing_journal(settings.journal) as journal:
+        return journal.completed_elsewhere(batch, numbers)
 
 
 def requests_today(settings: Settings) -> int:

@@ -233,14 +233,14 @@ def hides_invalid_rows(plan: Plan) -> bool:
 
 
 def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
-    """Return the duplicates with a different name than the row whose result they share."""
+    """Return the rows with a different name than the first row with the same ID."""
     from batchrun.list_rows import RowNumbers, other_names
 
     if not (found := other_names(plan)):
         return []
     at = RowNumbers.of_table(plan.table)
-    have = plural(len(found), "duplicate has", "duplicates have")
-    lines = [f"{have} a different name than the row with the same ID: is the ID right?"]
+    have = plural(len(found), "row has", "rows have")
+    lines = [f"{have} a different name than an earlier row with the same ID: is the ID right?"]
     lines += [
         f"line {at.words(line)}, {name or 'no name'}: "
         f"same ID as line {at.words(first)}, {first_name or 'no name'}"

@@ -233,6 +233,14 @@ class Journal(AbstractContextManager["Journal"]):
         with self._engine.connect() as connection, connection.begin():
             return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
 
+    def completed_elsewhere(self, batch: BatchSummary, numbers: Collection[int]) -> int:
+        """Return how many of a batch's unsuccessful jobs have a result in another batch."""
+        query = select(jobs.c.number, jobs.c.body).where(jobs.c.batch_id == batch.batch_id)
+        with self._engine.connect() as connection, connection.begin():
+            bodies = [body for number, body in connection.execute(query) if number in numbers]
+            found = known_jobs(connection, bodies, batch.workflow.id, batch.base_url)
+        return sum(job.outcome is Outcome.COMPLETED for job in found.values())
+
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """Return the newest batch of the same rows, workflow, and parameters at a service."""
         with self._engine.connect() as connection:

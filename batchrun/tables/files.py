@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchrun.advice import reworded
-from batchrun.errors import InputError
+from batchrun.errors import InputError, missing_file
 from batchrun.model import Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
@@ -25,7 +25,7 @@ from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.tables.text import TextFile
 from batchrun.tables.workbooks import OUR_STATUS, read_workbook
-from batchrun.text import did_you_mean, plural, visible
+from batchrun.text import plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,16 +124,6 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
 
 def _one_line(text: str) -> str:
     return visible(" ".join(text.split()), kept="")
-
-
-def missing_file(file: Path) -> InputError:
-    """Return the error for a file that does not exist; its hint names similar ones."""
-    hint = "Check the name and the folder."
-    if str(file).startswith(("http:", "https:")):
-        hint = "batchrun reads files, not web addresses: download the list first."
-    with suppress(OSError):
-        hint = did_you_mean(file.name, sorted(each.name for each in file.parent.iterdir())) + hint
-    return InputError(f"There is no file {file}.", hint)
 
 
 def _load(file: Path, options: LoadOptions) -> Table:

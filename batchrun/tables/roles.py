@@ -184,11 +184,6 @@ class Contents:
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
 
-    @property
-    def argument(self) -> str:
-        """What chooses the column in an option: its name, or its number if it has none."""
-        return str(self.position + 1) if self.name.startswith("(column ") else self.name
-
 
 def _plural(kind: IdKind) -> str:
     first, *rest = kind.split(" ", 1)
@@ -307,6 +302,13 @@ NONE_OF = {Role.COMPANY: "--no-company", Role.CONTACT: "--no-contact"}
 def column_parameter(role: Role) -> str:
     """Return the parameter of a request that names the column of a role."""
     return f"{role.name.lower()}_column"
+
+
+def choose_column(contents: Contents, role: Role) -> Advice:
+    """Return the advice to use a column for a role."""
+    named = {column_parameter(role): contents.name}
+    option = f"{OPTIONS[role]} {contents.position + 1}"
+    return Advice("Choose the column that has the IDs", f", {contents.name}: {option}", **named)
 
 
 _COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")

@@ -37,7 +37,7 @@ MAX_NAMES = 20_000
 """Results whose names are compared with those of rows that share them."""
 MAX_NAME = 50
 """Characters of another row's name to show."""
-RESULT_OF = "Result of row"
+SAME_ID_AS = "Same ID as row"
 """The beginning of the message of a row that has the result of a row with another name."""
 _SHARED = "Same ID as another row, but a different name"
 
@@ -259,8 +259,8 @@ class FirstRows:
 class RowsToShow:
     """The rows of a batch, with our own messages in the workbook's words; for people, the plainest.
 
-    If a row has the result of a row above it whose name is different, one of the two IDs may be
-    wrong: its message says so.
+    If a row has the ID of a row above it whose name is different, one of the two IDs may be wrong:
+    its message says so.
     """
 
     def __init__(self, results: BatchResults, *, for_people: bool) -> None:
@@ -270,27 +270,25 @@ class RowsToShow:
         self._names = names if are_names_of_ids(results.header, names, results.roles) else ()
 
     def __iter__(self) -> Iterator[ResultRow]:
-        first: dict[int, tuple[int, str]] = {}
+        first: dict[tuple[str | None, str | None], tuple[int, str]] = {}
         for number, row in enumerate(self._rows):
             message, other_name = row.message, False
             if message:
-                plain = () if _quotes_the_service(row) else _PLAIN_WORDS
+                # A message with words of the service, such as an error code, can be searched for.
+                of_service = row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in message
+                plain = () if of_service else _PLAIN_WORDS
                 message = _reworded(message, self._for_people + plain)
-            job = row.job if self._names and row.outcome is Outcome.COMPLETED else None
-            if job is not None and (name := name_of(row.row.cells, self._names)):
-                at, above = first.get(job, (number, name))
+            named = self._names and row.outcome is Outcome.COMPLETED
+            if named and (name := name_of(row.row.cells, self._names)):
+                ids = row.company_id, row.contact_id
+                at, above = first.get(ids, (number, name))
                 if len(first) < MAX_NAMES:
-                    first.setdefault(job, (number, name))
+                    first.setdefault(ids, (number, name))
                 if other_name := not is_same_name(above, name):
-                    of_other = f"{RESULT_OF} {at + 2:,}, {one_line(above, MAX_NAME)}: same ID"
+                    of_other = f"{SAME_ID_AS} {at + 2:,}, {one_line(above, MAX_NAME)}"
                     message = f"{of_other}; {message}" if message else of_other
             changed = other_name or message != row.message
             yield replace(row, message=message, other_name=other_name) if changed else row
-
-
-def _quotes_the_service(row: ResultRow) -> bool:
-    """Whether a row's message has words of the service, such as an error code to search for."""
-    return row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in row.message
 
 
 def needs_attention(row: ResultRow) -> bool:

@@ -13,7 +13,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.cell_range import CellRange
 
 from batchrun.model import Outcome
-from batchrun.workbook.reasons import RESULT_OF
+from batchrun.workbook.reasons import SAME_ID_AS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +161,7 @@ def color_outcomes(sheet: Worksheet, cells: str) -> None:
     """
     place = CellRange(cells)
     beside = f"{get_column_letter(place.min_col + 1)}{place.min_row}"
-    shared = f'LEFT({beside},{len(RESULT_OF)})="{RESULT_OF}"'
+    shared = f'LEFT({beside},{len(SAME_ID_AS)})="{SAME_ID_AS}"'
     color_rule: Any = rule.CellIsRule
     for outcome in (None, *COLORS):
         fill, color = COLORS[outcome or Outcome.INVALID]

@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from batchrun import resume
+from batchrun import batches, resume
 from batchrun.errors import ExitCode, NotConfirmedError
+from batchrun.settings import load_settings
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import REFUSED, RESULTS, mark
 from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
@@ -187,6 +188,20 @@ def test_rows_are_sent_again_only_after_a_question_with_their_costs(
             assert costs in ended.stderr
             assert question in ended.stderr
             assert len(sandbox.bodies()) == sent
+
+
+def test_retry_says_which_rows_have_a_result_in_another_batch(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[REFUSED, REFUSED]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        [first] = batches(settings=load_settings())
+        paid = "2 jobs have a result in another batch: you would pay for them again."
+        assert paid not in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
+        batchrun(*RUN, "--again")
+        ended = at_a_terminal(batchrun, "n\n", "retry", first.batch_id)
+        assert paid in ended.stdout + ended.stderr
 
 
 def test_a_decision_about_rows_in_doubt_does_not_send_the_rest_of_a_pilot(

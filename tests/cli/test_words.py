@@ -273,7 +273,7 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     path.write_text("Company ID,Name\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
     for command in (("check", *RUN[1:]), (*RUN, "--yes")):
         said = batchrun(*command, "--sandbox").stdout
-        assert "7 duplicates have a different name than the row with the same ID" in said
+        assert "7 rows have a different name than an earlier row with the same ID" in said
         assert "line 5, Hafen: same ID as line 3, Lindt" in said
         assert "… and 2 more (to list them: check --details)" in said
     listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
