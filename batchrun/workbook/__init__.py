@@ -7,7 +7,7 @@
     layout.py           which columns the output has, and the values of a row
     ├── text.py, frame.py    → CSV, JSON Lines; DataFrame, Parquet
     └── excel.py             → a workbook:
-        content.py          what the sheets show: analysis.py, changes.py, reasons.py
+        analysis.py, changes.py, reasons.py    what the sheets show
         overview.py         sheets of facts, drawn with page.py
         table_sheets.py     sheets of rows, drawn with sheets.py; markdown.py formats texts
         rows.py             cells → XML → file; styles.py, cells.py (what Excel can store)

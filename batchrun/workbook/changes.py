@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from batchrun.text import as_json
@@ -128,18 +129,15 @@ class Comparison:
             ):
                 yield path
 
-    def new(self) -> Iterator[Change]:
-        """Yield a change for each row without an earlier result, with its main number."""
-        for mark, found in self._rows():
-            yield from found if mark is NEW else ()
+    def changes(self, mark: str = CHANGED) -> Iterator[Change]:
+        """Yield the changes, row by row: first the rows whose main number changed most.
 
-    def changes(self) -> Iterator[Change]:
-        """Yield each change, row by row: first the rows whose main number changed most."""
-        rows: Iterable[list[Change]] = (found for mark, found in self._rows() if mark is CHANGED)
-        if self._main is not None and self.marks_counted[CHANGED] <= MAX_SORTED:
+        A row that is new has one change, with its main number.
+        """
+        rows: Iterable[list[Change]] = (found for each, found in self._rows() if each == mark)
+        if mark is CHANGED and self._main is not None and self.marks_counted[mark] <= MAX_SORTED:
             rows = sorted(rows, key=self._amount, reverse=True)
-        for found in rows:
-            yield from found
+        return chain.from_iterable(rows)
 
     def _amount(self, changes: Iterable[Change]) -> float:
         """Return by how much the main number of a row changed."""

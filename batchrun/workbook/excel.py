@@ -7,23 +7,23 @@ in one row, sheet, or chart leaves out only that part, with a note: the results 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
+from batchrun.settings.location import is_practice
 from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
-from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
+from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.changes import SAME, Comparison
-from batchrun.workbook.content import Content
 from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
-from batchrun.workbook.reasons import SHEET, RowsToShow
+from batchrun.workbook.reasons import SHEET, Commands, RowsToShow
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -42,11 +42,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, BatchSummary
+    from batchrun.workbook.layout import Layout
 
 _Item = TypeVar("_Item")
 
 MAX_ROWS = EXCEL.rows - 1
 """Rows of a list that fit on one sheet, below the header."""
+
+
+@dataclass(slots=True)
+class Content:
+    """What all sheets of a workbook are made from."""
+
+    results: BatchResults
+    form: Form  # the audience, and whether texts in Markdown keep their markup
+    layout: Layout  # the columns, and why rows have no result
+    analysis: Analysis  # what the results say; complete when all rows of Results are written
+    formats: ListFormats = field(default_factory=ListFormats)
+    # The changes since an earlier batch; None if there is none
+    comparison: Comparison | None = None
+    # The sentence that says which part of the results this is; "" for all of them
+    part: str = ""
+
+    @property
+    def commands(self) -> Commands:
+        """How to continue the batch."""
+        return self.form.commands or Commands()
+
+    @property
+    def practice(self) -> bool:
+        """Whether a practice service invented the results; its clock runs faster than real time."""
+        summary = self.results.summary
+        return summary.practice or is_practice(summary.base_url)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,9 +160,8 @@ def write_excel(
     form = form or Form()
     results = replace(results, rows=RowsToShow(results, for_people=form.for_people))
     layout = layout_of(results, form, limits, arranged=True)
-    fitter = Fitter(limits, whole_name)
     content = Content(results, form, layout, Analysis(layout))
-    with Book(limits, fitter, footer=results.summary.source.name) as book:
+    with Book(results.summary.source.name, limits=limits, whole_name=whole_name) as book:
         with book.optional("the list's own formats"):
             content.formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):
@@ -151,7 +177,7 @@ def write_excel(
                 content.comparison = Comparison(results, layout, content.analysis.score)
         _write_sheets(book, content, overview)
         book.save(path)
-    return fitter.shortened + layout.incomplete
+    return book.fitter.shortened + layout.incomplete
 
 
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
@@ -240,14 +266,13 @@ def _date(book: Book, summary: BatchSummary) -> None:
 def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
     """Write the list's own columns for rows with these outcomes, unchanged, plus the reason."""
     layout = layout_of(results, Form(columns=()), EXCEL)
-    fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
     columns = [
         *list_columns(results, layout, formats),
         TableColumn(free_name(REASON, results.header), 52, ColumnKind.STATUS),
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
-    with Book(EXCEL, fitter, footer=results.summary.source.name) as book:
+    with Book(results.summary.source.name) as book:
         _date(book, results.summary)
         sheets = TableSheets(book, results.summary.source.sheet or "List", columns, rows)
         for row, codes in zip(results.rows, formats.of_rows(), strict=False):
@@ -263,9 +288,8 @@ def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
 
     Its last sheet says ``why``.
     """
-    fitter = Fitter(EXCEL, "")
     room = EXCEL.columns - len(STATUS_COLUMNS)
-    with Book(EXCEL, fitter) as book:
+    with Book() as book:
         with book.optional("the document's properties"):
             _describe(book, results)
         header = (*results.header[:room], *STATUS_COLUMNS[:3], "result (JSON)")

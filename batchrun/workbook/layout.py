@@ -302,7 +302,7 @@ def layout_of(
     repeats: Counter[Path] = Counter()
     counts: Counter[Path] = Counter()
     first = FirstRows()
-    undecided = messages = attention = filled = 0
+    undecided = messages = attention = 0
     for line, row in enumerate(results.rows, 2):
         lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
@@ -312,7 +312,6 @@ def layout_of(
         if row.result is not None:
             flat = flatten(row.result, form.depth)
             if not copy:
-                filled += 1
                 survey.see(flat)
                 for path in _counts(flat) if arranged else ():  # `update` is slow for so few
                     counts[path] += 1
@@ -351,7 +350,7 @@ def layout_of(
         owner=owner_column(results.header[:own]),
         messages=messages,
         attention=attention,
-        filled=filled,
+        filled=survey.lines,
     )
 
 
@@ -506,10 +505,7 @@ def _tables(
 
 def utc_without_zone(moment: datetime | None) -> datetime | None:
     """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
-    if moment is None:
-        return None
-    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return moment.replace(tzinfo=None)
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True)

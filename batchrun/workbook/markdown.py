@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from itertools import groupby
+from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -118,9 +118,9 @@ _BEGINS_TEXT = re.compile(
 """The start of a line that must belong to a paragraph; others may start another block."""
 _WORDS = r"[^\W_](?:[^*_\[\]\\<`|~&]*(?:[^\W_]|[.!?%)]))?"
 _INLINE = re.compile(
-    rf"(?<![^ (])(?P<mark>\*\*?)(?P<strong>{_WORDS})(?P=mark)(?![^ .,;:)])"
-    rf"|(?<!!)\[(?P<text>{_WORDS})\]"
-    r"\((?P<address>https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
+    rf"(?<![^ (])(\*\*?)({_WORDS})\1(?![^ .,;:)])"
+    rf"|(?<!!)\[({_WORDS})\]"
+    r"\((https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
 )
 _UNSURE = re.compile(r"[*\[\]\\`<|]|~~|&[#\w]|(?<!\w)_|_(?!\w)")
 """Possible markup outside the matches of `_INLINE`."""
@@ -182,25 +182,17 @@ def simple_rich_text(text: str) -> RichText | None:
 
 def _add_inline(runs: list[Run], content: str, style: Style) -> int:
     """Add the runs of a line; return how many of them are markup."""
-    end = count = 0
-    if "*" in content or "[" in content:
-        for found in _INLINE.finditer(content):
-            if found.start() > end:
-                before = content[end : found.start()]
-                if _UNSURE.search(before):
-                    raise UnsureError
-                runs.append(Run(before, style))
-            end, count = found.end(), count + 1
-            if found["mark"]:
-                runs.append(Run(found["strong"], style | _MARKS[found["mark"]]))
-            else:
-                address = _address_after(found["text"], found["address"])
-                runs.append(Run(found["text"] + address, style))
-    if end < len(content):
-        if _UNSURE.search(content, end):
+    parts = _INLINE.split(content) if "*" in content or "[" in content else [content]
+    groups = zip_longest(*[iter(parts)] * 5)  # a plain text and the four groups of `_INLINE`
+    for plain, mark, strong, text, address in groups:
+        if _UNSURE.search(plain):
             raise UnsureError
-        runs.append(Run(content[end:], style))
-    return count
+        runs.append(Run(plain, style))
+        if mark:
+            runs.append(Run(strong, style | _MARKS[mark]))
+        elif text:
+            runs.append(Run(text + _address_after(text, address), style))
+    return len(parts) // 5
 
 
 _MARKS = {"**": _BOLD, "*": frozenset({"italic"})}

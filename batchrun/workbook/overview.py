@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from batchrun import __version__
 from batchrun.model import Outcome
-from batchrun.text import plural
+from batchrun.text import as_json, plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, MEANINGS, utc_without_zone
@@ -20,10 +19,10 @@ from batchrun.workbook.styles import CHART_COLORS, color_outcomes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from batchrun.model import JSON, BatchSummary, Cell
+    from batchrun.model import BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.reasons import Commands
     from batchrun.workbook.sheets import Book, TableSheets
@@ -273,25 +272,20 @@ def _notes(content: Content) -> tuple[str, ...]:
     if copies > 0:
         asked += f" Rows that repeat another one and share its result: {copies:,}."
         asked += " Below, a result counts once."
-    parameters = [
-        *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
-        *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
-    ]
+    from_columns = {name: f"from {column}" for name, column in summary.parameter_columns.items()}
+    given = [*summary.parameters.items(), *from_columns.items()]
+    texts = (f"{name}: {each if isinstance(each, str) else as_json(each)}" for name, each in given)
     practice = f"Practice: {_INVENTED}." if content.practice else ""
     aside = ", ".join(summary.source.set_aside)
     return (
         practice,
         asked,
-        f"With {', '.join(parameters)}" if parameters else "",
+        f"With {', '.join(texts)}" if given else "",
         f"Lines of the file that are not rows of the list: {aside}." if aside else "",
     )
 
 
 _INVENTED = "these results are invented"
-
-
-def _parameter(value: JSON) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class RunDetailsSheet:
@@ -377,7 +371,7 @@ def _settings(content: Content) -> Iterable[tuple[str, Cell]]:
     yield "list", summary.source.name
     yield "sheet of the list", summary.source.sheet
     if summary.parameters:
-        yield "parameters", json.dumps(dict(summary.parameters), ensure_ascii=False)
+        yield "parameters", as_json(dict(summary.parameters))
     for name, column in summary.parameter_columns.items():
         yield f"parameter {name}", f"from column {column}"
     yield "written by", f"batchrun {__version__}"

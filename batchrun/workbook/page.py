@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openpyxl.chart import BarChart, Reference
 from openpyxl.chart.label import DataLabelList
 from openpyxl.chart.marker import DataPoint
-from openpyxl.chart.text import RichText, Text
-from openpyxl.chart.title import Title
-from openpyxl.drawing.text import (
-    CharacterProperties,
-    Paragraph,
-    ParagraphProperties,
-    RegularTextRun,
-)
+from openpyxl.drawing.text import CharacterProperties
 from openpyxl.utils import get_column_letter
 
 from batchrun.text import one_line
@@ -53,7 +46,6 @@ class Page:
         self.sheet, self._rows = book.sheet(name)
         self.widths = widths
         self._cells: defaultdict[int, dict[int, tuple[Cell, int, str]]] = defaultdict(dict)
-        self._heights: dict[int, float] = {}
         for position, width in enumerate(widths, 1):
             self.sheet.column_dimensions[get_column_letter(position)].width = width
         self.sheet.sheet_view.showGridLines = False
@@ -66,7 +58,6 @@ class Page:
     def title(self, text: str, *notes: str) -> int:
         """Write the page's title and notes; return the row where the blocks begin."""
         self.put(1, 1, text, self.book.styles.title())
-        self._heights[1] = _TITLE_POINTS
         for row, note in enumerate(notes, 2):
             self.put(row, 1, note, self.book.styles.note())
         return 3 + len(notes)
@@ -92,7 +83,11 @@ class Page:
         names = [str(self._cells[row][column][0]) for row in range(first, last + 1)]
         numbers = [self._cells[row][column + 1][0] for row in range(first, last + 1)]
         chart: Any = BarChart()
-        chart.title, chart.legend = _chart_title(self.book.fitter.plain(title)), None
+        chart.title, chart.legend = self.book.fitter.plain(title), None
+        chart.title.overlay = False
+        letters: Any = CharacterProperties(sz=1200, b=True, solidFill=CHART_COLOR)  # as in sections
+        for paragraph in chart.title.tx.rich.p:
+            paragraph.pPr.defRPr = paragraph.r[0].rPr = letters
         chart.width, chart.height = CHART_CM, BARS_CM + BAR_CM * (last - first + 1)
         chart.type = "bar"
         chart.add_data(Reference(self.sheet, min_col=column + 1, min_row=first, max_row=last))
@@ -126,7 +121,7 @@ class Page:
                 cells.append(cell_xml(place, style, self.book.fitter.fit(value)))
                 if location:
                     self._rows.link(place, location=location)
-            self._rows.add(cells, self._heights.get(row, ROW_POINTS))
+            self._rows.add(cells, _TITLE_POINTS if row == 1 else ROW_POINTS)
 
 
 class Block:
@@ -186,14 +181,3 @@ class Block:
                 code = code or _USUAL_FORMATS.get(type(value).__name__, "General")
                 page.put(self.row, self.column + 1 + position, value, styles.fact(code))
         self.row += 1
-
-
-def _chart_title(text: str) -> Any:
-    """Return a chart title no larger than the headers of the blocks around it."""
-    letters: Any = CharacterProperties(sz=1200, b=True, solidFill=CHART_COLOR)
-    paragraph: Any = Paragraph(
-        pPr=ParagraphProperties(defRPr=letters), r=[RegularTextRun(rPr=letters, t=text)]
-    )
-    title: Any = Title(tx=Text(rich=RichText(p=[paragraph])))
-    title.overlay = False
-    return title

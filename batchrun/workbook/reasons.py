@@ -274,7 +274,9 @@ class RowsToShow:
         for number, row in enumerate(self._rows):
             message, other_name = row.message, False
             if message:
-                plain = () if _quotes_the_service(row) else _PLAIN_WORDS
+                # A message with words of the service, such as an error code, can be searched for.
+                of_service = row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in message
+                plain = () if of_service else _PLAIN_WORDS
                 message = _reworded(message, self._for_people + plain)
             named = self._names and row.outcome is Outcome.COMPLETED
             if named and (name := name_of(row.row.cells, self._names)):
@@ -287,11 +289,6 @@ class RowsToShow:
                     message = f"{of_other}; {message}" if message else of_other
             changed = other_name or message != row.message
             yield replace(row, message=message, other_name=other_name) if changed else row
-
-
-def _quotes_the_service(row: ResultRow) -> bool:
-    """Whether a row's message has words of the service, such as an error code to search for."""
-    return row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in row.message
 
 
 def needs_attention(row: ResultRow) -> bool:

@@ -130,16 +130,14 @@ class SheetRows:
     def link(self, place: str, *, target: str = "", location: str = "") -> None:
         """Link a cell to an address, or to a place in the workbook."""
         self.links += 1
-        if location:
-            link = f'<hyperlink ref="{place}" location="{_attribute(location)}"/>'
-            self._links.write(link.encode())
-            return
-        self._links.write(f'<hyperlink ref="{place}" r:id="rId{self.links}"/>'.encode())
-        relation = (
-            f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
-            f'Target="{_attribute(target)}" TargetMode="External"/>'
-        )
-        self._relations.write(relation.encode())
+        leads_to = f'location="{_attribute(location)}"' if location else f'r:id="rId{self.links}"'
+        self._links.write(f'<hyperlink ref="{place}" {leads_to}/>'.encode())
+        if target:
+            relation = (
+                f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
+                f'Target="{_attribute(target)}" TargetMode="External"/>'
+            )
+            self._relations.write(relation.encode())
 
     def write_sheet(self, sheet: bytes, part: IO[bytes]) -> None:
         """Write a sheet that openpyxl made without rows, with the rows inserted."""

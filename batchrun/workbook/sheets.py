@@ -9,10 +9,10 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
 
 from openpyxl import Workbook
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import get_column_letter, quote_sheetname
 
 from batchrun.events import Event, log_event
-from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
+from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, is_address, sheet_name
 from batchrun.workbook.columns import ColumnSurvey, TemporalKind
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml, usual_number
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from batchrun.model import Cell
-    from batchrun.workbook.cells import Fitter, Limits
     from batchrun.workbook.markdown import Run
     from batchrun.workbook.source import RowFormats
 
@@ -95,14 +94,12 @@ class TableColumn:
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
     """Return a column as wide as its content needs, within limits."""
     head = head_width(title)
-    if survey.spaced or survey.width <= WIDEST_UNSPACED - 2:
-        moments = survey.moments if kind is ColumnKind.RESULT else None
-        content = survey.width
-        if moments is not None:
-            content = len("2026-11-24" if moments is TemporalKind.DATE else "2026-11-24 10:00:00")
-        width = max(min(content + 3, WIDEST), head, NARROWEST)
-        return TableColumn(title, width, kind, **more)
-    return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+    if not survey.spaced and survey.width > WIDEST_UNSPACED - 2:
+        return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+    moments = survey.moments if kind is ColumnKind.RESULT else None
+    widths = {None: survey.width, TemporalKind.DATE: len("2026-11-24")}
+    content = widths.get(moments, len("2026-11-24 10:00:00"))
+    return TableColumn(title, max(min(content + 3, WIDEST), head, NARROWEST), kind, **more)
 
 
 def head_width(title: str) -> float:
@@ -117,22 +114,23 @@ class Book:
 
     Args:
         limits: The limits of a sheet.
-        fitter: Converts values to what Excel can store.
         footer: The text at the foot of each printed page, next to the page number.
+        whole_name: The file that shortened cells refer to.
 
     Attributes:
+        fitter: Converts values to what Excel can store.
         left_out: Parts that could not be made, in plain words.
         alternatives: The alternative text of each chart, in order.
     """
 
-    def __init__(self, limits: Limits, fitter: Fitter, footer: str = "") -> None:
+    def __init__(self, footer: str = "", *, limits: Limits = EXCEL, whole_name: str = "") -> None:
         self.workbook = Workbook(write_only=True)
         self.styles = Styles(self.workbook)
         self.limits = limits
-        self.fitter = fitter
+        self.fitter = Fitter(limits, whole_name)
         self.left_out: dict[str, None] = {}
         self.alternatives: list[str] = []
-        self._footer = fitter.plain(footer).replace("&", "&&")[:MAX_FOOTER_CHARACTERS]
+        self._footer = self.fitter.plain(footer).replace("&", "&&")[:MAX_FOOTER_CHARACTERS]
         self._rows: dict[str, SheetRows] = {}
         self._files = ExitStack()
 
@@ -261,7 +259,7 @@ class TableSheets:
     def place(self, number: int) -> str:
         """Return the place of a row, by its number in appended order, counted from 0."""
         sheet, row = divmod(number, self._room)
-        return reference(self._sheets[sheet].name, row + 2)
+        return f"{quote_sheetname(self._sheets[sheet].name)}!A{row + 2}"
 
     def row_of(self, number: int) -> int:
         """Return the row's number on its sheet."""

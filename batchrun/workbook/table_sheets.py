@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.flatten import Flat, Path
     from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book
@@ -158,34 +158,23 @@ def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
 def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) -> list[TableColumn]:
     """Return the list's own columns, as wide as in its workbook, or else as their content needs."""
     columns = []
-    for position, (title, survey) in enumerate(
-        zip(layout.original, layout.original_surveys, strict=True)
-    ):
+    titles = zip(layout.original, layout.original_surveys, strict=True)
+    for position, (title, survey) in enumerate(titles):
+        column = column_for(title, survey, ColumnKind.LIST)
         width = formats.widths.get(position)
         if width is not None:
-            width = max(width, head_width(title))
-            columns.append(TableColumn(title, width, ColumnKind.LIST, wrap=False))
+            column = replace(column, width=max(width, head_width(title)), wrap=False)
         elif position in results.roles.values():
-            columns.append(TableColumn(title, UUID_WIDTH, ColumnKind.LIST, wrap=False))
-        else:
-            columns.append(column_for(title, survey, ColumnKind.LIST))
+            column = replace(column, width=UUID_WIDTH, wrap=False)
+        columns.append(column)
     return columns
 
 
 def _status_columns(layout: Layout) -> list[TableColumn]:
     """Return batchrun's columns."""
-    shown = 2 if layout.messages else 1
-    return [
-        TableColumn(
-            column.title,
-            column.width,
-            ColumnKind.STATUS,
-            wrap=position == 1,
-            folded=position >= shown,
-            formats={"float": "0.0"},
-        )
-        for position, column in enumerate(STATUS)
-    ]
+    shown, status, formats = 1 + bool(layout.messages), ColumnKind.STATUS, {"float": "0.0"}
+    columns = [TableColumn(each.title, each.width, status, formats=formats) for each in STATUS]
+    return [replace(each, wrap=at == 1, folded=at >= shown) for at, each in enumerate(columns)]
 
 
 def _who(layout: Layout) -> Sequence[int]:
@@ -243,7 +232,6 @@ class AttentionSheet:
             TableColumn("What to do", 66 if commands is None else 92, why),
         ]
         outcome = [column.title for column in columns].index("Status")
-        self._sorted = layout.attention <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
             book, "Needs attention", columns, layout.attention, frozen=frozen, outcome=outcome
@@ -288,23 +276,20 @@ class AttentionSheet:
 
         Too many rows to sort in memory are in the order of the list within each outcome.
         """
-        if not self._sorted:
+        if self._layout.attention > MAX_SORTED:
             for outcome in ORDER:
                 if self._results.summary.counts[outcome]:
                     yield from (each for each in self._found() if each[1].outcome is outcome)
             return
         reasons = self._layout.reasons
         rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
-        place = {outcome: at for at, outcome in enumerate(ORDER)}
-        yield from sorted(
-            self._found(),
-            key=lambda each: (
-                place[each[1].outcome],
-                rank.get(id(reasons.of(each[1])), len(rank)),
-                str(self._layout.owner_of(each[1]) or ""),
-                each[0],
-            ),
-        )
+
+        def urgency(each: tuple[int, ResultRow]) -> tuple[int, int, str]:
+            row, owner = each[1], self._layout.owner_of(each[1])
+            reason = rank.get(id(reasons.of(row)), len(rank))
+            return ORDER.index(row.outcome), reason, str(owner or "")
+
+        yield from sorted(self._found(), key=urgency)
 
     def _found(self) -> Iterator[tuple[int, ResultRow]]:
         rows = enumerate(self._results.rows)
@@ -398,7 +383,7 @@ class ChangesSheet:
     def write(self, rows: TableSheets) -> None:
         """Write new rows, then changes; the row number links to the row in ``rows``."""
         layout = self._layout
-        for change in chain(self._comparison.new(), self._comparison.changes()):
+        for change in chain(self._comparison.changes(NEW), self._comparison.changes()):
             who = _name_and_owner(layout, change.name, change.owner)
             day = None
             if change.earlier_at is not None and not self._practice:

@@ -64,9 +64,6 @@ def check_target(target: Path, source: Path | None) -> None:
         raise unknown_ending(target)
     if target.suffix.lower() == ".parquet":
         require_parquet()
-    refused = refused_by_windows(str(target)) if sys.platform == "win32" else ""
-    if refused:
-        raise OutputError(f"The output {target} can't be written: {refused}.", "Name another.")
     try:
         _check_place(target, source)
         target.exists()  # raises if the target's own name is too long; the temporary one is shorter
@@ -87,6 +84,8 @@ def unknown_ending(target: Path) -> OutputError:
 
 
 def _check_place(target: Path, source: Path | None) -> None:
+    if sys.platform == "win32" and (refused := refused_by_windows(str(target))):
+        raise OSError(errno.EINVAL, refused)
     folder = target.absolute().parent
     for path in filter(None, (source, target)):
         # how Python decodes bytes of a name that are not UTF-8
