@@ -108,7 +108,9 @@ def run_marked(
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
-        _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
+        counts = f"Rows:      {messages.counts(marked.summary)}"
+        first = ["Nothing was triggered.", f"Batch:     {marked.summary.batch_id}", counts]
+        _end_unchanged(marked.summary, mode, [*first, *messages.next_lines(marked.summary)])
     confirm_batch(settings, marked.summary, output or marked.output)
     print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
@@ -155,17 +157,9 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{wait} to be sent already; batchrun resume sends them."
 
 
-def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
-    """Yield the state of a batch for which nothing was triggered."""
-    yield "Nothing was triggered."
-    yield f"Batch:     {summary.batch_id}"
-    yield f"Rows:      {messages.counts(summary)}"
-    yield from messages.next_lines(summary)
-    yield from messages.workbook_lines(summary)
-
-
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
-    """End without triggering anything, with the exit code of the batch."""
+    """End without triggering anything, with the exit code of the batch. Workbook lines follow."""
+    lines = [*lines, *messages.workbook_lines(summary)]
     own = replace(summary, output=messages.own_output(summary))
     messages.print_ending(own, own.exit_code, own.output, lines, mode)
     raise typer.Exit(summary.exit_code)
@@ -490,8 +484,7 @@ def resume(
         if not rewrites and written and Path(written).exists():
             missing = messages.missing_result_lines(found.summary, settings)
             first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
-            lines = [first, *missing, *others, *messages.workbook_lines(found.summary)]
-            _end_unchanged(found.summary, mode, lines)
+            _end_unchanged(found.summary, mode, [first, *missing, *others])
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")

@@ -73,16 +73,15 @@ def profile_names(incomplete: str) -> list[str]:
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
     """Return the newest batches of the journal, each with a description."""
-    offered: list[tuple[str, str]] = []
     with suppress(Exception):  # no journal, an unusable one: there is nothing to offer
         from batchrun import batches
 
-        offered += [
+        return [
             (each.batch_id, f"{each.workflow.name}, {plural(each.rows, 'row')}")
             for each in batches()
             if each.batch_id.startswith(incomplete)
-        ]
-    return offered[:OFFERED]
+        ][:OFFERED]
+    return []
 
 
 _list, _parameter, _spending, _output, _service, _automation = (

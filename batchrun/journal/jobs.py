@@ -212,11 +212,9 @@ class BatchJobs:
 
     def pending_numbers(self) -> frozenset[int]:
         """Return the numbers of all jobs left to trigger."""
-        query = select(jobs.c.number).where(
-            jobs.c.batch_id == self.batch_id, jobs.c.state == JobState.PENDING
-        )
+        mine = select(jobs.c.number).where(jobs.c.batch_id == self.batch_id)
         with self._engine.connect() as connection:
-            return frozenset(connection.scalars(query))
+            return frozenset(connection.scalars(mine.where(jobs.c.state == JobState.PENDING)))
 
     def count_pending(self) -> int:
         """Return the number of jobs left to trigger."""
@@ -522,12 +520,12 @@ class BatchJobs:
             named[_RETRIED] = step.retried
         if step.execution_id is not None:
             named[_EXECUTION] = step.execution_id
-        execution = step.values.get("execution_id")
-        if execution is None:
-            return Change(_move(step.old, frozenset(named)), named)
-        spellings = _spellings(execution)
-        named |= dict(zip(_SPELLINGS, spellings, strict=True))
-        return Change(_move(step.old, frozenset(named)), named, lock=spellings[1])
+        lock = None
+        if (execution := step.values.get("execution_id")) is not None:
+            spellings = _spellings(execution)
+            named |= dict(zip(_SPELLINGS, spellings, strict=True))
+            lock = spellings[1]
+        return Change(_move(step.old, frozenset(named)), named, lock)
 
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO

@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import sqlite3
+import stat
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -154,12 +155,11 @@ def _append(path: Path, lines: bytes) -> None:
 
 def _is_own_file(path: Path) -> bool:
     """Whether it is a plain file of this user; another user must not decide a job's outcome."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    owner_fits = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    return path.is_file() and not path.is_symlink() and owner_fits
+    with suppress(OSError):
+        found = path.lstat()  # of a link, not of what it points to
+        owner_fits = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        return stat.S_ISREG(found.st_mode) and owner_fits
+    return False
 
 
 def _plain(value: bytes) -> dict[str, str]:

@@ -15,6 +15,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from batchrun.service.transport import AIOHTTP_AT_ONCE, KEEPALIVE_SECONDS
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Mapping
@@ -36,22 +38,12 @@ class AiohttpTransport:
     Args:
         context: The TLS context, with the trusted certificates.
         timeout_seconds: Timeout of each single step, in seconds.
-        max_connections: Maximum number of connections.
-        keepalive_seconds: How long an idle connection is kept.
     """
 
-    def __init__(
-        self,
-        context: ssl.SSLContext,
-        timeout_seconds: float,
-        max_connections: int,
-        keepalive_seconds: float,
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, timeout_seconds: float) -> None:
         context.set_alpn_protocols(["http/1.1"])
         self._context = context
         self._timeout_seconds = timeout_seconds
-        self._max_connections = max_connections
-        self._keepalive_seconds = keepalive_seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -84,8 +76,8 @@ class AiohttpTransport:
         """Open a session, which belongs to the running event loop."""
         return aiohttp.ClientSession(
             connector=_Connector(
-                limit=self._max_connections,
-                keepalive_timeout=self._keepalive_seconds,
+                limit=AIOHTTP_AT_ONCE,
+                keepalive_timeout=KEEPALIVE_SECONDS,
                 ssl=self._context,
                 resolver=aiohttp.ThreadedResolver(),  # the system's resolver, as httpx uses
             ),

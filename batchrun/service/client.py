@@ -283,8 +283,11 @@ class Client(AbstractAsyncContextManager["Client"]):
                     f"The service at {address} refuses the key: {reason}.",
                     KeyRefusedError,
                 )
-                save = "Save your current key with batchrun login, or set it in PGAI_API_KEY."
-                hint = Advice("", save, Action.LOG_IN)
+                hint = Advice(
+                    "",
+                    "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
+                    Action.LOG_IN,
+                )
             case 403:
                 what = f"The service at {address} lists no workflows for this key: {reason}."
                 kind = KeyRefusedError

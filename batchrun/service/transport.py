@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 import zlib
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -282,8 +283,7 @@ def open_transport(
         if not (few_requests or proxied) and find_spec("aiohttp") is not None:
             from batchrun.service.aiohttp_transport import AiohttpTransport
 
-            at_once = AIOHTTP_AT_ONCE
-            return AiohttpTransport(context, timeout_seconds, at_once, KEEPALIVE_SECONDS), at_once
+            return AiohttpTransport(context, timeout_seconds), AIOHTTP_AT_ONCE
         limits = httpx.Limits(
             max_connections=HTTPX_AT_ONCE,
             max_keepalive_connections=HTTPX_AT_ONCE,
@@ -323,14 +323,9 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def _in_networks(host: str, no_proxy: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
     for entry in re.split(r"[\s,]+", no_proxy):
-        try:
-            if address in ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False):
+        with suppress(ValueError):  # one of them is a name
+            network = ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False)
+            if ipaddress.ip_address(host) in network:
                 return True
-        except ValueError:  # a name
-            continue
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,15 +113,12 @@ def _with_dotenv(settings: Settings) -> Settings:
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     """Return our variables in a file; none if it can't be read."""
-    try:
-        if not path.is_file() or path.stat().st_size > DOTENV_BYTES:
-            return {}
-        content = path.read_bytes()
-    except OSError:
-        return {}
+    content, found = b"", {}
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size <= DOTENV_BYTES:
+            content = path.read_bytes()
     # Editors and PowerShell write several encodings.
     text = content.decode(json.detect_encoding(content), errors="replace")
-    found = {}
     for line in text.splitlines():
         if assignment := _ASSIGNMENT.fullmatch(line):
             found[assignment["name"].upper()] = _unquoted(assignment["value"].strip())

@@ -195,8 +195,8 @@ def _from_environment(identity: set[str]) -> dict[str, str]:
     Keys and profiles are alternatives: the first source that names either decides. If one source
     names both, the profile wins: it has its own key and address.
     """
-    variables = {name.upper(): value for name, value in os.environ.items() if value.strip()}
-    variables |= {name: value for name, value in os.environ.items() if value.strip()}
+    stated = {name: value for name, value in os.environ.items() if value.strip()}
+    variables = {name.upper(): value for name, value in stated.items()} | stated
     found = {
         name: variables[variable_of(name)]
         for name in Settings.model_fields
