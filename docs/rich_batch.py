@@ -66,7 +66,7 @@ _NEWS = (
 _PEOPLE = ("Zoë Müller", "Ana Conceição", "Takashi Ōno", "Grace O'Neil", "Sam Lee", "Ilse Bäck")
 _POSITIONS = ("VP Sales", "Chief Revenue Officer", "Head of RevOps", "Director, Marketing")
 _FAILURES = (
-    ("No public information was found for this company.", Cause.NOTHING_PUBLISHED),
+    ("No public information was found.", Cause.NOTHING_PUBLISHED),
     ("The research step timed out after 3 attempts.", Cause.TEMPORARY),
     ("The company record has no domain to research.", Cause.INCOMPLETE_RECORD),
 )

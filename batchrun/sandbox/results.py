@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchrun.model import JSON
 
 _FAILURES = (
-    "No public information was found for this company.",
+    "No public information was found.",
     "The research step timed out after 3 attempts.",
     "The company record has no domain to research.",
 )

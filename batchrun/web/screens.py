@@ -384,7 +384,7 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
         return ran
     tried = f"First {summary.jobs - summary.reused - view.status.left.to_trigger:,} tried"
     tag = "wait", tried if view.phase is Phase.PILOT else "Stopped"
-    return "Needs a decision", replace(line, tag=tag, words=ended_words(view), action="Continue")
+    return "Needs a decision", replace(line, tag=tag, words=ended_words(view), action="Open")
 
 
 def _result_words(summary: BatchSummary) -> str:
@@ -735,6 +735,14 @@ def problem_words(figures: Figures) -> str:
     return " and ".join(words)
 
 
+def without_result_words(figures: Figures) -> str:
+    """Return how many rows have no result for which reason, in a sentence."""
+    words = [problem_words(figures)] if figures.attention() > figures.invalid else []
+    if figures.invalid:
+        words.append(f"{plural(figures.invalid, 'row')} can't be sent")
+    return f"{', and '.join(words)}."
+
+
 def time_words(takes: Estimate) -> str:
     """Return how the time of a run adds up, in words; ``""`` if no quota limits it."""
     a_minute = takes.requests_per_minute
@@ -850,7 +858,8 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
         return ""
     if view.accepted:
         so_far = "" if view.phase is Phase.DONE else " so far"
-        cost = f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}."
+        cost = f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}"
+        cost += ", including failed rows." if view.figures.failed else "."
         if run is not None and run.again_in_all:
             part = cost_words(workspace, price, run.again_in_all)
             cost += f" Rows that were sent again cost {part} of that."

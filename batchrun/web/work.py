@@ -143,9 +143,9 @@ class CheckedPlan:
 
     Its ID is in the form that runs it. ``reused_from`` is when the oldest reused result came.
     ``reusable`` counts the jobs whose results could be reused, and says how old these may be.
-    ``reasons`` groups the invalid rows, the most frequent reason first. ``sent_ids`` are the kinds
-    of ID that are sent; ``lacking`` has each parameter that some rows are sent without, its column,
-    and their number.
+    ``first_to_send`` are the first rows that are sent if others are reused. ``reasons`` groups the
+    invalid rows, the most frequent reason first. ``sent_ids`` are the kinds of ID that are sent;
+    ``lacking`` has each parameter that some rows are sent without, its column, and their number.
     """
 
     id: str
@@ -157,6 +157,7 @@ class CheckedPlan:
     reused: int
     reused_from: datetime | None
     reusable: tuple[timedelta, int]
+    first_to_send: Sequence[Row]
     invalid: tuple[PlannedRow, ...]
     reasons: Sequence[tuple[str, Sequence[PlannedRow]]]
     estimate: Estimate
@@ -174,6 +175,9 @@ class CheckedPlan:
         now = datetime.now(UTC)
         known = plan.known
         by_age = ((age, len(plan.with_known_results(known, now, age).reused)) for age in REUSE_AGES)
+        jobs = plan.rows.jobs
+        firsts = np.sort(np.unique(jobs, return_index=True)[1]) if plan.reused else ()
+        to_send = (at for at in firsts if jobs[at] >= 0 and jobs[at] not in plan.reused)
         used = (plan.known[number].finished_at for number in plan.reused)
         return cls(
             secrets.token_hex(8),
@@ -185,6 +189,7 @@ class CheckedPlan:
             len(plan.reused),
             min(filter(None, used), default=None),
             next((found for found in by_age if found[1]), (REUSE_AGES[0], 0)),
+            [plan.table.row(int(at)) for at in islice(to_send, NAMED_ROWS)],
             tuple(plan.invalid),
             plan.invalid_by_reason(),
             plan.estimate,

@@ -782,6 +782,28 @@ def test_a_finished_list_is_run_again_with_earlier_results(tmp_path: Path) -> No
         assert 0 < len(site.triggers) - sent == check.to_trigger < sent
 
 
+def test_the_rows_that_are_sent_beside_reused_ones_are_named(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "accounts.csv"
+    names = ["Acme", "Baker", "Cobalt"]
+    lines = [f"{ID}{10 + at},{name}\n" for at, name in enumerate(names)]
+    path.write_text("Company ID,Name\n" + "".join(lines[:2]))
+    run_of(site, a_list(site, path))
+    path.write_text("Company ID,Name\n" + "".join([*lines, lines[2]]))
+    list_id = a_list(site, path)
+    assert "To send:" not in shown(site, f"/lists/{list_id}")
+    site.post(f"/lists/{list_id}/choices", workflow="wf_account_research", reuse="30")
+    assert site.workspace.wait(60)
+    assert "To send: Cobalt in line 4. Rows with" in shown(site, f"/lists/{list_id}")
+
+
+def test_the_end_of_a_run_says_in_words_how_many_rows_have_no_result(tmp_path: Path) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=1)) as site:
+        path = tmp_path / "accounts.csv"
+        path.write_text(f"Company ID,Name\n{ID}10,Acme\nn/a,Baker\n")
+        said = shown(site, run_of(site, a_list(site, path)))
+        assert "0 of 2 rows have a result. 1 row failed, and 1 row can't be sent." in said
+
+
 def test_a_price_that_nobody_knows_is_not_said_to_be_nothing(site: Site) -> None:
     lists = site.workspace.lists
     lists.remember_price("wf_account_research", {})  # such as when credits were bought meanwhile
@@ -1460,7 +1482,7 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         assert workspace.wait(60)
         batch = f"/batches/{run.batch_id}"
-        assert "This run cost 60 credits." in shown(site, batch)
+        assert "This run cost 60 credits, including failed rows." in shown(site, batch)
         assert run.batch_id is not None
         view = view_batch(workspace, run.batch_id)
         counts = dict.fromkeys(Outcome, 0) | {Outcome.REJECTED: 60}  # such as with 402
@@ -1472,7 +1494,7 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         assert workspace.wait(60)
         assert len(site.triggers) == 120
         said = shown(site, batch)
-        assert "This run cost about 120 credits. Rows that were sent" in said
+        assert "This run cost about 120 credits, including failed rows. Rows that were sent" in said
         assert "sent again cost about 60 credits of that." in said
         workspace._begin(settings)  # as after a start: what was sent before is not known
         shown(site, f"{batch}/attention")

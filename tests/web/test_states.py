@@ -157,7 +157,7 @@ def test_ctrl_c_collects_what_is_running_and_the_next_start_offers_to_continue(
         with started(site, tmp_path) as (_, address):
             page.goto(address)
             if sent < 60:
-                page.get_by_role("link", name="Continue").click()
+                page.get_by_role("link", name="Open").click()
                 page.get_by_role("button", name="Continue").click()
                 done(page)
         context.close()
