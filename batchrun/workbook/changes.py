@@ -135,14 +135,10 @@ class Comparison:
         A row that is new has one change, with its main number.
         """
         rows: Iterable[list[Change]] = (found for each, found in self._rows() if each == mark)
-        if mark is CHANGED and self._main is not None and self.marks_counted[mark] <= MAX_SORTED:
-            rows = sorted(rows, key=self._amount, reverse=True)
+        main = self._main
+        if mark is CHANGED and main is not None and self.marks_counted[mark] <= MAX_SORTED:
+            rows = sorted(rows, key=lambda found: _amount(found, main.path), reverse=True)
         return chain.from_iterable(rows)
-
-    def _amount(self, changes: Iterable[Change]) -> float:
-        """Return by how much the main number of a row changed."""
-        main = None if self._main is None else self._main.path
-        return max(abs(one.difference or 0) if one.path == main else -1 for one in changes)
 
     def marks(self) -> Iterator[str | None]:
         """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
@@ -192,6 +188,11 @@ class Comparison:
         column = self._columns[path]
         value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
+
+
+def _amount(changes: Iterable[Change], main: Path) -> float:
+    """Return by how much the main number of a row changed."""
+    return max(abs(one.difference or 0) if one.path == main else -1 for one in changes)
 
 
 def _only(word: str, items: Cell, others: Cell) -> str | None:
