@@ -54,11 +54,9 @@ class Change:
     @property
     def difference(self) -> float | None:
         """How much a number rose; ``None`` for other values."""
-        before, now = (
-            each if is_number(each) and abs(each) < LARGEST_NUMBER else None
-            for each in (self.before, self.now)
-        )
-        return None if before is None or now is None else now - before
+        both = (self.before, self.now)
+        numbers = [each for each in both if is_number(each) and abs(each) < LARGEST_NUMBER]
+        return numbers[1] - numbers[0] if len(numbers) == 2 else None
 
 
 class Comparison:
