@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.tables.formats import SAVE_AS
+from batchrun.tables.formats import SAVE_AS, protected
 from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
@@ -163,24 +163,20 @@ class Archive:
                 f" more than {limits.unpacked_bytes / 1024**2:,.0f}"
             )
         for member in members:
-            self._refuse_member(member, limits)
-
-    def _refuse_member(self, member: zipfile.ZipInfo, limits: LoadLimits) -> None:
-        path = member.filename
-        if path.startswith("/") or ":" in path or ".." in re.split(r"[/\\]", path):
-            raise self.refused(f"a part's name leads out of the archive ({path!r:.60})", hint="")
-        if member.flag_bits & 1:
-            raise InputError(
-                f"{self.name} is protected by a password.", "Save it without one, then try again."
-            )
-        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise self.damaged()
-        ratio = member.file_size / max(member.compress_size, 1)
-        if ratio > limits.ratio and member.file_size > RATIO_MATTERS_FROM:
-            raise self.refused(
-                f"{path} unpacks to {ratio:,.0f} times its size, as a ZIP bomb does"
-                f" (limit {limits.ratio})"
-            )
+            path = member.filename
+            if path.startswith("/") or ":" in path or ".." in re.split(r"[/\\]", path):
+                why = f"a part's name leads out of the archive ({path!r:.60})"
+                raise self.refused(why, hint="")
+            if member.flag_bits & 1:
+                raise protected(self.name)
+            if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise self.damaged()
+            ratio = member.file_size / max(member.compress_size, 1)
+            if ratio > limits.ratio and member.file_size > RATIO_MATTERS_FROM:
+                raise self.refused(
+                    f"{path} unpacks to {ratio:,.0f} times its size, as a ZIP bomb does"
+                    f" (limit {limits.ratio})"
+                )
 
 
 def canonical(part: str) -> str:

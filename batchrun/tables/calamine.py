@@ -365,19 +365,19 @@ def _read_xls(raw: bytes, sheet: str) -> _RecordSheet:
     stream = _xls_stream(raw)
     formats: dict[int, str] = {}
     styles: list[int] = []
-    start = None
+    starts: dict[str, int] = {}
     for kind, content in _xls_records(stream, 0):
         match kind:
             case 0x041E:
                 formats[_u16(content, 0)] = _xls_text(content[2:], wide_length=True)
             case 0x00E0 if len(styles) < MAX_STYLES:
                 styles.append(_u16(content, 2))
-            case 0x0085 if _xls_text(content[6:], wide_length=False) == sheet:
-                start = struct.unpack_from("<I", content)[0]
-    if start is None:
-        raise ValueError(sheet)
+            case 0x0085:
+                starts[_xls_text(content[6:], wide_length=False)] = int.from_bytes(
+                    content[:4], "little"
+                )
     found = _RecordSheet(styles, formats)
-    for kind, content in _xls_records(stream, start):
+    for kind, content in _xls_records(stream, starts[sheet]):
         _take_xls(found, kind, content)
     found.numbers.finish()
     return found

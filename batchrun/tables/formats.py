@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
     from batchrun.tables.archive import Archive
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -120,7 +118,10 @@ def detect_format(head: bytes, name: str) -> Format:
     if head.startswith(PARQUET_MAGIC):
         return Format.PARQUET
     kind = next((kind for magic, kind in MAGIC_NAMES if head.startswith(magic)), None)
-    text = _ascii_head(head)
+    text = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: the tags are ASCII without the NULs
+        text = text.replace(b"\0", b"")[2:]
+    text = text.lstrip().lower()
     if kind is None and _HTML.match(text):
         return Format.HTML
     if kind is None and _XML_2003.match(text):
@@ -156,14 +157,6 @@ def not_unpacked(name: str, error: OSError) -> InputError:
         f"{name} can't be unpacked: {error.strerror or error}.",
         "Make room on the disk that holds temporary files.",
     )
-
-
-def _ascii_head(raw: bytes) -> bytes:
-    """Return the first bytes in lowercase, with UTF-16 reduced to ASCII to match tags."""
-    head = raw[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        head = head.replace(b"\0", b"")[2:]
-    return head.lstrip().lower()
 
 
 def detect_ole(raw: bytes, name: str) -> Format:
@@ -207,14 +200,11 @@ def detect_zip(archive: Archive) -> Format:
         if manifest in parts and b":encryption-data" in archive.read(manifest):
             raise protected(archive.name)
         return Format.ODS
-    raise _not_a_list(archive.name, _zip_kind(parts))
-
-
-def _zip_kind(parts: AbstractSet[str]) -> str:
+    kind = "a ZIP archive"
     if any(part.startswith("index/") or part == "index.zip" for part in parts):
-        return "an Apple Numbers, Pages or Keynote document"
-    if {"mimetype", "content.xml"} <= parts:
-        return "an OpenDocument text or drawing"
-    if any(part.startswith(("word/", "ppt/")) for part in parts):
-        return "a Word or PowerPoint document"
-    return "a ZIP archive"
+        kind = "an Apple Numbers, Pages or Keynote document"
+    elif {"mimetype", "content.xml"} <= parts:
+        kind = "an OpenDocument text or drawing"
+    elif any(part.startswith(("word/", "ppt/")) for part in parts):
+        kind = "a Word or PowerPoint document"
+    raise _not_a_list(archive.name, kind)

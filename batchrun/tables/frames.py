@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -256,42 +256,16 @@ def _plain_cells(column: pd.Series[Any]) -> list[Cell]:
 def _plain_cell(cell: object) -> Cell:
     import pandas as pd
 
-    match cell:
-        case pd.Timestamp() | pd.Timedelta():
-            return _python_moment(cell)
-        case np.datetime64() | np.timedelta64():
-            return _plain_moment(cell)
-        case np.generic():
-            return _plain_cell(cell.item())
-        case None | str() | bool() | int() | float() | datetime() | date() | time() | timedelta():
-            return cell
-        case _:
-            return str(cell)
-
-
-def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
-    """Convert a NumPy date or duration, which ``item()`` may return as a bare number.
-
-    It does so for nanoseconds, and for values out of Python's range.
-    """
-    import pandas as pd
-
-    plain = cell.item()
-    if isinstance(plain, date | timedelta):
-        return plain
+    value = cell.item() if isinstance(cell, np.generic) else cell
     try:
-        moment = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
-    except (ValueError, OverflowError):  # a duration in years or months, or out of range
+        if isinstance(cell, np.datetime64 | np.timedelta64) and isinstance(value, int):
+            # nanoseconds, or a value out of Python's range
+            value = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
+        if isinstance(value, pd.Timestamp):
+            return value.to_pydatetime(warn=False)
+        if isinstance(value, pd.Timedelta):
+            return value.to_pytimedelta()
+    except (ValueError, OverflowError):  # a duration in years or months, or beyond the year 9999
         return str(cell)
-    return _python_moment(moment)
-
-
-def _python_moment(moment: pd.Timestamp | pd.Timedelta) -> Cell:
-    import pandas as pd
-
-    try:
-        if isinstance(moment, pd.Timestamp):
-            return moment.to_pydatetime(warn=False)
-        return moment.to_pytimedelta()
-    except (ValueError, OverflowError):  # beyond the year 9999
-        return str(moment)
+    plain = str | bool | int | float | date | time | timedelta | None
+    return value if isinstance(value, plain) else str(value)

@@ -22,7 +22,7 @@ from batchrun.tables.cells import (
     shown_text,
 )
 from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
-from batchrun.tables.roles import is_known_name, normalise, roles_named
+from batchrun.tables.roles import is_known_name, normalise, plural_of, roles_named
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.text import one_line, plural
 
@@ -217,19 +217,13 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
 
 def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
     """Return a notice about lines set aside: how many, where, and the first few texts."""
-    counted = plural(len(found), kind, _plural(kind))
+    several = "subtotals and totals" if kind == "subtotal or total" else plural_of(kind)
+    counted = plural(len(found), kind, several)
     shown = (one_line(text, SHOWN_CHARACTERS) for _, text in found[:SHOWN_TEXTS])
     texts = "; ".join(dict.fromkeys(shown))
     more = "; …" if len(found) > SHOWN_TEXTS else ""
     places = _places([line for line, _ in found])
     return f"{counted} set aside ({places}: {texts}{more})"
-
-
-def _plural(kind: str) -> str:
-    if kind == "subtotal or total":
-        return "subtotals and totals"
-    noun, *rest = kind.split(" ", 1)
-    return " ".join([f"{noun}s", *rest]) if noun in {"line", "row", "title"} else f"{kind}s"
 
 
 def _places(lines: Sequence[int]) -> str:

@@ -296,40 +296,30 @@ def visible_rows(sheet: SheetRows, hidden: Collection[int]) -> SheetRows:
     for row in sorted(hidden, reverse=True):
         shown[row] = shown.get(row + 1, row + 1)
     moved: dict[int, list[tuple[int, int]]] = {}
+    """Hidden row → rows and positions of the cells to copy from it."""
     for top, left, bottom, right in sheet.merged:
         first = shown.get(top, top)
         if first <= bottom:
             merged.append((first, left, bottom, right))
             if first > top:
                 moved.setdefault(top, []).append((first, left))
-    blocks = _without_rows(sheet.blocks, hidden, moved) if hidden else sheet.blocks
-    return replace(sheet, blocks=blocks, merged=merged)
 
+    def shown_blocks() -> Iterator[Block]:
+        values: dict[int, list[tuple[int, Cell]]] = {}
+        for lines, rows in sheet.blocks:
+            kept: tuple[list[int], list[list[Cell]]] = [], []
+            for line, row in zip(lines, rows, strict=True):
+                for at, value in values.pop(line, ()):
+                    row[at] = value
+                for first, at in moved.get(line, ()):
+                    if 0 <= at < len(row):
+                        values.setdefault(first, []).append((at, row[at]))
+                if line not in hidden:
+                    kept[0].append(line)
+                    kept[1].append(row)
+            yield kept
 
-def _without_rows(
-    blocks: Iterator[Block], hidden: Collection[int], moved: Mapping[int, list[tuple[int, int]]]
-) -> Iterator[Block]:
-    """Yield the rows that are not hidden.
-
-    Args:
-        blocks: All rows.
-        hidden: The hidden rows.
-        moved: Hidden row → rows and positions of the cells to copy from it.
-    """
-    values: dict[int, list[tuple[int, Cell]]] = {}
-    for lines, rows in blocks:
-        shown: tuple[list[int], list[list[Cell]]] = [], []
-        for line, row in zip(lines, rows, strict=True):
-            for at, value in values.pop(line, ()):
-                row[at] = value
-            for first, at in moved.get(line, ()):
-                if 0 <= at < len(row):
-                    values.setdefault(first, []).append((at, row[at]))
-            if line not in hidden:
-                shown[0].append(line)
-                shown[1].append(row)
-        if shown[0]:
-            yield shown
+    return replace(sheet, blocks=shown_blocks() if hidden else sheet.blocks, merged=merged)
 
 
 _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})

@@ -148,24 +148,20 @@ class _Sheet:
                 self.merged.append((line, column, line + down, column + across))
             data = next((each for each in cell if local_name(each) == "Data"), None)
             if data is not None:
-                kind = attribute(data, "Type")
-                self._add_cell(line, column, kind, "".join(data.itertext()))
+                kind, text = attribute(data, "Type"), "".join(data.itertext())
+                if kind == "Error":
+                    self.traits.errors.append((line, column, text))
                 if kind == "Number":
                     self.numbers.add(line, column, attribute(cell, "StyleID"), 0.0)
+                if (value := _cell(kind, text)) != "":
+                    row = self.rows.setdefault(line, {})
+                    if column in row and self.repeated is None:
+                        self.repeated = line, column
+                    row[column] = value
             elif attribute(cell, "Formula"):
                 self.traits.uncalculated.append((line, column))
             column += across
         self._line = last
-
-    def _add_cell(self, line: int, column: int, kind: str, text: str) -> None:
-        cell = _cell(kind, text)
-        if kind == "Error":
-            self.traits.errors.append((line, column, text))
-        if cell is not None and cell != "":
-            row = self.rows.setdefault(line, {})
-            if column in row and self.repeated is None:
-                self.repeated = line, column
-            row[column] = cell
 
 
 def _cell(kind: str, text: str) -> Cell:

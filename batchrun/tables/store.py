@@ -224,8 +224,6 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
         joined = "\0".join(column)
         if joined.count("\0") == len(column) - 1:
             return "text", joined.encode("utf-8", "surrogatepass")
-    if kinds == {type(None)}:
-        return "blank", bytes(len(column))
     if kinds == {float}:
         return "float", array("d", column).tobytes()
     if kinds == {bool}:
@@ -240,8 +238,6 @@ def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")
-        case "blank":
-            return [None] * len(content)
         case "float":
             return array("d", content)
         case "bool":

@@ -380,25 +380,19 @@ def _searched(
         if number == 0 and block.startswith(b"<?xml "):
             text = block.partition(b"?>")[2]
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
-        marked = _is_marked(text)
+        marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
         if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
-        yield _without_head(text) if number == 0 else text
+        if number == 0:  # the rows in the root element: calamine notices a tag that is only closed
+            _, rows, rest = text.partition(b"<sheetData")
+            if not rows:
+                raise _UnusualError
+            text = _NO_MERGED + rows + rest
+        yield text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
-
-
-def _without_head(block: bytes) -> bytes:
-    """Return the first block from its rows on.
-
-    So the rows are in the root element, and calamine notices a tag that is closed but not opened.
-    """
-    start = block.find(b"<sheetData")
-    if start < 0:
-        raise _UnusualError
-    return _NO_MERGED + block[start:]
 
 
 def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -420,6 +414,7 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _is_unusual(block: bytes, *, marked: bool) -> bool:
     """Whether a search could miss something in the block, or calamine could misread it.
 
+    A block is marked if it may hold anything that calamine does not report.
     For speed, rare single characters are checked first, and most patterns start with letters: a
     search that starts with an angle bracket is several times slower.
     """
@@ -432,11 +427,6 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
     if _ODD_TEXT.search(block):
         return True
     return marked and _ODD_TAG.search(block) is not None
-
-
-def _is_marked(block: bytes) -> bool:
-    """Whether the block may hold anything that calamine does not report."""
-    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
 
 
 def _record_details(block: bytes, traits: Traits) -> bytes:
