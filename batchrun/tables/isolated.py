@@ -121,7 +121,13 @@ class Book:
             if not head:
                 return
             count, *kinds = head
-            cells = _unpacked(kinds, columns, count)
+            try:
+                cells = [unpack_column(*each) for each in zip(kinds, columns, strict=True)]
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+                raise PackingError from error
+            fits = isinstance(count, int) and 0 < count <= LAST_ROW
+            if not fits or any(len(column) != count for column in cells):
+                raise PackingError
             lines = range(first, first + count)
             size = sum(map(len, columns))
             yield ColumnBlock(lines, list(map(correct, cells)) if correct else cells, size)
@@ -243,22 +249,6 @@ def _read_bytes(stream: IO[bytes], size: int) -> bytes:
     if len(found) < size:
         raise PackingError
     return found
-
-
-def _unpacked(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> list[Sequence[Cell]]:
-    """Unpack the columns of a block.
-
-    Raises:
-        PackingError: One is invalid, or does not have this number of cells.
-    """
-    try:
-        cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise PackingError from error
-    fits = isinstance(count, int) and 0 < count <= LAST_ROW
-    if not fits or any(len(column) != count for column in cells):
-        raise PackingError
-    return cells
 
 
 def main() -> None:

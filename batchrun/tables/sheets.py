@@ -289,8 +289,9 @@ def links_notice(links: Sequence[str]) -> str:
     )
 
 
-def visible_rows(sheet: SheetRows, hidden: Collection[int]) -> SheetRows:
+def visible_rows(sheet: SheetRows) -> SheetRows:
     """Leave out hidden rows; a merged range keeps its value if its first rows are hidden."""
+    hidden = frozenset(sheet.traits.hidden_rows)
     merged: list[Merged] = []
     shown: dict[int, int] = {}
     for row in sorted(hidden, reverse=True):

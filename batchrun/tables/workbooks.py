@@ -222,7 +222,7 @@ def _listed(sheets: Iterable[Sheet]) -> str:
 def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> Table:
     grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
     if options.visible_only:
-        grid = visible_rows(grid, frozenset(grid.traits.hidden_rows))
+        grid = visible_rows(grid)
     notices = [*grid.notices, *_trait_notices(grid.traits, options.visible_only)]
     if options.visible_only and grid.traits.unknown:
         what = f"An .{book.format.value} file does not tell which rows are hidden"
