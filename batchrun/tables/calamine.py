@@ -61,8 +61,12 @@ class CalamineReader(WorkbookReader):
         limits: LoadLimits,
         archive: Archive | None = None,
     ) -> None:
-        if archive is None:
-            _refuse_protected(raw, name)
+        if archive is None:  # of an encrypted XLS, calamine only reports an unknown format
+            records: list[int] = []
+            with suppress(*_UNREADABLE):
+                records = [kind for kind, _ in _xls_records(_xls_stream(raw), 0)]
+            if FILE_PASS in records:
+                raise protected(name)
         self.format = file_format
         self._raw, self._name, self._limits, self._archive = raw, name, limits, archive
         book = opened(io.BytesIO(raw), name)
@@ -193,15 +197,6 @@ MAX_HIDDEN = 65_536
 """Maximum number of hidden rows to record for one repeated ODS row; longer repeats are blank."""
 _MAX_BYTES = 2**28
 """Maximum unpacked size of an ODS file's content in bytes; details of larger ones are not read."""
-
-
-def _refuse_protected(raw: bytes, name: str) -> None:
-    """Refuse an encrypted XLS, because calamine only reports an unknown format."""
-    records: list[int] = []
-    with suppress(*_UNREADABLE):
-        records = [kind for kind, _ in _xls_records(_xls_stream(raw), 0)]
-    if FILE_PASS in records:
-        raise protected(name)
 
 
 _CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"

@@ -137,19 +137,15 @@ class RowCollector:
             self._stored.append(columns)
         else:
             if width > len(self._held) or end > self._held.shape[1]:
-                self._make_room(width, end)
+                # first what is needed, then at once all that may be held
+                larger = np.empty((width, MAX_HELD_CELLS // width if first else end), dtype=object)
+                larger[:, :first] = self._fill_value
+                larger[: len(self._held), :first] = self._held[:, :first]
+                self._held = larger
             for position, cells in enumerate(columns):
                 self._held[position, first:end] = cells
             self._held[len(columns) :, first:end] = self._fill_value
         self._lines.extend(lines)
-
-    def _make_room(self, width: int, rows: int) -> None:
-        """Enlarge the array: first to what is needed, then at once to all that may be held."""
-        first = len(self)
-        larger = np.empty((width, MAX_HELD_CELLS // width if first else rows), dtype=object)
-        larger[:, :first] = self._fill_value
-        larger[: len(self._held), :first] = self._held[:, :first]
-        self._held = larger
 
     def _add_uneven(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
         """Add rows some of which are blank, or not as wide as the header."""

@@ -182,10 +182,13 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
         folder = tempfile.TemporaryDirectory(prefix="batchrun-", ignore_cleanup_errors=True)
     except OSError as error:
         raise not_unpacked(name, error) from error
+    found = (importlib.util.find_spec(each) for each in _NEEDED)
+    places = (spec.origin for spec in found if spec is not None and spec.origin is not None)
+    folders = dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places)
     with (
         folder,
         subprocess.Popen(  # noqa: S603 - our own interpreter, no user input
-            [sys.executable, "-I", "-c", _START, *_package_folders()],
+            [sys.executable, "-I", "-c", _START, *folders],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -209,13 +212,6 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
             process.kill()
             with suppress(OSError):
                 process.stdin.close()  # type: ignore[union-attr]
-
-
-def _package_folders() -> list[str]:
-    """Return the folders of the packages that the child process may import."""
-    found = (importlib.util.find_spec(name) for name in _NEEDED)
-    places = (spec.origin for spec in found if spec is not None and spec.origin is not None)
-    return list(dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places))
 
 
 def _write_frame(stream: IO[bytes], head: object, *parts: bytes) -> None:

@@ -292,12 +292,8 @@ def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
 def _exact_column(column: Sequence[Cell]) -> Sequence[Cell]:
     """Restore what calamine's types lose: integers are floats, and empty cells are empty text."""
     kinds = set(map(type, column))
-    if kinds == {float}:
-        return _exact_numbers(column)
-    return list(map(_exact_cell, column)) if float in kinds or "" in column else column
-
-
-def _exact_numbers(column: Sequence[Cell]) -> Sequence[Cell]:
+    if kinds != {float}:
+        return list(map(_exact_cell, column)) if float in kinds or "" in column else column
     import numpy as np
 
     numbers = np.array(column, dtype=float)

@@ -170,44 +170,34 @@ class XlsxReader(WorkbookReader):
         return content
 
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
-        name = self._archive.name
+        """Read a sheet from a workbook with this sheet alone, written for calamine.
+
+        Args:
+            sheet: The sheet.
+            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
+
+        Raises:
+            InputError: The sheet is damaged or malicious.
+        """
+        archive, parts, name = self._archive, self._parts, self._archive.name
+        _refuse_made_up_count(archive, parts)
+        links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
+        traits = Traits(links=links, hidden_columns=columns)
+        merged: list[Merged] = []
+        searched = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
         try:
-            traits, merged = self._copy_sheet(sheet, parsed=parsed)
+            if parsed or parts.zeros or not _write_copy(archive, parts, searched):
+                rewriter = _Rewriter(archive, sheet, parts)
+                traits, merged = rewriter.traits, rewriter.merged
+                traits.links, traits.hidden_columns = links, columns
+                _write_copy(archive, parts, rewriter.blocks())
+                refuse_far(name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
         except OSError as error:
             raise not_unpacked(name, error) from error
         found = called(opened(COPY, name).get_sheet_by_index, 0, name)
         content = content_of(found, name, sheet, self._limits)
         blocks = self._complete(content.blocks, sheet, traits)
         return replace(content, traits=traits, merged=merged, blocks=blocks)
-
-    def _copy_sheet(self, sheet: Sheet, *, parsed: bool) -> tuple[Traits, list[Merged]]:
-        """Write a workbook with one sheet for calamine.
-
-        Args:
-            sheet: The sheet to copy.
-            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
-
-        Returns:
-            What calamine won't report, and the merged ranges.
-
-        Raises:
-            InputError: The sheet is damaged or malicious.
-        """
-        archive, parts = self._archive, self._parts
-        _refuse_made_up_count(archive, parts)
-        links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
-        if not parsed and not parts.zeros:
-            with suppress(_UnusualError):
-                traits = Traits(links=links, hidden_columns=columns)
-                merged: list[Merged] = []
-                blocks = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
-                _write_copy(archive, parts, blocks)
-                return traits, merged
-        rewriter = _Rewriter(archive, sheet, parts)
-        rewriter.traits.links, rewriter.traits.hidden_columns = links, columns
-        _write_copy(archive, parts, rewriter.blocks())
-        refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
-        return rewriter.traits, rewriter.merged
 
     def _complete(self, blocks: Iterator[Block], sheet: Sheet, traits: Traits) -> Iterator[Block]:
         """Yield the rows; if the sheet's XML has more filled cells, look for one that is repeated.
@@ -336,7 +326,8 @@ def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
             raise archive.refused("its table of strings announces more than it holds", hint="")
 
 
-def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
+def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> bool:
+    """Write a workbook with one sheet; return whether its XML could be searched."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     workbook = (
@@ -349,7 +340,7 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
         f'<Relationship Id="{kind}" Type="{links}/{kind}" Target="{target}.xml"/>'
         for kind, target in targets.items()
     )
-    with zipfile.ZipFile(COPY, "w", zipfile.ZIP_STORED) as target:
+    with suppress(_UnusualError), zipfile.ZipFile(COPY, "w", zipfile.ZIP_STORED) as target:
         target.writestr(
             "_rels/.rels",
             f'<Relationships><Relationship Id="workbook" Type="{links}/officeDocument"'
@@ -362,6 +353,8 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
                 stream.writelines(archive.chunks(part))
         with target.open("xl/worksheets/sheet.xml", "w", force_zip64=True) as stream:
             stream.writelines(blocks)
+        return True
+    return False
 
 
 def _searched(
