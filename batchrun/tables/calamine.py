@@ -7,13 +7,12 @@ can't be read from the file here, calamine's result is used as it is.
 from __future__ import annotations
 
 import io
-import posixpath
 import re
 import struct
 import zipfile
 import zlib
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
 from batchrun.errors import InputError
+from batchrun.tables.archive import part_name
 from batchrun.tables.formats import SAVE_AS, Format, protected
 from batchrun.tables.sheets import (
     HOLDS_ID,
@@ -103,6 +103,7 @@ class CalamineReader(WorkbookReader):
         return replace(content, blocks=blocks, traits=details.traits, merged=merged)
 
 
+@dataclass(slots=True)
 class _Details:
     """What calamine leaves out of a sheet.
 
@@ -113,11 +114,10 @@ class _Details:
         repeated: Row and column of a cell that is there twice.
     """
 
-    def __init__(self) -> None:
-        self.traits = Traits()
-        self.merged: list[Merged] = []
-        self.patches: list[tuple[int, int, bool | float | str]] = []
-        self.repeated: tuple[int, int] | None = None
+    traits: Traits = field(default_factory=Traits)
+    merged: list[Merged] = field(default_factory=list)
+    patches: list[tuple[int, int, bool | float | str]] = field(default_factory=list)
+    repeated: tuple[int, int] | None = None
 
 
 def _patched(
@@ -437,13 +437,9 @@ def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
         if kind == 156:
             link, end = _xlsb_text(content, 8)
             links[_xlsb_text(content, end)[0]] = link
-    relations = archive.read("xl/_rels/workbook.bin.rels").decode("utf-8", "replace")
-    targets = {}
-    for tag in re.findall(r"<Relationship\b[^>]*>", relations):
-        attributes = {key.lower(): value for key, value in _RELATION.findall(tag)}
-        targets[attributes.get("id")] = attributes.get("target", "")
-    target = targets[links[sheet]]
-    part = posixpath.normpath(posixpath.join("/xl", target)).removeprefix("/").lower()
+    relations = archive.elements("xl/_rels/workbook.bin.rels", {"Relationship"})
+    targets = {each.get("Id"): each.get("Target", "") for _, each in relations}
+    part = part_name("xl", targets[links[sheet]])
     found = _RecordSheet(*_xlsb_styles(archive))
     row = 0
     for kind, content in _xlsb_records(archive.read(part)):
@@ -452,9 +448,6 @@ def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
         _take_xlsb(found, row, kind, content)
     found.numbers.finish()
     return found
-
-
-_RELATION = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
 
 
 _XLSB_CELLS = {*range(2, 12), 62}

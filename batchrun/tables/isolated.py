@@ -103,13 +103,12 @@ class Book:
         """
         head, _ = self._ask(["read", self.sheets.index(sheet)])
         self._sends_rows = True
-        first, merged, traits, notices = head
+        first, merged, traits = head
         return SheetRows(
             self._blocks(correct),
             int(first),
             [(int(top), left - first, int(end), right - first) for top, left, end, right in merged],
             Traits(**traits),
-            tuple(map(str, notices)),
         )
 
     def _blocks(self, correct: Corrector | None) -> Iterator[ColumnBlock]:
@@ -314,9 +313,8 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
 
 
 def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
-    traits = asdict(content.traits)
     merged = without_overlaps(content.merged)
-    _answer(stream, [content.first_column, merged, traits, content.notices])
+    _answer(stream, [content.first_column, merged, asdict(content.traits)])
     for _, rows in content.blocks:
         _answer_block(stream, rows)
     _answer(stream, [])

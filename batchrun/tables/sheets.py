@@ -43,6 +43,7 @@ class Traits:
         mixed: (column, format) if only some numbers of the column have leading zeros.
         filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
         links: Addresses of links that hold an ID.
+        linked: Whether the workbook has links to other files.
         unknown: Whether these details can't be read from the file.
     """
 
@@ -56,6 +57,7 @@ class Traits:
     mixed: list[tuple[int, str]] = field(default_factory=list)
     filled: int = 0
     links: list[str] = field(default_factory=list)
+    linked: bool = False
     unknown: bool = False
 
 
@@ -183,14 +185,12 @@ class SheetRows:
         first_column: Column number (A is 1) of the first cell of each row.
         merged: Merged ranges; the value is in the first cell of each.
         traits: Other details of the sheet.
-        notices: Notices about the sheet.
     """
 
     blocks: Iterator[Block]
     first_column: int = 1
     merged: Sequence[Merged] = ()
     traits: Traits = field(default_factory=Traits)
-    notices: Sequence[str] = ()
 
 
 class WorkbookReader(Protocol):

@@ -223,7 +223,7 @@ def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> T
     grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
     if options.visible_only:
         grid = visible_rows(grid)
-    notices = [*grid.notices, *_trait_notices(grid.traits, options.visible_only)]
+    notices = _trait_notices(grid.traits, options.visible_only)
     if options.visible_only and grid.traits.unknown:
         what = f"An .{book.format.value} file does not tell which rows are hidden"
         notices.append(f"{what}; all are read")
@@ -244,7 +244,9 @@ def _other_sheet(before: str, name: str, after: str) -> Advice:
 
 
 def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
-    notices = []
+    notices: list[str] = []
+    if traits.linked:
+        notices.append("Links to other files were not followed; the values stored here were read")
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"
         rows = plural(len(set(traits.hidden_rows)), "row is", "rows are")

@@ -28,6 +28,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from batchrun.errors import InputError
+from batchrun.tables.archive import part_name
 from batchrun.tables.calamine import UnreadableError, called, content_of, opened, unreadable
 from batchrun.tables.formats import Format, not_unpacked
 from batchrun.tables.sheets import (
@@ -164,9 +165,8 @@ class XlsxReader(WorkbookReader):
             content = self._read(sheet)
         except UnreadableError:  # calamine rejects some files that other programs open
             content = self._read(sheet, parsed=True)
-        if any(part.startswith("xl/externallinks/") for part in self._archive.parts):
-            links = "Links to other files were not followed; the values stored here were read"
-            return replace(content, notices=[links])
+        others = any(part.startswith("xl/externallinks/") for part in self._archive.parts)
+        content.traits.linked = others
         return content
 
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
@@ -231,14 +231,14 @@ def find_parts(archive: Archive) -> Parts:
     if workbook not in archive.parts or relations not in archive.parts:
         raise archive.damaged()
     found, targets = Parts(), {}
-    for _, relation in elements(archive, relations, {"Relationship"}):
+    for _, relation in archive.elements(relations, {"Relationship"}):
         kind = relation.get("Type", "").rpartition("/")[2]
-        part = _part(folder, relation.get("Target", ""))
+        part = part_name(folder, relation.get("Target", ""))
         if kind == "worksheet":
             targets[relation.get("Id", "")] = part
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
             found.others[kind] = part
-    for element, attributes in elements(archive, workbook, {"sheet", "workbookPr"}):
+    for element, attributes in archive.elements(workbook, {"sheet", "workbookPr"}):
         if element == "workbookPr":
             found.from_1904 = attributes.get("date1904") in _TRUE
             continue
@@ -258,7 +258,7 @@ def find_parts(archive: Archive) -> Parts:
 def _read_styles(archive: Archive, part: str, found: Parts) -> None:
     inside = False
     wanted = {"numFmt", "cellStyleXfs", "cellXfs", "cellStyles", "xf"}
-    for element, attributes in elements(archive, part, wanted):
+    for element, attributes in archive.elements(part, wanted):
         number = _whole_number(attributes.get("numFmtId", ""))
         if element == "numFmt":
             found.codes[number] = attributes.get("formatCode", "")
@@ -273,37 +273,10 @@ def _workbook_part(archive: Archive) -> str:
     usual = "xl/workbook.xml"
     if usual in archive.parts or "_rels/.rels" not in archive.parts:
         return usual
-    for _, relation in elements(archive, "_rels/.rels", {"Relationship"}):
+    for _, relation in archive.elements("_rels/.rels", {"Relationship"}):
         if relation.get("Type", "").endswith("/officeDocument"):
-            return _part("", relation.get("Target", ""))
+            return part_name("", relation.get("Target", ""))
     return usual
-
-
-def _part(folder: str, target: str) -> str:
-    target = target.replace("\\", "/")
-    path = target if target.startswith("/") else posixpath.join(folder, target)
-    return posixpath.normpath(path).lstrip("/").lower()
-
-
-def elements(archive: Archive, part: str, wanted: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the wanted elements with their attributes, ignoring prefixes as calamine does."""
-    found: list[tuple[str, dict[str, str]]] = []
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if (local := name.rpartition(":")[2]) in wanted:
-            found.append(
-                (local, {key.rpartition(":")[2]: each for key, each in attributes.items()})
-            )
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    try:
-        for chunk in itertools.chain(archive.chunks(part), [b""]):
-            parser.Parse(chunk, not chunk)
-            yield from found
-            found.clear()
-    except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
-        raise archive.damaged() from error
 
 
 def _links(archive: Archive, sheet: Sheet) -> list[str]:
@@ -312,9 +285,8 @@ def _links(archive: Archive, sheet: Sheet) -> list[str]:
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     if relations not in archive.parts:
         return []
-    targets = (each.get("Target", "") for _, each in
-               elements(archive, relations, {"Relationship"}))  # fmt: skip
-    return list(filter(HOLDS_ID.search, targets))
+    found = archive.elements(relations, {"Relationship"})
+    return [target for _, each in found if HOLDS_ID.search(target := each.get("Target", ""))]
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -454,7 +426,7 @@ def _merged_range(reference: str) -> list[Merged]:
 def _hidden_columns(archive: Archive, sheet: Sheet) -> list[tuple[int, int]]:
     hidden: list[tuple[int, int]] = []
     with suppress(InputError):  # the reader will report what is wrong with the XML
-        for element, attributes in elements(archive, sheet.part, {"col", "sheetData"}):
+        for element, attributes in archive.elements(sheet.part, {"col", "sheetData"}):
             if element == "sheetData":
                 break
             first, last = (_whole_number(attributes.get(end, "")) for end in ("min", "max"))
