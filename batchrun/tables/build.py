@@ -83,7 +83,7 @@ def build_table(
             else:
                 cells = cells[:-1]
         fill_merged_names(names, head.line, merged)
-        check_header(source, tuple(names), head.line or 1, cells.shape[1])
+        check_header(source, tuple(names), head.line or 1, len(collector))
         body = Body(names, cells, collector.lines(), collector.after_blank)
         notices = [*source.notices, *head.notices]
         width = max(2, len(names))

@@ -34,13 +34,13 @@ from batchrun.tables.sheets import (
     Traits,
     WorkbookReader,
     attribute,
+    count_of,
     local_name,
     numbered,
     refuse_far,
     repeated_cell,
     style_kinds,
 )
-from batchrun.text import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,10 +138,7 @@ def _patched(
 
 def opened(source: Any, name: str) -> Any:
     """Open a workbook with calamine, from a path or from bytes."""
-    opener = calamine.CalamineWorkbook
-    return called(
-        opener.from_filelike if isinstance(source, io.BytesIO) else opener.from_path, source, name
-    )
+    return called(calamine.load_workbook, source, name)
 
 
 def called(read: Any, argument: Any, name: str) -> Any:
@@ -151,11 +148,11 @@ def called(read: Any, argument: Any, name: str) -> Any:
     except calamine.PasswordError as error:
         raise protected(name) from error
     except (calamine.CalamineError, OSError) as error:
-        raise unreadable(name) from error
+        raise UnreadableError(name) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # calamine's own bug; no Exception
             raise
-        raise unreadable(name) from error
+        raise UnreadableError(name) from error
 
 
 def content_of(found: Any, name: str, sheet: Sheet, limits: LoadLimits) -> SheetRows:
@@ -177,13 +174,8 @@ def content_of(found: Any, name: str, sheet: Sheet, limits: LoadLimits) -> Sheet
 class UnreadableError(InputError):
     """The workbook has parts that are not valid XML or contradict each other."""
 
-
-def unreadable(name: str) -> UnreadableError:
-    """Return the error for a workbook that can't be read."""
-    return UnreadableError(
-        f"{name} is a workbook that can't be read: it is damaged.",
-        SAVE_AS,
-    )
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is a workbook that can't be read: it is damaged.", SAVE_AS)
 
 
 _UNREADABLE = (
@@ -223,7 +215,7 @@ def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
             if name == "table" and inside:
                 break
             if inside and name in {"table-cell", "covered-table-cell"}:
-                repeated = _count(element, "number-columns-repeated")
+                repeated = count_of(element, "number-columns-repeated", 1)
                 if name == "table-cell":
                     found.add_cell(element, repeated)
                 found.column += repeated
@@ -247,7 +239,7 @@ class _OdsSheet(_Details):
         self._values: list[tuple[int, bool | float | str]] = []
 
     def end_row(self, element: Any) -> None:
-        repeated = _count(element, "number-rows-repeated")
+        repeated = count_of(element, "number-rows-repeated", 1)
         visibility = attribute(element, "visibility")
         if visibility in {"collapse", "filter"}:
             end = min(self._row + min(repeated, MAX_HIDDEN), LAST_ROW + 1)
@@ -274,7 +266,8 @@ class _OdsSheet(_Details):
 
     def add_cell(self, element: Any, repeated: int) -> None:
         row, column = self._row, self.column
-        rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
+        rows = count_of(element, "number-rows-spanned", 1)
+        columns = count_of(element, "number-columns-spanned", 1)
         if rows > 1 or columns > 1:
             self.merged.append((row, column, row + rows - 1, column + columns - 1))
         addresses = (attribute(each, "href") for each in element.iterfind(".//{*}a"))
@@ -297,10 +290,6 @@ class _OdsSheet(_Details):
             self._shown.setdefault(column, set()).add(shown if exact else "")
         if value is not None:
             self._values += [(number, value) for number in here]
-
-
-def _count(element: Any, name: str) -> int:
-    return whole_number(attribute(element, name)) or 1
 
 
 # XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -165,8 +166,6 @@ def detect_ole(raw: bytes, name: str) -> Format:
     Raises:
         InputError: It is not an XLS workbook, or needs a password.
     """
-    import io
-
     import olefile
 
     try:

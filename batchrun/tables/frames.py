@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from datetime import date, time, timedelta
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -230,23 +230,17 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
         raise InputError(f"{name} has no columns.", "Give a DataFrame with at least one ID column.")
     if any(map(is_known_name, frame.index.names)):
         frame = frame.reset_index(allow_duplicates=True)
-    header = tuple(_column_name(label) for label in frame.columns)
+    header = tuple(
+        " / ".join(filter(None, map(str, label))) if isinstance(label, tuple) else str(label)
+        for label in frame.columns
+    )
     check_header(source, header, 1, len(frame))
     cells = np.empty((frame.shape[1], len(frame)), dtype=object)
     for position in range(frame.shape[1]):
-        cells[position, :] = _plain_cells(frame.iloc[:, position])
+        column = frame.iloc[:, position]
+        found = column.astype(object).where(column.notna(), None)
+        cells[position, :] = list(map(_plain_cell, found))
     return Table(source, header, cells, np.arange(2, len(frame) + 2, dtype=np.int64))
-
-
-def _column_name(label: Hashable) -> str:
-    if isinstance(label, tuple):
-        return " / ".join(filter(None, map(str, label)))
-    return str(label)
-
-
-def _plain_cells(column: pd.Series[Any]) -> list[Cell]:
-    cells = column.astype(object)
-    return [_plain_cell(cell) for cell in cells.where(column.notna(), None)]
 
 
 def _plain_cell(cell: object) -> Cell:
@@ -262,6 +256,6 @@ def _plain_cell(cell: object) -> Cell:
         if isinstance(value, pd.Timedelta):
             return value.to_pytimedelta()
     except (ValueError, OverflowError):  # a duration in years or months, or beyond the year 9999
-        return str(cell)
+        return str(cell if isinstance(value, int) else value)
     plain = str | bool | int | float | date | time | timedelta | None
     return value if isinstance(value, plain) else str(value)

@@ -22,7 +22,7 @@ from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.header import HeaderPosition, find_header, header_names
 from batchrun.tables.roles import normalise
 from batchrun.tables.sheets import HOLDS_ID, SheetRows, links_notice, visible_rows
-from batchrun.text import plural, whole_number
+from batchrun.text import listed, plural, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -313,12 +313,11 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
         )
     others = [each for each in groups if each is not chosen and (each.ids or each.rows > 1)]
     if others:
-        listed = "; ".join(each.words for each in others[:SHOWN_TABLES])
-        more = f"; and {len(others) - SHOWN_TABLES} more" if len(others) > SHOWN_TABLES else ""
+        not_read = listed([each.words for each in others], SHOWN_TABLES, "; ")
         other = str(others[0].members[0][0])
         said.append(
             Advice(
-                f"The page has several tables. Read: {chosen.words}. Not read: {listed}{more}.",
+                f"The page has several tables. Read: {chosen.words}. Not read: {not_read}.",
                 f" --sheet {other} reads another one",
                 sheet=other,
             )

@@ -37,7 +37,7 @@ from batchrun.tables.ids import (
     normal_form,
     parse_id,
 )
-from batchrun.text import close_matches, one_line, plural, visible, whole_number
+from batchrun.text import close_matches, listed, one_line, plural, visible, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -684,20 +684,19 @@ def _crm_ids(table: Table, position: int) -> bool:
 def _delimiter_hint(table: Table) -> str:
     if len(table.header) > 1:
         return ""
-    if table.source.delimiter is None:
-        names = re.split(r"[,;\t|]", table.header[0])
-        whole = len(names) > 1 and any(map(is_known_name, names))
+    if table.source.delimiter is not None:
+        return Advice(
+            "",
+            " If its fields are separated by another character, such as ^, add --delimiter.",
+            delimiter="",
+        )
+    names = re.split(r"[,;\t|]", table.header[0])
+    if len(names) > 1 and any(map(is_known_name, names)):
         return (
             " Its cells hold whole lines of a text file: use that file, or split them in Excel"
             " (Data, Text to Columns)."
-            if whole
-            else ""
         )
-    return Advice(
-        "",
-        " If its fields are separated by another character, such as ^, add --delimiter.",
-        delimiter="",
-    )
+    return ""
 
 
 def _doubt_hint(table: Table) -> str:
@@ -736,13 +735,12 @@ def _asked(
     contents = tuple(read_contents(table, column, lenient=lenient) for column in shown)
     if ask and (answer := ask(ColumnQuestion(text, tuple(roles), contents, table.header_doubts))):
         return answer
-    raise InputError(f"{text}: {'; '.join(map(candidate_words, contents))}.{more}", hint)
-
-
-def candidate_words(contents: Contents) -> str:
-    """Describe a candidate column: its name, contents and samples."""
-    samples = f", such as {', '.join(contents.samples)}" if contents.samples else ""
-    return f"{contents.name} (column {contents.position + 1}: {contents.words}{samples})"
+    candidates = [
+        f"{each.name} (column {each.position + 1}: {each.words}"
+        f"{', such as ' if each.samples else ''}{', '.join(each.samples)})"
+        for each in contents
+    ]
+    raise InputError(f"{text}: {'; '.join(candidates)}.{more}", hint)
 
 
 def find_column(table: Table, name: str, option: str) -> int:
@@ -785,6 +783,5 @@ def _columns_hint(table: Table) -> str:
 
 
 def _quoted(table: Table, columns: Iterable[int]) -> str:
-    names = list(dict.fromkeys(one_line(column_name(table, at), NAMES_SHOWN) for at in columns))
-    more = f" and {len(names) - LISTED_NAMES:,} more" if len(names) > LISTED_NAMES else ""
-    return ", ".join(names[:LISTED_NAMES]) + more
+    names = dict.fromkeys(one_line(column_name(table, at), NAMES_SHOWN) for at in columns)
+    return listed(list(names), LISTED_NAMES)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from batchrun.errors import InputError
-from batchrun.text import plural
+from batchrun.text import plural, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -268,6 +268,11 @@ def attribute(element: Any, name: str) -> str:
     """Return an attribute of an XML element, in any namespace; ``""`` if it is not there."""
     found = (text for key, text in element.attrib.items() if key.rpartition("}")[2] == name)
     return next(found, "")
+
+
+def count_of(element: Any, name: str, least: int = 0) -> int:
+    """Return an attribute of an XML element as a number; ``least`` if it is not there."""
+    return whole_number(attribute(element, name)) or least
 
 
 HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)

@@ -22,6 +22,7 @@ from batchrun.tables.sheets import (
     WorkbookReader,
     ZeroFormat,
     attribute,
+    count_of,
     distinct,
     local_name,
     numbered,
@@ -29,7 +30,6 @@ from batchrun.tables.sheets import (
     repeated_cell,
     zero_format,
 )
-from batchrun.text import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +93,7 @@ class Xml2003Reader(WorkbookReader):
     def _take(self, event: str, element: Any) -> None:
         name = local_name(element)
         if event == "end" and name == "Style" and not self._tables:
-            formats = [each for each in element if local_name(each) == "NumberFormat"]
-            for each in formats:
+            for each in element.iterfind("{*}NumberFormat"):
                 if code := zero_format(attribute(each, "Format")):
                     self._zeros[attribute(element, "ID")] = code
         if event == "start":
@@ -128,26 +127,23 @@ class _Sheet:
         self._line = self._column = 0
 
     def add_column(self, element: Any) -> None:
-        first = _number(element, "Index") or self._column + 1
-        self._column = first + _number(element, "Span")
+        first = count_of(element, "Index") or self._column + 1
+        self._column = first + count_of(element, "Span")
         if attribute(element, "Hidden") == "1":
             self.traits.hidden_columns.append((first, self._column))
 
     def add_row(self, element: Any) -> None:
-        self._line = line = _number(element, "Index") or self._line + 1
-        last = line + _number(element, "Span")
+        self._line = line = count_of(element, "Index") or self._line + 1
+        last = line + count_of(element, "Span")
         if attribute(element, "Hidden") == "1" or attribute(element, "Height") in {"0", "0.0"}:
             self.hidden_rows.append((line, last))
         column = 0
-        for cell in element:
-            if local_name(cell) != "Cell":
-                continue
-            column = _number(cell, "Index") or column + 1
-            across, down = _number(cell, "MergeAcross"), _number(cell, "MergeDown")
+        for cell in element.iterfind("{*}Cell"):
+            column = count_of(cell, "Index") or column + 1
+            across, down = count_of(cell, "MergeAcross"), count_of(cell, "MergeDown")
             if across or down:
                 self.merged.append((line, column, line + down, column + across))
-            data = next((each for each in cell if local_name(each) == "Data"), None)
-            if data is not None:
+            if (data := cell.find("{*}Data")) is not None:
                 kind, text = attribute(data, "Type"), "".join(data.itertext())
                 if kind == "Error":
                     self.traits.errors.append((line, column, text))
@@ -181,7 +177,3 @@ def _cell(kind: str, text: str) -> Cell:
                 return text
     except (ValueError, OverflowError, TypeError):
         return text
-
-
-def _number(element: Any, name: str) -> int:
-    return whole_number(attribute(element, name)) or 0

@@ -405,16 +405,14 @@ class TextFile:
 
     def _guess_notice(self, table: Table) -> str:
         """Return a notice with the guessed encoding and two cells to check it by."""
-        shown: list[str] = []
-        for row in table.rows():
-            shown += [
-                f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
-                for cell in row.cells
-                if isinstance(cell, str) and not cell.isascii()
-            ]
-            if len(shown) >= SHOWN_CELLS:
-                break
-        cells = f": check {' and '.join(shown[:SHOWN_CELLS])}" if shown else ""
+        found = (
+            f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
+            for row in table.rows()
+            for cell in row.cells
+            if isinstance(cell, str) and not cell.isascii()
+        )
+        shown = " and ".join(itertools.islice(found, SHOWN_CELLS))
+        cells = f": check {shown}" if shown else ""
         return Advice(
             f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells}",
             "; --encoding settles it",
@@ -456,18 +454,13 @@ class TextFile:
         return self._fits(replace(self._dialect, spaced=True))
 
     def _fits(self, dialect: Dialect) -> bool:
-        widths: set[int] = set()
         limit = field_limit(self._options.limits.field_characters)
-        with limit, self._text() as text:
+        with limit, self._text() as text, suppress(csv.Error):
             lines = itertools.islice(self._lines(text), int(dialect.declared), None)
-            try:
-                for row in filter(None, dialect.reader(lines)):
-                    widths.add(len(row))
-                    if len(widths) > 1:
-                        return False
-            except csv.Error:
-                return False
-        return bool(widths) and widths != {1}
+            rows = filter(None, dialect.reader(lines))
+            width = len(next(rows, ()))
+            return width > 1 and all(len(row) == width for row in rows)
+        return False
 
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:

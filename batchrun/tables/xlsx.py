@@ -29,7 +29,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 
 from batchrun.errors import InputError
 from batchrun.tables.archive import part_name
-from batchrun.tables.calamine import UnreadableError, called, content_of, opened, unreadable
+from batchrun.tables.calamine import UnreadableError, called, content_of, opened
 from batchrun.tables.formats import Format, not_unpacked
 from batchrun.tables.sheets import (
     HOLDS_ID,
@@ -493,7 +493,7 @@ class _Rewriter:
                 yield "".join(self._written).encode("utf-8", "surrogatepass")
                 self._written.clear()
         except (expat.ExpatError, ValueError) as error:
-            raise unreadable(self._archive.name) from error
+            raise UnreadableError(self._archive.name) from error
         self._numbers.finish()
         yield b"</sheetData></worksheet>"
 
