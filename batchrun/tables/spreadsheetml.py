@@ -67,11 +67,11 @@ class Xml2003Reader(WorkbookReader):
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
-        return bool(self._table(sheet).rows)
+        return bool(self._tables[self.sheets.index(sheet)].rows)
 
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
-        table = self._table(sheet)
+        table = self._tables[self.sheets.index(sheet)]
         table.numbers.finish()
         table.traits.hidden_rows = distinct(table.hidden_rows, LAST_ROW)
         if table.repeated:
@@ -86,9 +86,6 @@ class Xml2003Reader(WorkbookReader):
                 yield [cells.get(at) for at in range(1, width + 1)] if cells else [None] * width
 
         return SheetRows(numbered(rows()), merged=table.merged, traits=table.traits)
-
-    def _table(self, sheet: Sheet) -> _Sheet:
-        return self._tables[self.sheets.index(sheet)]
 
     def _take(self, event: str, element: Any) -> None:
         name = local_name(element)
