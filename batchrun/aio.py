@@ -22,7 +22,7 @@ from batchrun.batch.control import Control
 from batchrun.batch.request import Request
 from batchrun.batch.rerun import Rerun
 from batchrun.batch.session import open_session
-from batchrun.errors import InputError, NotConfirmedError, UsageError
+from batchrun.errors import InputError, NotConfirmedError, UsageError, missing_file
 from batchrun.model import RETRIED_BY_ITSELF
 from batchrun.notebook import TableList
 from batchrun.options import ReadingKeywords
@@ -132,9 +132,8 @@ async def run(
             list that would continue, if there is one. Return whether to go ahead.
         on_progress: Called after each step, in the thread that runs the batch.
         control: Stops the batch early, from another thread or a callback.
-        with_credits: A person answers ``confirm``, and will decide about the jobs after ``limit``:
-            also ask for the credits left, before ``confirm`` and after the jobs of ``limit``. Each
-            takes one more request.
+        with_credits: A person answers ``confirm``: also ask for the credits left, before
+            ``confirm`` and after the jobs of ``limit``. Each takes one more request.
         workers: How many processes on this machine work on it, or a ``distributed.Client`` of a
             Dask cluster whose workers help; ``None`` for the setting. With ``limit``, this process
             works alone.
@@ -367,7 +366,7 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
         JournalError: The journal does not know its batch.
     """
     if not path.exists():
-        raise InputError(f"There is no file {path}.", "Check the name and the folder.")
+        raise missing_file(path)
     marked = Rerun.read(path, settings=settings)
     if marked is None:
         raise InputError(

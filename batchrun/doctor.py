@@ -36,6 +36,7 @@ from batchrun.service.client import unreachable_hint
 from batchrun.service.transport import describe, proxy_for
 from batchrun.settings import (
     KeyStorage,
+    address_of,
     find_configuration,
     find_credentials,
     key_source,
@@ -344,17 +345,21 @@ _UNTRIED = "only a run shows whether it may run them (workflows:execute)"
 
 
 async def _service(settings: Settings) -> list[Finding]:
-    """Check key, network, service, scopes, clock and quota with one request."""
+    """Check key, network, service, scopes, clock and quota with one request; none without a key."""
     try:
-        credentials = find_credentials(settings)
-        base_url = checked_base_url(credentials.base_url)
+        base_url = checked_base_url(address_of(settings))
     except BatchrunError as error:
         return [_fault("Key", error.what, error.hint, error.exit_code)]
-    source = "practice" if is_practice(base_url) else key_source(settings)
-    key = _ok("Key", f"{masked_key(credentials.key)} ({source}) for {base_url}")
+    credentials = None
+    try:
+        credentials = find_credentials(settings)
+        source = "practice" if is_practice(base_url) else key_source(settings)
+        key = _ok("Key", f"{masked_key(credentials.key)} ({source}) for {base_url}")
+    except BatchrunError as error:
+        key = _fault("Key", error.what, error.hint, error.exit_code)
     try:
         network = await _network(base_url, settings.timeout_seconds)
-        if network.verdict is Verdict.FAULT:
+        if credentials is None or network.verdict is Verdict.FAULT:
             return [key, network]
         async with Client(
             credentials.key, base_url, timeout_seconds=settings.timeout_seconds

@@ -27,7 +27,14 @@ A failed row is not an error but an outcome (see ``batchrun.model.Outcome``).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from batchrun.text import did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -40,7 +47,7 @@ class ExitCode(IntEnum):
     UNUSABLE = 2
     """Wrong usage or unusable input; nothing was triggered."""
     INCOMPLETE = 3
-    """Finished, but some rows are not completed."""
+    """Finished, but some rows are not completed; or failures stopped the batch."""
     PAUSED = 4
     """Paused or interrupted. `batchrun resume` picks it up."""
     KEY_REFUSED = 5
@@ -86,6 +93,16 @@ class InputError(BatchrunError):
     """The input list can't be used."""
 
     exit_code = ExitCode.UNUSABLE
+
+
+def missing_file(file: Path) -> InputError:
+    """Return the error for a file that does not exist; its hint names similar ones."""
+    hint = "Check the name and the folder."
+    if str(file).startswith(("http:", "https:")):
+        hint = "batchrun reads files, not web addresses: download the list first."
+    with suppress(OSError):
+        hint = did_you_mean(file.name, sorted(each.name for each in file.parent.iterdir())) + hint
+    return InputError(f"There is no file {file}.", hint)
 
 
 class OutputError(BatchrunError):

@@ -13,7 +13,9 @@ from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_colum
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+
+    import numpy.typing as npt
 
     from batchrun.batch.history import RowPage
     from batchrun.model import BatchResults, BatchSummary, Role, Row, Table, TableSource
@@ -105,38 +107,56 @@ def _columns_of_names(header: Sequence[str], roles: Container[Role]) -> tuple[in
 
 
 def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
-    """Return the duplicates with a different name than the row whose result they share.
+    """Return the rows with a different name than the first row with the same ID.
 
-    Each has its line and name, then those of the other row: one of the rows may have the wrong ID.
+    Each has its line and name, then those of the first row: one of the rows may have the wrong ID.
     """
     columns = _columns_of_names(plan.table.header, plan.roles)
-    if not (columns and plan.duplicates):
+    if not (columns and len(plan.bodies)):
         return []
-    jobs, names = plan.rows.jobs, [plan.table.cells[at] for at in columns]
-    repeated = np.bincount(jobs[jobs >= 0])[jobs] > 1
-    places = np.flatnonzero((jobs >= 0) & repeated).tolist()
+    ids, names = _ids(plan), [plan.table.cells[at] for at in columns]
+    repeated = np.bincount(ids[ids >= 0])[ids] > 1
+    places = np.flatnonzero((ids >= 0) & repeated).tolist()
     every = (name_of([each[place] for each in names], range(len(names))) for place in places)
     return _differing(
-        zip(jobs[places].tolist(), plan.table.lines[places].tolist(), every, strict=True)
+        zip(ids[places].tolist(), plan.table.lines[places].tolist(), every, strict=True)
+    )
+
+
+def _ids(plan: Plan) -> npt.NDArray[np.integer]:
+    """Return a number for each row, which rows with the same IDs share: -1 for invalid rows."""
+    if not plan.parameters.columns:
+        return plan.rows.jobs
+    numbers: dict[tuple[str | None, str | None], int] = {}
+    return np.array(
+        [
+            -1
+            if row.job is None
+            else numbers.setdefault((row.company_id, row.contact_id), len(numbers))
+            for row in plan.rows
+        ]
     )
 
 
 def other_names_in(results: BatchResults) -> list[tuple[int, str, int, str]]:
-    """Return the rows that have the result of a row with another name, like `other_names`."""
+    """Return the completed rows with the ID of a row with another name, like `other_names`."""
     columns = _columns_of_names(results.header, results.roles)
     completed = (row for row in results.rows if columns and row.outcome is Outcome.COMPLETED)
-    return _differing((row.job, row.row.line, name_of(row.row.cells, columns)) for row in completed)
+    return _differing(
+        ((row.company_id, row.contact_id), row.row.line, name_of(row.row.cells, columns))
+        for row in completed
+    )
 
 
 def _differing(
-    rows: Iterable[tuple[int | None, int, str | None]],
+    rows: Iterable[tuple[Hashable, int, str | None]],
 ) -> list[tuple[int, str, int, str]]:
-    """Return the rows with another name than the first of their job; each is job, line, name."""
-    first: dict[int | None, tuple[int, str]] = {}
+    """Return the rows with another name than the first with their IDs; each is IDs, line, name."""
+    first: dict[Hashable, tuple[int, str]] = {}
     found = []
-    for job, line, name in rows:
+    for ids, line, name in rows:
         if own := cell_words(name):
-            place = first.setdefault(job, (line, own))
+            place = first.setdefault(ids, (line, own))
             if not is_same_name(place[1], own):
                 found.append((line, own, *place))
     return found

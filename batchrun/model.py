@@ -325,7 +325,7 @@ class ResultRow:
         sending: Whether its trigger is being sent, or was being sent when its process died.
         cause: Why there is no result; ``None`` if that is unknown or decides nothing.
         job: Number of its job, which rows with the same trigger body share; ``None`` if invalid.
-        other_name: Whether it has the result of a row with another name.
+        other_name: Whether a row above it has the same ID and another name.
     """
 
     row: Row

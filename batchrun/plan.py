@@ -19,7 +19,14 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
-from batchrun.tables.roles import GET_IDS, candidate_contents, column_name, roles_named, swap_notice
+from batchrun.tables.roles import (
+    GET_IDS,
+    candidate_contents,
+    choose_column,
+    column_name,
+    roles_named,
+    swap_notice,
+)
 from batchrun.text import CANT_BE_SENT, as_displayed, counted, duration, html_table, plural
 
 if TYPE_CHECKING:
@@ -435,6 +442,9 @@ class Plan:
         if all(row.reason == _MISALIGNED for row in self.invalid):
             return MEND_HEADER
         found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        others = [each for each in found if each.uuids and each.position not in self.roles.values()]
+        if others and len(self.roles) == 1:
+            return choose_column(others[0], *self.roles)
         almost = any(each.uuids or _ALMOST & set(each.damaged) for each in found)
         return MEND_IDS if almost else GET_IDS
 

@@ -61,7 +61,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "intent kept, not sent": ("batchrun.service.client:Client", "trigger", "before"),
     "sent, answer not read": (
         "batchrun.service.aiohttp_transport:AiohttpTransport",
-        "handle_async_request",
+        "send",
         "after",
     ),
     "answer read, not kept": ("batchrun.service.client:Client", "trigger", "after"),

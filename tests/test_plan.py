@@ -86,6 +86,13 @@ def test_a_list_with_nothing_to_send_is_refused_and_says_where_the_ids_are() -> 
     assert "Export the list from PG:AI" in caught.value.hint
 
 
+def test_a_chosen_column_without_ids_is_answered_with_the_column_that_has_them() -> None:
+    table = table_of(["Name", "PG ID"], ["Acme", ACME], ["Bay", BETA])
+    with pytest.raises(InputError) as caught:
+        make_plan(table, RESEARCH, {Role.COMPANY: 0}, Parameters(), RATES).require_jobs()
+    assert caught.value.hint.endswith("PG ID: --company-column 2")
+
+
 @pytest.mark.parametrize("cell", [f"id: {ACME}", ACME[:-3], ACME.replace("-", "_")])
 def test_ids_that_only_need_mending_are_not_taken_for_those_of_a_crm(cell: str) -> None:
     plan = plan_of(cell)

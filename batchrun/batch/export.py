@@ -87,11 +87,9 @@ def own_target(wanted: Path, batch: BatchSummary) -> Path:
 
     A file is replaced if it is still as this machine wrote it for this batch.
     """
-
-    def is_own(path: Path) -> bool:
-        return has_agreed(Consent.REPLACE, _as_written(path, batch.batch_id))
-
-    return workbook.free_target(wanted, is_own)
+    return workbook.free_target(
+        wanted, lambda path: has_agreed(Consent.REPLACE, _as_written(path, batch.batch_id))
+    )
 
 
 def is_as_written(path: Path) -> bool:

@@ -27,7 +27,7 @@ from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     import pandas as pd
@@ -52,6 +52,7 @@ class BatchStatus:
         in_doubt: The rows in doubt that the user has not decided about, in input order.
         rescued: Files with results that the journal could not store; ``resume`` imports them.
         workers: Whether live workers have claimed some of its jobs.
+        working: Whether a process works on the batch now.
         starts_soon: Whether it was left to workers, and none has begun.
     """
 
@@ -61,15 +62,8 @@ class BatchStatus:
     in_doubt: tuple[ResultRow, ...]
     rescued: tuple[Path, ...]
     workers: bool = False
+    working: bool = False
     starts_soon: bool = False
-
-    @property
-    def working(self) -> bool:
-        """Whether a process works on the batch now."""
-        if self.workers:
-            return True
-        holder = self.holder
-        return holder is not None and not (holder.silent(datetime.now(UTC)) or holder.has_died())
 
     @property
     def something_to_do(self) -> bool:
@@ -217,8 +211,22 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
         workers,
+        workers or (holder is not None and journal.is_alive(holder)),
         starts_soon=holder is None and not workers and batch_id in journal.open_batches(),
     )
+
+
+def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings: Settings) -> int:
+    """Return for how many of a batch's unsuccessful jobs another batch has a result.
+
+    Raises:
+        JournalError: The journal can't be read.
+    """
+    numbers = {row.job for row in rows if row.job is not None}
+    if not numbers:
+        return 0
+    with existing_journal(settings.journal) as journal:
+        return journal.completed_elsewhere(batch, numbers)
 
 
 def requests_today(settings: Settings) -> int:

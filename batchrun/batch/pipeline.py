@@ -82,16 +82,16 @@ _LOG = logging.getLogger(__name__)
 def note_of(ending: Ending, resume_at: datetime | None, stopped_because: str) -> str:
     """Return why a batch ended, in sentences; ``""`` if it is finished."""
     if ending is Ending.FAILURES:
-        return f"{_NOTES[ending]} {stopped_because.rstrip('.')}."
+        return f"{NOTES[ending]} {stopped_because.rstrip('.')}."
     if resume_at is None:
-        return _NOTES[ending]
-    return f"{_NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
+        return NOTES[ending]
+    return f"{NOTES[ending]} It opens again at {resume_at:%Y-%m-%d %H:%M} UTC."
 
 
 OPEN_CHECK_SECONDS = 1.0
 """How often a worker with nothing to do checks for open batches."""
 
-_NOTES = {
+NOTES = {
     Ending.FINISHED: "",
     Ending.LIMIT: "Only the first rows were run, as asked.",
     Ending.INTERRUPTED: "It was interrupted.",
@@ -232,7 +232,7 @@ async def run(
         known = newest.batch_id if newest else None  # the user has not seen any later batch
         batch_id = earlier.batch_id if earlier else session.create_batch(plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
-        agreed = not with_credits and (earlier is None or earlier.confirmed)
+        agreed = not with_credits and earlier is not None and earlier.confirmed
         options = replace(options, output=target, frame=frame, agreed=agreed)
         report = await _work(session, batch_id, options)
         if with_credits and report.ending is Ending.LIMIT:
@@ -426,6 +426,8 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 if journal.summary(batch_id).unfinished:
                     note = note_of(ending, resume_at, engine.stopped_because)
                 await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
+                if ending is Ending.FAILURES and jobs.count_pending():
+                    journal.keep(batch_id, "unconfirmed", 1)  # a person decides about the rest
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.
                 error = journal.fault(raised) if isinstance(raised, JournalError) else raised

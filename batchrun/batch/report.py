@@ -135,7 +135,8 @@ class Report:
         """The exit code of the command."""
         if self.ending is Ending.DETACHED:
             return ExitCode.COMPLETED
-        if self.ending is Ending.FINISHED and self.summary.unfinished:  # some rows timed out
+        stopped_or_timed_out = self.ending in {Ending.FINISHED, Ending.FAILURES}
+        if stopped_or_timed_out and self.summary.unfinished:
             return ExitCode.INCOMPLETE
         return self.summary.exit_code
 

@@ -15,6 +15,7 @@ from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
 from batchrun.settings import Settings, load_settings
 from batchrun.settings.location import shown
+from batchrun.tables.cells import is_filled
 from batchrun.tables.ids import ValidId, parse_id
 from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.layout import AGAIN
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from batchrun.journal import Journal
     from batchrun.journal.results import SentJob
-    from batchrun.model import BatchSummary, Cell
+    from batchrun.model import BatchSummary
     from batchrun.workbook.marks import MarkedRow, ResultsFile, ResultsSheet
 
     Ids = tuple[str | None, str | None]
@@ -140,7 +141,7 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
         if AGAIN in header:
             at = header.index(AGAIN)
             cells = (row.row.cells[at] for row in found.rows)
-            own.update(str(cell).strip() for cell in cells if _is_filled(cell))
+            own.update(str(cell).strip() for cell in cells if is_filled(cell))
     columns = [(sheet, sheet.again(header, own)) for sheet in results.sheets]
     if all(again is None for _, again in columns):
         raise InputError(
@@ -204,10 +205,6 @@ def _filled(hint: str, row: MarkedRow, summary: BatchSummary) -> str:
     return hint.format(batch=summary.batch_id, line=row.line, run=run)
 
 
-def _is_filled(cell: Cell) -> bool:
-    return cell is not None and bool(str(cell).strip())
-
-
 class _UnclearError(Exception):
     """A marked row can't be sent; carries the reason and a hint."""
 
@@ -262,17 +259,13 @@ def _job(
             return job, False
         if execution == job.execution_id:
             return _ended(job), True
-    raise _UnclearError(
-        f"the batch knows no execution {execution} of its IDs",
-        _MARK_IT,
-    )
+    raise _UnclearError(f"the batch knows no execution {execution} of its IDs", _MARK_IT)
 
 
 def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:
     if ids is None:
         raise _UnclearError(
-            "it has neither an execution id nor all ID columns of the list",
-            _MARK_IT,
+            "it has neither an execution id nor all ID columns of the list", _MARK_IT
         )
     if ids not in sent:
         raise _unknown_ids()
@@ -294,7 +287,7 @@ def _unknown_ids() -> _UnclearError:
         "its IDs were not sent (see its Status)",
         Advice(
             "To send the other marked rows, remove the mark in line {line}. To send this one, "
-            "correct it in the list",
+            "correct it in your list, not in this workbook",
             ", then: {run}",
         ),
     )

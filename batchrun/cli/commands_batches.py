@@ -355,6 +355,7 @@ def retry(
     from batchrun import aio
     from batchrun import rows as rows_of
     from batchrun import status as status_of
+    from batchrun.batch.history import completed_elsewhere
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = (
@@ -374,6 +375,9 @@ def retry(
         if not yes:
             rows = rows_of(summary.batch_id, chosen, settings=settings).rows
             jobs = len({row.job for row in rows})
+            if paid := completed_elsewhere(rows, summary, settings):
+                again = f"{plural(paid, 'job has', 'jobs have')} a result in another batch"
+                print_text(f"{again}: you would pay for {'it' if paid == 1 else 'them'} again.")
             confirm_jobs(summary, jobs, settings, reporting.mode(), question)
         continue_batch(
             partial(aio.retry, summary.batch_id, outcomes=chosen),

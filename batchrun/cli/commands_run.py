@@ -108,13 +108,17 @@ def run_marked(
     for words in _already_words(marked):
         print_text(words, err=to_stderr)
     if not marked.jobs:
-        _end_unchanged(marked.summary, mode, _unchanged_lines(marked.summary))
+        counts = f"Rows:      {messages.counts(marked.summary)}"
+        first = ["Nothing was triggered.", f"Batch:     {marked.summary.batch_id}", counts]
+        _end_unchanged(marked.summary, mode, [*first, *messages.next_lines(marked.summary)])
     confirm_batch(settings, marked.summary, output or marked.output)
     print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     if not yes:
         now = min(len(marked.jobs), limit or len(marked.jobs))
-        confirm_jobs(marked.summary, now, settings, mode, "Send them again (you pay again)?")
+        them = "it" if now == 1 else "them"
+        question = f"Send {them} again (you pay again)?"
+        confirm_jobs(marked.summary, now, settings, mode, question)
     continue_batch(
         partial(aio.run_marked, marked),
         settings,
@@ -153,17 +157,9 @@ def _already_words(marked: Rerun) -> Iterator[str]:
         yield f"{wait} to be sent already; batchrun resume sends them."
 
 
-def _unchanged_lines(summary: BatchSummary) -> Iterator[str]:
-    """Yield the state of a batch for which nothing was triggered."""
-    yield "Nothing was triggered."
-    yield f"Batch:     {summary.batch_id}"
-    yield f"Rows:      {messages.counts(summary)}"
-    yield from messages.next_lines(summary)
-    yield from messages.workbook_lines(summary)
-
-
 def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]) -> NoReturn:
-    """End without triggering anything, with the exit code of the batch."""
+    """End without triggering anything, with the exit code of the batch. Workbook lines follow."""
+    lines = [*lines, *messages.workbook_lines(summary)]
     own = replace(summary, output=messages.own_output(summary))
     messages.print_ending(own, own.exit_code, own.output, lines, mode)
     raise typer.Exit(summary.exit_code)
@@ -419,7 +415,7 @@ def resume(
     """Pick up a batch where it left off.
 
     At a terminal, it asks before it sends rows of a batch that you have not named, or the rows that
-    an earlier --limit left. --all skips rows that a --limit left.
+    an earlier --limit left. --all skips rows that a --limit left, or failures.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
@@ -488,8 +484,7 @@ def resume(
         if not rewrites and written and Path(written).exists():
             missing = messages.missing_result_lines(found.summary, settings)
             first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
-            lines = [first, *missing, *others, *messages.workbook_lines(found.summary)]
-            _end_unchanged(found.summary, mode, lines)
+            _end_unchanged(found.summary, mode, [first, *missing, *others])
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
@@ -591,7 +586,7 @@ def work(
 
     settings = settings_from(profile=profile, journal=journal, log_file=log_file)
     printer, control = ProgressPrinter(speed=settings.speed), Control()
-    stopper = Stopper(control, printer.say, printer.close)
+    stopper = Stopper(control, printer.say, printer.close, settings.drain_seconds)
     if not quiet:
         print_text("Working on open batches. Press Ctrl-C to stop.", err=True)
 

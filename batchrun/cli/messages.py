@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -28,11 +29,10 @@ from batchrun.cli.output import (
 from batchrun.cli.signals import exit_codes
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, columns_of, duration, one_line, plural
+from batchrun.text import as_displayed, columns_of, duration, one_line, plural, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from batchrun.batch.report import Report
     from batchrun.errors import ExitCode
@@ -117,13 +117,16 @@ def effort_lines(report: Report, *, speed: float = 1.0) -> list[str]:
 
     Times are real time, in a sandbox too.
     """
+    from batchrun import Ending
+
     summary, estimate = report.summary, report.estimate
     if not report.requests and not estimate.requests:
         return []  # there was nothing to do
+    quota = f", {duration(report.quota_seconds / speed)} of it waiting for the quota"
     now = (
         f"Requests:  {report.requests:,} (estimated {estimate.requests:,}) "
-        f"in {duration(report.seconds / speed)} (estimated {duration(estimate.seconds / speed)}), "
-        f"{duration(report.quota_seconds / speed)} of it waiting for the quota"
+        f"in {duration(report.seconds / speed)} (estimated {duration(estimate.seconds / speed)})"
+        f"{'' if report.ending is Ending.UNREACHABLE else quota}"
     )
     if report.requests == summary.requests:
         return [now]
@@ -194,7 +197,7 @@ def parameter_lines(plan: Plan) -> list[str]:
             text = json.dumps(value, ensure_ascii=False)
             lines.append(f"{name}: {one_line(text, EXAMPLE_WIDTH)}, every row")
     if lines:
-        lines.append("PG:AI doesn't list a workflow's parameters: check the spelling")
+        lines.append("PG:AI lists no parameters: ask the owner of the workflow for their names")
     return lines
 
 
@@ -230,14 +233,14 @@ def hides_invalid_rows(plan: Plan) -> bool:
 
 
 def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
-    """Return the duplicates with a different name than the row whose result they share."""
+    """Return the rows with a different name than the first row with the same ID."""
     from batchrun.list_rows import RowNumbers, other_names
 
     if not (found := other_names(plan)):
         return []
     at = RowNumbers.of_table(plan.table)
-    have = plural(len(found), "duplicate has", "duplicates have")
-    lines = [f"{have} a different name than the row with the same ID: is the ID right?"]
+    have = plural(len(found), "row has", "rows have")
+    lines = [f"{have} a different name than an earlier row with the same ID: is the ID right?"]
     lines += [
         f"line {at.words(line)}, {name or 'no name'}: "
         f"same ID as line {at.words(first)}, {first_name or 'no name'}"
@@ -644,10 +647,12 @@ def missing_result_lines(summary: BatchSummary, settings: Settings) -> list[str]
     """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun import rows
     from batchrun.model import RETRIED_BY_ITSELF
+    from batchrun.workbook import free_target
     from batchrun.workbook.reasons import Reasons
 
     batch = summary.batch_id
-    correct = f"batchrun export {batch} --only invalid -o fix.xlsx"
+    fix = free_target(Path("fix.xlsx"), lambda _: False)
+    correct = quoted_command("batchrun", "export", batch, "--only", "invalid", "-o", str(fix))
     lines: list[str] = []
     for outcomes, step in (
         (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {batch}"),
@@ -705,7 +710,8 @@ def running_line(jobs: int, more: str = "", *, working: bool) -> str:
 def next_lines(summary: BatchSummary) -> list[str]:
     """Return the command that continues a batch, or that settles its rows in doubt, if any."""
     if summary.unfinished:
-        return [UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
+        waits = [] if summary.confirmed else ["The rest:  waits until you resume it"]
+        return [*waits, UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
     if summary.counts[Outcome.IN_DOUBT]:
         return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
     return []
@@ -724,7 +730,9 @@ def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
 
 
 def reason_for_number(report: Report) -> str:
-    """Return why the workbook has a number in its name; ``""`` without a number."""
+    """Return why the workbook has a number in its name; ``""`` if it has none, or had it before."""
+    from batchrun import Rerun
+
     path = report.output
     if report.held_open is not None:
         degraded = path is not None and path.suffix != report.held_open.suffix
@@ -733,8 +741,9 @@ def reason_for_number(report: Report) -> str:
     numbered = None if path is None else re.fullmatch(r"(.+) \(\d+\)", path.stem)
     if path is None or numbered is None:
         return ""
-    usual = path.with_stem(numbered[1])
-    return kept_words(usual, path, report.summary.batch_id) if usual.exists() else ""
+    usual, batch_id = path.with_stem(numbered[1]), report.summary.batch_id
+    told_before = report.requests < report.summary.requests and Rerun.batch_of(usual) != batch_id
+    return "" if told_before or not usual.exists() else kept_words(usual, path, batch_id)
 
 
 def kept_words(usual: Path, written: Path, batch_id: str) -> str:

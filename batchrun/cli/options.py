@@ -19,7 +19,7 @@ from batchrun.cli.help import AUTOMATION, OUTPUT, PARAMETERS, SERVICE, SPENDING,
 from batchrun.cli.notifications import desktop_command
 from batchrun.cli.output import OutputMode, print_text, repeats_options
 from batchrun.cli.prompts import ask_for_column
-from batchrun.errors import InputError, UsageError
+from batchrun.errors import UsageError, missing_file
 from batchrun.model import InDoubt
 from batchrun.text import json_or_text, plural, strict_json
 
@@ -73,16 +73,15 @@ def profile_names(incomplete: str) -> list[str]:
 
 def batch_ids(incomplete: str) -> list[tuple[str, str]]:
     """Return the newest batches of the journal, each with a description."""
-    offered: list[tuple[str, str]] = []
     with suppress(Exception):  # no journal, an unusable one: there is nothing to offer
         from batchrun import batches
 
-        offered += [
+        return [
             (each.batch_id, f"{each.workflow.name}, {plural(each.rows, 'row')}")
             for each in batches()
             if each.batch_id.startswith(incomplete)
-        ]
-    return offered[:OFFERED]
+        ][:OFFERED]
+    return []
 
 
 _list, _parameter, _spending, _output, _service, _automation = (
@@ -141,7 +140,8 @@ Limit: TypeAlias = Annotated[
     _spending(
         metavar="N",
         min=1,
-        help="Trigger only the next N jobs, show the results, and ask about the rest.",
+        help="Trigger only the next N jobs, show the results, and ask about the rest. With --yes, "
+        "the rest waits for batchrun resume.",
     ),
 ]
 Yes: TypeAlias = Annotated[bool, _spending("--yes", "-y", help="Don't ask for confirmation.")]
@@ -577,6 +577,7 @@ class PaceOptions:
             metavar="N",
             min=0,
             help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
+            "Jobs sent before still end, and may fail: to risk less, add --limit. "
             "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
         ),
     ] = None
@@ -691,12 +692,13 @@ def request_from(
     """
     from batchrun import Request
     from batchrun.options import ReadingOptions
+    from batchrun.settings import given_key, load_settings, stored_profiles
 
     if options.workflow is None:
         if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files
-            raise InputError(f"There is no file {file}.", "Check its name and folder.")
-        needs_key = not repeats_options("workflows") and not _has_key()
-        login = "batchrun login, then " if needs_key else ""
+            raise missing_file(file)
+        has_key = given_key(load_settings()) or stored_profiles().all()
+        login = "" if has_key or repeats_options("workflows") else "batchrun login, then "
         raise UsageError(
             "No workflow given.",
             f'Add one, such as -w "Account Research". To list them: {login}batchrun workflows',
@@ -710,12 +712,6 @@ def request_from(
         ask=ask_for_column if sys.stdin.isatty() else None,
         reuse=None if reuse is None else age(reuse, said_by),
     )
-
-
-def _has_key() -> bool:
-    from batchrun.settings import given_key, load_settings, stored_profiles
-
-    return bool(given_key(load_settings()) or stored_profiles().all())
 
 
 def _parameter_from(text: str) -> tuple[str, JSON]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import redirect_stdout, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -15,7 +15,7 @@ from batchrun.errors import NotConfirmedError, UsageError
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from batchrun.model import BatchSummary, Role
@@ -38,16 +38,6 @@ def beside_question(*, yes: bool) -> bool:
     return not yes and sys.stdin.isatty() and on_stderr()
 
 
-@contextmanager
-def keep_stdout_clean() -> Iterator[None]:
-    """Keep questions out of captured standard output.
-
-    Typer writes a question's last character to standard output, whatever the settings.
-    """
-    with redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
-        yield
-
-
 def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
     """Ask for a line of text. Ctrl-D returns ``""``.
 
@@ -55,8 +45,10 @@ def ask(text: str, *, hidden: bool = False, default: str = "") -> str:
         KeyboardInterrupt: The user pressed Ctrl-C.
     """
     err = on_stderr()
+    # Typer writes a question's last character to standard output, whatever the settings.
+    stdout = sys.stdout if sys.stdout.isatty() else sys.stderr
     try:
-        with interruptible(), keep_stdout_clean():
+        with interruptible(), redirect_stdout(stdout):
             _discard_early_input()
             typed = typer.prompt(
                 text, default=default, show_default=bool(default), hide_input=hidden, err=err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -17,6 +18,7 @@ from batchrun.errors import (
     ExitCode,
     HeldError,
     JournalError,
+    JournalWriteError,
     KeyRefusedError,
     ServiceError,
     StoppedError,
@@ -39,14 +41,16 @@ if TYPE_CHECKING:
 
 _BY_WEIGHT = (
     ExitCode.COMPLETED,
-    ExitCode.INCOMPLETE,
     ExitCode.PAUSED,
+    ExitCode.INCOMPLETE,
     ExitCode.UNUSABLE,
     ExitCode.KEY_REFUSED,
     ExitCode.UNEXPECTED,
 )
 """From least to most serious: a problem that needs a person outweighs one that needs time."""
 
+_REPORTED_FOR = timedelta(days=1)
+"""How long a batch that waits for a person raises the exit code: once if run every night."""
 
 _ALL = "all batches"
 
@@ -66,6 +70,7 @@ def resume_all(
     practice service.
     """
     from batchrun import batches, status
+    from batchrun.engine import Ending
     from batchrun.settings import account_of, address_of, for_batch
     from batchrun.settings.location import is_loopback, shown
 
@@ -84,7 +89,10 @@ def resume_all(
         if summary.practice and not is_loopback(address_of(settings)):
             left_alone = f"it ran in the practice sandbox at {summary.base_url}. To continue it"
         elif not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
-            left_alone = f"nobody has confirmed its other {plural(jobs, 'job')}. To run the rest"
+            others = f"nobody has confirmed its other {plural(jobs, 'job')}. {summary.note}".strip()
+            left_alone = f"{others} To run the rest"
+            if datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
+                codes.append(ExitCode.INCOMPLETE)
         if left_alone:
             what = f"batch {batch_id} ({summary.source.name}): {left_alone}"
             print_text(f"Not resumed: {what}: batchrun resume {batch_id}", err=to_stderr)
@@ -103,6 +111,8 @@ def resume_all(
             continue
         begin_log_block(f"Batch {batch_id}", err=to_stderr, always=True)
         code, ended = _resumed(partial(resume_batch, summary, found), batch_id)
+        if isinstance(ended, ServiceError | JournalWriteError) or ended is Ending.UNREACHABLE:
+            code = ExitCode.INCOMPLETE  # it may fail the next night, too
         codes.append(code)
         stopped |= _stopped_by(ended, account, batch_id)
     for why, batch_ids in waiting.items():

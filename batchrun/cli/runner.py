@@ -92,7 +92,8 @@ def run_list(
                     print_text(f"Note:      {note}", err=True)
                 if not _confirmed(plan, left, limit, output, form, settings, mode, yes=yes):
                     no_batch = "" if left else " and no batch was started"
-                    raise NotConfirmedError(f"Nothing was triggered{no_batch}.")
+                    unsaved = "" if on_confirmed is None else " The options were not saved."
+                    raise NotConfirmedError(f"Nothing was triggered{no_batch}.{unsaved}")
                 if on_confirmed is not None:
                     on_confirmed()
                 return True
@@ -150,7 +151,12 @@ class _BatchDisplay:
         self._settings, self._mode = settings, mode
         self.printer = ProgressPrinter(speed=settings.speed)
         self.control = Control()
-        self.stopper = Stopper(self.control, self.printer.say, self.printer.close)
+        self.stopper = Stopper(
+            self.control,
+            self.printer.say,
+            self.printer.close,
+            settings.drain_seconds / settings.speed,
+        )
         on_progress = None if mode.quiet else self.printer.show
         self._shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self._shown |= {"output": output, "form": form}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import typer
 
 from batchrun.errors import ExitCode, StoppedError
+from batchrun.text import duration
 
 if TYPE_CHECKING:
     from batchrun.batch.control import Control
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Ended = TypeVar("Ended")
 
 _STOPPING_MESSAGE = (
-    "Stopping: no more triggers. Results of running rows are collected for up to a minute; "
+    "Stopping: no more triggers. Results of running rows are collected for up to {}; "
     "resuming fetches the others without paying again. Press Ctrl-C again to stop now."
 )
 
@@ -53,8 +54,13 @@ class Stopper:
     """
 
     def __init__(
-        self, control: Control, say: Callable[[str], None], close: Callable[[], None] = lambda: None
+        self,
+        control: Control,
+        say: Callable[[str], None],
+        close: Callable[[], None] = lambda: None,
+        drain_seconds: float = 60.0,
     ) -> None:
+        self._message = _STOPPING_MESSAGE.format(duration(drain_seconds))
         self._control = control
         self._say = say
         self._close = close
@@ -118,7 +124,7 @@ class Stopper:
             self._ignores_signals = True
             raise KeyboardInterrupt
         first = control.batch_id is not None and not control.stopped
-        message = _STOPPING_MESSAGE if control.attached else "Stopping."
+        message = self._message if control.attached else "Stopping."
         if first or control.batch_id is None or number != getattr(signal, "SIGHUP", None):
             control.interrupt()  # before the message: the next signal may come while it is printed
         if first:

@@ -362,8 +362,8 @@ def key_refused(reason: str) -> KeyRefusedError:
         f"The service refuses the key: {reason}.",
         Advice(
             "Nothing is lost. ",
-            "Keep one that may do this with batchrun login, or in PGAI_API_KEY where you use that; "
-            "then run: batchrun resume",
+            "Save a key with the scope workflows:execute with batchrun login, or set it in "
+            "PGAI_API_KEY; then run: batchrun resume",
             Action.LOG_IN,
             Action.RESUME,
         ),

@@ -238,11 +238,7 @@ def _batch_id(name: str, now: datetime) -> str:
 
 LOOKED_UP_AT_ONCE = 1_000
 
-_SENT = tuple(
-    state
-    for state in JobState
-    if state not in {JobState.PENDING, JobState.FAILED, JobState.REJECTED}
-)
+_SENT = frozenset(JobState) - {JobState.PENDING, JobState.FAILED, JobState.REJECTED}
 """States of jobs that have a result, or may still get one."""
 
 
@@ -265,13 +261,10 @@ def known_jobs(
             .execution_options(yield_per=LOOKED_UP_AT_ONCE)
         )
         for number, body, state, finished_at in connection.execute(query):
-            mine = index.number(body)
-            if mine is None:
-                continue
-            ended = decode_time(finished_at)
-            job = KnownJob(batch_id, number, JobState(state).outcome, ended)
-            if mine not in found or _preference(job) > _preference(found[mine]):
-                found[mine] = job
+            if (mine := index.number(body)) is not None:
+                ended = decode_time(finished_at)
+                job = KnownJob(batch_id, number, JobState(state).outcome, ended)
+                found[mine] = max(found.get(mine, job), job, key=_preference)
     return found
 
 

@@ -131,13 +131,6 @@ def _prepare(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _close_to_others(path: Path) -> None:
-    """Make a journal's files readable only by their owner, if others can read them."""
-    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        if os.name == "posix" and each.exists() and each.stat().st_mode & 0o077:
-            each.chmod(0o600)
-
-
 def network_filesystem(folder: Path) -> str | None:
     """The name of the network file system that a folder is on; ``None`` for a local disk."""
     if sys.platform == "win32":
@@ -288,7 +281,10 @@ def open_database(location: str) -> Engine:
                 connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK_ID)))
             bring_up_to_date(connection, shown(location))
         if not on_server(engine):  # only now: a file that is not a journal must stay unchanged
-            _close_to_others(Path(str(engine.url.database)))
+            for ending in ("", "-wal", "-shm"):  # others may not read it
+                file = Path(f"{engine.url.database}{ending}")
+                if os.name == "posix" and file.exists() and file.stat().st_mode & 0o077:
+                    file.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
         engine.dispose()
         raise unusable(location, error) from error

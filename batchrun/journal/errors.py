@@ -107,15 +107,11 @@ def _words(error: BaseException) -> tuple[str, str]:
     state = getattr(cause, "sqlstate", None)
     if state in _POSTGRESQL_WORDS:
         return _POSTGRESQL_WORDS[state]
-    if type(cause).__module__.startswith("psycopg"):
-        return _server_words(str(cause)), _SERVER_HINT
+    if type(cause).__module__.startswith("psycopg"):  # its message has a preamble and guesses
+        first = str(cause).strip().partition("\n")[0].strip().rstrip(".")
+        preamble = r"^(connection (failed|is bad): )?(connection to server .* failed: )?"
+        return re.sub(preamble, "", first), _SERVER_HINT
     if isinstance(cause, OSError) and cause.errno in _ERRNO_WORDS:
         return _ERRNO_WORDS[cause.errno]
     text = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
     return text, _ELSEWHERE
-
-
-def _server_words(text: str) -> str:
-    """The message of PostgreSQL's client, without its preamble and the guesses after line one."""
-    first = text.strip().partition("\n")[0].strip().rstrip(".")
-    return re.sub(r"^(connection (failed|is bad): )?(connection to server .* failed: )?", "", first)

@@ -31,7 +31,6 @@ from batchrun.journal.schema import (
     jobs,
     slices,
 )
-from batchrun.journal.slices import slice_held
 from batchrun.journal.writer import Change, Count
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
@@ -117,11 +116,18 @@ _TIMES_RETRIED = (
     .where(attempts.c.batch_id == jobs.c.batch_id, attempts.c.number == jobs.c.number)
     .scalar_subquery()
 )
+_SLICE_HELD = (
+    select(slices.c.first)
+    .where(slices.c.batch_id == bindparam(_BATCH), slices.c.first == bindparam(_SLICE))
+    .where(slices.c.holder == bindparam(_HOLDER))
+    .where(bindparam(_JOB).between(slices.c.first, slices.c.last))
+    .with_for_update(read=True)  # no other worker takes it until the transaction ends
+    .exists()
+)
 _INTEND = (
     update(jobs)
     .where(jobs.c.batch_id == bindparam(_BATCH), jobs.c.number == bindparam(_JOB))
-    .where(jobs.c.state == JobState.PENDING)
-    .where(slice_held(_BATCH, _JOB, _SLICE, _HOLDER))
+    .where(jobs.c.state == JobState.PENDING, _SLICE_HELD)
     .values(state=JobState.SENDING, message="", cause=None)
 )
 _COUNT = (
@@ -206,11 +212,9 @@ class BatchJobs:
 
     def pending_numbers(self) -> frozenset[int]:
         """Return the numbers of all jobs left to trigger."""
-        query = select(jobs.c.number).where(
-            jobs.c.batch_id == self.batch_id, jobs.c.state == JobState.PENDING
-        )
+        mine = select(jobs.c.number).where(jobs.c.batch_id == self.batch_id)
         with self._engine.connect() as connection:
-            return frozenset(connection.scalars(query))
+            return frozenset(connection.scalars(mine.where(jobs.c.state == JobState.PENDING)))
 
     def count_pending(self) -> int:
         """Return the number of jobs left to trigger."""
@@ -403,8 +407,7 @@ class BatchJobs:
         Args:
             job: The polled job; ``None`` if the request is not about a job.
         """
-        of_slice = self._counted_in if job is None else job.slice
-        self._writer.note(*self._one_request(of_slice))
+        self._writer.note(*self._one_request(self._counted_in if job is None else job.slice))
 
     def _one_request(self, of_slice: int) -> tuple[Count, Count]:
         """Return what counts one request, for a slice and for the key's day."""
@@ -492,7 +495,13 @@ class BatchJobs:
         try:
             moved = await self._writer.commit(self._change(step), of=job.number)
         except JournalWriteError as error:
-            raise self._kept(job, step, error) from error
+            path = self._rescue.keep(step)
+            self._writer.mirror([self._change(step)])
+            known = values.get("execution_id") or job.execution_id or "none yet"
+            kept = f"What was in hand is kept in {path}, and the next resume takes it in."
+            lost = f"No folder takes a rescue file; note the execution: {known}."
+            what = f"{error.what} {lost if path is None else kept}"
+            raise type(error)(what, error.hint) from error
         if not moved:
             return False
         execution = values.get("execution_id") or job.execution_id
@@ -511,12 +520,12 @@ class BatchJobs:
             named[_RETRIED] = step.retried
         if step.execution_id is not None:
             named[_EXECUTION] = step.execution_id
-        execution = step.values.get("execution_id")
-        if execution is None:
-            return Change(_move(step.old, frozenset(named)), named)
-        spellings = _spellings(execution)
-        named |= dict(zip(_SPELLINGS, spellings, strict=True))
-        return Change(_move(step.old, frozenset(named)), named, lock=spellings[1])
+        lock = None
+        if (execution := step.values.get("execution_id")) is not None:
+            spellings = _spellings(execution)
+            named |= dict(zip(_SPELLINGS, spellings, strict=True))
+            lock = spellings[1]
+        return Change(_move(step.old, frozenset(named)), named, lock)
 
     def _tell(self, event: Event, job: Job, **facts: object) -> None:
         level = logging.WARNING if event is Event.JOB_IN_DOUBT else logging.INFO
@@ -539,17 +548,6 @@ class BatchJobs:
         if not changed:
             require_hold(self._engine, self.batch_id, self._holder)
         return changed
-
-    def _kept(self, job: Job, step: Step, error: JournalWriteError) -> JournalWriteError:
-        """Write a step to a rescue file, and return an error that names the file."""
-        path = self._rescue.keep(step)
-        self._writer.mirror([self._change(step)])
-        if path is not None:
-            what = f"What was in hand is kept in {path}, and the next resume takes it in."
-        else:
-            known = step.values.get("execution_id") or job.execution_id
-            what = f"No folder takes a rescue file; note the execution: {known or 'none yet'}."
-        return type(error)(f"{error.what} {what}", error.hint)
 
 
 def _spellings(execution_id: str) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ from batchrun.journal.lease import (
     find_holder,
     held_by,
     hold_batch,
+    is_alive,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Column, Executable
+    from sqlalchemy import Column, Executable, Row
 
     from batchrun.plan import Plan
 
@@ -232,6 +233,14 @@ class Journal(AbstractContextManager["Journal"]):
         with self._engine.connect() as connection, connection.begin():
             return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
 
+    def completed_elsewhere(self, batch: BatchSummary, numbers: Collection[int]) -> int:
+        """Return how many of a batch's unsuccessful jobs have a result in another batch."""
+        query = select(jobs.c.number, jobs.c.body).where(jobs.c.batch_id == batch.batch_id)
+        with self._engine.connect() as connection, connection.begin():
+            bodies = [body for number, body in connection.execute(query) if number in numbers]
+            found = known_jobs(connection, bodies, batch.workflow.id, batch.base_url)
+        return sum(job.outcome is Outcome.COMPLETED for job in found.values())
+
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """Return the newest batch of the same rows, workflow, and parameters at a service."""
         with self._engine.connect() as connection:
@@ -321,16 +330,18 @@ class Journal(AbstractContextManager["Journal"]):
         """Return the process that holds a batch, or held it until it died."""
         return find_holder(self._engine, batch_id)
 
+    def is_alive(self, holder: Holder) -> bool:
+        """Whether the process that holds a batch is alive, as far as it can be seen from here."""
+        return is_alive(self._engine, self._lock, holder.token, holder.silent_seconds)
+
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
         """Keep a copy of a batch outside the journal's file until the block ends.
 
         Makes no copy if the disk is full, or on a server, where no file can be lost.
 
-        Args:
-            batch_id: ID of the batch.
-            alone: Whether no other process works on the batch. Otherwise the copy lacks the others'
-                changes: it only keeps a restored journal from triggering jobs again.
+        If other processes work on the batch, too (not ``alone``), the copy lacks their changes:
+        it only keeps a restored journal from triggering jobs again.
         """
         if self._file is not None:
             with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
@@ -424,7 +435,7 @@ class Journal(AbstractContextManager["Journal"]):
         """Store a property of a batch; only its holder may.
 
         Args:
-            batch_id: ID of the batch.
+            batch_id: The batch.
             what: The property: how its results are written (``form``), where they were last
                 written (``output``), where they belong (``target``), whether nobody has agreed
                 to send all of it (``unconfirmed``), or whether it is being deleted
@@ -541,65 +552,60 @@ class Journal(AbstractContextManager["Journal"]):
                 "If the file came from somebody else, don't use it.",
             )
         with self._decoding():
-            return self._decoded_summary(connection, batch_id)
+            columns = [each for each in batches.c if each is not batches.c.list_formats]
+            found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
+            for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types
+                if not isinstance(value, (column.type.python_type, int, type(None))):
+                    raise TypeError(column.name)
+            states = read_counts(connection, batch_id)
+            working = select(
+                func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
+            ).where(slices.c.batch_id == batch_id)
+            requests, beat_at = connection.execute(working).one()
+            counts = dict.fromkeys(Outcome, 0)
+            for state, each in states.items():
+                counts[state.outcome] += each.rows
+            counts[Outcome.INVALID] = found.invalid
+            source = json.loads(found.source)
+            roles = {Role(role): at for role, at in json.loads(found.roles).items()}
+            return BatchSummary(
+                batch_id=batch_id,
+                workflow=Workflow(**json.loads(found.workflow)),
+                source=TableSource(
+                    notices=tuple(source.pop("notices")),
+                    formats=tuple((at, code) for at, code in source.pop("formats", ())),
+                    **source,
+                ),
+                parameters=json.loads(found.parameters),
+                parameter_columns=json.loads(found.parameter_columns),
+                column_options=column_options(json.loads(found.header), roles),
+                created_at=datetime.fromtimestamp(found.created_at, UTC),
+                updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
+                counts=counts,
+                jobs=sum(each.jobs for each in states.values()),
+                requests=found.requests + int(requests),
+                estimated_seconds=found.estimated_seconds,
+                estimated_requests=found.estimated_requests,
+                worked_seconds=found.worked_seconds,
+                quota_seconds=found.quota_seconds,
+                output=found.output,
+                target=found.target,
+                resume_at=decode_time(found.resume_at),
+                note=found.note,
+                reused=sum(each.reused for each in states.values()),
+                base_url=found.base_url,
+                profile=found.profile,
+                confirmed=not found.unconfirmed,
+                practice=self._is_practice(connection, found),
+            )
 
-    def _decoded_summary(self, connection: Connection, batch_id: str) -> BatchSummary:
-        columns = [each for each in batches.c if each is not batches.c.list_formats]
-        found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-        for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types
-            if not isinstance(value, (column.type.python_type, int, type(None))):
-                raise TypeError(column.name)
-        states = read_counts(connection, batch_id)
-        working = select(
-            func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
-        ).where(slices.c.batch_id == batch_id)
-        requests, beat_at = connection.execute(working).one()
-        counts = dict.fromkeys(Outcome, 0)
-        for state, each in states.items():
-            counts[state.outcome] += each.rows
-        counts[Outcome.INVALID] = found.invalid
-        source = json.loads(found.source)
-        roles = {Role(role): at for role, at in json.loads(found.roles).items()}
-        return BatchSummary(
-            batch_id=batch_id,
-            workflow=Workflow(**json.loads(found.workflow)),
-            source=TableSource(
-                notices=tuple(source.pop("notices")),
-                formats=tuple((at, code) for at, code in source.pop("formats", ())),
-                **source,
-            ),
-            parameters=json.loads(found.parameters),
-            parameter_columns=json.loads(found.parameter_columns),
-            column_options=column_options(json.loads(found.header), roles),
-            created_at=datetime.fromtimestamp(found.created_at, UTC),
-            updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
-            counts=counts,
-            jobs=sum(each.jobs for each in states.values()),
-            requests=found.requests + int(requests),
-            estimated_seconds=found.estimated_seconds,
-            estimated_requests=found.estimated_requests,
-            worked_seconds=found.worked_seconds,
-            quota_seconds=found.quota_seconds,
-            output=found.output,
-            target=found.target,
-            resume_at=decode_time(found.resume_at),
-            note=found.note,
-            reused=sum(each.reused for each in states.values()),
-            base_url=found.base_url,
-            profile=found.profile,
-            confirmed=not found.unconfirmed,
-            practice=self._is_practice(connection, found.base_url, found.profile, found.key_hash),
-        )
-
-    def _is_practice(
-        self, connection: Connection, base_url: str, profile: str | None, key_hash: str | None
-    ) -> bool:
+    def _is_practice(self, connection: Connection, of: Row[Any]) -> bool:
         """Whether it is certain: a tunnel or a gateway may also be on this machine."""
-        if not is_loopback(base_url) or is_practice(base_url):  # `--sandbox` has its own journal
-            return False
-        if profile is None and key_hash is not None:
-            return key_hash == self._salted_hash(connection, SANDBOX_KEY)
-        return profile == SANDBOX_PROFILE
+        if not is_loopback(of.base_url) or is_practice(of.base_url):
+            return False  # `--sandbox` has its own journal
+        if of.profile is None and of.key_hash is not None:
+            return bool(of.key_hash == self._salted_hash(connection, SANDBOX_KEY))
+        return bool(of.profile == SANDBOX_PROFILE)
 
     def _rescue(self, batch_id: str) -> RescueFiles:
         return RescueFiles(rescue_folders(self.location), batch_id)

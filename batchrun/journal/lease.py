@@ -142,22 +142,10 @@ class Holder:
     since: datetime  # when it took the lease; aware, UTC
     beat_at: datetime  # its last heartbeat, converted to this machine's clock; aware, UTC
 
-    def silent(self, now: datetime) -> bool:
-        """Whether its last heartbeat is too old for a live process."""
-        return (now - self.beat_at).total_seconds() > SILENCE_SECONDS
-
-    def has_died(self) -> bool:
-        """Whether it was a process of this machine and is gone; its lease lasts a little longer.
-
-        Use only for display: a container may have the same host name, but other processes.
-        """
-        if self.host != socket.gethostname() or os.name != "posix":  # on Windows, os.kill kills
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except OSError as error:
-            return isinstance(error, ProcessLookupError)
-        return False
+    @property
+    def silent_seconds(self) -> float:
+        """The time since its last heartbeat, in seconds."""
+        return (datetime.now(UTC) - self.beat_at).total_seconds()
 
     def words(self) -> str:
         """Describe the process so a user can find it."""
@@ -181,17 +169,14 @@ class Hold:
 
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     """Return the process that holds a batch according to the journal, dead or alive."""
-    query = select(
-        leases.c.holder, leases.c.pid, leases.c.host, leases.c.since, leases.c.beat_at
-    ).where(leases.c.batch_id == batch_id)
     with engine.connect() as connection:
+        query = select(leases).where(leases.c.batch_id == batch_id)
         found = connection.execute(query).one_or_none()
     if found is None:
         return None
-    token, pid, host, since, beat_at = found
     ahead = clock_ahead(engine)
-    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (since, beat_at))
-    return Holder(token, pid, host, *moments)
+    moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (found.since, found.beat_at))
+    return Holder(found.holder, found.pid, found.host, *moments)
 
 
 def held_by(batch_id: str, token: str) -> Exists:
@@ -273,10 +258,8 @@ def hold_batch(
     }
     for _ in range(TRIES):
         seen = find_holder(engine, batch_id)
-        if seen is not None:
-            silent = (datetime.now(UTC) - seen.beat_at).total_seconds()
-            if is_alive(engine, lock, seen.token, silent):
-                continue
+        if seen is not None and is_alive(engine, lock, seen.token, seen.silent_seconds):
+            continue
         take = (
             inserter(engine)(leases)
             .values(batch_id=batch_id, **ours)

@@ -17,6 +17,7 @@ import base64
 import json
 import os
 import sqlite3
+import stat
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -54,16 +55,14 @@ if TYPE_CHECKING:
 _BYTES = "base64"
 _NO_STEP = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors from parsing a line that batchrun did not write."""
-_COLUMNS: Mapping[str, tuple[type, ...]] = {
-    "execution_id": (str,),
-    "triggered_at": (int, float),
-    "started_at": (int, float),
-    "finished_at": (int, float),
-    "message": (str,),
-    "cause": (str,),
-    "result": (bytes,),
+_COLUMNS: Mapping[str, Any] = {
+    "execution_id": str | None,
+    **dict.fromkeys(("triggered_at", "started_at", "finished_at"), int | float | None),
+    "message": str,
+    "cause": str | None,
+    "result": bytes | None,
 }
-"""The columns that a step may set, with their types; all except the message may be NULL."""
+"""The columns that a step may set, with their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +155,16 @@ def _append(path: Path, lines: bytes) -> None:
 
 def _is_own_file(path: Path) -> bool:
     """Whether it is a plain file of this user; another user must not decide a job's outcome."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    owner_fits = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    return path.is_file() and not path.is_symlink() and owner_fits
+    with suppress(OSError):
+        found = path.lstat()  # of a link, not of what it points to
+        owner_fits = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        return stat.S_ISREG(found.st_mode) and owner_fits
+    return False
 
 
 def _plain(value: bytes) -> dict[str, str]:
     """Encode bytes, for which JSON has no type."""
     return {_BYTES: base64.b64encode(value).decode()}
-
-
-def _fits(name: str, value: object) -> bool:
-    if value is None:
-        return name != "message"
-    return isinstance(value, _COLUMNS[name]) and (name != "cause" or value in list(Cause))
 
 
 def _from_json(kept: Any) -> Step:
@@ -181,7 +173,8 @@ def _from_json(kept: Any) -> Step:
         for name, value in kept["values"].items()
     }
     old = tuple(JobState(state) for state in kept["old"])
-    if not old or not all(_fits(name, value) for name, value in values.items()):
+    fit = all(isinstance(value, _COLUMNS[name]) for name, value in values.items())
+    if not (old and fit and values.get("cause") in {None, *Cause}):
         raise ValueError("not a step that batchrun kept")
     # Files of earlier versions have none of these.
     cause = cause_in(kept["new"], str(values.get("message", "")))

@@ -21,7 +21,7 @@ import zlib
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from sqlalchemy import (
     Column,
@@ -378,19 +378,17 @@ def clean_text(text: str) -> str:
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
+_Moment: TypeAlias = "type[datetime] | type[date] | type[time]"
+_MOMENTS: Mapping[str, _Moment] = {"datetime": datetime, "date": date, "time": time}
+"""In this order, because each datetime is a date, too."""
+
+
 def _plain(cell: datetime | date | time | timedelta) -> JSON:
     """Encode a cell for which JSON has no type as an object; no other cell is one."""
-    match cell:
-        case datetime():
-            return {"datetime": cell.isoformat()}
-        case date():
-            return {"date": cell.isoformat()}
-        case time():
-            return {"time": cell.isoformat()}
-        case timedelta():
-            return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
-        case _:
-            assert_never(cell)
+    if isinstance(cell, timedelta):
+        return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
+    name = next(name for name, kind in _MOMENTS.items() if isinstance(cell, kind))
+    return {name: cell.isoformat()}
 
 
 _CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would make one for each row
@@ -398,14 +396,11 @@ _CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would m
 
 def _cell(value: Any) -> Cell:
     match value:
-        case {"datetime": text}:
-            return datetime.fromisoformat(text)
-        case {"date": text}:
-            return date.fromisoformat(text)
-        case {"time": text}:
-            return time.fromisoformat(text)
         case {"seconds": [days, seconds, microseconds]}:
             return timedelta(days, seconds, microseconds)
+        case dict():
+            [(name, text)] = value.items()
+            return _MOMENTS[name].fromisoformat(text)
         case None | str() | bool() | int() | float():
             return value
         case _:

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from batchrun.advice import watch_with
 from batchrun.errors import HeldError, JournalError, TakenOverError
@@ -34,7 +34,7 @@ from batchrun.journal.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import ColumnElement, Connection, Engine, Executable, Exists, FromClause
+    from sqlalchemy import ColumnElement, Engine, Executable, Exists, FromClause
 
     from batchrun.journal.lease import ProcessLock
     from batchrun.journal.writer import JournalWriter
@@ -64,9 +64,7 @@ class Slice(NamedTuple):
 class BatchState:
     """The state of a batch, which each worker reads at each heartbeat."""
 
-    # Why nothing more is triggered, or "" after a stop by the user; None if the batch is
-    # open
-    closed: str | None
+    closed: str | None  # why nothing more is triggered ("": the user stopped it); None if open
     workers: int  # number of live workers of the same key, including this one
     others: bool  # whether other workers have jobs of this batch
     counts: dict[JobState, int]  # rows by the state of their jobs
@@ -87,14 +85,7 @@ def slice_size(number: int, requests_per_minute: float) -> int:
 
 
 class Slices:
-    """The slices of one batch, for one worker.
-
-    Attributes:
-        engine: The database.
-        writer: Its writer.
-        batch_id: ID of the batch.
-        token: This process's token, under which it holds slices and the batch.
-    """
+    """The slices of one batch, for one worker, which holds them under the token of its lock."""
 
     def __init__(
         self, engine: Engine, writer: JournalWriter, lock: ProcessLock, batch_id: str
@@ -282,28 +273,24 @@ class Slices:
             others = exists().where(self._own, slices.c.holder != self.token, _has_open_job(slices))
             closed = select(func.max(slices.c.closed), func.count()).where(self._own)
             why, number = connection.execute(closed).one()
+            key_hash = select(batches.c.key_hash).where(batches.c.id == self.batch_id)
+            workers = (
+                select(func.count(slices.c.holder.distinct()))
+                .join(batches, batches.c.id == slices.c.batch_id)
+                .where(slices.c.holder != self.token)
+                .where(slices.c.beat_at > shared_now(self.engine) - SILENCE_SECONDS)
+                .where(batches.c.key_hash == key_hash.scalar_subquery())
+            )
             found = read_counts(connection, self.batch_id)
             return BatchState(
                 closed=why if number else "",
-                workers=self._live_workers(connection),
+                workers=1 + connection.execute(workers).scalar_one(),
                 others=bool(connection.scalar(select(others))),
                 counts={state: each.rows for state, each in found.items()},
                 pending=found[JobState.PENDING].jobs,
                 completed=found[JobState.COMPLETED].jobs,
                 failed=sum(found[state].jobs for state in _FAILED),
             )
-
-    def _live_workers(self, connection: Connection) -> int:
-        """Return the number of workers that share the key's quota now."""
-        of_batch = select(batches.c.key_hash).where(batches.c.id == self.batch_id)
-        living = slices.c.beat_at > shared_now(self.engine) - SILENCE_SECONDS
-        query = (
-            select(func.count(slices.c.holder.distinct()))
-            .join(batches, batches.c.id == slices.c.batch_id)
-            .where(slices.c.holder != self.token, living)
-            .where(batches.c.key_hash == of_batch.scalar_subquery())
-        )
-        return 1 + connection.execute(query).scalar_one()
 
     def _dead(self) -> list[str]:
         """Return the dead workers that still hold slices of the batch."""
@@ -335,20 +322,6 @@ class Slices:
         )
         with self.engine.connect() as connection:
             return [Slice(*found) for found in connection.execute(query)]
-
-
-def slice_held(batch: str, job: str, first: str, holder: str) -> Exists:
-    """The condition that a worker holds a job's slice, and keeps it until the transaction ends.
-
-    The arguments are names of parameters; ``first`` is the first job of the slice.
-    """
-    mine = and_(
-        slices.c.batch_id == bindparam(batch),
-        slices.c.first == bindparam(first),
-        slices.c.holder == bindparam(holder),
-        bindparam(job).between(slices.c.first, slices.c.last),
-    )
-    return select(slices.c.first).where(mine).with_for_update(read=True).exists()
 
 
 def _has_open_job(of: FromClause) -> Exists:

@@ -61,14 +61,15 @@ class Count:
         return Change(self.statement, {**dict(self.of), "requests": requests})
 
 
+_AnyFuture: TypeAlias = "Future[int] | asyncio.Future[int]"
+_Settled: TypeAlias = "list[tuple[_AnyFuture, int | JournalWriteError]]"
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
     statements: Sequence[Statement]
-    committed: Future[int] | asyncio.Future[int] | None
+    committed: _AnyFuture | None
     of: Hashable = None
-
-
-_Awaited: TypeAlias = "list[tuple[asyncio.Future[int], int | JournalWriteError]]"
 
 
 def no_mirror(_: Iterable[Statement]) -> None:
@@ -256,25 +257,22 @@ def _execute_one(connection: Connection, statement: Statement) -> int:
 
 def _tell(settled: list[tuple[_Write, int | JournalWriteError]]) -> None:
     """Report the outcomes, waking each event loop only once, because that costs a system call."""
-    loops: dict[asyncio.AbstractEventLoop, _Awaited] = {}
+    loops: defaultdict[asyncio.AbstractEventLoop, _Settled] = defaultdict(list)
     for write, outcome in settled:
         if isinstance(write.committed, asyncio.Future):
-            loops.setdefault(write.committed.get_loop(), []).append((write.committed, outcome))
+            loops[write.committed.get_loop()].append((write.committed, outcome))
         elif write.committed is not None:
-            _settle(write.committed, outcome)
+            _settle([(write.committed, outcome)])
     for loop, awaited in loops.items():
         with suppress(RuntimeError):  # a closed loop waits for nothing
-            loop.call_soon_threadsafe(_settle_all, awaited)
+            loop.call_soon_threadsafe(_settle, awaited)
 
 
-def _settle_all(awaited: _Awaited) -> None:
-    for committed, outcome in awaited:
-        if not committed.done():  # a cancelled caller no longer waits
-            _settle(committed, outcome)
-
-
-def _settle(committed: Future[int] | asyncio.Future[int], outcome: int | JournalWriteError) -> None:
-    if isinstance(outcome, JournalWriteError):
-        committed.set_exception(outcome)
-    else:
-        committed.set_result(outcome)
+def _settle(settled: _Settled) -> None:
+    for committed, outcome in settled:
+        if committed.done():  # a cancelled caller no longer waits
+            continue
+        if isinstance(outcome, JournalWriteError):
+            committed.set_exception(outcome)
+        else:
+            committed.set_result(outcome)

@@ -15,9 +15,11 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from batchrun.service.transport import AIOHTTP_AT_ONCE, KEEPALIVE_SECONDS
+
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -30,41 +32,33 @@ sockets: one pass to see it, three with TLS to act on it. A trigger sent on such
 be in doubt. (httpx checks the socket itself.)"""
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
+class AiohttpTransport:
     """Sends each request once and directly: no proxy, cookies, or redirects.
 
     Args:
         context: The TLS context, with the trusted certificates.
         timeout_seconds: Timeout of each single step, in seconds.
-        max_connections: Maximum number of connections.
-        keepalive_seconds: How long an idle connection is kept.
     """
 
-    def __init__(
-        self,
-        context: ssl.SSLContext,
-        timeout_seconds: float,
-        max_connections: int,
-        keepalive_seconds: float,
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, timeout_seconds: float) -> None:
         context.set_alpn_protocols(["http/1.1"])
         self._context = context
         self._timeout_seconds = timeout_seconds
-        self._max_connections = max_connections
-        self._keepalive_seconds = keepalive_seconds
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once."""
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> httpx.Response:
+        """See `Transport`."""
         session = self._session = self._session or self._open()
         for _ in range(_LOOP_PASSES):
             await asyncio.sleep(0)
         try:
             response = await session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers,
-                data=request.content or None,
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=content,
                 allow_redirects=False,
             )
         except aiohttp.ClientError as error:
@@ -74,7 +68,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """See `Transport`."""
         if self._session is not None:
             await self._session.close()
 
@@ -82,8 +76,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Open a session, which belongs to the running event loop."""
         return aiohttp.ClientSession(
             connector=_Connector(
-                limit=self._max_connections,
-                keepalive_timeout=self._keepalive_seconds,
+                limit=AIOHTTP_AT_ONCE,
+                keepalive_timeout=KEEPALIVE_SECONDS,
                 ssl=self._context,
                 resolver=aiohttp.ThreadedResolver(),  # the system's resolver, as httpx uses
             ),

@@ -216,11 +216,9 @@ def without_key(reply: Reply | NoReply, key: str) -> Reply | NoReply:
 
 
 def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> TriggerAnswer:
-    """Classify the reply to a trigger, by the table in the module's docstring.
+    """Classify the reply to a trigger with the body ``sent``, by the table at the top.
 
-    Args:
-        reply: The reply.
-        sent: The trigger's body. An answer about another workflow, company or contact is in doubt.
+    An answer about another workflow, company or contact is in doubt.
     """
     if isinstance(reply, NoReply):
         reason = tidy(reply.reason)
@@ -240,12 +238,9 @@ def classify_trigger(reply: Reply | NoReply, sent: Mapping[str, JSON]) -> Trigge
 
 
 def classify_poll(reply: Reply | NoReply, asked_id: str, sent: Mapping[str, JSON]) -> PollAnswer:
-    """Classify the reply to a poll.
+    """Classify the reply to a poll of an execution, which a trigger with the body ``sent`` began.
 
-    Args:
-        reply: The reply.
-        asked_id: The execution that was polled. An answer about another one is not used.
-        sent: The body of its trigger. An answer about another subject is not used either.
+    An answer about another execution, workflow, company or contact is not used.
     """
     if isinstance(reply, NoReply):
         return Unclear(tidy(reply.reason))

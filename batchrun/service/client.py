@@ -80,6 +80,8 @@ def checked_key(key: str) -> str:
     return bare
 
 
+_JSON_CONTENT = {"Content-Type": "application/json"}
+
 # Limit for a whole exchange, as a multiple of the timeout of one step (wait for a free connection,
 # connect, TLS, first byte). Only an answer that trickles in takes longer.
 _DEADLINE_FACTOR = 4
@@ -132,7 +134,7 @@ class Client(AbstractAsyncContextManager["Client"]):
             _ = httpx.URL(self.base_url).host  # validates the host name by IDNA 2008
         except (httpx.InvalidURL, ValueError):
             raise UsageError("The base URL is not an address.", _BASE_URL_HINT) from None
-        self._timeout_seconds = timeout_seconds
+        self._deadline_seconds = timeout_seconds * _DEADLINE_FACTOR
         self._transport, self.requests_at_once = open_transport(
             self.base_url, timeout_seconds, few_requests=few_requests
         )
@@ -246,16 +248,10 @@ class Client(AbstractAsyncContextManager["Client"]):
     async def _exchange(
         self, method: str, path: str, content: bytes | None = None
     ) -> Reply | NoReply:
-        typed = {} if content is None else {"Content-Type": "application/json"}
-        request = httpx.Request(
-            method,
-            self.base_url + path,
-            headers=self._headers | typed,
-            content=content,
-            extensions={"timeout": httpx.Timeout(self._timeout_seconds).as_dict()},
-        )
-        began, deadline = time.monotonic(), self._timeout_seconds * _DEADLINE_FACTOR
-        reply = without_key(await exchange(self._transport, request, deadline), self._key)
+        headers = self._headers if content is None else self._headers | _JSON_CONTENT
+        sent = self._transport.send(method, self.base_url + path, headers, content)
+        began = time.monotonic()
+        reply = without_key(await exchange(sent, self._deadline_seconds), self._key)
         log_event(
             _LOG,
             Event.REQUEST,
@@ -287,8 +283,11 @@ class Client(AbstractAsyncContextManager["Client"]):
                     f"The service at {address} refuses the key: {reason}.",
                     KeyRefusedError,
                 )
-                save = "Save your current key with batchrun login, or set it in PGAI_API_KEY."
-                hint = Advice("", save, Action.LOG_IN)
+                hint = Advice(
+                    "",
+                    "Save your current key with batchrun login, or set it in PGAI_API_KEY.",
+                    Action.LOG_IN,
+                )
             case 403:
                 what = f"The service at {address} lists no workflows for this key: {reason}."
                 kind = KeyRefusedError
@@ -322,7 +321,14 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
         workflow for workflow in workflows if " ".join(workflow.name.split()).casefold() == name
     ]
     if not found:
-        raise WorkflowError(f'There is no workflow "{wanted}".', _suggestion(workflows, name))
+        names = [each.name for each in workflows]
+        close = [each for each in names if name in each.casefold()] or close_matches(name, names, 1)
+        hint = Advice("", "To list them: batchrun workflows", workflow="")
+        if close:
+            quoted = " or ".join(f'"{each}"' for each in close[:OFFERED])
+            meant = f"Did you mean {quoted}?"
+            hint = Advice(meant, " To list them all: batchrun workflows", workflow="")
+        raise WorkflowError(f'There is no workflow "{wanted}".', hint)
     active = [workflow for workflow in found if workflow.status.casefold() == ACTIVE]
     if not active:
         raise WorkflowError(
@@ -336,14 +342,3 @@ def choose_workflow(workflows: Sequence[Workflow], wanted: str) -> Workflow:
             "Name the one you mean by its id.",
         )
     return active[0]
-
-
-def _suggestion(workflows: Sequence[Workflow], name: str) -> str:
-    names = [each.name for each in workflows]
-    close = [each for each in names if name in each.casefold()] or close_matches(name, names, 1)
-    if close:
-        quoted = " or ".join(f'"{each}"' for each in close[:OFFERED])
-        return Advice(
-            f"Did you mean {quoted}?", " To list them all: batchrun workflows", workflow=""
-        )
-    return Advice("", "To list them: batchrun workflows", workflow="")

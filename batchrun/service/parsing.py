@@ -138,19 +138,14 @@ def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...],
     return tuple(by_id.values()), query
 
 
-_PAGING_KEYS = ("pagination", "paging", "meta", "page_info", "pageInfo", "links", "_links")
-_NEXT_KEYS = {
-    "nextPage": "page",
-    "next_page": "page",
-    "nextCursor": "cursor",
-    "next_cursor": "cursor",
-    "nextPageToken": "pageToken",
-    "next_page_token": "page_token",
-    "nextPageUrl": "page",
-    "next_page_url": "page",
-    "next": "cursor",
-}
-"""Fields that name the next page, and the query parameter that requests it."""
+# Names are compared without underscores, in lower case: nextPage is next_page.
+_PAGING = frozenset({"pagination", "paging", "meta", "pageinfo", "links"})
+_NEXT = re.compile("next_?(page_?token|page|cursor)?(?:_?url)?", re.IGNORECASE)
+"""Fields that name the next page. What follows "next" is the query parameter that requests it."""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _next_page(document: dict[str, JSON], page: int) -> str:
@@ -162,30 +157,33 @@ def _next_page(document: dict[str, JSON], page: int) -> str:
     """
     places = [document]
     for place in places:  # the list grows: {"meta": {"pagination": {...}}}
-        places += [inner for k in _PAGING_KEYS if isinstance(inner := place.get(k), dict)]
+        places += [v for k, v in place.items() if _plain(k) in _PAGING and isinstance(v, dict)]
     for place in places:
-        for name, parameter in _NEXT_KEYS.items():
-            if query := _query(place.get(name), parameter):
-                return query
+        for name, value in place.items():
+            if found := _NEXT.fullmatch(name):
+                parameter = found[1] or "cursor"
+                if query := _query(value, parameter[0].lower() + parameter[1:]):
+                    return query
     for place in places:
-        number = _whole(place, "page", "currentPage", "current_page")
+        fields = {_plain(name): value for name, value in place.items()}
+        number = _whole(fields, "page", "currentpage")
         number = page if number is None else number
-        pages = _whole(place, "pages", "totalPages", "total_pages", "pageCount", "page_count")
-        size = _whole(place, "limit", "perPage", "per_page", "pageSize", "page_size")
-        total = _whole(place, "total", "totalCount", "total_count", "totalItems", "total_items")
-        skipped = _whole(place, "offset", "skip")
+        pages = _whole(fields, "pages", "totalpages", "pagecount")
+        size = _whole(fields, "limit", "perpage", "pagesize")
+        total = _whole(fields, "total", "totalcount", "totalitems")
+        skipped = _whole(fields, "offset", "skip")
         if size and total and skipped is not None:
-            name = "offset" if "offset" in place else "skip"
+            name = "offset" if "offset" in fields else "skip"
             return f"{name}={skipped + size}" if skipped + size < total else ""
         if pages is None and size and total:
             pages = -(-total // size)
-        more = next((v for k in _MORE_KEYS if isinstance(v := place.get(k), bool)), None)
+        flags = (fields.get(k) for k in ("hasmore", "hasnextpage", "hasnext"))
+        more = next((flag for flag in flags if isinstance(flag, bool)), None)
         if more or (more is None and pages is not None and number < pages):
             return f"page={number + 1}"
     return ""
 
 
-_MORE_KEYS = ("has_more", "hasMore", "hasNextPage", "has_next_page", "hasNext", "has_next")
 _SAFE_IN_QUERY = "%/?:@!$&'()*+,;="
 
 
@@ -326,7 +324,14 @@ def read_time(value: JSON) -> datetime | None:
 
 def explain(status: int, body: bytes) -> str:
     """Explain an error answer in one line, in the service's own words if it gives any."""
-    words = _body_words(body[:_EXCERPT_CHARACTERS])
+    excerpt = body[:_EXCERPT_CHARACTERS]
+    try:
+        words = _words(read_json(excerpt))
+    except UnusableAnswerError:
+        words = excerpt.decode("utf-8-sig", "replace").strip()
+        if words.startswith("<"):
+            title = _TITLE.search(words)
+            words = f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
     if not words:
         known = status in HTTPStatus.__members__.values()
         words = HTTPStatus(status).phrase if known else "no explanation"
@@ -465,18 +470,15 @@ def _status(fields: dict[str, JSON]) -> tuple[ExecutionStatus, str]:
     if status is ExecutionStatus.UNKNOWN and read_time(fields.get("completed_at")) is None:
         return status, tidy(f"unknown status {stated!r}")
     if status in {ExecutionStatus.UNKNOWN, ExecutionStatus.FAILED}:
-        reason = _failure_words(fields)
+        result = fields.get("result")
+        if isinstance(result, dict):
+            result = result.get("error") or result.get("message")
+        sources = (fields.get("error"), fields.get("message"), result)
+        reason = next((words for source in sources if (words := _words(source))), "")
         if word.lower() == "failed":
             return ExecutionStatus.FAILED, tidy(reason or "the service gives no reason")
         return ExecutionStatus.FAILED, tidy(f"{word}: {reason}" if reason else word)
     return status, ""
-
-
-def _failure_words(fields: dict[str, JSON]) -> str:
-    result = fields.get("result")
-    nested = result.get("error") or result.get("message") if isinstance(result, dict) else result
-    sources = (fields.get("error"), fields.get("message"), nested)
-    return next((words for source in sources if (words := _words(source))), "")
 
 
 def _words(value: JSON) -> str:
@@ -495,17 +497,6 @@ def _words(value: JSON) -> str:
 def is_html(body: bytes) -> bool:
     """Whether a body is HTML, so a gateway, firewall, or login page answered, not the service."""
     return body[:_EXCERPT_CHARACTERS].decode("utf-8-sig", "replace").lstrip().startswith("<")
-
-
-def _body_words(excerpt: bytes) -> str:
-    try:
-        return _words(read_json(excerpt))
-    except UnusableAnswerError:
-        text = excerpt.decode("utf-8-sig", "replace").strip()
-    if not text.startswith("<"):
-        return text
-    title = _TITLE.search(text)
-    return f"HTML page: {html.unescape(title[1])}" if title else "HTML page"
 
 
 # Numbers from here on are points in time, not spans: 1e9 s is September 2001 as Unix time, and 31

@@ -9,8 +9,9 @@ import socket
 import ssl
 import time
 import zlib
+from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,7 +24,7 @@ from batchrun.service.parsing import read_date, read_quota, tidy
 from batchrun.settings.location import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator, Mapping
 
 
 BODY_BYTES = 50_000_000
@@ -66,6 +67,41 @@ _CLOSED_WORDS = "the connection was closed before its end"
 _SHOWN_WITH_CAUSE = frozenset({httpx.ProxyError, ssl.SSLCertVerificationError, ssl.SSLError})
 
 
+class Transport(Protocol):
+    """Sends requests. It follows no redirect, repeats no request, and keeps no cookies."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> httpx.Response:
+        """Send a request once; the body of the response is still to be read.
+
+        Raises:
+            httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError: Nothing
+                was sent.
+            httpx.RequestError, OSError: Anything else; the request may have been sent.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+class HttpxTransport(httpx.AsyncHTTPTransport):
+    """Sends requests with httpx; a step of one may take `timeout_seconds`."""
+
+    def __init__(self, timeout_seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._extensions = {"timeout": httpx.Timeout(timeout_seconds).as_dict()}
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> httpx.Response:
+        """See `Transport`."""
+        request = httpx.Request(
+            method, url, headers=headers, content=content, extensions=self._extensions
+        )
+        return await self.handle_async_request(request)
+
+
 async def _release(response: httpx.Response) -> None:
     """Return the connection to its pool, or close it if bytes of the answer may be unread."""
     connection = response.extensions.get("network_stream")
@@ -99,20 +135,24 @@ def _has_unread_bytes(response: httpx.Response) -> bool:
     return True
 
 
-async def _receive(response: httpx.Response, content: bytearray) -> str:
+async def _receive(
+    body: httpx.SyncByteStream | httpx.AsyncByteStream,
+    headers: Mapping[str, str],
+    content: bytearray,
+) -> str:
     """Collect and decompress a body, up to `BODY_BYTES`; return why it is unusable, or ``""``.
 
     A few kilobytes of gzip can expand to gigabytes, so it is decompressed step by step. Nested
     encodings are refused, because each one multiplies the expansion.
     """
-    codings = response.headers.get("content-encoding", "")
+    codings = headers.get("content-encoding", "")
     names = [name for part in codings.split(",") if (name := part.strip().lower())]
     if names not in ([], ["identity"], ["gzip"], ["x-gzip"]):
         return f"the answer is encoded as {tidy(codings)}, which batchrun doesn't read"
     inflater = None if names in ([], ["identity"]) else zlib.decompressobj(_GZIP)
     received, members = 0, 1
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    async for chunk in response.stream:
+    assert isinstance(body, httpx.AsyncByteStream)
+    async for chunk in body:
         received += len(chunk)
         packed = chunk
         if inflater is None:
@@ -134,16 +174,15 @@ async def _receive(response: httpx.Response, content: bytearray) -> str:
     return ""
 
 
-async def exchange(
-    transport: httpx.AsyncBaseTransport, request: httpx.Request, deadline_seconds: float
-) -> Reply | NoReply:
-    """Send a request once and read the answer; give up on a slow one after `deadline_seconds`."""
+async def exchange(sent: Awaitable[httpx.Response], deadline_seconds: float) -> Reply | NoReply:
+    """Await a request's response and read it; give up on a slow one after `deadline_seconds`."""
     response: httpx.Response | None = None
     content = bytearray()
     try:
         async with asyncio.timeout(deadline_seconds):
-            response = await transport.handle_async_request(request)
-            body_error = await _receive(response, content)
+            response = await sent
+            headers = dict(response.headers.items())  # faster to look up
+            body_error = await _receive(response.stream, headers, content)
     # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
         if response is None:
@@ -155,10 +194,10 @@ async def exchange(
     return Reply(
         status=response.status_code,
         body=bytes(content),
-        quota=read_quota(response.headers, time.time()),
-        location=response.headers.get("location", ""),
+        quota=read_quota(headers, time.time()),
+        location=headers.get("location", ""),
         body_error=body_error,
-        dated=read_date(response.headers),
+        dated=read_date(headers),
     )
 
 
@@ -215,15 +254,13 @@ AIOHTTP_AT_ONCE = 64
 
 def open_transport(
     base_url: str, timeout_seconds: float, *, few_requests: bool = False
-) -> tuple[httpx.AsyncBaseTransport, int]:
-    """Open a transport, which follows no redirect, repeats no request, and keeps no cookies.
-
-    It is aiohttp if that is installed and no proxy is set, otherwise httpx.
+) -> tuple[Transport, int]:
+    """Open a transport: aiohttp if it is installed and no proxy is set, otherwise httpx.
 
     Args:
         base_url: The service's address. The environment's proxies and certificates don't apply to
             this machine.
-        timeout_seconds: Timeout of each single step, in seconds; httpx takes it from the request.
+        timeout_seconds: Timeout of each single step, in seconds.
         few_requests: Whether only one or two requests are sent. Importing aiohttp would then take
             longer than it saves.
 
@@ -246,16 +283,16 @@ def open_transport(
         if not (few_requests or proxied) and find_spec("aiohttp") is not None:
             from batchrun.service.aiohttp_transport import AiohttpTransport
 
-            at_once = AIOHTTP_AT_ONCE
-            return AiohttpTransport(context, timeout_seconds, at_once, KEEPALIVE_SECONDS), at_once
+            return AiohttpTransport(context, timeout_seconds), AIOHTTP_AT_ONCE
         limits = httpx.Limits(
             max_connections=HTTPX_AT_ONCE,
             max_keepalive_connections=HTTPX_AT_ONCE,
             keepalive_expiry=KEEPALIVE_SECONDS,
         )
-        return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy), HTTPX_AT_ONCE
+        transport = HttpxTransport(timeout_seconds, verify=context, limits=limits, proxy=proxy)
     except (httpx.InvalidURL, ValueError, OSError, ImportError):
         raise UsageError(*_UNUSABLE_ENVIRONMENT) from None
+    return transport, HTTPX_AT_ONCE
 
 
 def proxy_for(base_url: str) -> str | None:
@@ -286,14 +323,9 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def _in_networks(host: str, no_proxy: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
     for entry in re.split(r"[\s,]+", no_proxy):
-        try:
-            if address in ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False):
+        with suppress(ValueError):  # one of them is a name
+            network = ipaddress.ip_network(re.sub(r"[\[\]]", "", entry), strict=False)
+            if ipaddress.ip_address(host) in network:
                 return True
-        except ValueError:  # a name
-            continue
     return False

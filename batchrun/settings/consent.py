@@ -56,12 +56,10 @@ _agreed_now: set[tuple[Consent, str]] = set()
 
 def has_agreed(kind: Consent, value: str) -> bool:
     """Return whether a person has agreed to this on this machine."""
-    if (kind, value) in _agreed_now:
-        return True
-    try:
-        return value in _read(_file().read()).get(kind, [])
-    except (OSError, ValueError):  # treat an unreadable file as missing
-        return False
+    found: dict[str, list[str]] = {}
+    with suppress(OSError, ValueError):  # treat an unreadable file as missing
+        found = _read(PrivateFile(configuration_folder() / FILE_NAME).read())
+    return (kind, value) in _agreed_now or value in found.get(kind, [])
 
 
 def agree(kind: Consent, value: str) -> None:
@@ -76,11 +74,7 @@ def agree(kind: Consent, value: str) -> None:
         return json.dumps(found, indent=2)
 
     with suppress(OSError, ValueError, UsageError):
-        _file().change(added)
-
-
-def _file() -> PrivateFile:
-    return PrivateFile(configuration_folder() / FILE_NAME)
+        PrivateFile(configuration_folder() / FILE_NAME).change(added)
 
 
 def _read(text: str) -> dict[str, list[str]]:

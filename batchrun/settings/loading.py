@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,19 +57,14 @@ def load_settings(configuration: Configuration | None = None, **overrides: objec
         settings = Settings(**given)
     except ValidationError as error:
         raise _unusable(error, given) from None
-    values = _values_of_files(settings, files)
-    origins = {name: (Origin.FILE, str(files.holder(name) or "")) for name in values}
-    return _with_dotenv(settings.with_values(values, origins))
-
-
-def _values_of_files(settings: Settings, files: Configuration) -> dict[str, object]:
-    """Return the files' settings that no higher source has set."""
     decided = set(settings.model_fields_set)
     if "api_key" in decided:
         decided.add("profile")
     elif "profile" in decided | files.settings.keys():
         decided.add("base_url")  # a profile has an address of its own
-    return {name: value for name, value in files.settings.items() if name not in decided}
+    values = {name: value for name, value in files.settings.items() if name not in decided}
+    origins = {name: (Origin.FILE, str(files.holder(name) or "")) for name in values}
+    return _with_dotenv(settings.with_values(values, origins))
 
 
 DOTENV_BYTES = 65_536
@@ -117,15 +113,12 @@ def _with_dotenv(settings: Settings) -> Settings:
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     """Return our variables in a file; none if it can't be read."""
-    try:
-        if not path.is_file() or path.stat().st_size > DOTENV_BYTES:
-            return {}
-        content = path.read_bytes()
-    except OSError:
-        return {}
+    content, found = b"", {}
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size <= DOTENV_BYTES:
+            content = path.read_bytes()
     # Editors and PowerShell write several encodings.
     text = content.decode(json.detect_encoding(content), errors="replace")
-    found = {}
     for line in text.splitlines():
         if assignment := _ASSIGNMENT.fullmatch(line):
             found[assignment["name"].upper()] = _unquoted(assignment["value"].strip())

@@ -34,9 +34,7 @@ _EXAMPLE = "Write it as postgresql://USER@HOST/DATABASE, or give the path of a f
 _SYNCHRONISED = {
     "onedrive": "OneDrive",
     "dropbox": "Dropbox",
-    "google drive": "Google Drive",
     "googledrive": "Google Drive",
-    "icloud drive": "iCloud Drive",
     "iclouddrive": "iCloud Drive",
     "com~apple~clouddocs": "iCloud Drive",
     "nextcloud": "Nextcloud",
@@ -71,11 +69,8 @@ def synchronised_by(path: PurePath) -> str | None:
 
     The service may restore an older copy, or lock the file while SQLite needs it.
     """
-    for part in path.parent.parts:
-        for name, service in _SYNCHRONISED.items():
-            if part.lower() == name or part.lower().startswith((f"{name} - ", f"{name}-")):
-                return service
-    return None
+    names = (part.lower().replace(" ", "").partition("-")[0] for part in path.parent.parts)
+    return next((_SYNCHRONISED[name] for name in names if name in _SYNCHRONISED), None)
 
 
 def server_url(location: str) -> URL:

@@ -137,7 +137,10 @@ class Settings(BaseModel):
 
     def __init__(self, **given: Any) -> None:
         environment = _from_environment({name for name in _IDENTITY if given.get(name)})
-        super().__init__(**{**environment, **_without_blanks(given)})
+        given = {name: each for name, each in given.items() if name not in _IDENTITY or each}
+        if "profile" in given:
+            given.pop("api_key", None)
+        super().__init__(**{**environment, **given})
         for name in environment.keys() - given.keys():
             self._origins[name] = Origin.ENVIRONMENT, variable_of(name)
         if "base_url" in self.model_fields_set:
@@ -192,8 +195,8 @@ def _from_environment(identity: set[str]) -> dict[str, str]:
     Keys and profiles are alternatives: the first source that names either decides. If one source
     names both, the profile wins: it has its own key and address.
     """
-    variables = {name.upper(): value for name, value in os.environ.items() if value.strip()}
-    variables |= {name: value for name, value in os.environ.items() if value.strip()}
+    stated = {name: value for name, value in os.environ.items() if value.strip()}
+    variables = {name.upper(): value for name, value in stated.items()} | stated
     found = {
         name: variables[variable_of(name)]
         for name in Settings.model_fields
@@ -204,13 +207,6 @@ def _from_environment(identity: set[str]) -> dict[str, str]:
     if identity:
         found.pop("profile", None)
     return found
-
-
-def _without_blanks(given: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in given.items() if name not in _IDENTITY or value}
-    if "profile" in kept:
-        kept.pop("api_key", None)
-    return kept
 
 
 def variable_of(name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.advice import reworded
-from batchrun.errors import InputError
+from batchrun.errors import InputError, missing_file
 from batchrun.model import Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
 from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
@@ -129,10 +129,7 @@ def _load(file: Path, options: LoadOptions) -> Table:
             _refuse_large(file, len(held), options.limits)
             return _read(BytesIO(held), file, options)
     except FileNotFoundError as error:
-        hint = "Check the name and the folder, then try again."
-        if str(file).startswith(("http:", "https:")):
-            hint = "batchrun reads files, not web addresses: download the list first."
-        raise InputError(f"There is no file {file}.", hint) from error
+        raise missing_file(file) from error
     except OSError as error:
         raise InputError(
             f"{file} can't be read: {error.strerror or error}.",

@@ -233,8 +233,6 @@ def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
         return _count_digits(sum(character != "-" for character in lowered))
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
         words = "is not a PG:AI ID: a character in it is not one of 0-9 and a-f"
-        if _LIKE_CANONICAL.fullmatch(lowered):
-            words += ", but lenient IDs would include it"
         return IdKind.MISTYPED, words, f", {_named(wrong[0])} at position {wrong.start() + 1}"
     return IdKind.OTHER, "is not a PG:AI ID", ""
 

@@ -305,6 +305,13 @@ def column_parameter(role: Role) -> str:
     return f"{role.name.lower()}_column"
 
 
+def choose_column(contents: Contents, role: Role) -> Advice:
+    """Return the advice to use a column for a role."""
+    named = {column_parameter(role): contents.name}
+    option = f"{OPTIONS[role]} {contents.position + 1}"
+    return Advice("Choose the column that has the IDs", f", {contents.name}: {option}", **named)
+
+
 _COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
@@ -645,10 +652,10 @@ def _ask_for_any(
     Raises:
         InputError: There are no candidates, or the question was not answered.
     """
-    named_by = " or ".join(OPTIONS[role] for role in wanted)
-    such_as = f", such as {OPTIONS[wanted[0]]} {holders[0] + 1}" if holders else ""
+    number = f" {holders[0] + 1}" if holders else ""
+    named_by = " or ".join(f"{OPTIONS[role]}{number}" for role in wanted)
     parameters = {column_parameter(role): "" for role in wanted}
-    hint: str = Advice("", f"Choose it with {named_by}, by name or number{such_as}.", **parameters)
+    hint: str = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
     kinds = " or ".join(WORDS[role] for role in wanted)
     columns = f" {_columns_hint(table)}"
     like = [column for role in wanted for column in _named_like(table, role)]

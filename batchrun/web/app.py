@@ -12,6 +12,7 @@ from bisect import bisect_left
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -28,7 +29,7 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
-from batchrun.advice import REUSE_AGE
+from batchrun.batch.history import completed_elsewhere
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.model import Role
 from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
@@ -40,7 +41,7 @@ from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words
 from batchrun.web.security import Guard
 from batchrun.web.uploads import file_name, read_form
-from batchrun.web.work import BEGIN_SECONDS, shown_version, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, REUSE_AGES, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
@@ -194,7 +195,7 @@ class _Pages:
             "Role": Role,
             "screens": screens,
             "NO_COLUMN": NO_COLUMN,
-            "REUSE_AGE": REUSE_AGE,
+            "REUSE_AGES": REUSE_AGES,
             "EXAMPLE_ID": EXAMPLE_ID,
             "DELIMITERS": DELIMITERS,
             "ENCODINGS": ENCODINGS,
@@ -558,13 +559,16 @@ class _Pages:
             rows = screens.tried_rows(self._workspace, view, MAX_PILOT_ROWS)
             line_words = self._workspace.numbers(view.summary.batch_id).words
             pilot = pilot_results(rows, first.header, first.roles, line_words, most=None)
+        in_doubt = bool(view.figures.in_doubt)
+        duplicates = bool(self._workspace.first_lines(view.summary.batch_id))
+        there = {"duplicates": duplicates, "doubt": in_doubt, "problems": in_doubt}
         return {
             "view": view,
             "table": table,
             "filters": {
                 name: text
                 for name, text in screens.FILTERS.items()
-                if name != "duplicates" or self._workspace.first_lines(view.summary.batch_id)
+                if name == table.show or there.get(name, True)
             },
             "pilot_fields": PILOT_FIELDS,
             "crms": crms_of(first.header, first.rows),
@@ -619,6 +623,7 @@ class _Pages:
         batch_id, line = view.summary.batch_id, row.row.line
         doubted = screens.findings_of(self._workspace, view).other_names
         other = next((one[2:] for one in doubted if one[0] == line), None)
+        shares = self._workspace.first_lines(batch_id).get(line)
         cells = [
             (cell_words(name) or f"Column {at + 1}", cell_words(cell))
             for at, (name, cell) in enumerate(zip(page.header, row.row.cells, strict=False))
@@ -630,8 +635,9 @@ class _Pages:
             name=Names(page.header, page.roles, page.rows).of_row(row),
             numbers=self._workspace.numbers(batch_id),
             why=screens.row_message(row),
-            same_as=other[0] if other else self._workspace.first_lines(batch_id).get(line),
+            same_as=other[0] if other else shares,
             other=other and other[1],
+            shares=shares,
             tag=screens.tag_of(row, view.phase),
             cells=[(name, cell) for name, cell in cells if cell],
             fields=Fields([row], page.header).readable(row),
@@ -648,6 +654,8 @@ class _Pages:
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
             if counts[outcome]
         ]
+        failed = screens.groups_of(workspace, view, [one for one, *_ in retried])
+        rows = chain.from_iterable(group.rows for group in failed)
         return self._show_screen(
             request,
             "attention.html",
@@ -655,7 +663,8 @@ class _Pages:
             retried=retried,
             price=price,
             shown=shown_version(view.summary),
-            failed=screens.groups_of(workspace, view, [one for one, *_ in retried]),
+            failed=failed,
+            elsewhere=completed_elsewhere(rows, view.summary, workspace.settings),
             doubts=view.status.in_doubt,
             doubts_cost=words_of(len(view.status.in_doubt)),
             invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
@@ -862,5 +871,5 @@ def choices_from(before: batchrun.Request, form: Mapping[str, str]) -> batchrun.
         lenient_ids=form.get("lenient_ids") == "yes",
         parameters=constants,
         parameter_columns=columns,
-        reuse=REUSE_AGE if form.get("reuse") == "yes" else None,
+        reuse=next((age for age in REUSE_AGES if str(age.days) == form.get("reuse")), None),
     )

@@ -9,14 +9,13 @@ import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
 from batchrun import Request
-from batchrun.advice import REUSE_AGE
 from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ _CHOICES = [each.name for each in fields(Request) if each.name not in {"source",
 def _kept(request: Request) -> dict[str, Any]:
     """Return the choices in a request as JSON."""
     kept = {name: getattr(request, name) for name in _CHOICES}
-    return kept | {"reuse": request.reuse is not None}
+    return kept | {"reuse": request.reuse.days if request.reuse else 0}
 
 
 def _recalled(kept: Mapping[str, Any], path: Path) -> Request:
@@ -199,7 +198,7 @@ def _recalled(kept: Mapping[str, Any], path: Path) -> Request:
         TypeError: They are not choices.
     """
     given = {"workflow": ""} | {name: kept[name] for name in _CHOICES if name in kept}
-    reuse = REUSE_AGE if given.pop("reuse", False) else None
+    reuse = timedelta(days=given.pop("reuse", 0)) or None
     return Request(path, **given, reuse=reuse)
 
 

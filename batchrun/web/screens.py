@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
 from batchrun import Outcome, estimate
+from batchrun.batch.pipeline import NOTES
 from batchrun.batch.report import compared
+from batchrun.engine import Ending
 from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings import service_of
 from batchrun.text import duration, plural, visible
+from batchrun.web import work
 from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
@@ -274,7 +277,8 @@ def _phase(status: BatchStatus, active: BatchRun | None) -> Phase:
     if status.working:
         return Phase.ELSEWHERE
     if status.summary.unfinished:
-        return Phase.PILOT if status.to_confirm else Phase.PAUSED
+        failed = status.summary.note.startswith(NOTES[Ending.FAILURES])
+        return Phase.PILOT if status.to_confirm and not failed else Phase.PAUSED
     return Phase.DONE
 
 
@@ -607,7 +611,7 @@ def findings_of(workspace: Workspace, view: BatchView) -> Findings:
                 several = len(results.earlier.batch_ids) > 1
                 run = f"the run of {moment_words(results.earlier.created_at)}"
                 since = "the last results" if several else run
-            others = other_names_in(results) if workspace.first_lines(batch_id) else []
+            others = other_names_in(results) if view.figures.rows <= work.COMPARED_ROWS else []
         found = Findings(view.version, since, changes, marks[NEW], others)
         workspace.findings[batch_id] = found
     return found
@@ -627,6 +631,8 @@ def tag_of(row: ResultRow, phase: Phase) -> tuple[str, str]:
         return "wait", "In doubt, left so"
     if row.sending:
         return "busy", "Sending"
+    if row.reused:
+        return "ok", "Reused"
     return _TAGS[row.outcome]
 
 
@@ -747,7 +753,8 @@ def time_words(takes: Estimate) -> str:
 
 def stop_words(workspace: Workspace, view: BatchView) -> str:
     """Return what Stop does, or is doing."""
-    figures, seconds = view.figures, workspace.settings.drain_seconds
+    figures, settings = view.figures, workspace.settings
+    seconds = settings.drain_seconds / settings.speed
     rows = plural(figures.running, "row")
     collected = f" Results of {rows} already sent are collected for up to {duration(seconds)}."
     rest = collected if figures.running else ""

@@ -20,7 +20,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from batchrun.errors import UsageError
-from batchrun.text import plural
+from batchrun.text import duration, plural
 from batchrun.web.app import create_app
 from batchrun.web.lists import Lists, lists_folder
 from batchrun.web.security import LINK_HEADER, LINK_PATH, Session
@@ -108,9 +108,11 @@ def _until_stopped(
     try:
         workspace.stop_all()
         if running := len(workspace.active):
+            settings = workspace.settings
+            most = duration(settings.drain_seconds / settings.speed)
             say(
                 f"Stopping {plural(running, 'batch', 'batches')}: nothing more is sent, and "
-                "results are collected for up to a minute. Ctrl-C again to stop at once; "
+                f"results are collected for up to {most}. Ctrl-C again to stop at once; "
                 "nothing is lost either way."
             )
         while workspace.active:

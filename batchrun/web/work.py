@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -68,6 +68,9 @@ ROWS_AT_ONCE = 5_000
 
 BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch to start before it shows the list again."""
+
+REUSE_AGES = (REUSE_AGE, timedelta(days=90), timedelta(days=365))
+"""The choices for how old a result may be to reuse it."""
 
 FIRST_RESULTS = 5
 """Number of results after which a run without a trial first asks what they cost."""
@@ -138,10 +141,11 @@ def _hidden_rows(saved: SavedList, table: Table, settings: Settings) -> Sequence
 class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
-    Its ID is in the form that runs it. ``reusable`` counts the jobs whose results could be reused,
-    and ``reasons`` groups the invalid rows, the most frequent reason first. ``sent_ids`` are the
-    kinds of ID that are sent; ``lacking`` has each parameter that some rows are sent without, its
-    column, and their number.
+    Its ID is in the form that runs it. ``reused_from`` is when the oldest reused result came.
+    ``reusable`` counts the jobs whose results could be reused, and says how old these may be.
+    ``reasons`` groups the invalid rows, the most frequent reason first. ``sent_ids`` are the kinds
+    of ID that are sent; ``lacking`` has each parameter that some rows are sent without, its column,
+    and their number.
     """
 
     id: str
@@ -151,7 +155,8 @@ class CheckedPlan:
     to_trigger: int
     duplicates: int
     reused: int
-    reusable: int
+    reused_from: datetime | None
+    reusable: tuple[timedelta, int]
     invalid: tuple[PlannedRow, ...]
     reasons: Sequence[tuple[str, Sequence[PlannedRow]]]
     estimate: Estimate
@@ -166,7 +171,10 @@ class CheckedPlan:
     @classmethod
     def of(cls, plan: Plan) -> CheckedPlan:
         """Extract the parts of a plan to keep."""
-        reusable = plan.with_known_results(plan.known, datetime.now(UTC), REUSE_AGE).reused
+        now = datetime.now(UTC)
+        known = plan.known
+        by_age = ((age, len(plan.with_known_results(known, now, age).reused)) for age in REUSE_AGES)
+        used = (plan.known[number].finished_at for number in plan.reused)
         return cls(
             secrets.token_hex(8),
             plan.workflow,
@@ -175,7 +183,8 @@ class CheckedPlan:
             plan.to_trigger,
             plan.duplicates,
             len(plan.reused),
-            len(reusable),
+            min(filter(None, used), default=None),
+            next((found for found in by_age if found[1]), (REUSE_AGES[0], 0)),
             tuple(plan.invalid),
             plan.invalid_by_reason(),
             plan.estimate,

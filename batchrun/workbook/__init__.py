@@ -7,7 +7,7 @@
     layout.py           which columns the output has, and the values of a row
     ├── text.py, frame.py    → CSV, JSON Lines; DataFrame, Parquet
     └── excel.py             → a workbook:
-        content.py          what the sheets show: analysis.py, changes.py, reasons.py
+        analysis.py, changes.py, reasons.py    what the sheets show
         overview.py         sheets of facts, drawn with page.py
         table_sheets.py     sheets of rows, drawn with sheets.py; markdown.py formats texts
         rows.py             cells → XML → file; styles.py, cells.py (what Excel can store)
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, Table
-    from batchrun.workbook.excel import Split
+    from batchrun.workbook.excel import Part
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,19 +105,19 @@ def write(
         OutputError: The results could not be written; no partial file is left.
     """
     form = form or Form()
-    splits: list[Split] = []
+    parts: list[Part] = []
     if target.suffix.lower() == ".xlsx" and form.only is None:
-        from batchrun.workbook.excel import split_of  # openpyxl: slow to import
+        from batchrun.workbook.excel import split  # openpyxl: slow to import
 
-        splits = split_of(results, target, form.rows_per_file)
-    paths = [part.path for part in splits[0].parts] if splits else [target]
+        parts = split(results, target, form.rows_per_file)
+    paths = [part.path for part in parts] or [target]
     with ExitStack() as stack:
         places = [stack.enter_context(atomic_file(path, beside=beside)) for path in paths]
         shortened = sum(
-            _write(results, place.temporary, target, form, split)
-            for place, split in zip_longest(places, splits)
+            _write(results, place.temporary, target, form, part)
+            for place, part in zip_longest(places, parts)
         )
-    if splits:
+    if parts:
         log_event(_LOG, Event.WORKBOOK_SPLIT, batch=results.summary.batch_id, files=len(paths))
     if shortened:
         with atomic_file(whole_path(target)) as whole:
@@ -125,7 +125,7 @@ def write(
     return places[0].final
 
 
-def _write(results: BatchResults, path: Path, target: Path, form: Form, split: Split | None) -> int:
+def _write(results: BatchResults, path: Path, target: Path, form: Form, part: Part | None) -> int:
     """Write to ``path`` in the target's format; return how many values were shortened."""
     if form.only is not None:
         results = replace(results, rows=RowsToShow(results, for_people=False))
@@ -142,7 +142,7 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form, split: S
                 "End the output in .xlsx or .csv.",
             )
         case ".xlsx":
-            return _write_workbook(results, path, target, form, split)
+            return _write_workbook(results, path, target, form, part)
         case ".csv" if form.crm is not None:
             write_crm(results, path, form)
         case ".csv":
@@ -157,16 +157,15 @@ def _write(results: BatchResults, path: Path, target: Path, form: Form, split: S
 
 
 def _write_workbook(
-    results: BatchResults, path: Path, target: Path, form: Form, split: Split | None
+    results: BatchResults, path: Path, target: Path, form: Form, part: Part | None
 ) -> int:
     """Write a workbook; if that fails, write a plain-text one that still has every row."""
     from batchrun.workbook.excel import write_excel, write_plain_excel  # openpyxl: slow to import
 
     whole = whole_path(target).name
-    if split is not None:
-        results = split.results(results)
+    results = results if part is None else part.results
     try:
-        return write_excel(results, path, form, whole_name=whole, split=split)
+        return write_excel(results, path, form, whole_name=whole, part=part)
     except OSError:
         raise
     except Exception as error:  # a formatting failure must not lose paid results

@@ -14,10 +14,9 @@ from batchrun.workbook.reasons import FirstRows
 from batchrun.workbook.titles import is_quantity, is_rank, is_score, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchrun.model import ResultRow
-    from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Flat
     from batchrun.workbook.layout import Layout, ResultColumn
 
@@ -52,14 +51,17 @@ class Counted:
     column: ResultColumn
     values: Counter[str | float] = field(default_factory=Counter)  # results with each value
     results: int = 0  # number of results with a value
-    full: bool = False  # whether there were more distinct values than `MAX_DISTINCT`
+    most: int = MAX_DISTINCT  # the most distinct values to count
+    full: bool = False  # whether there were more
 
-    def see(self, value: str | float) -> None:
-        """Count a value."""
-        if value in self.values or len(self.values) < MAX_DISTINCT:
-            self.values[value] += 1
-        else:
-            self.full = True
+    def see(self, *values: str | float) -> None:
+        """Count a result with these values."""
+        self.results += bool(values)
+        for value in values:
+            if value in self.values or len(self.values) < self.most:
+                self.values[value] += 1
+            else:
+                self.full = True
 
     @property
     def is_category(self) -> bool:
@@ -120,16 +122,20 @@ class Analysis:
         self.score: ResultColumn | None = next(iter([*scores, *quantities]), None)
         self.ascending = self.score is not None and is_rank(self.score.path)
         self.why = _column_of_reasons(columns, self.score)
-        rest = [column for column in quantities if column is not self.score]
-        self.numbers = [Counted(column) for column in [*filter(None, [self.score]), *rest]]
-        self.categories = [Counted(column) for column in columns if _may_be_category(column)]
+        quantities.sort(key=lambda column: column is not self.score)
+        self.numbers = [Counted(column) for column in quantities]
+        self.categories = [
+            Counted(column, most=4 * MAX_CATEGORIES)  # more if hardly any text repeats
+            for column in columns
+            if _may_be_category(column)
+        ]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
         self.copies: Counter[int | None] = Counter()
         self._first = FirstRows()
-        self._owner = layout.owner
+        self._layout = layout
         self._best: list[Best] = []
 
-    def see(self, number: int, row: ResultRow, flat: Flat, name: str | None) -> None:
+    def see(self, number: int, row: ResultRow, flat: Flat) -> None:
         """Count a row, unless its result has been counted."""
         if not self._first.has(row):
             if row.job in self.copies:
@@ -138,27 +144,16 @@ class Analysis:
         for counted in self.numbers:
             value = flat.values.get(counted.column.path)
             if is_number(value) and -LARGEST_NUMBER < value < LARGEST_NUMBER:  # not NaN
-                counted.results += 1
                 counted.see(value)
-                if counted is self.numbers[0] and counted.column is self.score:
-                    self._rank(value, number, row, name, flat)
+                if counted.column is self.score:
+                    self._rank(value, number, row, flat)
         for counted in self.categories:
             value = flat.values.get(counted.column.path)
-            if counted.full or value is None or value == "":
-                continue
-            counted.results += 1
-            if type(value) is str and value in counted.values:
-                counted.values[value] += 1
-            else:
-                counted.see(_spelled(value))
-                if len(counted.values) > 4 * MAX_CATEGORIES:  # hardly any text repeats
-                    counted.full = True
-                    counted.values.clear()
+            if not (counted.full or value is None or value == ""):
+                known = type(value) is str and value in counted.values
+                counted.see(value if known else _spelled(value))
         for counted in self.lists:
-            items = dict.fromkeys(_items(flat, counted.column))
-            counted.results += bool(items)
-            for item in items:
-                counted.see(item)
+            counted.see(*dict.fromkeys(_items(flat, counted.column)))
 
     def best(self) -> list[Best]:
         """Return the rows with the best scores, best first."""
@@ -171,23 +166,19 @@ class Analysis:
         last = self._best[0].value
         return self.numbers[0].values[last] - sum(each.value == last for each in self._best)
 
-    def _rank(
-        self, value: float, number: int, row: ResultRow, name: str | None, flat: Flat
-    ) -> None:
+    def _rank(self, value: float, number: int, row: ResultRow, flat: Flat) -> None:
         rank = -float(value) if self.ascending else float(value)
         full = len(self._best) == BEST
         if full and (rank, -number) < (self._best[0].rank, self._best[0].order):
             return
         found = None if self.why is None else flat.values.get(self.why.path)
-        text = "" if found is None else without_heading(str(found))
-        owner = None if self._owner is None else row.row.cells[self._owner]
+        why = "" if found is None else " ".join(without_heading(str(found)).split())
+        name, owner = self._layout.name_of(row) or "", self._layout.owner_of(row)
         said = "" if owner is None else str(owner)
-        entry = Best(rank, -number, name or "", said, value, " ".join(text.split()), row.job)
+        heapq.heappush(self._best, Best(rank, -number, name, said, value, why, row.job))
         self.copies[row.job] = 1
         if full:
-            del self.copies[heapq.heapreplace(self._best, entry).job]
-        else:
-            heapq.heappush(self._best, entry)
+            del self.copies[heapq.heappop(self._best).job]
 
 
 _REASONS = {
@@ -214,11 +205,10 @@ def _column_of_reasons(
 
 
 def _may_be_category(column: ResultColumn) -> bool:
-    survey: ColumnSurvey = column.survey
+    survey = column.survey
     if column.counts or survey.items or column.moments is not None:
         return False
-    short = survey.kinds == {str} and survey.width <= MAX_LETTERS
-    return short or survey.kinds == {bool}
+    return survey.kinds == {bool} or (survey.kinds == {str} and survey.width <= MAX_LETTERS)
 
 
 def _spelled(value: object) -> str:
@@ -227,11 +217,10 @@ def _spelled(value: object) -> str:
     return " ".join(str(value).split())[:MAX_LETTERS]
 
 
-def _items(flat: Flat, column: ResultColumn) -> Iterator[str]:
-    """Yield the names of a list's items."""
+def _items(flat: Flat, column: ResultColumn) -> Iterable[str]:
+    """Return the names of a list's items."""
     if column.path in flat.listed:
-        yield from (item[:MAX_LETTERS] for item in str(flat.values[column.path]).split("\n"))
-        return
-    for item in flat.items.get(column.path, ()):
-        if called := name_of_item(item):
-            yield called[:MAX_LETTERS]
+        names: Iterable[str] = str(flat.values[column.path]).split("\n")
+    else:
+        names = filter(None, map(name_of_item, flat.items.get(column.path, ())))
+    return (name[:MAX_LETTERS] for name in names)

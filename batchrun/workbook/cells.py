@@ -198,9 +198,3 @@ def is_number(value: Cell) -> TypeIs[int | float]:
 def is_address(text: str) -> bool:
     """Whether the whole text is the address of a web page."""
     return _ADDRESS.fullmatch(text) is not None
-
-
-def reference(sheet: str, row: int) -> str:
-    """Return a reference to a row's first cell as links and charts write it."""
-    quoted = sheet.replace("'", "''")
-    return f"'{quoted}'!A{row}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from batchrun.text import as_json
@@ -34,27 +35,6 @@ _VOLATILE = {"id", "uuid", "guid", "hash", "timestamp", "token", "nonce"}
 """Words in field names that mark a field as volatile even with fewer rows."""
 _MAX_VALUES = 1_000
 """Values of a field to tell apart: enough to see whether they repeat."""
-
-
-@dataclass(slots=True)
-class _Compared:
-    """How a field's values compare in the rows that have one both before and now."""
-
-    rows: int = 0  # number of those rows
-    differing: int = 0  # number of rows in which they differ
-    values: set[Cell] = field(default_factory=set)  # the first values
-
-    def see(self, now: Cell, *, differs: bool) -> None:
-        """Count a row."""
-        self.rows += 1
-        self.differing += differs
-        if self.rows <= _MAX_VALUES:
-            self.values.add(now)
-
-    @property
-    def repeats(self) -> bool:
-        """Whether rows share values, as in a category."""
-        return 1 < len(self.values) < 0.9 * min(self.rows, _MAX_VALUES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +78,7 @@ class Comparison:
     ) -> None:
         self._results, self._layout, self._main = results, layout, main
         self._columns = {column.path: column for column in layout.results}
-        pairs, compared = 0, {path: _Compared() for path in self._columns}
-        for row, (earlier, _) in self._both():
-            if row.result is None or earlier is None or row.reused:
-                continue
-            pairs += 1
-            now, before = layout.flat(row.result), layout.flat(earlier)
-            for path, seen in compared.items():
-                value = self._value(path, now)
-                if value is not None and self._value(path, before) is not None:
-                    seen.see(value, differs=self._change(path, before, now) is not None)
-        self.volatile = tuple(
-            path
-            for path, seen in compared.items()
-            if 0 < seen.rows == seen.differing and self._may_be_volatile(path, seen, pairs)
-        )
+        self.volatile = tuple(self._volatile())
         self.marks_counted: Counter[str] = Counter()
         self.fields: Counter[str] = Counter()
         self.largest: list[Change] = []
@@ -132,27 +98,46 @@ class Comparison:
         rises = [one for one in ranked if (one.difference or 0) > 0][:LARGEST]
         self.largest = rises + [one for one in ranked if (one.difference or 0) < 0][-LARGEST:]
 
-    def _may_be_volatile(self, path: Path, seen: _Compared, pairs: int) -> bool:
-        """Whether to ignore a field that differs in all rows; scores and amounts always matter."""
-        if _VOLATILE & set(words_of(path[-1])):
-            return True
-        column = self._columns[path]
-        if is_quantity(path, column.survey) or (column.moments is None and seen.repeats):
-            return False
-        return seen.rows >= FEW and 2 * seen.rows >= pairs
+    def _volatile(self) -> Iterator[Path]:
+        """Yield the fields that differ in every row; scores and amounts always matter."""
+        pairs = 0  # rows with a result before and now
+        rows: Counter[Path] = Counter()  # those of them in which a field has a value both times
+        differing: Counter[Path] = Counter()
+        values: defaultdict[Path, set[Cell]] = defaultdict(set)  # the first values of each field
+        for row, (earlier, _) in self._both():
+            if row.result is None or earlier is None or row.reused:
+                continue
+            pairs += 1
+            now, before = self._layout.flat(row.result), self._layout.flat(earlier)
+            for path in self._columns:
+                value = self._value(path, now)
+                if value is not None and self._value(path, before) is not None:
+                    rows[path] += 1
+                    differing[path] += self._change(path, before, now) is not None
+                    if rows[path] <= _MAX_VALUES:
+                        values[path].add(value)
+        for path, column in self._columns.items():
+            some = rows[path]
+            if not some or some != differing[path]:
+                continue
+            repeats = 1 < len(values[path]) < 0.9 * min(some, _MAX_VALUES)  # as in a category
+            if _VOLATILE & set(words_of(path[-1])) or not (
+                is_quantity(path, column.survey)
+                or (column.moments is None and repeats)
+                or some < FEW
+                or 2 * some < pairs
+            ):
+                yield path
 
-    def new(self) -> Iterator[Change]:
-        """Yield a change for each row without an earlier result, with its main number."""
-        for mark, found in self._rows():
-            yield from found if mark is NEW else ()
+    def changes(self, mark: str = CHANGED) -> Iterator[Change]:
+        """Yield the changes, row by row: first the rows whose main number changed most.
 
-    def changes(self) -> Iterator[Change]:
-        """Yield each change, row by row: first the rows whose main number changed most."""
-        rows: Iterable[list[Change]] = (found for mark, found in self._rows() if mark is CHANGED)
-        if self._main is not None and self.marks_counted[CHANGED] <= MAX_SORTED:
+        A row that is new has one change, with its main number.
+        """
+        rows: Iterable[list[Change]] = (found for each, found in self._rows() if each == mark)
+        if mark is CHANGED and self._main is not None and self.marks_counted[mark] <= MAX_SORTED:
             rows = sorted(rows, key=self._amount, reverse=True)
-        for found in rows:
-            yield from found
+        return chain.from_iterable(rows)
 
     def _amount(self, changes: Iterable[Change]) -> float:
         """Return by how much the main number of a row changed."""

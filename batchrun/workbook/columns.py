@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from batchrun.model import Role
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from batchrun.workbook.flatten import Flat, Path
 
 
-EXAMPLE_LENGTH = 80
 DECIMALS_SEEN = 1_000
 """Numbers whose decimals are counted, from the first on."""
 WIDTH_SEEN = 80
@@ -134,12 +133,10 @@ class ColumnSurvey:
             and not (self.beyond_one or self.largest > 1)
         )
 
-    def type_name(self, *, turned: bool) -> str:
-        """Return the value types in plain words; ``turned`` if texts are converted to moments."""
-        if turned and self.moments is not None:
-            return self.moments.value
-        names = set(map(type_name, self.kinds))
-        return ", ".join(sorted(names)) or "nothing"
+    @property
+    def type_name(self) -> str:
+        """The value types in plain words."""
+        return ", ".join(sorted(set(map(type_name, self.kinds)))) or "nothing"
 
 
 _TYPE_NAMES = {
@@ -213,35 +210,15 @@ class TableSurvey:
 
         A path that is always empty itself but has longer paths below it is not a column.
         """
-        tree: _Tree = {}
+        first: dict[Path, int] = {}  # prefix of paths → when it was first seen
+        parents: set[Path] = set()
         for path in self.columns:
-            node = tree
-            for key in path:
-                node = node.setdefault(key, {})
-        return [
-            path
-            for path, leaf in _walk(tree, ())
-            if (survey := self.columns.get(path)) is not None and (survey.filled or leaf)
-        ]
-
-
-_Tree: TypeAlias = "dict[str, _Tree]"
-
-
-def _walk(tree: _Tree, prefix: Path) -> Iterator[tuple[Path, bool]]:
-    for key, below in tree.items():
-        path = (*prefix, key)
-        yield path, not below
-        yield from _walk(below, path)
-
-
-def shown(value: Cell) -> str | int | float | bool | None:
-    """Return a value as a short example on one line."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    text = value if isinstance(value, str) else str(value)
-    line = " ".join(text.split())
-    return line if len(line) <= EXAMPLE_LENGTH else line[: EXAMPLE_LENGTH - 1] + "…"
+            prefixes = [path[:keys] for keys in range(1, len(path) + 1)]
+            parents.update(prefixes[:-1])
+            for prefix in prefixes:
+                first.setdefault(prefix, len(first))
+        found = (path for path, seen in self.columns.items() if seen.filled or path not in parents)
+        return sorted(found, key=lambda path: [first[path[:at]] for at in range(1, len(path) + 1)])
 
 
 _WHOLE = (

@@ -7,23 +7,23 @@ in one row, sheet, or chart leaves out only that part, with a note: the results 
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
+from batchrun.settings.location import is_practice
 from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
-from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, free_name
+from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.changes import SAME, Comparison
-from batchrun.workbook.content import Content
 from batchrun.workbook.flatten import Flat
 from batchrun.workbook.form import Form
 from batchrun.workbook.layout import REASON, STATUS_COLUMNS, layout_of
 from batchrun.workbook.marks import Signature, sign
 from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
-from batchrun.workbook.reasons import SHEET, RowsToShow
+from batchrun.workbook.reasons import SHEET, Commands, RowsToShow
 from batchrun.workbook.sheets import Book, TableColumn, TableSheets
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.styles import ColumnKind
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchResults, BatchSummary
+    from batchrun.workbook.layout import Layout
 
 _Item = TypeVar("_Item")
 
@@ -49,72 +50,85 @@ MAX_ROWS = EXCEL.rows - 1
 """Rows of a list that fit on one sheet, below the header."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Content:
+    """What all sheets of a workbook are made from."""
+
+    results: BatchResults
+    form: Form  # the audience, and whether texts in Markdown keep their markup
+    layout: Layout  # the columns, and why rows have no result
+    analysis: Analysis  # what the results say; complete when all rows of Results are written
+    formats: ListFormats = field(default_factory=ListFormats)
+    # The changes since an earlier batch; None if there is none
+    comparison: Comparison | None = None
+    # The sentence that says which part of the results this is; "" for all of them
+    part: str = ""
+
+    @property
+    def commands(self) -> Commands:
+        """How to continue the batch."""
+        return self.form.commands or Commands()
+
+    @property
+    def practice(self) -> bool:
+        """Whether a practice service invented the results; its clock runs faster than real time."""
+        summary = self.results.summary
+        return summary.practice or is_practice(summary.base_url)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One of the files that a workbook is split into."""
 
     path: Path
     first: int  # its first row, counted from 0
-    counts: Counter[Outcome]  # number of rows by outcome
+    results: BatchResults  # the results of its rows
+    parts: Sequence[Part]  # all parts, in list order
 
     @property
     def end(self) -> int:
         """The row after its last one."""
-        return self.first + self.counts.total()
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How a workbook is split, and which part is being written."""
-
-    parts: Sequence[Part]  # all parts, in list order
-    number: int  # the part being written, counted from 1
+        return self.first + self.results.summary.rows
 
     @property
     def words(self) -> str:
         """A sentence that says which rows the part has."""
-        part = self.parts[self.number - 1]
         return (
-            f"Part {self.number} of {len(self.parts)}: rows {part.first + 1:,} to {part.end:,} "
-            f"of {self.parts[-1].end:,}. The figures are of these rows."
-        )
-
-    def results(self, results: BatchResults) -> BatchResults:
-        """Return the results of the part's rows."""
-        part = self.parts[self.number - 1]
-        earlier, formats = results.earlier, ListFormats.decoded(results.list_formats)
-        if earlier is not None:
-            earlier = replace(earlier, rows=_Slice(earlier.rows, part.first, part.end))
-        counts = {outcome: part.counts[outcome] for outcome in results.summary.counts}
-        return replace(
-            results,
-            summary=replace(results.summary, counts=counts),
-            rows=_Slice(results.rows, part.first, part.end),
-            earlier=earlier,
-            list_formats=formats.part(part.first, part.end).encoded(),
+            f"Part {self.parts.index(self) + 1} of {len(self.parts)}: rows {self.first + 1:,} to "
+            f"{self.end:,} of {self.parts[-1].end:,}. The figures are of these rows."
         )
 
 
 def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path, ...]:
     """Return the paths of a workbook's parts: the target, then files beside it."""
-    number = max(1, -(-rows // _most_rows(rows_per_file)))
+    number = max(1, -(-rows // min(rows_per_file or MAX_ROWS, MAX_ROWS)))
     return target, *(part_path(target, at) for at in range(2, number + 1))
 
 
-def split_of(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Split]:
-    """Return how to split a workbook, once for each part; nothing if all rows fit into one."""
-    paths, most = part_paths(target, results.summary.rows, rows_per_file), _most_rows(rows_per_file)
+def split(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Part]:
+    """Return the parts to split a workbook into; none if all rows fit into one file."""
+    paths, most = (
+        part_paths(target, results.summary.rows, rows_per_file),
+        min(rows_per_file or MAX_ROWS, MAX_ROWS),
+    )
+    parts: list[Part] = []
     if len(paths) == 1:
-        return []
-    counts = [Counter[Outcome]() for _ in paths]
+        return parts
+    counts = [dict.fromkeys(results.summary.counts, 0) for _ in paths]
     for number, row in enumerate(results.rows):
         counts[number // most][row.outcome] += 1
-    parts = [Part(path, at * most, counts[at]) for at, path in enumerate(paths)]
-    return [Split(parts, number) for number in range(1, len(parts) + 1)]
-
-
-def _most_rows(rows_per_file: int | None) -> int:
-    return min(rows_per_file or MAX_ROWS, MAX_ROWS)
+    earlier, formats = results.earlier, ListFormats.decoded(results.list_formats)
+    for first, path, counted in zip(count(0, most), paths, counts, strict=False):
+        end = first + most
+        own = replace(
+            results,
+            summary=replace(results.summary, counts=counted),
+            rows=_Slice(results.rows, first, end),
+            earlier=earlier and replace(earlier, rows=_Slice(earlier.rows, first, end)),
+            list_formats=formats.part(first, end).encoded(),
+        )
+        parts.append(Part(path, first, own, parts))
+    return parts
 
 
 class _Slice(Generic[_Item]):
@@ -134,7 +148,7 @@ def write_excel(
     *,
     whole_name: str = "OUT.jsonl",
     limits: Limits = EXCEL,
-    split: Split | None = None,
+    part: Part | None = None,
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
 
@@ -146,55 +160,49 @@ def write_excel(
     form = form or Form()
     results = replace(results, rows=RowsToShow(results, for_people=form.for_people))
     layout = layout_of(results, form, limits, arranged=True)
-    fitter = Fitter(limits, whole_name)
     content = Content(results, form, layout, Analysis(layout))
-    with Book(limits, fitter, footer=results.summary.source.name) as book:
+    with Book(results.summary.source.name, limits=limits, whole_name=whole_name) as book:
         with book.optional("the list's own formats"):
             content.formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):
             _describe(book, results)
         overview = OverviewSheet(book)
-        if split is not None:
-            content.part = split.words
-            if split.number == 1:
+        if part is not None:
+            content.part = part.words
+            if part is part.parts[0]:
                 with book.optional("the sheet Parts"):
-                    write_parts(book, split)
+                    write_parts(book, part.parts)
         if results.earlier is not None:
             with book.optional("the sheet Changes"):
                 content.comparison = Comparison(results, layout, content.analysis.score)
         _write_sheets(book, content, overview)
         book.save(path)
-    return fitter.shortened + layout.incomplete
+    return book.fitter.shortened + layout.incomplete
 
 
 def _write_sheets(book: Book, content: Content, overview: OverviewSheet) -> None:
     """Create the sheets in their order, then write them: some tell where rows are on others."""
     results, comparison = content.results, content.comparison
+    operators = not content.form.for_people
     shown = ResultsSheet(book, content)
-    attention = changes = columns = run_details = None
-    if content.layout.attention:
-        attention = AttentionSheet(book, content)
+    attention = AttentionSheet(book, content) if content.layout.attention else None
+    changes = None
     if comparison and results.earlier and comparison.marks_counted.keys() - {SAME}:
         changes = ChangesSheet(book, content, comparison, results.earlier)
     details = DetailSheets(book, content)
-    if not content.form.for_people:
-        columns = ColumnsSheet(book, content, shown)
-        run_details = RunDetailsSheet(book)
+    columns = ColumnsSheet(book, content, shown) if operators else None
+    run_details = RunDetailsSheet(book) if operators else None
     _write_rows(book, content, shown, details)
-    if changes is not None:
-        with book.optional("the sheet Changes"):
-            changes.write(shown.sheets)
-    if attention is not None:
-        with book.optional("the sheet Needs attention"):
-            attention.write(shown.sheets)
-    if columns is not None:
-        with book.optional("the sheet Columns"):
-            columns.write(results.summary.rows)
-    with book.optional("the sheet Overview"):
-        overview.write(content, shown.sheets, attention, changes)
-    if run_details is not None:
-        with book.optional("the sheet Run details"):
-            run_details.write(content)
+    for name, write in (
+        ("Changes", partial(changes.write, shown.sheets) if changes else None),
+        ("Needs attention", partial(attention.write, shown.sheets) if attention else None),
+        ("Columns", partial(columns.write, results.summary.rows) if columns else None),
+        ("Overview", partial(overview.write, content, shown.sheets, attention, changes)),
+        ("Run details", partial(run_details.write, content) if run_details else None),
+    ):
+        if write is not None:
+            with book.optional(f"the sheet {name}"):
+                write()
     overview.close()
 
 
@@ -208,8 +216,6 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         try:
             flat = layout.flat(row.result)
             values = layout.values(row, flat)
-        except OSError:
-            raise
         except Exception as error:
             book.leave_out(f"the result of line {row.row.line} in columns", error)
             values = layout.plain_values(row)
@@ -218,7 +224,7 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
             if flat.items:
                 home = shown.sheets.row_of(number), shown.sheets.place(number)
                 lists = details.add(row, flat, home)
-            content.analysis.see(number, row, flat, layout.name_of(row))
+            content.analysis.see(number, row, flat)
         except OSError:
             raise
         except Exception as error:
@@ -226,17 +232,17 @@ def _write_rows(book: Book, content: Content, shown: ResultsSheet, details: Deta
         shown.append(values, lists, codes, mark)
 
 
-def write_parts(book: Book, split: Split) -> None:
+def write_parts(book: Book, parts: Sequence[Part]) -> None:
     """Write the sheet Parts: which rows are in which file. All files are in one folder."""
+    titles = ("First row", "Last row", "Rows", "With a result")
     columns = [
         TableColumn("File", 52, wrap=False),
-        *(TableColumn(title, 14) for title in ("First row", "Last row", "Rows")),
-        TableColumn("With a result", 14),
+        *(TableColumn(title, 14) for title in titles),
         TableColumn("Without a result", 16),
     ]
-    sheets = TableSheets(book, "Parts", columns, len(split.parts))
-    for part in split.parts:
-        rows, completed = part.counts.total(), part.counts[Outcome.COMPLETED]
+    sheets = TableSheets(book, "Parts", columns, len(parts))
+    for part in parts:
+        rows, completed = part.end - part.first, part.results.summary.counts[Outcome.COMPLETED]
         sheets.append([part.path.name, part.first + 1, part.end, rows, completed, rows - completed])
 
 
@@ -260,14 +266,13 @@ def _date(book: Book, summary: BatchSummary) -> None:
 def write_list(results: BatchResults, path: Path, outcomes: Collection[Outcome]) -> None:
     """Write the list's own columns for rows with these outcomes, unchanged, plus the reason."""
     layout = layout_of(results, Form(columns=()), EXCEL)
-    fitter = Fitter(EXCEL, "")
     formats = ListFormats.decoded(results.list_formats)
     columns = [
         *list_columns(results, layout, formats),
         TableColumn(free_name(REASON, results.header), 52, ColumnKind.STATUS),
     ]
     rows = sum(results.summary.counts[outcome] for outcome in outcomes)
-    with Book(EXCEL, fitter, footer=results.summary.source.name) as book:
+    with Book(results.summary.source.name) as book:
         _date(book, results.summary)
         sheets = TableSheets(book, results.summary.source.sheet or "List", columns, rows)
         for row, codes in zip(results.rows, formats.of_rows(), strict=False):
@@ -283,9 +288,8 @@ def write_plain_excel(results: BatchResults, path: Path, why: str) -> None:
 
     Its last sheet says ``why``.
     """
-    fitter = Fitter(EXCEL, "")
     room = EXCEL.columns - len(STATUS_COLUMNS)
-    with Book(EXCEL, fitter) as book:
+    with Book() as book:
         with book.optional("the document's properties"):
             _describe(book, results)
         header = (*results.header[:room], *STATUS_COLUMNS[:3], "result (JSON)")

@@ -72,14 +72,12 @@ def name_of_item(item: Mapping[str, JSON]) -> str:
 
     A person's title follows the name: it is the news when somebody is promoted.
     """
-    found = {key: name for key in _NAMES if (name := _on_one_line(item.get(key)))}
+    texts = ((key, item.get(key)) for key in _NAMES)
+    lines = {key: " ".join(text.split()) for key, text in texts if isinstance(text, str)}
+    found = {key: line for key, line in lines.items() if line}
     if "name" in found and "title" in found:
         return f"{found['name']}, {found['title']}"
     return next(iter(found.values()), "")
-
-
-def _on_one_line(value: JSON) -> str:
-    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:

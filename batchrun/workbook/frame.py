@@ -18,14 +18,13 @@ from batchrun.workbook.columns import TemporalKind
 from batchrun.workbook.layout import STATUS, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from batchrun.model import BatchResults, Cell
     from batchrun.workbook.columns import ColumnSurvey
-    from batchrun.workbook.flatten import Flat
     from batchrun.workbook.form import Form
     from batchrun.workbook.layout import DetailTable, Layout
 
@@ -106,7 +105,8 @@ def details_frame(
     found = [
         (label, number, flat)
         for label, row in zip(labels, results.rows, strict=True)
-        for number, flat in _items(layout, layout.flat(row.result), tables)
+        for table, number, flat in layout.items(tables[:1], layout.flat(row.result))
+        if table is tables[-1]
     ]
     index = pd.Index(
         [label for label, _, _ in found], name="row" if source is None else source.index.name
@@ -122,19 +122,6 @@ def details_frame(
     )
     frame.columns = pd.Index(["item", *(column.name for column in columns)])
     return frame
-
-
-def _items(
-    layout: Layout, flat: Flat, tables: Sequence[DetailTable], above: str = ""
-) -> Iterator[tuple[str, Flat]]:
-    """Yield the number of each item of a list nested in others, and the item."""
-    table, *inner = tables
-    for at, item in enumerate(flat.items.get(table.path, ()), 1):
-        number, below = f"{above}{at}", layout.flat(dict(item))
-        if inner:
-            yield from _items(layout, below, inner, f"{number}.")
-        else:
-            yield number, below
 
 
 def _paths(
@@ -251,19 +238,12 @@ def _write(
             writer.write_table(pyarrow.table(columns, schema=schema))
 
 
-_MOMENTS: Mapping[TemporalKind | None, type] = {
-    TemporalKind.DATE: date,
-    TemporalKind.TIME: time,
-    TemporalKind.DATE_TIME: datetime,
-    TemporalKind.UTC: datetime,
-}
-
-
 def _kinds(layout: Layout) -> list[type]:
+    moments = {None: None, TemporalKind.DATE: date, TemporalKind.TIME: time}
     return [
         *map(_kind, layout.original_surveys),
         *(column.kind for column in STATUS),
-        *(_MOMENTS.get(each.moments) or _kind(each.survey) for each in layout.results),
+        *(moments.get(each.moments, datetime) or _kind(each.survey) for each in layout.results),
         *[str] * layout.overflow,
     ]
 

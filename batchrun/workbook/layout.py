@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
@@ -25,7 +26,7 @@ from batchrun.workbook.flatten import dotted, flatten
 from batchrun.workbook.form import Form
 from batchrun.workbook.markdown import without_markup
 from batchrun.workbook.reasons import FirstRows, Reasons, needs_attention
-from batchrun.workbook.titles import full_title, titles_of, words_of
+from batchrun.workbook.titles import full_title, number_format, titles_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ STATUS = (
 STATUS_COLUMNS = tuple(column.title for column in STATUS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResultColumn:
     """A column made from results."""
 
@@ -96,20 +97,34 @@ class ResultColumn:
     name: str  # its unique name for programs
     title: str  # its unique title for people
     survey: ColumnSurvey
-    moments: TemporalKind | None  # the kind of date or time that its texts are converted to, if any
     counts: bool = False  # whether its values are the lengths of a list of objects
     aside: str = ""  # why people rarely want it; "" for a column they may want
-    as_sent: bool = field(init=False)  # whether its values need no conversion
 
-    def __post_init__(self) -> None:
-        """Precompute ``as_sent``, which is checked for each value."""
-        object.__setattr__(self, "as_sent", self.moments is None and not self.counts)
+    @cached_property
+    def moments(self) -> TemporalKind | None:
+        """The kind of date or time that its texts are converted to; ``None`` if they are not."""
+        return self.survey.moments
+
+    @cached_property
+    def number_format(self) -> str:
+        """The format of its numbers; ``""`` for the default."""
+        return number_format(self.path, self.survey)
+
+    @cached_property
+    def as_sent(self) -> bool:
+        """Whether its values need no conversion."""
+        return self.moments is None and not self.counts
 
     @property
     def head(self) -> str:
         """The column's header: the title, with "(UTC)" if the cells are in UTC."""
         says_zone = self.moments is not TemporalKind.UTC or "UTC" in self.title
         return self.title if says_zone else f"{self.title} (UTC)"
+
+    @property
+    def type_name(self) -> str:
+        """The type of its values in plain words."""
+        return self.survey.type_name if self.moments is None else self.moments.value
 
     def value(self, flat: Flat) -> Cell:
         """Return the column's value in a flattened result."""
@@ -133,12 +148,6 @@ class DetailTable:
     lines: int
     columns: tuple[ResultColumn, ...]
     tables: tuple[DetailTable, ...]  # tables of the lists nested in its items
-
-    def with_all_below(self) -> Iterator[DetailTable]:
-        """Yield this table and all tables nested in it."""
-        yield self
-        for table in self.tables:
-            yield from table.with_all_below()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +213,19 @@ class Layout:
         """Flatten a result, or an item of a list in it, to this layout's depth."""
         return flatten(result, self.flat_depth)
 
+    def items(
+        self, tables: Iterable[DetailTable], flat: Flat, prefix: str = ""
+    ) -> Iterator[tuple[DetailTable, str, Flat]]:
+        """Yield the items of the lists in a result, each before those nested in it.
+
+        The second item in the first item of a list has the number ``1.2``.
+        """
+        for table in tables:
+            for at, item in enumerate(flat.items.get(table.path, ()), 1):
+                number, found = f"{prefix}{at}", self.flat(dict(item))
+                yield table, number, found
+                yield from self.items(table.tables, found, f"{number}.")
+
     def own_cells(self, cells: Sequence[Cell]) -> Sequence[Cell]:
         """Return the input's cells; the last one combines those without a column of their own."""
         if self.own == len(self.original):
@@ -229,22 +251,21 @@ class Layout:
         if self.overflow:
             shown = {column.path for column in self.results}
             more = {dotted(path): value for path, value in flat.values.items() if path not in shown}
-            values.append(as_json(dict(more)) if more else None)
+            values.append(as_json({**more}) if more else None)
         return values
 
     def readable_values(self, row: ResultRow) -> list[Cell]:
         """Return a row's values, with texts in Markdown stripped of their markup."""
         values = self.values(row)
-        for position in range(len(values) - len(self.results) - self.overflow, len(values)):
-            value = values[position]
-            if isinstance(value, str):
-                values[position] = without_markup(value)
-        return values
+        first = len(values) - len(self.results) - self.overflow
+        shown = [without_markup(each) if isinstance(each, str) else each for each in values[first:]]
+        return [*values[:first], *shown]
 
     def plain_values(self, row: ResultRow) -> list[Cell]:
         """Return a row's values with the result as JSON in one column, if it can't be laid out."""
-        cells: list[Cell] = [*self.own_cells(row.row.cells), row.outcome.value, row.message or None]
-        values = [*cells, row.execution_id, *(None,) * (len(self.header) - len(cells) - 1)]
+        status = (row.outcome.value, row.message or None, row.execution_id)
+        values: list[Cell] = [*self.own_cells(row.row.cells), *status]
+        values += [None] * (len(self.header) - len(values))
         if row.result is not None and (self.results or self.overflow):
             values[len(self.original) + len(STATUS_COLUMNS)] = as_json(row.result)
         return values
@@ -281,7 +302,7 @@ def layout_of(
     repeats: Counter[Path] = Counter()
     counts: Counter[Path] = Counter()
     first = FirstRows()
-    undecided = messages = attention = filled = 0
+    undecided = messages = attention = 0
     for line, row in enumerate(results.rows, 2):
         lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
@@ -291,7 +312,6 @@ def layout_of(
         if row.result is not None:
             flat = flatten(row.result, form.depth)
             if not copy:
-                filled += 1
                 survey.see(flat)
                 for path in _counts(flat) if arranged else ():  # `update` is slow for so few
                     counts[path] += 1
@@ -330,7 +350,7 @@ def layout_of(
         owner=owner_column(results.header[:own]),
         messages=messages,
         attention=attention,
-        filled=filled,
+        filled=survey.lines,
     )
 
 
@@ -430,7 +450,7 @@ def _picked(
     wanted: Iterable[str], by_name: Mapping[str, Sequence[Path]], by_title: Mapping[str, Path]
 ) -> Iterator[Path]:
     for name in wanted:
-        found = [path for each in by_name if fnmatchcase(each, name) for path in by_name[each]]
+        found = [path for each in _matching(name, by_name) for path in by_name[each]]
         if name in by_name:
             yield from by_name[name]
         elif name.casefold() in by_title:
@@ -439,6 +459,10 @@ def _picked(
             yield from found
         else:  # keep an empty column, so that the columns are the same from month to month
             yield tuple(name.split("."))
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if fnmatchcase(name, pattern)]
 
 
 def _titled(
@@ -459,13 +483,7 @@ def _titled(
         seen = survey.columns.get(path) or ColumnSurvey()
         columns.append(
             ResultColumn(
-                path,
-                name,
-                titles.get(path, name),
-                seen,
-                seen.moments,
-                path in survey.lists,
-                asides.get(path, ""),
+                path, name, titles.get(path, name), seen, path in survey.lists, asides.get(path, "")
             )
         )
     return tuple(columns)
@@ -487,10 +505,7 @@ def _tables(
 
 def utc_without_zone(moment: datetime | None) -> datetime | None:
     """Convert a time to UTC without a time zone: Excel has none, so the column's title says UTC."""
-    if moment is None:
-        return None
-    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return moment.replace(tzinfo=None)
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,29 +522,24 @@ def unknown_columns(results: BatchResults, form: Form) -> tuple[UnknownColumn, .
 
     Stops reading rows once each name was found.
     """
-    asked = dict.fromkeys([*(form.columns or ()), *form.rename])
-    known: dict[str, None] = {}
+    asked = [*dict.fromkeys([*(form.columns or ()), *form.rename])]
     paths: dict[Path, None] = {}
     for row in results.rows:
         if not asked:
             break
-        if row.result is None:
-            continue
-        flat = flatten(row.result, form.depth)
-        paths |= dict.fromkeys(flat.values)
-        names = map(dotted, flat.values)
-        if fresh := [name for name in names if name not in known]:
-            known |= dict.fromkeys(fresh)
-            asked = {name: None for name in asked if not _met(name, fresh)}
-    if not known:
+        found = {} if row.result is None else flatten(row.result, form.depth).values
+        if fresh := [path for path in found if path not in paths]:
+            paths |= dict.fromkeys(fresh)
+            names = [*map(dotted, fresh)]
+            asked = [name for name in asked if not (name in names or _matching(name, names))]
+    if not paths:
         return ()
+    known = dict.fromkeys(map(dotted, paths))
     titles = titles_by_name(paths, taken_titles(results.header))
-    asked = {name: None for name in asked if name.casefold() not in titles}
-    return tuple(UnknownColumn(each, _close(each, known), each in results.header) for each in asked)
-
-
-def _met(asked: str, names: Collection[str]) -> bool:
-    return asked in names or any(fnmatchcase(name, asked) for name in names)
+    unknown = [name for name in asked if name.casefold() not in titles]
+    return tuple(
+        UnknownColumn(each, _close(each, known), each in results.header) for each in unknown
+    )
 
 
 def _close(name: str, known: Collection[str]) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from batchrun.workbook.cells import is_address
@@ -44,7 +45,6 @@ Style: TypeAlias = frozenset[str]
 
 PLAIN: Style = frozenset()
 _BOLD: Style = frozenset({"bold"})
-_STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
 class Run(NamedTuple):
@@ -52,6 +52,9 @@ class Run(NamedTuple):
 
     text: str
     style: Style = PLAIN
+
+
+_text_of, _style_of = itemgetter(0), itemgetter(1)
 
 
 class RichText(NamedTuple):
@@ -64,20 +67,13 @@ class RichText(NamedTuple):
     @classmethod
     def of(cls, runs: Iterable[Run], link: str = "") -> RichText:
         """Build from runs: drop empty ones and merge neighbors of the same style."""
-        merged: list[Run] = []
-        parts: list[str] = []
-        style: Style | None = None
-        for run in runs:
-            if not run.text:
-                continue
-            if run.style != style and parts:
-                merged.append(Run("".join(parts), style or PLAIN))
-                parts = []
-            style = run.style
-            parts.append(run.text)
-        if parts:
-            merged.append(Run("".join(parts), style or PLAIN))
-        return cls(tuple(merged), "".join([run.text for run in merged]), link)
+        merged = tuple(
+            [
+                Run("".join(map(_text_of, same)), style)
+                for style, same in groupby(filter(_text_of, runs), _style_of)
+            ]
+        )
+        return cls(merged, "".join(map(_text_of, merged)), link)
 
     def __str__(self) -> str:
         return self.text
@@ -85,8 +81,10 @@ class RichText(NamedTuple):
 
 def rich_text(text: str) -> RichText | None:
     """Render a Markdown text; ``None`` for any other text, which is shown unchanged."""
-    if _is_plain(text):
-        return None
+    if not ("\n" in text or "*" in text or "#" in text or "](" in text or "~~" in text) and (
+        "_" not in text or " " not in text
+    ):
+        return None  # most texts are plain, and this is faster than the regular expression
     if len(text) > MAX_CHARACTERS or "\x00" in text or not _MAY_BE_MARKDOWN.search(text):
         return None
     try:
@@ -105,11 +103,14 @@ def parsed_rich_text(text: str) -> RichText | None:
     link = _only_link(tokens)
     if link:
         return link
-    rich = RichText.of(_Writer(_LINE_END.split(text)).write(tokens))
+    writer = _Writer(_LINE_END.split(text))
+    for token in tokens:
+        writer.write(token)
+    rich = RichText.of(writer.runs)
     return rich if rich.runs else None
 
 
-_ITEM = re.compile(r"(?P<level>#{1,6}) |(?P<bullet>[-*+]) |(?P<number>\d{1,9})(?P<dot>[.)]) ")
+_ITEM = re.compile(r"(#{1,6}|[-*+]|\d{1,9}[.)]) ")
 """The start of a heading or list item."""
 _BEGINS_TEXT = re.compile(
     r"(?!\d{1,9}[.)](?:\s|\Z))(?:[^\W_]|\*\*?[^\W_]|[^\s\x00-\x7f]|[\"'($%@/.,;?])"
@@ -117,9 +118,9 @@ _BEGINS_TEXT = re.compile(
 """The start of a line that must belong to a paragraph; others may start another block."""
 _WORDS = r"[^\W_](?:[^*_\[\]\\<`|~&]*(?:[^\W_]|[.!?%)]))?"
 _INLINE = re.compile(
-    rf"(?<![^ (])(?P<mark>\*\*?)(?P<strong>{_WORDS})(?P=mark)(?![^ .,;:)])"
-    rf"|(?<!!)\[(?P<text>{_WORDS})\]"
-    r"\((?P<address>https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
+    rf"(?<![^ (])(\*\*?)({_WORDS})\1(?![^ .,;:)])"
+    rf"|(?<!!)\[({_WORDS})\]"
+    r"\((https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
 )
 _UNSURE = re.compile(r"[*\[\]\\`<|]|~~|&[#\w]|(?<!\w)_|_(?!\w)")
 """Possible markup outside the matches of `_INLINE`."""
@@ -129,7 +130,7 @@ class UnsureError(Exception):
     """Raised if a text may have markup that `simple_rich_text` does not handle."""
 
 
-def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # one case a kind
+def simple_rich_text(text: str) -> RichText | None:
     """Do the same as `rich_text`, several times as fast, for simple texts.
 
     Those have only headings, flat lists, paragraphs, emphasis, and links. Most results are that
@@ -142,42 +143,36 @@ def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # on
         raise UnsureError
     runs: list[Run] = []
     items = highest = markup = last_line = 0
-    before_it = kind = marker = ""
-    blank = False
+    kind = "line"  # or the last sign that marks a heading or an item: "#", "-", "*", "+", ".", ")"
+    blank = True
     for number, line in enumerate(text.split("\n")):
         if not line:
             blank = True
             continue
-        before_it, last_line = kind, number
-        apart, style = "\n" if runs else "", PLAIN
         found = _ITEM.match(line)
-        if found is None:
-            kind, content = "line", line
-            if before_it == "item" and not blank:
-                raise UnsureError  # it continues the item
-            if blank and before_it != "heading":
-                apart *= 2
-        elif found["level"]:
-            kind, content, style = "heading", line[found.end() :], _BOLD
-            highest = max(highest, found.end() - 1)
-            apart *= 2
-            if content[-1:] == "#":
-                raise UnsureError  # it may close the heading
-        else:
-            kind, content = "item", line[found.end() :]
-            sign = found["bullet"] or found["dot"]
-            continues = before_it == "item" and sign == marker
-            if before_it == "item" and not continues:
-                raise UnsureError
-            if before_it == "line" and not blank and not found["bullet"]:
-                raise UnsureError  # it may not interrupt a paragraph
-            marker = sign
-            items += 1
-            apart += "• " if found["bullet"] else found[0]
-        if not _BEGINS_TEXT.match(content) or content[-1].isspace():
+        content = line if found is None else line[found.end() :]
+        above, kind = kind, "line" if found is None else found[1][-1]
+        if (
+            (
+                above in _SIGNS_OF_ITEMS
+                and kind not in {above, "#"}
+                and not (blank and kind == "line")
+            )
+            or (above == "line" and kind in ".)" and not blank)  # it may not interrupt a paragraph
+            or (kind == "#" and content[-1:] == "#")  # it may close the heading
+            or not _BEGINS_TEXT.match(content)
+            or content[-1].isspace()
+        ):
             raise UnsureError
-        if apart:
-            runs.append(Run(apart))
+        apart, style, last_line = "\n" if runs else "", PLAIN, number
+        if found is None:
+            apart *= 1 + (blank and above != "#")
+        elif kind == "#":
+            apart, style, highest = 2 * apart, _BOLD, max(highest, len(found[1]))
+        else:
+            apart += found[0] if kind in ".)" else "• "
+            items += 1
+        runs.append(Run(apart))
         markup += _add_inline(runs, content, style)
         blank = False
     if markup or items > 1 or highest > 1 or (highest and last_line):
@@ -187,35 +182,21 @@ def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # on
 
 def _add_inline(runs: list[Run], content: str, style: Style) -> int:
     """Add the runs of a line; return how many of them are markup."""
-    end = count = 0
-    if "*" in content or "[" in content:
-        for found in _INLINE.finditer(content):
-            if found.start() > end:
-                before = content[end : found.start()]
-                if _UNSURE.search(before):
-                    raise UnsureError
-                runs.append(Run(before, style))
-            end, count = found.end(), count + 1
-            if found["mark"]:
-                runs.append(Run(found["strong"], style | _MARKS[found["mark"]]))
-            else:
-                address = _address_after(found["text"], found["address"])
-                runs.append(Run(found["text"] + address, style))
-    if end < len(content):
-        if _UNSURE.search(content, end):
+    parts = _INLINE.split(content) if "*" in content or "[" in content else [content]
+    groups = zip_longest(*[iter(parts)] * 5)  # a plain text and the four groups of `_INLINE`
+    for plain, mark, strong, text, address in groups:
+        if _UNSURE.search(plain):
             raise UnsureError
-        runs.append(Run(content[end:], style))
-    return count
+        runs.append(Run(plain, style))
+        if mark:
+            runs.append(Run(strong, style | _MARKS[mark]))
+        elif text:
+            runs.append(Run(text + _address_after(text, address), style))
+    return len(parts) // 5
 
 
 _MARKS = {"**": _BOLD, "*": frozenset({"italic"})}
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text has no Markdown signs: a fast check that most texts pass."""
-    if "\n" in text or "*" in text or "#" in text or "](" in text or "~~" in text:
-        return False
-    return "_" not in text or " " not in text
+_SIGNS_OF_ITEMS = frozenset("-*+.)")
 
 
 def without_markup(text: str) -> str:
@@ -292,56 +273,41 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
 
 def _is_markdown(tokens: Sequence[Token]) -> bool:
     """Whether there is block structure or paired emphasis."""
-    items = quoted_lines = 0
     lines = max((token.map[1] for token in tokens if token.map), default=0)
     for token in tokens:
+        begin, end = token.map or (0, 0)
         match token.type:
-            case "heading_open" if token.markup in {"=", "-"}:  # over a line of "===" or "---"
-                if token.markup == "=" and token.map and lines > token.map[1]:
-                    return True
-            case "heading_open" if token.markup != "#" or lines > 1:  # "# of employees"
-                return True
-            case "fence" | "table_open":
-                return True
-            case "list_item_open":
-                items += 1
-            case "blockquote_open" if token.map:
-                quoted_lines = max(quoted_lines, token.map[1] - token.map[0])
-            case "inline" if _has_emphasis(token.children or ()):
-                return True
-            case _:
-                pass
-    return items > 1 or quoted_lines > 1
+            case "heading_open":  # not "# of employees", nor text over a line of "---"
+                found = {"=": lines > end, "-": False, "#": lines > 1}.get(token.markup, True)
+            case "blockquote_open":
+                found = end - begin > 1
+            case "inline":
+                found = _has_emphasis(token.children or ())
+            case kind:
+                found = kind in {"fence", "table_open"}
+        if found:
+            return True
+    return sum(token.type == "list_item_open" for token in tokens) > 1
 
 
 def _has_emphasis(tokens: Sequence[Token]) -> bool:
     """Whether text is emphasized or linked; underscores around one word may belong to its name."""
-    for position, token in enumerate(tokens):
-        match token.type:
-            case "link_open" | "image" if token.markup != "autolink":
+    kinds = [token.type for token in tokens]
+    for at, (kind, token) in enumerate(zip(kinds, tokens, strict=True)):
+        if kind in {"link_open", "image"} and token.markup != "autolink":
+            return True
+        if kind in {"strong_open", "em_open", "s_open"}:
+            inside = tokens[at : kinds.index(kind.replace("open", "close"), at)]
+            if token.markup[0] != "_" or any(" " in each.content for each in inside):
                 return True
-            case "strong_open" | "em_open" | "s_open" if not token.markup.startswith("_"):
-                return True
-            case "strong_open" | "em_open":
-                closing = token.type.replace("open", "close")
-                for inner in tokens[position + 1 :]:
-                    if inner.type == closing:
-                        break
-                    if " " in inner.content:
-                        return True
-            case _:
-                pass
     return False
 
 
 def _only_link(tokens: Sequence[Token]) -> RichText | None:
     """Return the link's text if the whole text is one link."""
-    if len(tokens) != 3 or tokens[1].type != "inline":
-        return None
-    inline = tokens[1].children or []
-    if not inline or inline[0].type != "link_open" or inline[-1].type != "link_close":
-        return None
-    if sum(token.type == "link_open" for token in inline) > 1:
+    inline = (tokens[1].children or []) if len(tokens) == 3 else []
+    kinds = [token.type for token in inline]
+    if kinds.count("link_open") != 1 or kinds[0] != "link_open" or kinds[-1] != "link_close":
         return None
     address = str(inline[0].attrs.get("href", ""))
     rich = RichText.of(_inline_runs(inline[1:-1], PLAIN), address)
@@ -351,105 +317,91 @@ def _only_link(tokens: Sequence[Token]) -> RichText | None:
 _TASKS = {"[ ] ": "☐", "[x] ": "☑", "[X] ": "☑"}
 
 
-@dataclass(slots=True)
 class _Writer:
-    """Writes tokens as runs, block by block.
+    """Writes the tokens of a text, which has these lines, as runs, block by block."""
 
-    Attributes:
-        lines: The lines of the text.
-    """
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.runs: list[Run] = []
+        self._lines = lines
+        self._depth = self._cells = self._end_line = 0
+        self._mark = ""
+        self._style = PLAIN
+        self._after_heading = False
 
-    lines: Sequence[str]
-    runs: list[Run] = field(default_factory=list)
-    lists: list[int | None] = field(default_factory=list)
-    mark: str = ""
-    end_line: int = 0
-    after_heading: bool = False
-    cells: int = 0
-
-    def write(self, tokens: Sequence[Token]) -> list[Run]:
-        """Return the runs of all tokens of a text."""
-        style = PLAIN
-        for token in tokens:
-            match token.type:
-                case "bullet_list_open" | "ordered_list_open":
-                    self.lists.append(None)
-                case "bullet_list_close" | "ordered_list_close":
-                    self.lists.pop()
-                case "list_item_open":
-                    self.mark = f"{token.info}{token.markup} " if token.info else "• "
-                case "heading_open" | "thead_open":
-                    style = _BOLD
-                case "heading_close" | "thead_close":
-                    style = PLAIN
-                    self.after_heading = True
-                case _:
-                    pass
-            self._write_token(token, style)
-        return self.runs
-
-    def _write_token(self, token: Token, style: Style) -> None:
+    def write(self, token: Token) -> None:  # noqa: C901, PLR0912  # one case a kind
         """Write the text that a token adds."""
         match token.type:
+            case "bullet_list_open" | "ordered_list_open":
+                self._depth += 1
+            case "bullet_list_close" | "ordered_list_close":
+                self._depth -= 1
+            case "list_item_open":
+                self._mark = f"{token.info}{token.markup} " if token.info else "• "
             case "heading_open":
+                self._style = _BOLD
                 self._begin_block(token, blank_before=True)
+            case "thead_open":
+                self._style = _BOLD
+            case "heading_close" | "thead_close":
+                self._style, self._after_heading = PLAIN, True
             case "paragraph_open":
                 self._begin_block(token)
             case "tr_open":
                 self._begin_block(token)
-                self.cells = 0
-            case "tr_close" if not style:
-                self._write_cells_beyond(self.end_line - 1)
+                self._cells = 0
+            case "tr_close" if not self._style:
+                self._write_cells_beyond(self._lines[self._end_line - 1])
             case "th_open" | "td_open":
-                self.runs += [Run(" | ", style)] * (self.cells > 0)
-                self.cells += 1
+                self.runs += [Run(" | ", self._style)] * (self._cells > 0)
+                self._cells += 1
             case "fence":
                 self._begin_block(token)
-                indent = "\n" + "   " * len(self.lists)
-                self.runs.append(Run(token.content.rstrip("\n").replace("\n", indent)))
+                self.runs.append(Run(self._indented(token.content.rstrip("\n"))))
             case "inline":
-                self._write_inline(token, style)
+                self._write_inline(token.children or ())
             case _:
                 pass
 
     def _begin_block(self, token: Token, *, blank_before: bool = False) -> None:
         """Start a new line, after an empty one if it separates paragraphs or sections."""
-        begin, end = token.map or (self.end_line, self.end_line)
+        begin, end = token.map or (self._end_line, self._end_line)
         if self.runs:
-            apart = begin > self.end_line and not self.lists and not self.after_heading
+            apart = begin > self._end_line and not self._depth and not self._after_heading
             self.runs.append(Run("\n\n" if apart or blank_before else "\n"))
-        self.end_line, self.after_heading = end, False
-        if self.lists:
-            depth = len(self.lists)
-            self.runs.append(Run("   " * (depth - 1) + self.mark if self.mark else "   " * depth))
-            self.mark = ""
+        self._end_line, self._after_heading = end, False
+        if self._depth:
+            depth = self._depth - bool(self._mark)
+            self.runs.append(Run("   " * depth + self._mark))
+            self._mark = ""
 
-    def _write_cells_beyond(self, line: int) -> None:
+    def _write_cells_beyond(self, line: str) -> None:
         """Write the cells of a table's row beyond those of its header, which the parser drops."""
         from markdown_it.rules_block.table import escapedSplit
 
-        cells = escapedSplit(self.lines[line].lstrip(" \t>").removeprefix("|").rstrip())
-        for cell in cells[self.cells : len(cells) - (not cells[-1])]:
+        cells = escapedSplit(line.lstrip(" \t>").removeprefix("|").rstrip())
+        for cell in cells[self._cells : len(cells) - (not cells[-1])]:
             self.runs.append(Run(" | "))
             self.runs += _inline_runs(_parser().parseInline(cell.strip())[0].children or (), PLAIN)
 
-    def _write_inline(self, token: Token, style: Style) -> None:
-        first = token.children[0] if token.children else token
+    def _write_inline(self, tokens: Sequence[Token]) -> None:
         begins_item = self.runs and self.runs[-1].text.endswith(("• ", ". ", ") "))
-        if begins_item and first.content[:4] in _TASKS:
+        if begins_item and tokens and (box := _TASKS.get(tokens[0].content[:4])):
             number = self.runs.pop().text.removesuffix("• ")
-            self.runs.append(Run(f"{number}{_TASKS[first.content[:4]]} "))
-            first.content = first.content[4:]
-        indent = "\n" + "   " * len(self.lists)
-        for run in _inline_runs(token.children or (), style):
-            self.runs.append(Run(run.text.replace("\n", indent), run.style))
+            self.runs.append(Run(f"{number}{box} "))
+            tokens[0].content = tokens[0].content[4:]
+        for run in _inline_runs(tokens, self._style):
+            self.runs.append(Run(self._indented(run.text), run.style))
+
+    def _indented(self, text: str) -> str:
+        return text.replace("\n", "\n" + "   " * self._depth)
 
 
 _TAGS = {
     "b": "bold", "strong": "bold", "i": "italic", "em": "italic", "s": "strike", "del": "strike",
     "br": "", "u": "", "p": "", "span": "", "sub": "", "sup": "", "mark": "", "small": "",
 }  # fmt: skip
-"""HTML tags common in Markdown, with their style; any other tag stays as text."""
+"""HTML tags common in Markdown, and the parser's names for emphasis, with their style; any other
+tag stays as text."""
 _TAG = re.compile(rf"<(?P<end>/)?(?P<name>{'|'.join(_TAGS)})\s*/?>", re.IGNORECASE)
 
 
@@ -459,7 +411,7 @@ def _inline_runs(tokens: Sequence[Token], style: Style) -> Iterator[Run]:
     links: list[tuple[str, list[str]]] = []
     for token in tokens:
         tag = _TAG.fullmatch(token.content) if token.type == "html_inline" else None
-        name = _TAGS[tag["name"].lower()] if tag else _STYLES.get(token.type.rpartition("_")[0])
+        name = _TAGS[tag["name"].lower()] if tag else _TAGS.get(token.type.rpartition("_")[0])
         text = ""
         if name and (tag["end"] if tag else token.nesting < 0):
             opened = [each for each in opened if each != name]

@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchrun.errors import InputError
 from batchrun.model import Outcome
@@ -40,8 +40,7 @@ MAX_EXECUTIONS = 1_000
 _AS_OF = "batchrun as of"
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedRow:
+class MarkedRow(NamedTuple):
     """A row with an entry in a column "run again"."""
 
     line: int  # in the sheet
@@ -82,16 +81,14 @@ class ResultsSheet:
         return others[0] if len(found) > 1 and len(others) == 1 else found[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class ResultsFile:
+class ResultsFile(NamedTuple):
     """A file that contains results written by batchrun."""
 
     signature: Signature | None  # the batch named in its properties; None if they got lost
     sheets: tuple[ResultsSheet, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The properties by which a workbook names its batch."""
 
     batch_id: str  # the batch it was written from
@@ -103,11 +100,9 @@ def sign(workbook: Workbook, signature: Signature) -> None:
     """Store the signature in a workbook's properties, which Excel keeps when it saves."""
     from openpyxl.packaging.custom import StringProperty  # slow to import
 
+    as_of = "" if signature.as_of is None else signature.as_of.isoformat()
     properties: Any = workbook  # the stubs lack these properties
-    values = {OURS: signature.batch_id}
-    if signature.as_of is not None:
-        values[_AS_OF] = signature.as_of.isoformat()
-    for name, value in values.items():
+    for name, value in ((OURS, signature.batch_id), (_AS_OF, as_of)):
         properties.custom_doc_props.append(StringProperty(name=name, value=value))
 
 
@@ -145,9 +140,8 @@ def _signature(properties: Mapping[str, str]) -> Signature | None:
 
 def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> ResultsSheet | None:
     sheet: ResultsSheet | None = None
-    looked_at = 0
-    certain = signature is not None
-    status = execution = -1
+    looked_at, status, execution = 0, -1, -1
+    certain = signed = signature is not None
     for line, cells in (
         (line, row) for lines, rows in blocks for line, row in zip(lines, rows, strict=True)
     ):
@@ -156,9 +150,12 @@ def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> Res
             if looked_at > HEADER_ROWS:
                 return None
             titles = tuple("" if cell is None else str(cell) for cell in cells)
-            if _is_header(titles, signed=signature is not None):
+            ours = _OURS & set(map(_plain, titles))
+            enough = len(ours) >= ENOUGH_COLUMNS
+            can_mark = signed and _plain(AGAIN) in ours and len(ours) > 1
+            if enough or can_mark or {_plain(STATUS), _plain(EXECUTION)} <= ours:
                 sheet = ResultsSheet(name, titles)
-                certain = certain or len(_ours(titles)) >= ENOUGH_COLUMNS
+                certain = certain or enough
                 sheet.cells_under = {at: Counter() for at in sheet.columns(AGAIN)}
                 status = max(sheet.columns(STATUS), default=-1)
                 execution = -1 if sheet.execution is None else sheet.execution
@@ -167,33 +164,15 @@ def _sheet(name: str, blocks: Iterator[Any], signature: Signature | None) -> Res
             certain = True
         if 0 <= execution < len(cells) and len(sheet.executions) < MAX_EXECUTIONS:
             sheet.executions |= {text for text in [_text(cells[execution])] if text}
-        _note_marks(sheet, line, cells)
+        marks = {at: _text(cells[at]) for at in sheet.cells_under if at < len(cells)}
+        for at, text in marks.items():
+            sheet.cells_under[at].update(filter(None, [text]))
+        if any(marks.values()):
+            sheet.marked.append(MarkedRow(line, tuple(cells)))
     return sheet if certain else None
 
 
 _OUTCOMES = {text for outcome in Outcome for text in (outcome.value, outcome.words)}
-
-
-def _note_marks(sheet: ResultsSheet, line: int, cells: Sequence[Cell]) -> None:
-    marked = False
-    for at, counts in sheet.cells_under.items():
-        if at < len(cells) and (text := _text(cells[at])):
-            counts[text] += 1
-            marked = True
-    if marked:
-        sheet.marked.append(MarkedRow(line, tuple(cells)))
-
-
-def _is_header(titles: Sequence[str], *, signed: bool) -> bool:
-    found = _ours(titles)
-    if {_plain(STATUS), _plain(EXECUTION)} <= found or len(found) >= ENOUGH_COLUMNS:
-        return True
-    return signed and _plain(AGAIN) in found and len(found) > 1
-
-
-def _ours(titles: Sequence[str]) -> set[str]:
-    """Return batchrun's columns among these."""
-    return _OURS & set(map(_plain, titles))
 
 
 def _plain(title: str) -> str:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from openpyxl.utils import get_column_letter
-
 from batchrun import __version__
 from batchrun.model import Outcome
-from batchrun.text import plural
+from batchrun.text import as_json, plural
 from batchrun.workbook.analysis import quantile
 from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, MEANINGS, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
 from batchrun.workbook.reasons import OPEN_RUN, Step, list_name
 from batchrun.workbook.styles import CHART_COLORS, color_outcomes
-from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from batchrun.model import JSON, BatchSummary, Cell
+    from batchrun.model import BatchSummary, Cell
     from batchrun.workbook.analysis import Analysis, Counted
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
+    from batchrun.workbook.excel import Content
     from batchrun.workbook.layout import Layout
     from batchrun.workbook.reasons import Commands
     from batchrun.workbook.sheets import Book, TableSheets
@@ -35,8 +31,6 @@ if TYPE_CHECKING:
 _WIDTHS = (36, 12.5, 12.5, 12.5, 2, 32, 9, 11.5, 2, 32, 9, 11.5)
 _LEFT, _MIDDLE, _RIGHT = 1, 6, 10
 _OWNER, _OWNER_WIDTH = 3, sum(_WIDTHS[2:4])
-_CHART_CM = 9.2
-_BARS_CM, _BAR_CM = 1.5, 0.52
 _LARGE = 1e9
 """Numbers from here on are shown in millions."""
 TOP_VALUES = 5
@@ -64,7 +58,7 @@ class OverviewSheet:
         top = page.title(f"{summary.workflow.name}: {summary.source.name}", *notes)
         best = Block(page, _LEFT, top)
         self._best(best, content, rows)
-        left, middle, right = (Block(page, each, best.row) for each in (_LEFT, _MIDDLE, _RIGHT))
+        left, middle, right = (Block(page, each, best.below) for each in (_LEFT, _MIDDLE, _RIGHT))
         self._outcomes(left, right, summary)
         if attention is not None:
             self._attention(left, content, attention)
@@ -78,7 +72,7 @@ class OverviewSheet:
             self._largest(middle, analysis, content.comparison, rows)
         lists = [each for each in analysis.lists if each.values and not each.full]
         for each in lists[:MAX_LISTS]:
-            self._top(right if right.row < middle.row else middle, each)
+            self._top(right if right.below < middle.below else middle, each)
 
     def close(self) -> None:
         """Write the cells, and list the parts of the workbook that could not be made."""
@@ -102,26 +96,13 @@ class OverviewSheet:
             with self._page.book.optional("the chart of outcomes"):
                 color_outcomes(self._page.sheet, f"A{first}:A{block.row - 1}")
                 if len(found) > 1:
-                    self._chart("Rows by status", _LEFT, (first, block.row - 1), charts, colors)
+                    lines = first, block.row - 1
+                    self._page.bars("Rows by status", lines, _LEFT, charts, colors)
         else:
             block.fact("The list has no rows.")
         for outcome, _ in found:
             if outcome in MEANINGS:
                 block.fact(f"{outcome.words}: {MEANINGS[outcome]}", None, None, None, indent=1)
-        block.row += 1
-
-    def _chart(
-        self,
-        title: str,
-        column: int,
-        lines: tuple[int, int],
-        charts: Block,
-        colors: Mapping[int, str] | None = None,
-    ) -> None:
-        """Add a chart of the numbers in these lines."""
-        size = _CHART_CM, _BARS_CM + _BAR_CM * (lines[1] - lines[0] + 1)
-        place = f"{get_column_letter(charts.column)}{charts.row}"
-        charts.row += 1 + self._page.bars(title, lines, column, place, colors=colors, size=size)
 
     def _changes(
         self, block: Block, content: Content, comparison: Comparison, changes: ChangesSheet | None
@@ -139,7 +120,6 @@ class OverviewSheet:
         if changes is None:
             block.section(title, wide=4)
             block.fact(f"Nothing changed in {plural(marks.total(), 'row')}.")
-            block.row += 1
             return
         block.section(title, "Rows", f"% of {marks.total():,}", wide=4)
         for mark in (NEW, CHANGED, SAME):
@@ -147,11 +127,10 @@ class OverviewSheet:
             _share(block, mark, marks[mark], of=marks.total(), location=where)
             if mark is CHANGED:
                 for name, number in fields.most_common(MAX_CHANGED_FIELDS):
-                    block.fact(name, number, formats=("#,##0",), indent=2)
+                    block.fact(name, number, indent=2)
                 if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
                     name = f"and {plural(more, 'other field')}"
                     block.fact(name, None, location=where, indent=2)
-        block.row += 1
 
     def _largest(
         self, block: Block, analysis: Analysis, comparison: Comparison, rows: TableSheets
@@ -160,7 +139,7 @@ class OverviewSheet:
         if not comparison.largest or analysis.score is None:
             return
         block.section(f"{analysis.score.title}: rose or fell most", "Before", "Now")
-        code = number_format(analysis.score.path, analysis.score.survey)
+        code = analysis.score.number_format
         for change in comparison.largest:
             name = change.name or f"row {rows.row_of(change.number)}"
             where = rows.place(change.number)
@@ -173,7 +152,7 @@ class OverviewSheet:
         best, column = analysis.best(), analysis.score
         if not best or column is None:
             return
-        code = number_format(column.path, column.survey)
+        code = column.number_format
         which = "Lowest" if analysis.ascending else "Highest"
         why = "" if analysis.why is None else analysis.why.title
         why_at = _OWNER if layout.owner is None else _MIDDLE
@@ -193,17 +172,14 @@ class OverviewSheet:
             block.fact(name, each.value, formats=(code,), location=rows.place(each.number))
         if more := analysis.tied():
             block.fact(f"and {plural(more, 'other result')} with", best[-1].value, formats=(code,))
-        block.row += 1
 
     def _numbers(self, block: Block, analysis: Analysis) -> None:
-        numbers = [
-            each for each in analysis.numbers if each.results and each.quantile(0.5) is not None
-        ]
+        numbers = [each for each in analysis.numbers if each.quantile(0.5) is not None]
         if not numbers:
             return
         block.section("Numbers", "Lowest", "Median", "Highest")
         for each in numbers[:MAX_NUMBERS]:
-            code = number_format(each.column.path, each.column.survey)
+            code = each.column.number_format
             values = [each.quantile(share) for share in (0, 0.5, 1)]
             formats = [
                 _in_millions(code) if value is not None and abs(value) >= _LARGE else code
@@ -221,18 +197,18 @@ class OverviewSheet:
             shown.append(("other reasons", others, attention.place(rest[0]) if rest else ""))
         block.section("Needs attention", "", "", "Rows")
         for text, number, there in shown:
-            block.fact(text, None, None, number, formats=("", "", "#,##0"), location=there)
-        block.row += 1
+            block.fact(text, None, None, number, location=there)
 
     def _categories(self, block: Block, charts: Block, categories: Sequence[Counted]) -> None:
         """Write the columns of few values, the first with a chart."""
         for position, each in enumerate(categories):
-            first = block.row + 1
+            first = block.below + 1
             self._top(block, each)
             if not position:
                 with self._page.book.optional("the chart of values"):
                     lines = first, first + min(TOP_VALUES, len(each.values)) - 1
-                    self._chart(f"Results by {each.column.title}", _MIDDLE, lines, charts)
+                    title = f"Results by {each.column.title}"
+                    self._page.bars(title, lines, _MIDDLE, charts)
 
     def _top(self, block: Block, counted: Counted) -> None:
         """Write the most frequent values of a column."""
@@ -242,7 +218,7 @@ class OverviewSheet:
         if is_list and any(shorter(name, width) != name for name, _ in found):
             block.section(title, "", "Results")  # a name takes two columns
             for name, number in found:
-                block.fact(name, None, number, formats=("", "#,##0"))
+                block.fact(name, None, number)
         else:
             block.section(title, "Results", f"% of {counted.results:,}")
             for name, number in found:
@@ -264,7 +240,6 @@ class OverviewSheet:
             shown.append((name, layout.filled))
         for name, number in shown:
             _share(block, name, number, of=layout.filled)
-        block.row += 1
 
 
 def _share(block: Block, name: str, number: int, *, of: int, location: str = "") -> None:
@@ -278,7 +253,6 @@ def _more(block: Block, number: int, what: str) -> None:
     """End a section with how many more there are than it shows, if any."""
     if number > 0:
         block.fact(f"and {plural(number, f'other {what}')}")
-    block.row += 1
 
 
 def _in_millions(code: str) -> str:
@@ -298,16 +272,15 @@ def _notes(content: Content) -> tuple[str, ...]:
     if copies > 0:
         asked += f" Rows that repeat another one and share its result: {copies:,}."
         asked += " Below, a result counts once."
-    parameters = [
-        *(f"{name}: {_parameter(value)}" for name, value in summary.parameters.items()),
-        *(f"{name}: from {column}" for name, column in summary.parameter_columns.items()),
-    ]
+    from_columns = {name: f"from {column}" for name, column in summary.parameter_columns.items()}
+    given = [*summary.parameters.items(), *from_columns.items()]
+    texts = (f"{name}: {each if isinstance(each, str) else as_json(each)}" for name, each in given)
     practice = f"Practice: {_INVENTED}." if content.practice else ""
     aside = ", ".join(summary.source.set_aside)
     return (
         practice,
         asked,
-        f"With {', '.join(parameters)}" if parameters else "",
+        f"With {', '.join(texts)}" if given else "",
         f"Lines of the file that are not rows of the list: {aside}." if aside else "",
     )
 
@@ -315,38 +288,28 @@ def _notes(content: Content) -> tuple[str, ...]:
 _INVENTED = "these results are invented"
 
 
-def _parameter(value: JSON) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 class RunDetailsSheet:
     """The last sheet, for operators: how the batch ran, what it used, and how to continue."""
 
     def __init__(self, book: Book) -> None:
         self._page = Page(book, "Run details", (48, 60))
-        self._block = Block(self._page, 1, 1)
 
     def write(self, content: Content) -> None:
         """Write the whole sheet."""
         summary, layout = content.results.summary, content.layout
-        self._block.row = self._page.title("Run details")
-        call = content.commands
-        title = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
-        self._facts(title, _next_steps(summary, layout.undecided, call))
-        self._facts("What ran", _settings(content))
-        self._facts("Time", _times(content))
-        self._facts("Requests to PG:AI", _requests(summary))
+        block, call = Block(self._page, 1, self._page.title("Run details")), content.commands
+        steps = f"Next steps: {OPEN_RUN}" if call.on_page else "Next steps"
+        for title, facts in (
+            (steps, _next_steps(summary, layout.undecided, call)),
+            ("What ran", _settings(content)),
+            ("Time", _times(content)),
+            ("Requests to PG:AI", _requests(summary)),
+        ):
+            block.section(title, wide=2)
+            for name, value in facts:
+                if value is not None:
+                    block.fact(name, value)
         self._page.write()
-
-    def _facts(self, title: str, facts: Iterable[tuple[str, Cell]]) -> None:
-        filled = [(name, value) for name, value in facts if value is not None]
-        if not filled:
-            return
-        self._block.section(title, wide=2)
-        for name, value in filled:
-            code = {int: "#,##0", float: "#,##0.00"}.get(type(value), "")
-            self._block.fact(name, value, formats=(code,))
-        self._block.row += 1
 
 
 def _next_steps(
@@ -408,7 +371,7 @@ def _settings(content: Content) -> Iterable[tuple[str, Cell]]:
     yield "list", summary.source.name
     yield "sheet of the list", summary.source.sheet
     if summary.parameters:
-        yield "parameters", json.dumps(dict(summary.parameters), ensure_ascii=False)
+        yield "parameters", as_json(dict(summary.parameters))
     for name, column in summary.parameter_columns.items():
         yield f"parameter {name}", f"from column {column}"
     yield "written by", f"batchrun {__version__}"

@@ -49,17 +49,15 @@ class Fields:
 
     def texts(self, row: ResultRow, paths: Iterable[Path] | None = None) -> dict[Path, str]:
         """Return a row's non-empty fields, or those at some paths, without the row's own IDs."""
-        own = {row.company_id, row.contact_id}
-        flat = flatten(row.result)
-        wanted = flat.values if paths is None else [path for path in paths if path in flat.values]
-        texts = {
-            path: self._item_texts(flat.items[path])
-            if path in flat.items
-            else self._text(path, flat.values[path])
-            for path in wanted
-            if path in self._titles and flat.values[path] not in own
-        }
-        return {path: text for path, text in texts.items() if text}
+        own, flat = {row.company_id, row.contact_id}, flatten(row.result)
+        found: dict[Path, str] = {}
+        for path in flat.values if paths is None else paths:
+            value = flat.values.get(path)
+            if path in self._titles and value not in own:
+                items = flat.items.get(path)
+                if text := self._text(path, value) if items is None else self._item_texts(items):
+                    found[path] = text
+        return found
 
     def readable(
         self, row: ResultRow, most: int | None = None, paths: Iterable[Path] | None = None
@@ -105,12 +103,8 @@ class Fields:
         """Format a list of objects, one per line."""
         lines = []
         for item in items:
-            values = flatten(dict(item)).values
-            texts = (
-                self._text_of_item(path, value)
-                for path, value in values.items()
-                if not _is_reference(path)
-            )
+            values = flatten(dict(item)).values.items()
+            texts = (self._text_of_item(*each) for each in values if not _is_reference(each[0]))
             lines.append(" · ".join(filter(None, texts)))
         return "\n".join(lines)
 
@@ -176,15 +170,11 @@ def pilot_results(
     called = [names.of_row(row) for row in own]
     paths = fields.differing_fields(own) if briefly else None
     often = Counter(called)
-    return [
-        (
-            name
-            if name and often[name] == 1
-            else f"{name}, line {line_words(row.row.line)}"
-            if name
-            else f"Line {line_words(row.row.line)}",
-            row,
-            fields.readable(row, most, paths) if row.outcome is Outcome.COMPLETED else [],
-        )
-        for name, row in zip(called, own, strict=True)
-    ]
+    found = []
+    for name, row in zip(called, own, strict=True):
+        if often[name] > 1 or not name:
+            line = line_words(row.row.line)
+            name = f"{name}, line {line}" if name else f"Line {line}"  # noqa: PLW2901
+        completed = row.outcome is Outcome.COMPLETED
+        found.append((name, row, fields.readable(row, most, paths) if completed else []))
+    return found

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, assert_never
@@ -38,7 +37,7 @@ MAX_NAMES = 20_000
 """Results whose names are compared with those of rows that share them."""
 MAX_NAME = 50
 """Characters of another row's name to show."""
-RESULT_OF = "Result of row"
+SAME_ID_AS = "Same ID as row"
 """The beginning of the message of a row that has the result of a row with another name."""
 _SHARED = "Same ID as another row, but a different name"
 
@@ -63,15 +62,13 @@ class Reason:
 
     outcome: Outcome
     dropped: bool  # whether the user has decided not to send them again
+    _skeleton: str
+    _values: tuple[str | None, ...]
     rows: int = 0
-    _skeleton: str = ""
-    _values: tuple[str | None, ...] = ()
 
-    def see(self, skeleton: str, values: tuple[str, ...]) -> None:
+    def see(self, values: tuple[str, ...]) -> None:
         """Count a row."""
-        if not self.rows:
-            self._skeleton, self._values = skeleton, values
-        elif values != self._values:
+        if values != self._values:
             both = zip(self._values, values, strict=True)
             self._values = tuple(one if one == other else None for one, other in both)
         self.rows += 1
@@ -94,12 +91,16 @@ class Reason:
         return ", ".join(each.strip('"“”') for each, constant in both if constant is None)
 
 
-@dataclass(slots=True)
 class Reasons:
-    """The kinds of reasons in a batch: call `see` for each row that needs attention."""
+    """The kinds of reasons in a batch: call `see` for each row that needs attention.
 
-    _kinds: dict[Key, Reason] = field(default_factory=dict)
-    _others: Counter[Outcome] = field(default_factory=Counter)
+    Attributes:
+        others: Number of rows whose reason is beyond ``MAX_KINDS``.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[Key, Reason] = {}
+        self.others = 0
 
     def see(self, row: ResultRow) -> None:
         """Count a row."""
@@ -107,25 +108,19 @@ class Reasons:
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= MAX_KINDS:
-                self._others[row.outcome] += 1
+                self.others += 1
                 return
-            kind = self._kinds[key] = Reason(row.outcome, row.dropped)
-        kind.see(key[-1], values)
+            kind = self._kinds[key] = Reason(row.outcome, row.dropped, key[-1], values)
+        kind.see(values)
 
     def of(self, row: ResultRow) -> Reason | None:
         """Return the kind of a row's reason; ``None`` if it is not told apart."""
         return self._kinds.get(_key(row)[0])
 
-    @property
-    def others(self) -> int:
-        """Number of rows whose reason is beyond ``MAX_KINDS``."""
-        return self._others.total()
-
     def ranked(self) -> list[Reason]:
         """Return the kinds by outcome, the most frequent first."""
-        return sorted(
-            self._kinds.values(), key=lambda kind: (ORDER.index(kind.outcome), -kind.rows)
-        )
+        kinds = self._kinds.values()
+        return sorted(kinds, key=lambda kind: (ORDER.index(kind.outcome), -kind.rows))
 
 
 def _key(row: ResultRow) -> tuple[Key, tuple[str, ...]]:
@@ -190,6 +185,7 @@ _ID = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
 _OTHER_IDS = {
     IdKind.SALESFORCE, IdKind.HUBSPOT, IdKind.NUMBER, IdKind.EMAIL, IdKind.DOMAIN, IdKind.ADDRESS,
 }  # fmt: skip
+_OTHER_ID = f"This is another kind of ID. Put PG:AI's {{id}} there, such as {EXAMPLE_ID}."
 _SOURCES = "from PG:AI, or from your CRM if it has a field for PG:AI's IDs"
 _CORRECTIONS: Mapping[IdKind, str] = {
     IdKind.SCIENTIFIC: "Excel changed the ID into a number. Export the list again, "
@@ -227,7 +223,6 @@ _PLAIN_WORDS = (
     (r"\bthe trigger was being sent", "it was being sent"),
 )
 _FOR_PEOPLE = (
-    (r", but (?:--[a-z-]+ would send|lenient IDs would include) it\b", ""),
     (r"\bHTTP \d{3}: ", ""),
     (r" \(\d+ characters\)", ""),
     (r" from batch \S+(?=;)", ""),
@@ -264,8 +259,8 @@ class FirstRows:
 class RowsToShow:
     """The rows of a batch, with our own messages in the workbook's words; for people, the plainest.
 
-    If a row has the result of a row above it whose name is different, one of the two IDs may be
-    wrong: its message says so.
+    If a row has the ID of a row above it whose name is different, one of the two IDs may be wrong:
+    its message says so.
     """
 
     def __init__(self, results: BatchResults, *, for_people: bool) -> None:
@@ -275,27 +270,25 @@ class RowsToShow:
         self._names = names if are_names_of_ids(results.header, names, results.roles) else ()
 
     def __iter__(self) -> Iterator[ResultRow]:
-        first: dict[int, tuple[int, str]] = {}
+        first: dict[tuple[str | None, str | None], tuple[int, str]] = {}
         for number, row in enumerate(self._rows):
             message, other_name = row.message, False
             if message:
-                plain = () if _quotes_the_service(row) else _PLAIN_WORDS
+                # A message with words of the service, such as an error code, can be searched for.
+                of_service = row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in message
+                plain = () if of_service else _PLAIN_WORDS
                 message = _reworded(message, self._for_people + plain)
-            job = row.job if self._names and row.outcome is Outcome.COMPLETED else None
-            if job is not None and (name := name_of(row.row.cells, self._names)):
-                at, above = first.get(job, (number, name))
+            named = self._names and row.outcome is Outcome.COMPLETED
+            if named and (name := name_of(row.row.cells, self._names)):
+                ids = row.company_id, row.contact_id
+                at, above = first.get(ids, (number, name))
                 if len(first) < MAX_NAMES:
-                    first.setdefault(job, (number, name))
+                    first.setdefault(ids, (number, name))
                 if other_name := not is_same_name(above, name):
-                    of_other = f"{RESULT_OF} {at + 2:,}, {one_line(above, MAX_NAME)}: same ID"
+                    of_other = f"{SAME_ID_AS} {at + 2:,}, {one_line(above, MAX_NAME)}"
                     message = f"{of_other}; {message}" if message else of_other
             changed = other_name or message != row.message
             yield replace(row, message=message, other_name=other_name) if changed else row
-
-
-def _quotes_the_service(row: ResultRow) -> bool:
-    """Whether a row's message has words of the service, such as an error code to search for."""
-    return row.outcome in {Outcome.FAILED, Outcome.REJECTED} or "HTTP " in row.message
 
 
 def needs_attention(row: ResultRow) -> bool:
@@ -382,26 +375,17 @@ def _about_waiting(row: ResultRow, summary: BatchSummary, *, exact: bool) -> str
     if row.cause is not None:
         return _ABOUT_CAUSE[row.cause]
     if summary.resume_at is not None:
-        when = (
-            f"{summary.resume_at:%Y-%m-%d %H:%M UTC}" if exact else f"{summary.resume_at:%Y-%m-%d}"
-        )
+        when = f"{summary.resume_at:{'%Y-%m-%d %H:%M UTC' if exact else '%Y-%m-%d'}}"
         return f"Wait until the quota opens again: {when}."
     return "It has not been sent yet."
 
 
 def _about_ids(row: ResultRow, roles: Mapping[Role, int]) -> str:
     for role, column in roles.items():
-        match parse_id(row.row.cells[column]):
-            case DamagedId(_, kind) if kind in _OTHER_IDS:
-                return (
-                    f"This is another kind of ID. Put PG:AI's {_ID[role]} there, such as "
-                    f"{EXAMPLE_ID}."
-                )
-            case DamagedId(_, kind):
-                what = _CORRECTIONS.get(kind, "Correct the {id}.")
-                return what.format(id=_ID[role])
-            case _:
-                pass
+        found = parse_id(row.row.cells[column])
+        if isinstance(found, DamagedId):
+            what = _OTHER_ID if found.kind in _OTHER_IDS else "Correct the {id}."
+            return _CORRECTIONS.get(found.kind, what).format(id=_ID[role])
     if row.company_id is None and row.contact_id is None:
         wanted = " or ".join(_ID[role] for role in roles) or "ID"
         return f"Add the {wanted}."

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import zipfile
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 from xml.sax.saxutils import escape
 
@@ -115,10 +115,9 @@ class SheetRows:
     """The rows of one sheet until they go into the workbook; if large, in temporary files."""
 
     def __init__(self, name: str, stack: ExitStack) -> None:
-        self.name, self._stack = name, stack
-        self._rows = self._file()
-        self._links: IO[bytes] | None = None
-        self._relations: IO[bytes] | None = None
+        self.name = name
+        file = partial(tempfile.SpooledTemporaryFile, _MEMORY_BYTES)
+        self._rows, self._links, self._relations = (stack.enter_context(file()) for _ in range(3))
         self.count = 0
         self.links = 0
 
@@ -130,19 +129,15 @@ class SheetRows:
 
     def link(self, place: str, *, target: str = "", location: str = "") -> None:
         """Link a cell to an address, or to a place in the workbook."""
-        if self._links is None or self._relations is None:
-            self._links, self._relations = self._file(), self._file()
         self.links += 1
-        if location:
-            link = f'<hyperlink ref="{place}" location="{_attribute(location)}"/>'
-            self._links.write(link.encode())
-            return
-        self._links.write(f'<hyperlink ref="{place}" r:id="rId{self.links}"/>'.encode())
-        relation = (
-            f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
-            f'Target="{_attribute(target)}" TargetMode="External"/>'
-        )
-        self._relations.write(relation.encode())
+        leads_to = f'location="{_attribute(location)}"' if location else f'r:id="rId{self.links}"'
+        self._links.write(f'<hyperlink ref="{place}" {leads_to}/>'.encode())
+        if target:
+            relation = (
+                f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
+                f'Target="{_attribute(target)}" TargetMode="External"/>'
+            )
+            self._relations.write(relation.encode())
 
     def write_sheet(self, sheet: bytes, part: IO[bytes]) -> None:
         """Write a sheet that openpyxl made without rows, with the rows inserted."""
@@ -152,7 +147,7 @@ class SheetRows:
         part.write(b"</sheetData>")
         tail, margins, rest = after.partition(b"<pageMargins")
         part.write(tail)
-        if self._links is not None:
+        if self.links:
             part.write(f'<hyperlinks xmlns:r="{_RELATIONS}">'.encode())
             _copy(self._links, part)
             part.write(b"</hyperlinks>")
@@ -161,22 +156,18 @@ class SheetRows:
     def write_relations(self, part: IO[bytes]) -> None:
         """Write the link targets; a sheet without addresses has none."""
         part.write(f'<Relationships xmlns="{_RELATION_PARTS}">'.encode())
-        if self._relations is not None:
-            _copy(self._relations, part)
+        _copy(self._relations, part)
         part.write(b"</Relationships>")
 
     @property
     def size(self) -> int:
         """The approximate size of its largest part, in bytes."""
-        return self._rows.tell() + (self._links.tell() if self._links is not None else 0)
+        return self._rows.tell() + self._links.tell()
 
     @property
     def has_external_links(self) -> bool:
         """Whether it links to any address."""
-        return self._relations is not None and self._relations.tell() > 0
-
-    def _file(self) -> IO[bytes]:
-        return self._stack.enter_context(tempfile.SpooledTemporaryFile(_MEMORY_BYTES))
+        return self._relations.tell() > 0
 
 
 def save(
@@ -251,10 +242,8 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _copy(file: IO[bytes], part: IO[bytes]) -> None:
-    end = file.tell()
     file.seek(0)
     shutil.copyfileobj(file, part, 2**20)
-    file.seek(end)
 
 
 def _attribute(text: str) -> str:

@@ -9,10 +9,10 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
 
 from openpyxl import Workbook
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import get_column_letter, quote_sheetname
 
 from batchrun.events import Event, log_event
-from batchrun.workbook.cells import as_text, is_address, reference, sheet_name
+from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, is_address, sheet_name
 from batchrun.workbook.columns import ColumnSurvey, TemporalKind
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml, usual_number
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from batchrun.model import Cell
-    from batchrun.workbook.cells import Fitter, Limits
     from batchrun.workbook.markdown import Run
     from batchrun.workbook.source import RowFormats
 
@@ -95,14 +94,12 @@ class TableColumn:
 def column_for(title: str, survey: ColumnSurvey, kind: ColumnKind, **more: Any) -> TableColumn:
     """Return a column as wide as its content needs, within limits."""
     head = head_width(title)
-    if survey.spaced or survey.width <= WIDEST_UNSPACED - 2:
-        moments = survey.moments if kind is ColumnKind.RESULT else None
-        content = survey.width
-        if moments is not None:
-            content = len("2026-11-24" if moments is TemporalKind.DATE else "2026-11-24 10:00:00")
-        width = max(min(content + 3, WIDEST), head, NARROWEST)
-        return TableColumn(title, width, kind, **more)
-    return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+    if not survey.spaced and survey.width > WIDEST_UNSPACED - 2:
+        return TableColumn(title, max(WIDEST_UNSPACED, head), kind, wrap=False, **more)
+    moments = survey.moments if kind is ColumnKind.RESULT else None
+    widths = {None: survey.width, TemporalKind.DATE: len("2026-11-24")}
+    content = widths.get(moments, len("2026-11-24 10:00:00"))
+    return TableColumn(title, max(min(content + 3, WIDEST), head, NARROWEST), kind, **more)
 
 
 def head_width(title: str) -> float:
@@ -117,22 +114,23 @@ class Book:
 
     Args:
         limits: The limits of a sheet.
-        fitter: Converts values to what Excel can store.
         footer: The text at the foot of each printed page, next to the page number.
+        whole_name: The file that shortened cells refer to.
 
     Attributes:
+        fitter: Converts values to what Excel can store.
         left_out: Parts that could not be made, in plain words.
         alternatives: The alternative text of each chart, in order.
     """
 
-    def __init__(self, limits: Limits, fitter: Fitter, footer: str = "") -> None:
+    def __init__(self, footer: str = "", *, limits: Limits = EXCEL, whole_name: str = "") -> None:
         self.workbook = Workbook(write_only=True)
         self.styles = Styles(self.workbook)
         self.limits = limits
-        self.fitter = fitter
+        self.fitter = Fitter(limits, whole_name)
         self.left_out: dict[str, None] = {}
         self.alternatives: list[str] = []
-        self._footer = fitter.plain(footer).replace("&", "&&")[:MAX_FOOTER_CHARACTERS]
+        self._footer = self.fitter.plain(footer).replace("&", "&&")[:MAX_FOOTER_CHARACTERS]
         self._rows: dict[str, SheetRows] = {}
         self._files = ExitStack()
 
@@ -176,48 +174,44 @@ class Book:
         save(self.workbook, self._rows, path, self.alternatives)
 
 
-class CellStyles(dict[tuple[str, str], int]):
-    """The styles of a column's cells by value type and number format, created on demand.
+class _Column(dict[tuple[str, str], int]):
+    """A column whose cells are being written: their styles by value type and number format.
 
     The types ``link`` and ``number link`` are for values with a link. The format ``""`` stands for
     the column's default.
+
+    Attributes:
+        letter: Its letter on the sheet.
+        letters: Number of letters on a line; 0 if its texts don't wrap.
+        result: Whether its texts are results.
+        known: A cache of short texts that may occur again: the cell's XML after its reference, and
+            its number of lines.
     """
 
-    def __init__(self, column: TableColumn, styles: Styles) -> None:
+    def __init__(self, position: int, column: TableColumn, styles: Styles) -> None:
         super().__init__()
         self._column, self._styles = column, styles
+        self.letter, self.result = get_column_letter(position), column.result
+        wraps = column.wrap and not column.folded
+        self.letters = int((column.width - INDENT) * WRAPPED_LETTERS_PER_WIDTH) if wraps else 0
+        self.known: dict[str, tuple[str, int]] = {}
 
     def __missing__(self, key: tuple[str, str]) -> int:
         kind, code = key
-        match kind:
-            case "link" | "str":
-                code = code or "General"
-                style = self._styles.text(code, wrap=self._column.wrap, link=kind == "link")
-            case "number link":
-                style = self._styles.number(code or "General", link=True)
-            case _:
-                usual = NUMBER_FORMATS.get(kind, "General")
-                code = code or self._column.formats.get(kind) or usual
-                if self._column.left:
-                    style = self._styles.text(code, wrap=False)
-                else:
-                    style = self._styles.number(code, own=self._column.kind is ColumnKind.LIST)
+        if kind in {"link", "str"}:
+            link = kind == "link"
+            style = self._styles.text(code or "General", wrap=self._column.wrap, link=link)
+        elif kind == "number link":
+            style = self._styles.number(code or "General", link=True)
+        else:
+            usual = self._column.formats.get(kind) or NUMBER_FORMATS.get(kind, "General")
+            if self._column.left:
+                style = self._styles.text(code or usual, wrap=False)
+            else:
+                own = self._column.kind is ColumnKind.LIST
+                style = self._styles.number(code or usual, own=own)
         self[key] = style
         return style
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column whose cells are being written."""
-
-    letter: str
-    styles: CellStyles
-    letters: int  # number of letters on a line
-    wrap: float | None  # the width of its texts; None if they don't wrap
-    result: bool  # whether its texts are results
-    # A cache of short texts that may occur again: the cell's XML after its reference, and its
-    # number of lines
-    known: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class TableSheets:
@@ -244,29 +238,28 @@ class TableSheets:
     ) -> None:
         self._book, self._fitter, self._limits = book, book.fitter, book.limits
         self._room = book.limits.rows - 1
-        self._columns = [
-            _Column(
-                get_column_letter(position),
-                CellStyles(column, book.styles),
-                int((column.width - INDENT) * WRAPPED_LETTERS_PER_WIDTH),
-                column.width if column.wrap and not column.folded else None,
-                column.result,
-            )
-            for position, column in enumerate(columns, 1)
-        ]
+        self._columns = [_Column(at, column, book.styles) for at, column in enumerate(columns, 1)]
         self._sheets: list[SheetRows] = []
         for first in range(0, max(rows, 1), self._room):
             sheet, sheet_rows = book.sheet(name)
             with book.optional(f"the layout of the sheet {sheet.title}"):
                 _format_sheet(sheet, columns, min(self._room, rows - first), frozen, outcome)
             self._sheets.append(sheet_rows)
-            self._add_head(sheet_rows, columns, book.styles)
+            head = (
+                cell_xml(
+                    f"{place.letter}1",
+                    book.styles.head(column.kind),
+                    book.fitter.text(column.title),
+                )
+                for place, column in zip(self._columns, columns, strict=True)
+            )
+            sheet_rows.add(head, _HEAD_POINTS)
         self._appended = 0
 
     def place(self, number: int) -> str:
         """Return the place of a row, by its number in appended order, counted from 0."""
         sheet, row = divmod(number, self._room)
-        return reference(self._sheets[sheet].name, row + 2)
+        return f"{quote_sheetname(self._sheets[sheet].name)}!A{row + 2}"
 
     def row_of(self, number: int) -> int:
         """Return the row's number on its sheet."""
@@ -275,7 +268,7 @@ class TableSheets:
     @property
     def next_place(self) -> str:
         """The place of the next row."""
-        return self.place(min(self._appended, self._room * len(self._sheets) - 1))
+        return self.place(self._appended)
 
     def append(
         self,
@@ -292,12 +285,16 @@ class TableSheets:
         """
         rows = self._sheets[self._appended // self._room]
         try:
-            cells, lines = self._cells(rows, values, inside, formats)
+            cells, lines = self._cells(rows, values, inside or {}, formats)
         except OSError:
             raise
         except Exception as error:  # an odd value: write the row as plain text
             self._book.leave_out(f"formats of line {rows.count + 1}", error)
-            cells, lines = self._plain_cells(rows, values), 1
+            cells, lines = [], 1
+            for column, value in zip(self._columns, values, strict=False):
+                if value is not None and value != "":
+                    place, text = f"{column.letter}{rows.count + 1}", as_text(value)
+                    cells.append(cell_xml(place, column["str", ""], self._fitter.text(text)))
         rows.add(cells, LINE_POINTS * lines if lines > 1 else None)
         self._appended += 1
 
@@ -305,7 +302,7 @@ class TableSheets:
         self,
         rows: SheetRows,
         values: Sequence[Cell],
-        inside: Mapping[int, str] | None,
+        inside: Mapping[int, str],
         formats: RowFormats,
     ) -> tuple[list[str], int]:
         """Return the cells of a row, and the number of text lines it needs.
@@ -321,8 +318,12 @@ class TableSheets:
             if value is None:
                 continue
             place = f"{column.letter}{row}"
-            if inside and position in inside:
-                cells.append(self._linked(rows, place, column, (value, code), inside[position]))
+            if position in inside:
+                fitted = self._fitter.fit(value)
+                kind = type(fitted).__name__
+                if self._link(rows, place, location=inside[position]):
+                    kind = "link" if kind == "str" else "number link"
+                cells.append(cell_xml(place, column[kind, code], fitted))
             elif isinstance(value, str):
                 if not value:
                     continue
@@ -331,30 +332,13 @@ class TableSheets:
                     known = self._text(rows, place, column, value, code)
                 cells.append(f'<c r="{place}{known[0]}')
                 lines = max(lines, known[1])
+            elif number := usual_number(value):
+                style = column[type(value).__name__, code]
+                cells.append(f'<c r="{place}" s="{style}"><v>{number}</v></c>')
             else:
-                number = usual_number(value)
-                fitted = value if number else self._fitter.fit(value)
-                style = column.styles[type(fitted).__name__, code]
-                if number:
-                    cells.append(f'<c r="{place}" s="{style}"><v>{number}</v></c>')
-                else:
-                    cells.append(cell_xml(place, style, fitted))
+                fitted = self._fitter.fit(value)
+                cells.append(cell_xml(place, column[type(fitted).__name__, code], fitted))
         return cells, lines
-
-    def _linked(
-        self,
-        rows: SheetRows,
-        place: str,
-        column: _Column,
-        content: tuple[Cell, str],
-        location: str,
-    ) -> str:
-        """Return a cell, from a value and its format, that links to a place in the workbook."""
-        fitted = self._fitter.fit(content[0])
-        key = type(fitted).__name__
-        if self._link(rows, place, location=location):
-            key = "link" if key == "str" else "number link"
-        return cell_xml(place, column.styles[key, content[1]], fitted)
 
     def _text(
         self, rows: SheetRows, place: str, column: _Column, value: str, code: str
@@ -373,34 +357,13 @@ class TableSheets:
             key = "link"
         if rich is None and key == "link":
             content = short_address(shown) if column.result else shown
-        elif column.wrap is not None and (len(shown) > column.letters or "\n" in shown):
-            lines = lines_of(shown, column.wrap)
+        elif column.letters and (len(shown) > column.letters or "\n" in shown):
+            lines = lines_of(shown, column.letters)
         text = text_xml(content) if isinstance(content, str) else rich_xml(content)
-        found = f'" s="{column.styles[key, code]}" t="inlineStr">{text}</c>', lines
+        found = f'" s="{column[key, code]}" t="inlineStr">{text}</c>', lines
         if not link and not code and len(column.known) < MAX_KNOWN:
             column.known[value if len(value) < MAX_KNOWN_LETTERS else ""] = found
         return found
-
-    def _plain_cells(self, rows: SheetRows, values: Sequence[Cell]) -> list[str]:
-        row = rows.count + 1
-        cells = []
-        for column, value in zip(self._columns, values, strict=False):
-            if value is None or value == "":
-                continue
-            text = self._fitter.text(as_text(value))
-            cells.append(cell_xml(f"{column.letter}{row}", column.styles["str", ""], text))
-        return cells
-
-    def _add_head(self, rows: SheetRows, columns: Sequence[TableColumn], styles: Styles) -> None:
-        rows.add(
-            (
-                cell_xml(
-                    f"{place.letter}1", styles.head(column.kind), self._fitter.text(column.title)
-                )
-                for place, column in zip(self._columns, columns, strict=True)
-            ),
-            _HEAD_POINTS,
-        )
 
     def _link(self, rows: SheetRows, place: str, *, target: str = "", location: str = "") -> bool:
         """Link a cell, unless the sheet has as many links as Excel allows."""
@@ -416,9 +379,8 @@ def short_address(address: str) -> str:
     return short if len(short) <= MAX_ADDRESS else f"{short[: MAX_ADDRESS - 1]}…"
 
 
-def lines_of(text: str, width: float) -> int:
-    """Return roughly how many lines a text takes in a column, at most `MAX_LINES`."""
-    letters = int((width - INDENT) * WRAPPED_LETTERS_PER_WIDTH)
+def lines_of(text: str, letters: int) -> int:
+    """Return roughly how many lines of so many letters a text takes, at most `MAX_LINES`."""
     parts = text[: (letters + 1) * MAX_LINES].split("\n")
     return min(sum(max(1, -(-len(part) // letters)) for part in parts), MAX_LINES)
 

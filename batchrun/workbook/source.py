@@ -186,19 +186,13 @@ class _SheetReader:
         return ListFormats(widths, rows)
 
     def _end_row(self) -> None:
-        if not self._cells:
-            return
-        while not self.done and self._lines[self._next] <= self._row:
-            self._add(self._cells if self._lines[self._next] == self._row else {})
+        """Add the formats of the rows up to this one, if it has any."""
+        while self._cells and not self.done and self._lines[self._next] <= self._row:
+            cells = self._cells if self._lines[self._next] == self._row else {}
+            last, count = self._rows.pop() if self._rows else (cells, 0)
+            self._rows += [(cells, count + 1)] if last == cells else [(last, count), (cells, 1)]
+            self._next += 1
         self._cells = {}
-
-    def _add(self, cells: dict[int, str]) -> None:
-        """Add the formats of the list's next row."""
-        self._next += 1
-        if self._rows and self._rows[-1][0] == cells:
-            self._rows[-1] = (cells, self._rows[-1][1] + 1)
-        else:
-            self._rows.append((cells, 1))
 
     def _see_width(self, attributes: Mapping[str, str]) -> None:
         try:

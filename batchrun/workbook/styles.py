@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from enum import Enum
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.formatting import rule
@@ -14,15 +13,13 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.cell_range import CellRange
 
 from batchrun.model import Outcome
-from batchrun.workbook.reasons import RESULT_OF
+from batchrun.workbook.reasons import SAME_ID_AS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
-
-_Arguments = ParamSpec("_Arguments")
 
 COLORS: Mapping[Outcome, tuple[str, str]] = {
     Outcome.COMPLETED: ("C6EFCE", "006100"),
@@ -85,36 +82,18 @@ _RIGHT_INDENTED = Alignment(horizontal="right", vertical="top", indent=1)
 _HEADING = Alignment(horizontal="left", vertical="center", wrap_text=True, indent=1)
 
 
-def _once(
-    number_of: Callable[Concatenate[Styles, _Arguments], int],
-) -> Callable[Concatenate[Styles, _Arguments], int]:
-    """Ask openpyxl for each style only once: comparing styles field by field is slow."""
-
-    @functools.wraps(number_of)
-    def known(styles: Styles, /, *values: _Arguments.args, **named: _Arguments.kwargs) -> int:
-        key = (number_of.__name__, values, *named.items())
-        if key not in styles.numbers:
-            styles.numbers[key] = number_of(styles, *values, **named)
-        return styles.numbers[key]
-
-    return known
-
-
 class Styles:
     """Returns the numbers of cell styles; openpyxl keeps each style of a workbook once."""
 
     def __init__(self, workbook: Workbook) -> None:
-        self.numbers: dict[object, int] = {}
         # what openpyxl needs of a sheet to register a cell's styles
         self._sheet: Any = SimpleNamespace(parent=workbook)
 
-    @_once
     def text(self, number_format: str = "General", *, wrap: bool = True, link: bool = False) -> int:
         """Return the style of text in a table, indented from the number to its left."""
         align = _WRAPPED if wrap else _ON_ONE_LINE
         return self._number(_LINK if link else _PLAIN, align, number_format)
 
-    @_once
     def number(self, number_format: str, *, own: bool = False, link: bool = False) -> int:
         """Return the style of a number, date, or boolean in a table.
 
@@ -124,17 +103,14 @@ class Styles:
         align = _RIGHT if own else _RIGHT_INDENTED
         return self._number(_LINK if link else _PLAIN, align, number_format)
 
-    @_once
     def head(self, kind: ColumnKind) -> int:
         """Return the style of a column's header."""
         return self._number(_HEAD, _HEADING, fill=PatternFill("solid", fgColor=kind.value))
 
-    @_once
     def title(self) -> int:
         """Return the style of the title of a sheet that is not a table."""
         return self._number(_font(16, bold=True, color="1F3864"), Alignment())
 
-    @_once
     def section(self, *, right: bool = False, indent: int = 0) -> int:
         """Return the style of the header over a group of facts."""
         line = Border(bottom=Side(style="medium", color="1F5C8B"))
@@ -142,12 +118,10 @@ class Styles:
         align = Alignment(horizontal="right" if right else "left", vertical="center", indent=indent)
         return self._number(font, align, border=line)
 
-    @_once
     def note(self) -> int:
         """Return the style of a note."""
         return self._number(_font(italic=True, color="595959"), Alignment())
 
-    @_once
     def fact(
         self,
         number_format: str = "General",
@@ -171,11 +145,13 @@ class Styles:
         return int(cell.style_id)
 
 
+_FormulaRule: Any = rule.FormulaRule  # untyped in its stubs
+
+
 def color_bands(sheet: Worksheet, cells: str) -> None:
     """Shade every other row; the pattern stays when the rows are sorted."""
-    formula_rule: Any = rule.FormulaRule  # untyped in its stubs
     fill = PatternFill("solid", bgColor=BAND)
-    sheet.conditional_formatting.add(cells, formula_rule(formula=["MOD(ROW(),2)=1"], fill=fill))
+    sheet.conditional_formatting.add(cells, _FormulaRule(["MOD(ROW(),2)=1"], fill=fill))
 
 
 def color_outcomes(sheet: Worksheet, cells: str) -> None:
@@ -183,23 +159,16 @@ def color_outcomes(sheet: Worksheet, cells: str) -> None:
 
     If the cell beside it says that the result may be another company's, the color is a warning.
     """
-    color_rule: Any = rule.CellIsRule  # untyped in its stubs
-    formula_rule: Any = rule.FormulaRule
     place = CellRange(cells)
     beside = f"{get_column_letter(place.min_col + 1)}{place.min_row}"
-    formula = f'LEFT({beside},{len(RESULT_OF)})="{RESULT_OF}"'
-    fill, font = COLORS[Outcome.INVALID]
-    sheet.conditional_formatting.add(
-        cells,
-        formula_rule([formula], fill=PatternFill("solid", bgColor=fill), font=Font(color=font)),
-    )
-    for outcome, (fill, font) in COLORS.items():
-        sheet.conditional_formatting.add(
-            cells,
-            color_rule(
-                operator="equal",
-                formula=[f'"{outcome.words}"'],
-                fill=PatternFill("solid", bgColor=fill),
-                font=Font(color=font),
-            ),
+    shared = f'LEFT({beside},{len(SAME_ID_AS)})="{SAME_ID_AS}"'
+    color_rule: Any = rule.CellIsRule
+    for outcome in (None, *COLORS):
+        fill, color = COLORS[outcome or Outcome.INVALID]
+        colors = {"fill": PatternFill("solid", bgColor=fill), "font": Font(color=color)}
+        found = (
+            _FormulaRule([shared], **colors)
+            if outcome is None
+            else color_rule("equal", [f'"{outcome.words}"'], **colors)
         )
+        sheet.conditional_formatting.add(cells, found)

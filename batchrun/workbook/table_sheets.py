@@ -16,10 +16,10 @@ from openpyxl.utils import get_column_letter
 
 from batchrun.model import Outcome, Role
 from batchrun.tables.ids import DamagedId, parse_id
-from batchrun.text import plural
+from batchrun.text import one_line, plural
 from batchrun.workbook.cells import is_number
 from batchrun.workbook.changes import COLUMN, MAX_SORTED, NEW
-from batchrun.workbook.columns import ColumnSurvey, shown, type_name
+from batchrun.workbook.columns import ColumnSurvey, type_name
 from batchrun.workbook.flatten import dotted
 from batchrun.workbook.form import Crm
 from batchrun.workbook.layout import AGAIN, MORE, STATUS, UNWANTED, ResultColumn
@@ -41,15 +41,14 @@ from batchrun.workbook.sheets import (
 )
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.text import record_column
-from batchrun.workbook.titles import number_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from batchrun.model import JSON, BatchResults, Cell, EarlierResults, ResultRow
+    from batchrun.model import BatchResults, Cell, EarlierResults, ResultRow
     from batchrun.workbook.changes import Comparison
-    from batchrun.workbook.content import Content
-    from batchrun.workbook.flatten import Flat
+    from batchrun.workbook.excel import Content
+    from batchrun.workbook.flatten import Flat, Path
     from batchrun.workbook.layout import DetailTable, Layout
     from batchrun.workbook.sheets import Book
     from batchrun.workbook.source import ListFormats, RowFormats
@@ -64,6 +63,7 @@ MAX_NAME_WIDTH = 42.0
 SAMPLE_ROWS = 200
 """Rows to look for the CRM's IDs in."""
 _TEXT_WIDTH = 52.0
+EXAMPLE_LENGTH = 80
 
 
 class ResultsSheet:
@@ -72,7 +72,6 @@ class ResultsSheet:
     def __init__(self, book: Book, content: Content) -> None:
         results, layout, form = content.results, content.layout, content.form
         comparison = content.comparison
-        self._layout = layout
         own = list_columns(results, layout, content.formats)
         found = [result_column(each, raw=form.raw_text) for each in layout.results]
         found += [TableColumn(MORE, _TEXT_WIDTH)] * layout.overflow
@@ -84,33 +83,33 @@ class ResultsSheet:
             TableColumn(COLUMN, 12, ColumnKind.STATUS, folded=alike),
             TableColumn(AGAIN, 11, ColumnKind.INPUT),
         ]
-        first = len(own)
+        self._own, first = layout.own, len(own)
         status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
         self._untrue = status[3:] if content.practice else range(0)
         changed, again = range(len(columns))[-2:]
         change = [changed] * (comparison is not None)
-        asides = [*(column.aside for column in layout.results), *[""] * layout.overflow]
+        results_shown = [*self._found]
         if form.for_people:
-            shared = (
-                layout.attention > results.summary.rows - results.summary.counts[Outcome.COMPLETED]
-            )
-            beside = [*status[: 1 + shared], *change]
-            results_shown = [
-                at for at, why in zip(self._found, asides, strict=True) if why not in UNWANTED
-            ]
+            for at, column in zip(self._found, layout.results, strict=False):
+                if column.aside in UNWANTED:
+                    results_shown.remove(at)
+            rows_without = results.summary.rows - results.summary.counts[Outcome.COMPLETED]
+            beside = [*status[: 1 + (layout.attention > rows_without)], *change]
         else:
             beside = [*status[:2], *change, again, *status[2:]]
-            results_shown = [*self._found]
         self._order = [*range(first), *beside, *results_shown]
         self._places = {at: place for place, at in enumerate(self._order)}
         main = [columns[at] for at in (*beside, *results_shown[:1])]
         columns[:first] = _folded(own, layout, main)
-        self.columns = [columns[at] for at in self._order]
+        origins: dict[int, ColumnSurvey | ResultColumn] = dict(enumerate(layout.original_surveys))
+        origins |= zip(self._found, layout.results, strict=False)
+        # each column, and the list's or the results' column that it shows, if it shows one
+        self.columns = [(columns[at], origins.get(at)) for at in self._order]
         self.sheets = TableSheets(
             book,
             SHEET,
-            self.columns,
+            [column for column, _ in self.columns],
             results.summary.rows,
             frozen=max(_who(layout), default=-1) + 1,
             outcome=first,
@@ -140,22 +139,12 @@ class ResultsSheet:
             if (at := self._found.start + position) in self._places
         }
         ordered = [every[at] for at in self._order]
-        self.sheets.append(ordered, inside, formats[: self._layout.own])
-
-    def origins(self) -> Iterator[tuple[TableColumn, ColumnSurvey | ResultColumn | None]]:
-        """Yield each column with the list's or the results' column it shows, if it shows one."""
-        own, results = self._layout.original_surveys, self._layout.results
-        for at, column in zip(self._order, self.columns, strict=True):
-            if at < len(own):
-                yield column, own[at]
-            else:
-                place = at - self._found.start
-                yield column, results[place] if 0 <= place < len(results) else None
+        self.sheets.append(ordered, inside, formats[: self._own])
 
 
 def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
     """Return how a result column is shown."""
-    code = number_format(column.path, column.survey)
+    code = column.number_format
     return column_for(
         column.head,
         column.survey,
@@ -169,34 +158,23 @@ def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
 def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) -> list[TableColumn]:
     """Return the list's own columns, as wide as in its workbook, or else as their content needs."""
     columns = []
-    for position, (title, survey) in enumerate(
-        zip(layout.original, layout.original_surveys, strict=True)
-    ):
+    titles = zip(layout.original, layout.original_surveys, strict=True)
+    for position, (title, survey) in enumerate(titles):
+        column = column_for(title, survey, ColumnKind.LIST)
         width = formats.widths.get(position)
         if width is not None:
-            width = max(width, head_width(title))
-            columns.append(TableColumn(title, width, ColumnKind.LIST, wrap=False))
+            column = replace(column, width=max(width, head_width(title)), wrap=False)
         elif position in results.roles.values():
-            columns.append(TableColumn(title, UUID_WIDTH, ColumnKind.LIST, wrap=False))
-        else:
-            columns.append(column_for(title, survey, ColumnKind.LIST))
+            column = replace(column, width=UUID_WIDTH, wrap=False)
+        columns.append(column)
     return columns
 
 
 def _status_columns(layout: Layout) -> list[TableColumn]:
     """Return batchrun's columns."""
-    shown = 2 if layout.messages else 1
-    return [
-        TableColumn(
-            column.title,
-            column.width,
-            ColumnKind.STATUS,
-            wrap=position == 1,
-            folded=position >= shown,
-            formats={"float": "0.0"},
-        )
-        for position, column in enumerate(STATUS)
-    ]
+    shown, status, formats = 1 + bool(layout.messages), ColumnKind.STATUS, {"float": "0.0"}
+    columns = [TableColumn(each.title, each.width, status, formats=formats) for each in STATUS]
+    return [replace(each, wrap=at == 1, folded=at >= shown) for at, each in enumerate(columns)]
 
 
 def _who(layout: Layout) -> Sequence[int]:
@@ -254,7 +232,6 @@ class AttentionSheet:
             TableColumn("What to do", 66 if commands is None else 92, why),
         ]
         outcome = [column.title for column in columns].index("Status")
-        self._sorted = layout.attention <= MAX_SORTED
         frozen = 1 + layout.lines_differ + bool(layout.names)
         self._sheets = TableSheets(
             book, "Needs attention", columns, layout.attention, frozen=frozen, outcome=outcome
@@ -299,23 +276,20 @@ class AttentionSheet:
 
         Too many rows to sort in memory are in the order of the list within each outcome.
         """
-        if not self._sorted:
+        if self._layout.attention > MAX_SORTED:
             for outcome in ORDER:
                 if self._results.summary.counts[outcome]:
                     yield from (each for each in self._found() if each[1].outcome is outcome)
             return
         reasons = self._layout.reasons
         rank = {id(reason): at for at, reason in enumerate(reasons.ranked())}
-        place = {outcome: at for at, outcome in enumerate(ORDER)}
-        yield from sorted(
-            self._found(),
-            key=lambda each: (
-                place[each[1].outcome],
-                rank.get(id(reasons.of(each[1])), len(rank)),
-                str(self._layout.owner_of(each[1]) or ""),
-                each[0],
-            ),
-        )
+
+        def urgency(each: tuple[int, ResultRow]) -> tuple[int, int, str]:
+            row, owner = each[1], self._layout.owner_of(each[1])
+            reason = rank.get(id(reasons.of(row)), len(rank))
+            return ORDER.index(row.outcome), reason, str(owner or "")
+
+        yield from sorted(self._found(), key=urgency)
 
     def _found(self) -> Iterator[tuple[int, ResultRow]]:
         rows = enumerate(self._results.rows)
@@ -335,19 +309,25 @@ class DetailSheets:
 
     def __init__(self, book: Book, content: Content) -> None:
         self._layout = layout = content.layout
-        self._positions = {column.path: at for at, column in enumerate(layout.results)}
         self._sheets: dict[int, TableSheets] = {}
-        named = bool(layout.names)
+        self._positions: dict[int, int] = {}  # the cells that link to the first item of a list
+        named, raw = bool(layout.names), content.form.raw_text
         leading = [
             *(TableColumn(title, 9, ColumnKind.LIST) for title in layout.leading[:2]),
             *[_name_column(layout)] * named,
             *_id_columns(layout.leading[2 + named :], layout),
         ]
-        raw, frozen = content.form.raw_text, 2 + named
-        for each in chain.from_iterable(table.with_all_below() for table in layout.tables):
-            columns = [*leading, *(result_column(column, raw=raw) for column in each.columns)]
-            sheets = TableSheets(book, each.title, columns, each.lines, frozen=frozen)
-            self._sheets[id(each)] = sheets
+
+        def create(tables: Iterable[DetailTable], above: Sequence[Path]) -> None:
+            for each in tables:
+                columns = [*leading, *(result_column(column, raw=raw) for column in each.columns)]
+                sheets = TableSheets(book, each.title, columns, each.lines, frozen=2 + named)
+                self._sheets[id(each)], self._positions[id(each)] = sheets, above.index(each.path)
+                create(
+                    each.tables, [*[()] * len(leading), *(column.path for column in each.columns)]
+                )
+
+        create(layout.tables, [column.path for column in layout.results])
 
     def add(self, row: ResultRow, flat: Flat, home: tuple[int, str]) -> dict[int, str]:
         """Write the items of the lists of a row, with its number and place on Results.
@@ -355,38 +335,22 @@ class DetailSheets:
         Returns:
             Position of a result column that counts a list → place of that list's first item.
         """
-        first: dict[int, str] = {}
-        for table in self._layout.tables:
-            items = flat.items.get(table.path)
-            if items:
-                first[self._positions[table.path]] = self._sheets[id(table)].next_place
-                self._add_items(table, items, row, home, "")
+        layout, (row_number, place) = self._layout, home
+        first = self._first_places(layout.tables, flat)
+        who = [*[layout.name_of(row)] * bool(layout.names), *_ids(row, layout.roles)]
+        for table, number, item in layout.items(layout.tables, flat):
+            values = (column.value(item) for column in table.columns)
+            line = [row_number, number if "." in number else int(number), *who, *values]
+            inside = {0: place, **self._first_places(table.tables, item)}
+            self._sheets[id(table)].append(line, inside)
         return first
 
-    def _add_items(
-        self,
-        table: DetailTable,
-        items: Sequence[Mapping[str, JSON]],
-        row: ResultRow,
-        home: tuple[int, str],
-        above: str,
-    ) -> None:
-        row_number, place = home
-        name = [self._layout.name_of(row)] * bool(self._layout.names)
-        sheets = self._sheets[id(table)]
-        for number, item in enumerate(items, 1):
-            flat = self._layout.flat(dict(item))
-            path = f"{above}{number}"
-            inside = {0: place}
-            for below in table.tables:
-                if flat.items.get(below.path):
-                    at = next(i for i, each in enumerate(table.columns) if each.path == below.path)
-                    inside[len(self._layout.leading) + at] = self._sheets[id(below)].next_place
-            where: Cell = path if above else number
-            values = [row_number, where, *name, *_ids(row, self._layout.roles)]
-            sheets.append([*values, *(column.value(flat) for column in table.columns)], inside)
-            for below in table.tables:
-                self._add_items(below, flat.items.get(below.path, []), row, home, f"{path}.")
+    def _first_places(self, tables: Iterable[DetailTable], flat: Flat) -> dict[int, str]:
+        return {
+            self._positions[id(table)]: self._sheets[id(table)].next_place
+            for table in tables
+            if flat.items.get(table.path)
+        }
 
 
 class ChangesSheet:
@@ -409,9 +373,7 @@ class ChangesSheet:
         ]
         rows = comparison.marks_counted[NEW] + comparison.fields.total()
         frozen = 2 if layout.names else 1
-        self._formats = {
-            column.path: number_format(column.path, column.survey) for column in layout.results
-        }
+        self._formats = {column.path: column.number_format for column in layout.results}
         self._sheets = TableSheets(book, "Changes", columns, rows, frozen=frozen)
 
     def place(self, mark: str) -> str:
@@ -421,7 +383,7 @@ class ChangesSheet:
     def write(self, rows: TableSheets) -> None:
         """Write new rows, then changes; the row number links to the row in ``rows``."""
         layout = self._layout
-        for change in chain(self._comparison.new(), self._comparison.changes()):
+        for change in chain(self._comparison.changes(NEW), self._comparison.changes()):
             who = _name_and_owner(layout, change.name, change.owner)
             day = None
             if change.earlier_at is not None and not self._practice:
@@ -472,28 +434,22 @@ class ColumnsSheet:
 
     def write(self, rows: int) -> None:
         """Write one line per column of a list with this number of rows."""
-        for position, (column, origin) in enumerate(self._shown.origins(), 1):
-            survey, of, path, code = None, rows, None, ""
-            if isinstance(origin, ColumnSurvey):
-                survey, source, what = origin, "your list", "unchanged"
-                kind = survey.type_name(turned=False)
-            elif origin is not None:
-                survey, of = origin.survey, self._layout.filled
+        for position, (column, origin) in enumerate(self._shown.columns, 1):
+            path, code, filled = None, "", []
+            if isinstance(origin, ResultColumn):
                 source, what, path = "the results", self._meaning(origin), dotted(origin.path)
-                kind, code = survey.type_name(turned=True), number_format(origin.path, survey)
+                kind, code = origin.type_name, origin.number_format
+                filled = _filled(origin.survey, self._layout.filled, readable=True)
+            elif origin is not None:
+                source, what, kind = "your list", "unchanged", origin.type_name
+                filled = _filled(origin, rows)
             elif column.title == MORE:
                 source, kind = "the results", "text"
                 what = "results that have no column, because Excel has no more"
             else:
                 source, (kind, what) = "batchrun", self._meanings[column.title]
             line: list[Cell] = [get_column_letter(position), column.title or "(blank)"]
-            line += [source, what, path, kind]
-            if survey is not None:
-                example = survey.example
-                if isinstance(origin, ResultColumn) and isinstance(example, str):
-                    example = without_markup(example)
-                share = survey.filled / of if of else None
-                line += [survey.filled, of, share, shown(example)]
+            line += [source, what, path, kind, *filled]
             formats = (*[""] * (len(line) - 1), code) if is_number(line[-1]) else ()
             self._sheets.append(line, None, formats)
 
@@ -509,6 +465,15 @@ class ColumnsSheet:
         if column.path in self._volatile:
             notes.append("differs in every row, so Changes leaves it out")
         return "; ".join(notes) or "a value of the result"
+
+
+def _filled(survey: ColumnSurvey, rows: int, *, readable: bool = False) -> list[Cell]:
+    """Return how many of the rows have a value, out of how many, the share, and an example."""
+    example = survey.example
+    if example is not None and not isinstance(example, (bool, int, float)):
+        text = without_markup(str(example)) if readable else str(example)
+        example = one_line(text, EXAMPLE_LENGTH, length=len)
+    return [survey.filled, rows, survey.filled / rows if rows else None, example]
 
 
 def _name_and_owner_columns(layout: Layout) -> list[TableColumn]:

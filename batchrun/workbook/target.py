@@ -64,12 +64,10 @@ def check_target(target: Path, source: Path | None) -> None:
         raise unknown_ending(target)
     if target.suffix.lower() == ".parquet":
         require_parquet()
-    refused = refused_by_windows(str(target)) if sys.platform == "win32" else ""
-    if refused:
-        raise OutputError(f"The output {target} can't be written: {refused}.", "Name another.")
     try:
         _check_place(target, source)
-        _check_writable(target)
+        target.exists()  # raises if the target's own name is too long; the temporary one is shorter
+        _temporary(target).unlink()  # the only reliable test of whether a folder is writable
     except OSError as error:
         raise OutputError(
             f"The output {target} can't be written: {_words(error, target)}.",
@@ -86,6 +84,8 @@ def unknown_ending(target: Path) -> OutputError:
 
 
 def _check_place(target: Path, source: Path | None) -> None:
+    if sys.platform == "win32" and (refused := refused_by_windows(str(target))):
+        raise OSError(errno.EINVAL, refused)
     folder = target.absolute().parent
     for path in filter(None, (source, target)):
         # how Python decodes bytes of a name that are not UTF-8
@@ -114,13 +114,6 @@ def _check_place(target: Path, source: Path | None) -> None:
     # Check the mode, not os.access: administrators, too, keep files marked as read-only.
     if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
         raise OSError(errno.EROFS, "it is read-only")
-
-
-def _check_writable(target: Path) -> None:
-    """Create a file there and delete it: the only reliable test of whether a folder is writable."""
-    target.exists()  # raises if the target's own name is too long; the temporary one is shorter
-    temporary = _temporary(target)
-    temporary.unlink()
 
 
 def _temporary(target: Path) -> Path:
@@ -165,10 +158,9 @@ def free_target(wanted: Path, replaceable: Callable[[Path], bool]) -> Path:
     exists = os.path.exists  # a name that is too long is rejected later
 
     def is_free(place: Path) -> bool:
-        if exists(place):
-            return replaceable(place)
-        others = companions(place) if place.suffix.lower() == ".xlsx" else ()
-        return all(replaceable(each) for each in others if exists(each))
+        is_new_workbook = place.suffix.lower() == ".xlsx" and not exists(place)
+        files = (place, *companions(place)) if is_new_workbook else (place,)
+        return all(replaceable(each) for each in files if exists(each))
 
     return next(filter(is_free, chain([wanted], numbered_beside(wanted))))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -183,23 +182,13 @@ def _line(entry: dict[str, JSON]) -> str:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which can only be written escaped
         return json.dumps(entry)
-    except ValueError:  # NaN and Infinity are not JSON
-        return json.dumps(_finite(entry))
+    except ValueError:  # NaN and Infinity are not JSON: write them as text
+        return json.dumps(
+            json.loads(json.dumps(entry), parse_constant=lambda text: str(float(text)))
+        )
     except RecursionError:
         text = as_json(entry).encode("utf-8", "replace").decode()
     return text.translate(_LINE_BREAKS)
-
-
-def _finite(value: JSON) -> JSON:
-    match value:
-        case dict():
-            return {key: _finite(each) for key, each in value.items()}
-        case list():
-            return [_finite(each) for each in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case _:
-            return value
 
 
 def _json(cell: Cell) -> JSON:

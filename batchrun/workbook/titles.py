@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.workbook.cells import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchrun.workbook.columns import ColumnSurvey
     from batchrun.workbook.flatten import Path
@@ -144,9 +145,7 @@ def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
     wanted = {path: _shortest(path) for path in paths}
     titles = {path: _title(path, keys) for path, keys in wanted.items()}
     while True:
-        counted: dict[str, int] = {}
-        for title in titles.values():
-            counted[title.casefold()] = counted.get(title.casefold(), 0) + 1
+        counted = Counter(title.casefold() for title in titles.values())
         unclear = [
             path
             for path, title in titles.items()
@@ -154,25 +153,20 @@ def titles_of(paths: Iterable[Path], taken: Iterable[str]) -> dict[Path, str]:
             and wanted[path] < len(path)
         ]
         if not unclear:
-            return _numbered(titles, {title.casefold() for title in taken})
+            break
         for path in unclear:
             wanted[path] += 1
             titles[path] = _title(path, wanted[path])
+    used = {title.casefold() for title in taken}
+    for path, title in titles.items():
+        titles[path] = next(each for each in numbered(title) if each.casefold() not in used)
+        used.add(titles[path].casefold())
+    return titles
 
 
 def full_title(path: Path) -> str:
     """Return a title made of all keys of a path."""
     return _title(path, len(path))
-
-
-def _numbered(titles: Mapping[Path, str], taken: set[str]) -> dict[Path, str]:
-    """Append a number to titles that are still the same."""
-    found: dict[Path, str] = {}
-    for path, wanted in titles.items():
-        title = next(each for each in numbered(wanted) if each.casefold() not in taken)
-        taken.add(title.casefold())
-        found[path] = title
-    return found
 
 
 def _shortest(path: Path) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,3 +53,9 @@ class CommandLine:
         self.monkeypatch.setenv("BATCHRUN_BASE_URL", base_url)
         self.monkeypatch.setenv("BATCHRUN_SPEED", str(speed))
         self.monkeypatch.setenv("PGAI_API_KEY", key)
+
+    def change_batches(self, change: str) -> None:
+        """Change all batches in the journal; the change is SQL, such as ``unconfirmed = 0``."""
+        with closing(sqlite3.connect(self.folder.parent / "journal" / "journal.db")) as journal:
+            journal.execute(f"UPDATE batches SET {change}")
+            journal.commit()

@@ -190,7 +190,8 @@ def test_options_of_a_command_that_is_refused_are_not_saved(
         batchrun.monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     else:
         run += ["--yes", "-o", "no-such-folder/out.xlsx"]
-    batchrun(*run)
+    ended = batchrun(*run)
+    assert ("The options were not saved." in ended.stderr) is (refused == "an answer")
     assert triggers_accepted(sandbox) == 0
     assert not (batchrun.folder / "batchrun.toml").exists()
 

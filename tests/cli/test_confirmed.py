@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from batchrun import resume
+from batchrun import batches, resume
 from batchrun.errors import ExitCode, NotConfirmedError
+from batchrun.settings import load_settings
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import REFUSED, RESULTS, mark
 from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ASKED = ("run", "accounts.csv", "-w", "account research")
 RUN = (*ASKED, "--yes")
+A_DAY_OLDER = "updated_at = updated_at - 86400"
 
 
 def at_a_terminal(batchrun: CommandLine, typed: str, *command: str) -> Ended:
@@ -80,22 +82,56 @@ def test_resume_all_leaves_the_rest_of_a_pilot_alone(
 ) -> None:
     batch = json.loads(batchrun("status", "--json").stdout)["batch"]
     night = batchrun("resume", "--all")
-    assert night.exit_code == ExitCode.COMPLETED
+    assert night.exit_code == ExitCode.INCOMPLETE
     said = " ".join(night.stdout.split())
     assert f"Not resumed: batch {batch} (accounts.csv)" in said
     assert f"batchrun resume {batch}" in said
+    batchrun.change_batches(A_DAY_OLDER)
+    assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED  # said once
     assert len(pilot.bodies()) == 1
     refused = batchrun("resume", "--all", "--yes")
     assert refused.exit_code == ExitCode.UNUSABLE
 
 
-@pytest.mark.parametrize("pause", [("--daily", "3"), ("--limit", "1")])
+def test_resume_all_leaves_a_batch_alone_that_failures_stopped(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    batchrun.monkeypatch.setenv("BATCHRUN_MAX_IN_FLIGHT", "1")
+    accounts.write_text("Company ID\n" + "\n".join(str(uuid4()) for _ in range(6)))
+    with faulty_sandbox(triggers=[REFUSED] * 6) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        stopped = batchrun(*RUN, "--stop-after-failures", "2")
+        assert stopped.exit_code == ExitCode.INCOMPLETE
+        stopped_at = outcomes(batchrun)
+        nights = [batchrun("resume", "--all")]
+        batchrun.change_batches(A_DAY_OLDER)
+        nights.append(batchrun("resume", "--all"))
+        assert [each.exit_code for each in nights] == [ExitCode.INCOMPLETE, ExitCode.COMPLETED]
+        assert "2 jobs in a row ended without a result: HTTP 400" in nights[1].stdout
+        assert "Trigger " in at_a_terminal(batchrun, "n\n", "resume").stderr
+        assert outcomes(batchrun) == stopped_at
+        batchrun("resume", "--stop-after-failures", "0")
+        assert outcomes(batchrun) == {"rejected": 6}
+
+
+def test_yes_confirms_no_more_than_the_limit(batchrun: CommandLine, accounts: Path) -> None:
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        ended = batchrun(*RUN, "--limit", "1")
+        assert ended.exit_code == ExitCode.PAUSED
+        assert "\nThe rest:  waits until you resume it\nResume:    batchrun resume " in ended.stdout
+        batchrun("resume", "--all")
+        assert len(sandbox.bodies()) == 1
+        at_a_terminal(batchrun, "", "resume", "--yes")
+        assert len(sandbox.bodies()) == 2
+
+
 def test_a_batch_confirmed_as_a_whole_continues_without_a_question(
-    batchrun: CommandLine, accounts: Path, pause: tuple[str, str]
+    batchrun: CommandLine, accounts: Path
 ) -> None:
     with faulty_sandbox() as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
-        assert batchrun(*RUN, *pause).exit_code == ExitCode.PAUSED
+        assert batchrun(*RUN, "--daily", "3").exit_code == ExitCode.PAUSED
         batch = json.loads(batchrun("status", "--json").stdout)["batch"]
         ended = at_a_terminal(batchrun, "", "resume", batch)
         assert "List:      accounts.csv\nWorkflow:  Account Research (" in ended.stderr
@@ -142,16 +178,30 @@ def test_rows_are_sent_again_only_after_a_question_with_their_costs(
         batchrun(*RUN)
         sent = len(sandbox.bodies())
         mark(accounts.with_name(RESULTS), 2, 3)
-        for command, costs in (
-            (["retry"], "each of the 2 jobs costs credits"),
-            (["run", RESULTS], "each of the 2 jobs costs credits"),
-            (["run", RESULTS, "--limit", "1"], "the job costs credits"),
+        for command, costs, question in (
+            (["retry"], "each of the 2 jobs costs credits", "for them again?"),
+            (["run", RESULTS], "each of the 2 jobs costs credits", "Send them again"),
+            (["run", RESULTS, "--limit", "1"], "the job costs credits", "Send it again"),
         ):
             ended = at_a_terminal(batchrun, "n\n", *command)
             assert "Quota:     about " in ended.stderr
             assert costs in ended.stderr
-            assert "again" in ended.stderr
+            assert question in ended.stderr
             assert len(sandbox.bodies()) == sent
+
+
+def test_retry_says_which_rows_have_a_result_in_another_batch(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[REFUSED, REFUSED]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        [first] = batches(settings=load_settings())
+        paid = "2 jobs have a result in another batch: you would pay for them again."
+        assert paid not in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
+        batchrun(*RUN, "--again")
+        ended = at_a_terminal(batchrun, "n\n", "retry", first.batch_id)
+        assert paid in ended.stdout + ended.stderr
 
 
 def test_a_decision_about_rows_in_doubt_does_not_send_the_rest_of_a_pilot(

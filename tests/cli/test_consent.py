@@ -55,6 +55,7 @@ def prepared(batchrun: CommandLine, accounts: Path) -> Iterator[str]:
         batchrun.connect(url, key=THEIRS)
         batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder / "theirs"))
         assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        batchrun.change_batches("unconfirmed = 0")
         batchrun.monkeypatch.setenv("XDG_CONFIG_HOME", str(batchrun.folder.parent / "mine"))
         batchrun.monkeypatch.setattr("batchrun.settings.consent._agreed_now", set())
         batchrun.connect(url, key=KEY)
@@ -135,7 +136,9 @@ def test_a_journal_names_no_target_elsewhere_before_anything_was_written(
     if existing:
         elsewhere.write_bytes(b"mine")
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as database:
-        database.execute("UPDATE batches SET output = NULL, target = ?", [str(elsewhere)])
+        database.execute(
+            "UPDATE batches SET output = NULL, unconfirmed = 0, target = ?", [str(elsewhere)]
+        )
         database.commit()
     for command in (("resume",), ("resume", "--all"), RUN):
         ended = batchrun(*command)

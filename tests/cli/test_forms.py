@@ -279,6 +279,17 @@ def test_a_workbook_that_was_edited_is_kept(
     assert "so it was kept. The new file is accounts.results (2).xlsx." in said
 
 
+def test_why_the_workbook_has_a_number_is_said_once(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    run = ("run", accounts.name, "-w", "account research", "--yes")
+    batchrun(*run)
+    assert "so it was kept" in batchrun(*run, "--again", "--limit", "1").stdout
+    resumed = batchrun("resume")
+    assert resumed.stdout.rstrip().endswith("accounts.results (2).xlsx")
+    assert "so it was kept" not in resumed.stdout
+
+
 def test_practice_results_are_replaced_with_a_note(batchrun: CommandLine, accounts: Path) -> None:
     run = ("run", accounts.name, "-w", "account research", "--yes", "--sandbox")
     batchrun(*run)

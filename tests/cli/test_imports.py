@@ -27,6 +27,7 @@ SHARED = {
     "batchrun.batch.export",
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
+    "batchrun.batch.history",
     "batchrun.batch.session",
     "batchrun.cli.errors",
     "batchrun.doctor",
@@ -36,13 +37,15 @@ SHARED = {
     "batchrun.login",
     "batchrun.options",
     "batchrun.settings",
+    "batchrun.tables.files",
     "batchrun.text",
     "batchrun.workbook",
     "batchrun.web",
 }
 """What the command line shares with the library and nobody else needs: settings as they are
-written, stored keys, which files are replaced and which lists run again, workers, questions about
-strangers' files, what the doctor finds, costs and numbers as words, failures as files, the page."""
+written, stored keys, which files are missing or replaced, which lists run again, what was paid,
+workers, questions about strangers' files, what the doctor finds, costs and numbers as words,
+failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 

@@ -66,6 +66,7 @@ def test_resume_all_continues_practice_while_practicing(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     batchrun(*RUN)
+    batchrun.change_batches("unconfirmed = 0")
     assert batchrun("resume", "--all").exit_code == ExitCode.INCOMPLETE  # a damaged ID
     assert "3 completed" in batchrun("status").stdout
 
@@ -78,6 +79,7 @@ def test_a_service_with_a_profile_of_its_own_is_no_practice(
     with running(SandboxSettings(rate_per_minute=None), speed=SPEED) as url:
         login(batchrun, "north", url)
         batchrun(*RUN, "--profile", "north")
+        batchrun.change_batches("unconfirmed = 0")
         assert "practice" not in batchrun("batches").stdout
         assert batchrun("resume", "--all").exit_code == ExitCode.INCOMPLETE
 
@@ -89,10 +91,11 @@ def test_a_gateway_on_this_machine_that_takes_a_real_key_is_no_practice(
     with running(real, speed=SPEED) as url:
         batchrun.connect(url, "pgai-4711")
         batchrun(*RUN)
+    batchrun.change_batches("unconfirmed = 0")
     assert "ractice" not in batchrun("batches").stdout + batchrun("status").stdout
     batchrun.monkeypatch.delenv("BATCHRUN_BASE_URL")
     night = batchrun("resume", "--all")  # nothing listens at the gateway's address any more
-    assert night.exit_code == ExitCode.PAUSED
+    assert night.exit_code == ExitCode.INCOMPLETE
     assert "Not resumed: batch" not in night.stdout
 
 

@@ -101,7 +101,7 @@ def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
     assert "%" not in command  # cron makes line breaks of them
     folder = tmp_path / "batchrun"
     folder.mkdir()
-    program = folder / ".venv" / "bin" / "batchrun"
+    program = tmp_path / ".local" / "bin" / "batchrun"
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m batchrun "$@"\n', encoding="utf-8")
     program.chmod(0o755)
@@ -119,7 +119,6 @@ def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
         )
 
     with sandbox_process("--rate", "0") as sandbox:
-        (folder / ".env").write_text("PGAI_API_KEY=sandbox\n", encoding="utf-8")
         own = tmp_path / ".config" / "batchrun" / "batchrun.toml"
         own.parent.mkdir(parents=True)
         own.write_text(
@@ -127,8 +126,12 @@ def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
         )
         assert "There is no journal at" in cron().stdout  # mailed: somebody is needed
         env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        login = [str(program), "login", "--in-file", "--base-url", sandbox.base_url]
+        subprocess.run(login, input="sandbox\n", text=True, cwd=folder, env=env, check=True)
         pilot = [str(program), *RUN, "--limit", "2"]
         assert subprocess.run(pilot, cwd=folder, env=env, check=False).returncode == 4
+        assert "nobody has confirmed its other 3 jobs" in cron().stdout  # mailed
+        subprocess.run([str(program), *RUN, "--daily", "5"], cwd=folder, env=env, check=False)
         nights = [cron() for _ in range(2)]
         assert [(each.returncode, each.stdout, each.stderr) for each in nights] == [(0, "", "")] * 2
         assert sandbox.report()["triggers_accepted"] == 5
@@ -154,6 +157,7 @@ def test_resume_all_skips_a_batch_of_another_process(
     for name in ("one", "two"):
         write_list(batchrun.folder / "list.csv", 3)
         assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED, name
+    batchrun.change_batches("unconfirmed = 0")
     with Journal(str(tmp_path / "journal" / "journal.db")) as journal:
         first, second = journal.unfinished()
         with journal.hold(first.batch_id):
@@ -177,6 +181,7 @@ def test_resume_all_goes_on_past_a_batch_whose_poll_never_reads(
             text = "\n".join(["Company ID", *companies[at : at + 2]])
             (batchrun.folder / "list.csv").write_text(text, encoding="utf-8")
             assert batchrun(*RUN, "--limit", "1").exit_code == ExitCode.PAUSED
+        batchrun.change_batches("unconfirmed = 0")
         ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert "Not resumed" not in ended.stderr

@@ -32,7 +32,7 @@ def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
     monkeypatch.delattr(signal, "SIGHUP")
     said: list[str] = []
     control = Control()
-    stopper = Stopper(control, said.append)
+    stopper = Stopper(control, said.append, drain_seconds=2)
 
     async def work() -> None:
         stopped = asyncio.Event()
@@ -46,7 +46,8 @@ def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
     with stopper.listening(), pytest.raises(StoppedError) as ended:
         stopper.run(work())
     assert ended.value.exit_code == ExitCode.PAUSED
-    assert len(said) == 1
+    [stopping] = said
+    assert "are collected for up to 2 s;" in stopping
     assert f"without paying again: batchrun resume {BATCH}" in str(ended.value)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 

@@ -243,6 +243,17 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     assert "1 to send" in follow(batchrun, told, "Then").stdout
 
 
+def test_rows_to_correct_go_to_a_file_of_their_own(batchrun: CommandLine, accounts: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (["Company ID"], [IDS[0]], ["12"]):
+        book.active.append(row)
+    book.save("fix.xlsx")
+    ended = batchrun("run", "fix.xlsx", *RUN[2:], "--sandbox", "--yes")
+    assert follow(batchrun, ended.stdout, "Correct").exit_code == ExitCode.COMPLETED
+    assert Path("fix (2).xlsx").exists()
+
+
 def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:
     path = batchrun.folder / "accounts.csv"
     path.write_text(f'Company ID,Name,Note\n{IDS[0]},Acme,"two\nlines"\n12,Beta,\n{IDS[1]},Aeon,\n')
@@ -262,7 +273,7 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     path.write_text("Company ID,Name\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
     for command in (("check", *RUN[1:]), (*RUN, "--yes")):
         said = batchrun(*command, "--sandbox").stdout
-        assert "7 duplicates have a different name than the row with the same ID" in said
+        assert "7 rows have a different name than an earlier row with the same ID" in said
         assert "line 5, Hafen: same ID as line 3, Lindt" in said
         assert "… and 2 more (to list them: check --details)" in said
     listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout

@@ -79,8 +79,13 @@ def test_for_people_each_line_begins_with_how_it_is(batchrun: CommandLine, servi
     assert "Faults: 0" in shown
 
 
-def test_without_a_key_it_says_how_to_get_one(batchrun: CommandLine) -> None:
+def test_without_a_key_it_says_how_to_get_one_and_checks_the_network(
+    batchrun: CommandLine, service: str
+) -> None:
+    batchrun.monkeypatch.delenv("PGAI_API_KEY")
     code, found = doctor(batchrun)
+    assert found["Network"]["verdict"] == "ok"
+    assert "Service" not in found  # nothing was sent
     assert code == ExitCode.UNUSABLE
     assert found["Key"]["verdict"] == "fault"
     assert "batchrun login" in found["Key"]["advice"]

@@ -122,7 +122,7 @@ def test_a_batch_whose_jobs_all_fail_stops_and_says_why_in_the_services_words(
         settings = settings_for(url, tmp_path)
         report = batchrun.run(accounts_of(200), WORKFLOW, settings=settings)
     assert report.ending is Ending.FAILURES
-    assert report.exit_code is ExitCode.PAUSED
+    assert report.exit_code is ExitCode.INCOMPLETE
     assert "10 jobs in a row" in report.summary.note
     assert "the workflow has no prompt" in report.summary.note
     # What was on the wire when the tenth failed comes home.

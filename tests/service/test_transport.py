@@ -19,7 +19,7 @@ import trustme
 
 from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Polled, TriggerAnswer, Unclear
 from batchrun.service.aiohttp_transport import AiohttpTransport
-from batchrun.service.transport import open_transport
+from batchrun.service.transport import HttpxTransport, Transport, open_transport
 
 from .calls import EXECUTION, KEY, trigger
 from .misbehaving import (
@@ -323,7 +323,7 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
     async def status(url: str, opened_for: str) -> int:
         opened = transport(opened_for)
         try:
-            answer = await opened.handle_async_request(httpx.Request("GET", url))
+            answer = await opened.send("GET", url, {}, None)
             await answer.aclose()
             return answer.status_code
         finally:
@@ -335,7 +335,7 @@ def test_a_plain_address_needs_no_certificates_and_trusts_no_server_that_speaks_
         assert asyncio.run(status(server.url, "https://127.0.0.1")) == 202
 
 
-def transport(base_url: str = "https://service.example/v1") -> httpx.AsyncBaseTransport:
+def transport(base_url: str = "https://service.example/v1") -> Transport:
     return open_transport(base_url, 60.0)[0]
 
 
@@ -343,13 +343,13 @@ def transport(base_url: str = "https://service.example/v1") -> httpx.AsyncBaseTr
 def test_a_proxy_is_left_to_httpx(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(transport(), AiohttpTransport)
     monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert isinstance(transport(), httpx.AsyncHTTPTransport)
+    assert isinstance(transport(), HttpxTransport)
     assert isinstance(transport("https://127.0.0.1/v1"), AiohttpTransport)
 
 
 def test_without_the_extra_httpx_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batchrun.service.transport.find_spec", lambda _: None)
-    assert isinstance(transport(), httpx.AsyncHTTPTransport)
+    assert isinstance(transport(), HttpxTransport)
 
 
 def test_what_only_lists_workflows_does_not_wait_for_aiohttp_to_load(tmp_path: Path) -> None:

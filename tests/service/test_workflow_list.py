@@ -99,6 +99,7 @@ URL = "https://elsewhere.example/v1/workflows?page=2&size=2"
         ({"has_more": True, "next_cursor": "b c"}, "cursor=b+c"),
         ({"meta": {"pagination": {"nextCursor": "x="}}}, "cursor=x%3D"),
         ({"next_page_token": "t"}, "page_token=t"),
+        ({"nextPageToken": "t"}, "pageToken=t"),
         ({"nextPage": "bmV4dA"}, "page=bmV4dA"),
         ({"next": URL}, "page=2&size=2"),
         ({"links": {"next": {"href": "/v1/workflows?page=2"}}}, "page=2"),

@@ -77,6 +77,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no file .*gone\.csv") as caught:
         load(tmp_path / "gone.csv")
     assert caught.value.exit_code is ExitCode.UNUSABLE
+    (tmp_path / "Q4 targets.xlsx").touch()
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "Q4 target.xlsx")
+    assert caught.value.hint.startswith("Did you mean Q4 targets.xlsx? ")
 
 
 def test_a_web_address_is_to_be_downloaded_first() -> None:

@@ -159,5 +159,5 @@ def test_lenient_reading_takes_what_merely_looks_like_a_uuid_as_it_is_written() 
     assert parse_id(f" {{{shown}}}", lenient=True) == ValidId(shown)
     strict = parse_id(shown)
     assert isinstance(strict, DamagedId)
-    assert "is not one of 0-9 and a-f, but lenient IDs would include it" in strict.reason
+    assert "is not one of 0-9 and a-f" in strict.reason
     assert isinstance(parse_id("0015g00000XyZabAAB", lenient=True), DamagedId)

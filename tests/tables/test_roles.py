@@ -286,8 +286,7 @@ def test_an_id_of_nobody_knows_what_is_not_guessed() -> None:
     ) as caught:
         find_roles(table(("Id", UUID), ("Name", "x")))
     assert caught.value.hint == (
-        "Choose it with --company-column or --contact-column, by name or number, such as"
-        " --company-column 1."
+        "Choose it by name or number, with --company-column 1 or --contact-column 1."
     )
 
 

@@ -8,7 +8,9 @@ import html
 import io
 import math
 import re
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,8 +19,10 @@ import openpyxl
 import pytest
 
 from batchrun import Outcome, Request
+from batchrun import rows as rows_of
 from batchrun.advice import REUSE_AGE, run_corrected
-from batchrun.batch.pipeline import ways_on
+from batchrun.batch.pipeline import note_of, ways_on
+from batchrun.engine import Ending
 from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
@@ -360,10 +364,84 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     rows = [(10, "Baker"), (11, "Lindt"), (10, "baker"), (11, "Hafen"), (11, "")]
     path.write_text("Company ID,Name\n" + "".join(f"{ID}{at},{name}\n" for at, name in rows))
     said = shown(site, f"/lists/{a_list(site, path)}")
-    assert "1 duplicate has a different name than the row with the same ID." in said
+    assert "1 row has a different name than an earlier row with the same ID." in said
     assert "Hafen in line 5: same ID as Lindt in line 3" in said
     assert "ine 6: same ID" not in said  # it has no name
     assert "baker:" not in said
+
+
+def test_the_same_id_with_another_name_is_noted_also_where_parameters_differ(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "accounts.csv"
+    rows = [(10, "Baker", "IT"), (10, "Hafen", "Sales"), (11, "Zoll", "IT"), (11, "Zoll", "Sales")]
+    path.write_text(
+        "Company ID,Name,Topic\n"
+        + "".join(f"{ID}{at},{name},{topic}\n" for at, name, topic in rows)
+    )
+    list_id = a_list(site, path)
+    choices = {"parameter-0-name": "focus", "parameter-0-from": "Topic"}
+    site.post(f"/lists/{list_id}/choices", workflow="wf_account_research", **choices)
+    assert site.workspace.wait(60)
+    said = shown(site, f"/lists/{list_id}")
+    assert "0 duplicates" in said.replace("duplicates 0", "0 duplicates")
+    assert "1 row has a different name than an earlier row with the same ID." in said
+    assert "Hafen in line 3: same ID as Baker in line 2" in said
+    batch = run_of(site, list_id)
+    attention = shown(site, f"{batch}/attention")
+    assert "Hafen in line 3: same ID as Baker in line 2" in attention
+    assert "Zoll" not in attention
+    row = shown(site, f"{batch}/line/3")
+    assert "This row has the same ID as line 2, Baker" in row
+    assert "it was sent once" not in row
+    with site.client() as client:
+        content = client.get(f"{batch}/download").content
+    needs = openpyxl.load_workbook(io.BytesIO(content))["Needs attention"]
+    cells = [cell for row in needs.iter_rows(values_only=True) for cell in row]
+    assert "Same ID as row 2, Baker" in cells
+
+
+def test_a_trial_with_parameters_says_how_to_see_whether_they_were_used(
+    site: Site, tmp_path: Path
+) -> None:
+    saved = chosen_list(site)
+    chosen = replace(saved.request, parameters={"focus": "IT"})
+    for request, noted in ((saved.request, False), (chosen, True)):
+        saved = site.workspace.lists.change(saved, request=request)
+        site.workspace.check(saved)
+        check = checked_list(site.workspace, saved)
+        run = site.workspace.run(saved, check.id, limit=5, again=False)
+        assert site.workspace.wait(60)
+        said = shown(site, f"/batches/{run.batch_id}")
+        words = "PG:AI does not say whether it knows the parameter focus: see in the results"
+        assert (words in said) is noted
+
+
+def test_rows_with_a_result_in_a_later_run_are_not_paid_for_again_without_a_word(
+    tmp_path: Path,
+) -> None:
+    with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.5, seed=3)) as site:
+        workspace, saved = site.workspace, chosen_list(site, FEW)
+        first = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        assert workspace.wait(60)
+        words = "Another run has a result for"
+        assert words not in shown(site, f"/batches/{first.batch_id}/attention")
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=True)
+        assert workspace.wait(60)
+        results = [
+            {
+                row.row.line: row.outcome
+                for row in rows_of(one.batch_id or "", settings=workspace.settings).rows
+            }
+            for one in (first, run)
+        ]
+        again = sum(
+            outcome is Outcome.FAILED and results[1][line] is Outcome.COMPLETED
+            for line, outcome in results[0].items()
+        )
+        assert again
+        said = shown(site, f"/batches/{first.batch_id}/attention")
+        assert f"{words} {again} row" in said
 
 
 def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: Path) -> None:
@@ -439,12 +517,11 @@ def test_a_run_says_what_changed_since_which_run_also_if_nothing_did(
     first = ran("first.csv", 13)
     assert "changed since" not in shown(site, first)
     run = r"Nothing changed since the run of today, \d\d:\d\d"
-    several = "Nothing changed since the last results"
+    several = "Since the last results 2 rows have a result for the first time. No other result"
     for batch, since in ((ran("next.csv", 12), run), (ran("more.csv", 15), several)):
         workspace._begin(workspace._settings)  # it says so after a start, too
         said = shown(site, batch)
         assert re.search(since, said)
-    assert "2 rows have a result for the first time." in said
 
 
 def test_a_run_is_compared_only_with_runs_that_sent_the_same_and_names_each_row_once(
@@ -668,16 +745,22 @@ def test_a_number_that_makes_no_sense_is_refused_or_ignored(site: Site, typed: s
 def test_advice_and_the_page_offer_to_reuse_results_of_one_age(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert choices_from(Request("list.csv", ""), {"reuse": "yes"}).reuse == REUSE_AGE
+    assert choices_from(Request("list.csv", ""), {"reuse": "30"}).reuse == REUSE_AGE
     batch = finished_batch(site)
     summary = site.workspace.status(batch.rpartition("/")[2]).summary
     assert f"--reuse {REUSE_AGE.days}d" in run_corrected("fix.xlsx", summary)
     assert f"--reuse {REUSE_AGE.days}d" in ways_on(summary)
-    for age, offered in ((REUSE_AGE, True), (timedelta(days=-400), False)):
-        monkeypatch.setattr(work, "REUSE_AGE", age)
-        said = shown_list(site, chosen_list(site, FEW + 5).id)
-        assert f"Reuse earlier results, up to {REUSE_AGE.days} days old" in said
-        assert (f"{FEW} rows were researched in the last {REUSE_AGE.days} days" in said) is offered
+    old = timedelta(days=-400)  # no result is as recent as that
+    for ages, days in (((REUSE_AGE,), 30), ((old, timedelta(days=90)), 90), ((old,), 0)):
+        monkeypatch.setattr(work, "REUSE_AGES", ages)
+        saved = chosen_list(site, FEW + 5)
+        said = shown_list(site, saved.id)
+        assert "Up to 30 days old Up to 90 days old Up to 365 days old" in said
+        assert (f"{FEW} rows were researched in the last {days} days" in said) is bool(days)
+        with site.client() as client:
+            page = client.get(f"/lists/{saved.id}").text
+        main = re.findall(r'name="(\w+)" value="(\w+)" class="primary"', page)
+        assert main == [("reuse", str(days)) if days else ("what", "pilot")]
 
 
 def test_a_finished_list_is_run_again_with_earlier_results(tmp_path: Path) -> None:
@@ -690,7 +773,7 @@ def test_a_finished_list_is_run_again_with_earlier_results(tmp_path: Path) -> No
         said = shown_list(site, saved.id)
         assert "Run it again with earlier results" in said
         assert "reused, " in said
-        fields = {"workflow": saved.request.workflow, "reuse": "yes", "what": "again"}
+        fields = {"workflow": saved.request.workflow, "reuse": "30", "what": "again"}
         check = workspace.states[saved.id].checked
         assert check is not None
         again = site.post(f"/lists/{saved.id}/choices", check=check.id, **fields)
@@ -887,7 +970,7 @@ def test_stop_says_what_happens_to_the_running_rows(tmp_path: Path) -> None:
         site.post(f"{batch}/stop")
         assert re.search(
             r"Stopping: nothing more is sent. Results of \d+ rows? already sent are"
-            r" collected for up to 1 min\.",
+            r" collected for up to 3 s\.",
             shown(site, batch),
         )
 
@@ -981,11 +1064,8 @@ def test_a_full_disk_does_not_leave_a_list_in_its_check(
     assert not workspace.state(saved).busy
 
 
-def test_everything_runs_again_if_there_is_nothing_to_reuse(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_everything_runs_again_if_there_is_nothing_to_reuse(site: Site) -> None:
     none = timedelta(days=-400)  # no result is as recent as that
-    monkeypatch.setattr("batchrun.web.lists.REUSE_AGE", none)
     workspace, saved = site.workspace, chosen_list(site, 5)
     workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
     assert workspace.wait(60)
@@ -1012,6 +1092,19 @@ def test_a_trial_is_still_one_after_the_next_start(site: Site) -> None:
     assert "Nothing more is sent until you decide. Run the rest" in said
     assert "First 5 tried 60 rows: 5 sent, 55 to send." in shown(site, "/")
     assert said.count("Not sent") == 45  # of the 50 rows of a page
+
+
+def test_a_run_that_failures_stopped_is_no_trial(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site)
+    run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    note = note_of(Ending.FAILURES, None, "2 jobs in a row ended without a result")
+    with closing(sqlite3.connect(workspace.settings.journal)) as journal:
+        journal.execute("UPDATE batches SET note = ?", [note])
+        journal.commit()
+    said = shown(site, f"/batches/{run.batch_id}")
+    assert "2 rows in a row ended without a result. 5 rows sent; 55 rows not sent." in said
+    assert "results to look at" not in said
 
 
 def test_a_quota_that_is_open_again_is_not_said_to_be_spent(site: Site) -> None:
@@ -1050,7 +1143,7 @@ def test_what_was_typed_stays_in_the_form_when_it_is_refused(site: Site, what: s
     fields = {
         "parameter-0-value": "very deep",
         "parameter-0-name": "",
-        "reuse": "yes",
+        "reuse": "90",
         "what": what,
     }
     fields |= {"header_row": "1", "workflow": "wf_unknown", "is": "company:Name"}
@@ -1060,7 +1153,7 @@ def test_what_was_typed_stays_in_the_form_when_it_is_refused(site: Site, what: s
     assert 'name="parameter-0-value" value="very deep"' in answer.text
     for left_out in ("to send</dt>", "data-run", "What is sent"):  # they are of other choices
         assert left_out not in answer.text
-    assert 'name="reuse" value="yes" checked' in answer.text
+    assert '<option value="90" selected>' in answer.text
     assert re.search('name="header_row"[^>]* value="1"', answer.text)
     assert workspace.wait(60)
     assert workspace.lists.get(saved.id) == saved

@@ -179,7 +179,7 @@ def test_a_name_does_not_keep_the_rest_of_a_message_from_being_reworded() -> Non
 
 
 def test_a_reason_names_no_technical_term() -> None:
-    reason = "company ID is not a PG:AI ID: 31 letters and digits, but lenient IDs would include it"
+    reason = "company ID is not a PG:AI ID: 31 letters and digits"
     assert reason_words(reason) == ("Company ID is not a PG:AI ID: 31 letters and digits")
 
 

@@ -288,14 +288,14 @@ def test_a_result_that_may_be_another_companys_does_not_look_genuine(
 ) -> None:
     names = ["Acme GmbH", "ACME  gmbh", "Cobalt AG", None, "Dune SA"]
     rows = [*sharing(names), *sharing(["Elm", "Fir"], first=5), row(7, None, Outcome.FAILED)]
-    said = "Result of row 2, Acme GmbH: same ID"
+    said = "Same ID as row 2, Acme GmbH"
 
     path = written(batch(rows), Form(audience=audience))
 
     results = table(path)
     assert [each["batchrun status"] for each in results] == [*["completed"] * 7, "failed"]
     told = [each["batchrun message"] for each in results]
-    assert told == ["", "", said, "", said, "", "Result of row 7, Elm: same ID", ""]
+    assert told == ["", "", said, "", said, "", "Same ID as row 7, Elm", ""]
     opened = openpyxl.load_workbook(path)
     status = next(cell for cell in opened["Results"][1] if cell.value == "batchrun status")
     reasons = table(path, "Needs attention")
@@ -303,7 +303,7 @@ def test_a_result_that_may_be_another_companys_does_not_look_genuine(
         (9, "failed", "failed"),
         (4, "completed", said),
         (6, "completed", said),
-        (8, "completed", "Result of row 7, Elm: same ID"),
+        (8, "completed", "Same ID as row 7, Elm"),
     ]
     assert [each["Value"] for each in reasons[1:]] == [company(0), company(0), company(5)]
     for name, letter, beside in (
@@ -312,7 +312,7 @@ def test_a_result_that_may_be_another_companys_does_not_look_genuine(
     ):
         rules = opened[name].conditional_formatting
         [first] = [each.rules[0] for each in rules if str(each.sqref).startswith(f"{letter}2")]
-        assert first.formula == [f'LEFT({beside}2,13)="Result of row"']
+        assert first.formula == [f'LEFT({beside}2,14)="Same ID as row"']
         assert first.dxf.fill.bgColor.rgb.endswith("FFEB9C")
     overview = [line[:4] for line in sheet(path, "Overview")]
     assert ["Same ID as another row, but a different name", "", "", 3] in overview
@@ -427,7 +427,7 @@ def test_a_result_under_another_name_keeps_what_its_message_said(written: Write)
     messages = [each["batchrun message"] for each in found]
     assert messages == [
         "reused from batch b",
-        "Result of row 2, Acme: same ID; reused from batch b",
+        "Same ID as row 2, Acme; reused from batch b",
     ]
 
 
