@@ -657,24 +657,23 @@ def _ask_for_any(
     parameters = {column_parameter(role): "" for role in wanted}
     hint: str = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
     kinds = " or ".join(WORDS[role] for role in wanted)
-    columns = f" {_columns_hint(table)}"
+    name, columns = table.source.name, f" {_columns_hint(table)}"
     like = [column for role in wanted for column in _named_like(table, role)]
     if holders:
         failed = f" ({_quoted(table, like)}: most cells are not PG:AI IDs)" if like else ""
-        text = f"no column with PG:AI IDs is named like a {kinds} ID{failed}. PG:AI IDs are in"
+        text = f"{name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
+        text += " PG:AI IDs are in"
         hint += _header_hint(table)
     else:
         links = table.source.links
         like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
             raise InputError(
-                f"{table.source.name}: no column is named like a {kinds} ID, and none holds"
-                f" PG:AI IDs.{columns}",
+                f"{name}: no column is named like a {kinds} ID, and none holds PG:AI IDs.{columns}",
                 (links and f"{links} ") + hint + _header_hint(table) + _delimiter_hint(table),
             )
-        text = "no column holds PG:AI IDs. Other IDs are in"
+        text = f"{name}: no column holds PG:AI IDs. Other IDs are in"
         hint, ask = GET_IDS + (links and f" {links}") + _doubt_hint(table), None
-    text = f"{table.source.name}: {text}"
     shown = holders or like
     return _asked(table, text, wanted, shown, ask=ask, hint=hint, more=columns, lenient=lenient)
 
