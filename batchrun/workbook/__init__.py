@@ -81,11 +81,7 @@ def list_formats(table: Table) -> bytes | None:
 
 
 def write(
-    results: BatchResults,
-    target: Path,
-    form: Form | None = None,
-    *,
-    beside: bool = True,
+    results: BatchResults, target: Path, form: Form | None = None, *, beside: bool = True
 ) -> Path:
     """Write results in the format that the target's file extension selects.
 

@@ -90,17 +90,13 @@ def details_frame(
 
     layout = layout_of(results, None, UNLIMITED)
     paths = dict(_paths(layout.tables))
-    lists = paths.values()
-    tables = (
-        paths.get(name)
-        or next((each for each in lists if each[-1].title == name), None)
-        or next((each for each in lists if each[-1].path[-1] == name), None)
-    )
+    known = {each[-1].path[-1]: each for each in reversed(paths.values())}
+    known |= {each[-1].title: each for each in reversed(paths.values())} | paths
+    tables = known.get(name)
     if tables is None:
-        known = f"They have: {', '.join(paths)}." if paths else "They have no list of objects."
-        raise UsageError(
-            f"The results have no list {name}.", f"{did_you_mean(name, list(paths))}{known}"
-        )
+        have = f"They have: {', '.join(paths)}." if paths else "They have no list of objects."
+        hint = f"{did_you_mean(name, list(paths))}{have}"
+        raise UsageError(f"The results have no list {name}.", hint)
     labels = range(results.summary.rows) if source is None else source.index
     found = [
         (label, number, flat)
@@ -192,8 +188,7 @@ def require_parquet() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise OutputError(
-            "A .parquet output needs a library that is not installed.",
-            install_hint("parquet"),
+            "A .parquet output needs a library that is not installed.", install_hint("parquet")
         ) from error
     return pyarrow
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
@@ -89,7 +88,7 @@ STATUS = (
 STATUS_COLUMNS = tuple(column.title for column in STATUS)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class ResultColumn:
     """A column made from results."""
 
@@ -99,21 +98,16 @@ class ResultColumn:
     survey: ColumnSurvey
     counts: bool = False  # whether its values are the lengths of a list of objects
     aside: str = ""  # why people rarely want it; "" for a column they may want
+    # The kind of date or time that its texts are converted to; None if they are not
+    moments: TemporalKind | None = field(init=False)
+    number_format: str = field(init=False)  # the format of its numbers; "" for the default
+    as_sent: bool = field(init=False)  # whether its values need no conversion
 
-    @cached_property
-    def moments(self) -> TemporalKind | None:
-        """The kind of date or time that its texts are converted to; ``None`` if they are not."""
-        return self.survey.moments
-
-    @cached_property
-    def number_format(self) -> str:
-        """The format of its numbers; ``""`` for the default."""
-        return number_format(self.path, self.survey)
-
-    @cached_property
-    def as_sent(self) -> bool:
-        """Whether its values need no conversion."""
-        return self.moments is None and not self.counts
+    def __post_init__(self) -> None:
+        """Derive what is read for each value."""
+        self.moments = self.survey.moments
+        self.number_format = number_format(self.path, self.survey)
+        self.as_sent = self.moments is None and not self.counts
 
     @property
     def head(self) -> str:
@@ -239,10 +233,7 @@ class Layout:
     def values(self, row: ResultRow, flat: Flat | None = None) -> list[Cell]:
         """Return a row's values, one per column."""
         flat = self.flat(row.result) if flat is None else flat
-        values = [
-            *self.own_cells(row.row.cells),
-            *[column.value(row) for column in STATUS],
-        ]
+        values = [*self.own_cells(row.row.cells), *[column.value(row) for column in STATUS]]
         get, lists = flat.values.get, bool(flat.items)
         values += [
             get(column.path) if column.as_sent and not lists else column.value(flat)

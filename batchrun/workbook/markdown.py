@@ -153,28 +153,24 @@ def simple_rich_text(text: str) -> RichText | None:
         content = line if found is None else line[found.end() :]
         above, kind = kind, "line" if found is None else found[1][-1]
         if (
-            (
-                above in _SIGNS_OF_ITEMS
-                and kind not in {above, "#"}
-                and not (blank and kind == "line")
-            )
-            or (above == "line" and kind in ".)" and not blank)  # it may not interrupt a paragraph
+            (above in _ITEM_SIGNS and kind == "line" and not blank)  # it continues the item
+            or (above in _ITEM_SIGNS and kind in _ITEM_SIGNS and kind != above)  # another list
+            or (above == "line" and kind in _DOTS and not blank)  # it may not interrupt a paragraph
             or (kind == "#" and content[-1:] == "#")  # it may close the heading
             or not _BEGINS_TEXT.match(content)
             or content[-1].isspace()
         ):
             raise UnsureError
-        apart, style, last_line = "\n" if runs else "", PLAIN, number
-        if found is None:
-            apart *= 1 + (blank and above != "#")
-        elif kind == "#":
-            apart, style, highest = 2 * apart, _BOLD, max(highest, len(found[1]))
-        else:
-            apart += found[0] if kind in ".)" else "• "
+        begins_block = kind == "#" or (kind == "line" and blank and above != "#")
+        if runs:
+            runs.append(Run("\n\n" if begins_block else "\n"))
+        if found is not None and kind == "#":
+            highest = max(highest, len(found[1]))
+        elif found is not None:
+            runs.append(Run(found[0] if kind in _DOTS else "• "))
             items += 1
-        runs.append(Run(apart))
-        markup += _add_inline(runs, content, style)
-        blank = False
+        markup += _add_inline(runs, content, _BOLD if kind == "#" else PLAIN)
+        last_line, blank = number, False
     if markup or items > 1 or highest > 1 or (highest and last_line):
         return RichText.of(runs)
     return None
@@ -196,7 +192,8 @@ def _add_inline(runs: list[Run], content: str, style: Style) -> int:
 
 
 _MARKS = {"**": _BOLD, "*": frozenset({"italic"})}
-_SIGNS_OF_ITEMS = frozenset("-*+.)")
+_DOTS = frozenset(".)")
+_ITEM_SIGNS = frozenset("-*+") | _DOTS
 
 
 def without_markup(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,13 +16,7 @@ from batchrun.workbook.cells import EXCEL, Fitter, Limits, as_text, is_address, 
 from batchrun.workbook.columns import ColumnSurvey, TemporalKind
 from batchrun.workbook.markdown import rich_text
 from batchrun.workbook.rows import SheetRows, cell_xml, rich_xml, save, text_xml, usual_number
-from batchrun.workbook.styles import (
-    NUMBER_FORMATS,
-    ColumnKind,
-    Styles,
-    color_bands,
-    color_outcomes,
-)
+from batchrun.workbook.styles import NUMBER_FORMATS, ColumnKind, Styles, color_bands, color_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,8 +77,7 @@ class TableColumn:
     kind: ColumnKind = ColumnKind.RESULT  # the kind of column, which determines the header's color
     wrap: bool = True  # whether its texts wrap
     folded: bool = False  # whether it is collapsed; one click shows it
-    # Number formats by the name of the value's type, if they differ from the defaults
-    formats: Mapping[str, str] = field(default_factory=dict)
+    number_format: str = ""  # the format of its numbers, if it is not the default
     # Whether its texts are results, which are shown readably: Markdown without markup, short
     # addresses
     result: bool = False
@@ -188,6 +181,8 @@ class _Column(dict[tuple[str, str], int]):
             its number of lines.
     """
 
+    __slots__ = ("_column", "_styles", "known", "letter", "letters", "result")
+
     def __init__(self, position: int, column: TableColumn, styles: Styles) -> None:
         super().__init__()
         self._column, self._styles = column, styles
@@ -204,7 +199,8 @@ class _Column(dict[tuple[str, str], int]):
         elif kind == "number link":
             style = self._styles.number(code or "General", link=True)
         else:
-            usual = self._column.formats.get(kind) or NUMBER_FORMATS.get(kind, "General")
+            own_code = self._column.number_format if kind in {"int", "float"} else ""
+            usual = own_code or NUMBER_FORMATS.get(kind, "General")
             if self._column.left:
                 style = self._styles.text(code or usual, wrap=False)
             else:
@@ -318,7 +314,7 @@ class TableSheets:
             if value is None:
                 continue
             place = f"{column.letter}{row}"
-            if position in inside:
+            if inside and position in inside:
                 fitted = self._fitter.fit(value)
                 kind = type(fitted).__name__
                 if self._link(rows, place, location=inside[position]):
@@ -413,11 +409,7 @@ def pages_across(widths: Sequence[float], repeated: float) -> int:
 
 
 def _format_sheet(
-    sheet: Worksheet,
-    columns: Sequence[TableColumn],
-    rows: int,
-    frozen: int,
-    outcome: int | None,
+    sheet: Worksheet, columns: Sequence[TableColumn], rows: int, frozen: int, outcome: int | None
 ) -> None:
     sheet.freeze_panes = f"{get_column_letter(frozen + 1)}2"
     for position, column in enumerate(columns, 1):

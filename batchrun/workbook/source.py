@@ -189,8 +189,9 @@ class _SheetReader:
         """Add the formats of the rows up to this one, if it has any."""
         while self._cells and not self.done and self._lines[self._next] <= self._row:
             cells = self._cells if self._lines[self._next] == self._row else {}
-            last, count = self._rows.pop() if self._rows else (cells, 0)
-            self._rows += [(cells, count + 1)] if last == cells else [(last, count), (cells, 1)]
+            as_before = self._rows and self._rows[-1][0] == cells
+            count = self._rows.pop()[1] if as_before else 0
+            self._rows.append((cells, count + 1))
             self._next += 1
         self._cells = {}
 

@@ -24,21 +24,8 @@ from batchrun.workbook.flatten import dotted
 from batchrun.workbook.form import Crm
 from batchrun.workbook.layout import AGAIN, MORE, STATUS, UNWANTED, ResultColumn
 from batchrun.workbook.markdown import without_markup
-from batchrun.workbook.reasons import (
-    ORDER,
-    SHEET,
-    Reason,
-    Step,
-    advice,
-    needs_attention,
-)
-from batchrun.workbook.sheets import (
-    NARROWEST,
-    TableColumn,
-    TableSheets,
-    column_for,
-    head_width,
-)
+from batchrun.workbook.reasons import ORDER, SHEET, Reason, Step, advice, needs_attention
+from batchrun.workbook.sheets import NARROWEST, TableColumn, TableSheets, column_for, head_width
 from batchrun.workbook.styles import ColumnKind
 from batchrun.workbook.text import record_column
 
@@ -144,14 +131,13 @@ class ResultsSheet:
 
 def result_column(column: ResultColumn, *, raw: bool) -> TableColumn:
     """Return how a result column is shown."""
-    code = column.number_format
     return column_for(
         column.head,
         column.survey,
         ColumnKind.RESULT,
         result=not raw,
         folded=bool(column.aside),
-        formats={"int": code, "float": code},
+        number_format=column.number_format,
     )
 
 
@@ -172,8 +158,8 @@ def list_columns(results: BatchResults, layout: Layout, formats: ListFormats) ->
 
 def _status_columns(layout: Layout) -> list[TableColumn]:
     """Return batchrun's columns."""
-    shown, status, formats = 1 + bool(layout.messages), ColumnKind.STATUS, {"float": "0.0"}
-    columns = [TableColumn(each.title, each.width, status, formats=formats) for each in STATUS]
+    shown, kind = 1 + bool(layout.messages), ColumnKind.STATUS
+    columns = [TableColumn(each.title, each.width, kind, number_format="0.0") for each in STATUS]
     return [replace(each, wrap=at == 1, folded=at >= shown) for at, each in enumerate(columns)]
 
 
@@ -427,7 +413,7 @@ class ColumnsSheet:
             TableColumn("Type", 15, result),
             TableColumn("Filled cells", 9, result),
             TableColumn("Of rows", 9, result),
-            TableColumn("Filled share", 9, result, formats={"float": "0%"}),
+            TableColumn("Filled share", 9, result, number_format="0%"),
             TableColumn("Example", 21, result, wrap=False, result=True, left=True),
         ]
         self._sheets = TableSheets(book, "Columns", columns, len(shown.columns), frozen=2)

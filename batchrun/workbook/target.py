@@ -96,8 +96,7 @@ def _check_place(target: Path, source: Path | None) -> None:
             )
     if not folder.is_dir():
         raise OutputError(
-            f"There is no folder {folder}.",
-            "Create it first, or choose another with -o.",
+            f"There is no folder {folder}.", "Create it first, or choose another with -o."
         )
     if target.is_dir():
         raise OutputError(f"The output {target} is a folder.", "Name a file with -o.")
