@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import JSON
 
@@ -126,6 +126,12 @@ def close_matches(typed: str, known: Iterable[str], most: int = OFFERED) -> list
     by_letters = {name.casefold(): name for name in known}
     found = difflib.get_close_matches(typed.strip().casefold(), by_letters, most)
     return [by_letters[each] for each in found]
+
+
+def listed(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first names as text, and how many others there are: ``a, b and 3 more``."""
+    more = f"{between.rstrip(', ')} and {len(names) - most:,} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:

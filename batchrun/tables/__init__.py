@@ -53,15 +53,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "files": {"load"},
-    "frames": {"from_frame"},
-    "options": {"LoadLimits", "LoadOptions"},
-}
+    "load": "files", "from_frame": "frames", "LoadLimits": "options", "LoadOptions": "options",
+}  # fmt: skip
+"""The modules of the names that are not in roles.py."""
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = next((home for home, names in _HOMES.items() if name in names), "roles")
-    found = globals()[name] = getattr(import_module(f"batchrun.tables.{home}"), name)
+    home = import_module(f"batchrun.tables.{_HOMES.get(name, 'roles')}")
+    found = globals()[name] = getattr(home, name)
     return found

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import io
+import posixpath
 import re
 import zipfile
 import zlib
+from itertools import chain
 from typing import TYPE_CHECKING
+from xml.parsers import expat
 
 from batchrun.errors import InputError
-from batchrun.tables.formats import SAVE_AS
+from batchrun.tables.formats import SAVE_AS, protected
 from batchrun.tables.options import RATIO_MATTERS_FROM, LoadLimits
 
 if TYPE_CHECKING:
@@ -121,6 +124,30 @@ class Archive:
         member.file_size = 2**62  # otherwise zipfile silently stops at the declared size
         return self._zip.open(member)
 
+    def elements(self, part: str, wanted: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the wanted XML elements with their attributes, without prefixes as in calamine.
+
+        Raises:
+            InputError: The part is damaged.
+        """
+        found: list[tuple[str, dict[str, str]]] = []
+
+        def start(name: str, attributes: dict[str, str]) -> None:
+            if (local := name.rpartition(":")[2]) in wanted:
+                found.append(
+                    (local, {key.rpartition(":")[2]: each for key, each in attributes.items()})
+                )
+
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = start
+        try:
+            for chunk in chain(self.chunks(part), [b""]):
+                parser.Parse(chunk, not chunk)
+                yield from found
+                found.clear()
+        except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
+            raise self.damaged() from error
+
     def refuse_declarations(self) -> None:
         """Refuse XML that declares a document type or entities; no workbook needs them.
 
@@ -163,24 +190,20 @@ class Archive:
                 f" more than {limits.unpacked_bytes / 1024**2:,.0f}"
             )
         for member in members:
-            self._refuse_member(member, limits)
-
-    def _refuse_member(self, member: zipfile.ZipInfo, limits: LoadLimits) -> None:
-        path = member.filename
-        if path.startswith("/") or ":" in path or ".." in re.split(r"[/\\]", path):
-            raise self.refused(f"a part's name leads out of the archive ({path!r:.60})", hint="")
-        if member.flag_bits & 1:
-            raise InputError(
-                f"{self.name} is protected by a password.", "Save it without one, then try again."
-            )
-        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise self.damaged()
-        ratio = member.file_size / max(member.compress_size, 1)
-        if ratio > limits.ratio and member.file_size > RATIO_MATTERS_FROM:
-            raise self.refused(
-                f"{path} unpacks to {ratio:,.0f} times its size, as a ZIP bomb does"
-                f" (limit {limits.ratio})"
-            )
+            path = member.filename
+            if path.startswith("/") or ":" in path or ".." in re.split(r"[/\\]", path):
+                why = f"a part's name leads out of the archive ({path!r:.60})"
+                raise self.refused(why, hint="")
+            if member.flag_bits & 1:
+                raise protected(self.name)
+            if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise self.damaged()
+            ratio = member.file_size / max(member.compress_size, 1)
+            if ratio > limits.ratio and member.file_size > RATIO_MATTERS_FROM:
+                raise self.refused(
+                    f"{path} unpacks to {ratio:,.0f} times its size, as a ZIP bomb does"
+                    f" (limit {limits.ratio})"
+                )
 
 
 def canonical(part: str) -> str:
@@ -189,3 +212,9 @@ def canonical(part: str) -> str:
     Also replaces the backslashes that some programs write.
     """
     return part.replace("\\", "/").lower()
+
+
+def part_name(folder: str, target: str) -> str:
+    """Return the name of a part that a part in a folder refers to."""
+    path = posixpath.join("/", folder, target.replace("\\", "/"))
+    return canonical(posixpath.normpath(path).lstrip("/"))

@@ -35,7 +35,7 @@ from batchrun.tables.roles import is_known_name, roles_named
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from batchrun.options import FileOptions
     from batchrun.tables.sheets import Block, Merged
@@ -83,7 +83,7 @@ def build_table(
             else:
                 cells = cells[:-1]
         fill_merged_names(names, head.line, merged)
-        check_header(source, tuple(names), head.line or 1, cells.shape[1])
+        check_header(source, tuple(names), head.line or 1, len(collector))
         body = Body(names, cells, collector.lines(), collector.after_blank)
         notices = [*source.notices, *head.notices]
         width = max(2, len(names))
@@ -155,23 +155,30 @@ def _settle_second_header(
 
 def _misaligned(table: Table, collector: RowCollector, merged: Sequence[Merged]) -> frozenset[int]:
     """Return the lines of rows whose IDs may not stand under their names."""
-    found = _among_others(table, {*collector.short, *collector.long})
+    ragged = np.flatnonzero(np.isin(table.lines, [*collector.short, *collector.long])).tolist()
+    found = _with_stray_ids(table, ragged)
     found |= _beside_their_names(table, collector.trimmed, collector.short)
     found |= _shifted_by_merge(table, merged, collector.long)
     return frozenset(found.intersection(table.lines.tolist())) if found else frozenset()
 
 
-def _among_others(table: Table, ragged: set[int]) -> set[int]:
-    """Return the lines of ragged rows with an ID in a column that mostly holds no IDs."""
-    if not ragged:
-        return set()
-    places = [at for at, line in enumerate(table.lines.tolist()) if line in ragged]
+def _with_stray_ids(
+    table: Table, places: Sequence[int], counts: Callable[[Cell], bool] | None = None
+) -> set[int]:
+    """Return the lines of those rows with an ID in a column that mostly holds no IDs.
+
+    Args:
+        table: The table.
+        places: Positions of the rows.
+        counts: Whether a cell of such a column counts; all do by default.
+    """
     step = len(table.lines) // SAMPLE_ROWS + 1
     found: set[int] = set()
     for column in table.cells:
-        ids = [at for at in places if is_like_id(column[at])]
-        if ids and sum(map(is_like_id, column[::step])) * 2 <= len(column[::step]):
-            found |= {int(table.lines[at]) for at in ids}
+        if ids := [at for at in places if is_like_id(column[at])]:
+            sample = [cell for cell in column[::step] if counts is None or counts(cell)]
+            if sum(map(is_like_id, sample)) * 2 <= len(sample):
+                found |= {int(table.lines[at]) for at in ids}
     return found
 
 
@@ -249,13 +256,8 @@ def _shifted_by_merge(table: Table, merged: Sequence[Merged], long: Sequence[int
         covered[top : bottom + 1] = True
         from_above[top + 1 : bottom + 1] = True
     places = np.flatnonzero(covered[table.lines]).tolist()
-    step = len(table.lines) // SAMPLE_ROWS + 1
     found = {line for line in long if line <= last and from_above[line]}
-    for column in table.cells:
-        filled = list(filter(is_filled, column[::step]))
-        if sum(map(is_like_id, filled)) * 2 <= len(filled):
-            found |= {int(table.lines[at]) for at in places if is_like_id(column[at])}
-    return found
+    return found | _with_stray_ids(table, places, is_filled)
 
 
 @contextmanager

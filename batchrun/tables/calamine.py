@@ -7,13 +7,12 @@ can't be read from the file here, calamine's result is used as it is.
 from __future__ import annotations
 
 import io
-import posixpath
 import re
 import struct
 import zipfile
 import zlib
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
 from batchrun.errors import InputError
+from batchrun.tables.archive import part_name
 from batchrun.tables.formats import SAVE_AS, Format, protected
 from batchrun.tables.sheets import (
     HOLDS_ID,
@@ -34,13 +34,13 @@ from batchrun.tables.sheets import (
     Traits,
     WorkbookReader,
     attribute,
+    count_of,
     local_name,
     numbered,
     refuse_far,
     repeated_cell,
     style_kinds,
 )
-from batchrun.text import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,12 @@ class CalamineReader(WorkbookReader):
         limits: LoadLimits,
         archive: Archive | None = None,
     ) -> None:
-        if archive is None:
-            _refuse_protected(raw, name)
+        if archive is None:  # of an encrypted XLS, calamine only reports an unknown format
+            records: list[int] = []
+            with suppress(*_UNREADABLE):
+                records = [kind for kind, _ in _xls_records(_xls_stream(raw), 0)]
+            if FILE_PASS in records:
+                raise protected(name)
         self.format = file_format
         self._raw, self._name, self._limits, self._archive = raw, name, limits, archive
         book = opened(io.BytesIO(raw), name)
@@ -99,6 +103,7 @@ class CalamineReader(WorkbookReader):
         return replace(content, blocks=blocks, traits=details.traits, merged=merged)
 
 
+@dataclass(slots=True)
 class _Details:
     """What calamine leaves out of a sheet.
 
@@ -109,11 +114,10 @@ class _Details:
         repeated: Row and column of a cell that is there twice.
     """
 
-    def __init__(self) -> None:
-        self.traits = Traits()
-        self.merged: list[Merged] = []
-        self.patches: list[tuple[int, int, bool | float | str]] = []
-        self.repeated: tuple[int, int] | None = None
+    traits: Traits = field(default_factory=Traits)
+    merged: list[Merged] = field(default_factory=list)
+    patches: list[tuple[int, int, bool | float | str]] = field(default_factory=list)
+    repeated: tuple[int, int] | None = None
 
 
 def _patched(
@@ -134,10 +138,7 @@ def _patched(
 
 def opened(source: Any, name: str) -> Any:
     """Open a workbook with calamine, from a path or from bytes."""
-    opener = calamine.CalamineWorkbook
-    return called(
-        opener.from_filelike if isinstance(source, io.BytesIO) else opener.from_path, source, name
-    )
+    return called(calamine.load_workbook, source, name)
 
 
 def called(read: Any, argument: Any, name: str) -> Any:
@@ -147,11 +148,11 @@ def called(read: Any, argument: Any, name: str) -> Any:
     except calamine.PasswordError as error:
         raise protected(name) from error
     except (calamine.CalamineError, OSError) as error:
-        raise unreadable(name) from error
+        raise UnreadableError(name) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # calamine's own bug; no Exception
             raise
-        raise unreadable(name) from error
+        raise UnreadableError(name) from error
 
 
 def content_of(found: Any, name: str, sheet: Sheet, limits: LoadLimits) -> SheetRows:
@@ -173,13 +174,8 @@ def content_of(found: Any, name: str, sheet: Sheet, limits: LoadLimits) -> Sheet
 class UnreadableError(InputError):
     """The workbook has parts that are not valid XML or contradict each other."""
 
-
-def unreadable(name: str) -> UnreadableError:
-    """Return the error for a workbook that can't be read."""
-    return UnreadableError(
-        f"{name} is a workbook that can't be read: it is damaged.",
-        SAVE_AS,
-    )
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is a workbook that can't be read: it is damaged.", SAVE_AS)
 
 
 _UNREADABLE = (
@@ -193,15 +189,6 @@ MAX_HIDDEN = 65_536
 """Maximum number of hidden rows to record for one repeated ODS row; longer repeats are blank."""
 _MAX_BYTES = 2**28
 """Maximum unpacked size of an ODS file's content in bytes; details of larger ones are not read."""
-
-
-def _refuse_protected(raw: bytes, name: str) -> None:
-    """Refuse an encrypted XLS, because calamine only reports an unknown format."""
-    records: list[int] = []
-    with suppress(*_UNREADABLE):
-        records = [kind for kind, _ in _xls_records(_xls_stream(raw), 0)]
-    if FILE_PASS in records:
-        raise protected(name)
 
 
 _CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
@@ -228,7 +215,7 @@ def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
             if name == "table" and inside:
                 break
             if inside and name in {"table-cell", "covered-table-cell"}:
-                repeated = _count(element, "number-columns-repeated")
+                repeated = count_of(element, "number-columns-repeated", 1)
                 if name == "table-cell":
                     found.add_cell(element, repeated)
                 found.column += repeated
@@ -252,7 +239,7 @@ class _OdsSheet(_Details):
         self._values: list[tuple[int, bool | float | str]] = []
 
     def end_row(self, element: Any) -> None:
-        repeated = _count(element, "number-rows-repeated")
+        repeated = count_of(element, "number-rows-repeated", 1)
         visibility = attribute(element, "visibility")
         if visibility in {"collapse", "filter"}:
             end = min(self._row + min(repeated, MAX_HIDDEN), LAST_ROW + 1)
@@ -279,7 +266,8 @@ class _OdsSheet(_Details):
 
     def add_cell(self, element: Any, repeated: int) -> None:
         row, column = self._row, self.column
-        rows, columns = (_count(element, f"number-{each}-spanned") for each in ("rows", "columns"))
+        rows = count_of(element, "number-rows-spanned", 1)
+        columns = count_of(element, "number-columns-spanned", 1)
         if rows > 1 or columns > 1:
             self.merged.append((row, column, row + rows - 1, column + columns - 1))
         addresses = (attribute(each, "href") for each in element.iterfind(".//{*}a"))
@@ -302,10 +290,6 @@ class _OdsSheet(_Details):
             self._shown.setdefault(column, set()).add(shown if exact else "")
         if value is not None:
             self._values += [(number, value) for number in here]
-
-
-def _count(element: Any, name: str) -> int:
-    return whole_number(attribute(element, name)) or 1
 
 
 # XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.
@@ -365,19 +349,19 @@ def _read_xls(raw: bytes, sheet: str) -> _RecordSheet:
     stream = _xls_stream(raw)
     formats: dict[int, str] = {}
     styles: list[int] = []
-    start = None
+    starts: dict[str, int] = {}
     for kind, content in _xls_records(stream, 0):
         match kind:
             case 0x041E:
                 formats[_u16(content, 0)] = _xls_text(content[2:], wide_length=True)
             case 0x00E0 if len(styles) < MAX_STYLES:
                 styles.append(_u16(content, 2))
-            case 0x0085 if _xls_text(content[6:], wide_length=False) == sheet:
-                start = struct.unpack_from("<I", content)[0]
-    if start is None:
-        raise ValueError(sheet)
+            case 0x0085:
+                starts[_xls_text(content[6:], wide_length=False)] = int.from_bytes(
+                    content[:4], "little"
+                )
     found = _RecordSheet(styles, formats)
-    for kind, content in _xls_records(stream, start):
+    for kind, content in _xls_records(stream, starts[sheet]):
         _take_xls(found, kind, content)
     found.numbers.finish()
     return found
@@ -442,13 +426,9 @@ def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
         if kind == 156:
             link, end = _xlsb_text(content, 8)
             links[_xlsb_text(content, end)[0]] = link
-    relations = archive.read("xl/_rels/workbook.bin.rels").decode("utf-8", "replace")
-    targets = {}
-    for tag in re.findall(r"<Relationship\b[^>]*>", relations):
-        attributes = {key.lower(): value for key, value in _RELATION.findall(tag)}
-        targets[attributes.get("id")] = attributes.get("target", "")
-    target = targets[links[sheet]]
-    part = posixpath.normpath(posixpath.join("/xl", target)).removeprefix("/").lower()
+    relations = archive.elements("xl/_rels/workbook.bin.rels", {"Relationship"})
+    targets = {each.get("Id"): each.get("Target", "") for _, each in relations}
+    part = part_name("xl", targets[links[sheet]])
     found = _RecordSheet(*_xlsb_styles(archive))
     row = 0
     for kind, content in _xlsb_records(archive.read(part)):
@@ -457,9 +437,6 @@ def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
         _take_xlsb(found, row, kind, content)
     found.numbers.finish()
     return found
-
-
-_RELATION = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
 
 
 _XLSB_CELLS = {*range(2, 12), 62}

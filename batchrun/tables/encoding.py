@@ -290,26 +290,15 @@ def _guess(raw: bytes, name: str) -> Encoding:
     encoding = usable[0]
     _refuse_mixed(raw, name, encoding)
     western = "iso8859-15" if _EURO in sample else "cp1252"
-    if "cp1252" in usable and _may_be_western(sample, encoding, western):
-        encoding = western
+    if "cp1252" in usable:  # by far the most common: it is taken if the text makes sense in it
+        text = sample.decode(western)
+        foreign = [character for character in text if not character.isascii()]
+        likely = encoding in _LIKE_WESTERN or western != "cp1252"
+        likely = likely or not any(map(str.isalpha, foreign))
+        few = len(foreign) < _FEW_CHARACTERS and _WESTERN.fullmatch(text)
+        if sample.decode(encoding, "replace") == text or (few and likely):
+            encoding = western
     return Encoding(encoding, guessed=_NAMES.get(encoding, encoding.upper()))
-
-
-def _may_be_western(sample: bytes, encoding: str, western: str) -> bool:
-    """Whether a text also makes sense in a Western encoding; Windows-1252 is by far most common.
-
-    Args:
-        sample: Some of the text.
-        encoding: The detected encoding.
-        western: The Western encoding to check: ``cp1252`` or ``iso8859-15``.
-    """
-    text = sample.decode(western)
-    if sample.decode(encoding, "replace") == text:
-        return True
-    few = sum(not character.isascii() for character in text) < _FEW_CHARACTERS
-    no_letters = not any(character.isalpha() and not character.isascii() for character in text)
-    likely = no_letters or encoding in _LIKE_WESTERN or western != "cp1252"
-    return few and likely and _WESTERN.fullmatch(text) is not None
 
 
 def _refuse_mixed(raw: bytes, name: str, guessed: str) -> None:

@@ -6,11 +6,11 @@ import glob
 import re
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.advice import reworded
 from batchrun.errors import InputError, missing_file
@@ -25,7 +25,7 @@ from batchrun.tables.parquet import read_parquet
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.tables.text import TextFile
 from batchrun.tables.workbooks import OUR_STATUS, read_workbook
-from batchrun.text import plural, visible
+from batchrun.text import listed, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,17 +76,10 @@ def load(path: str | PathLike[str], options: LoadOptions = DEFAULT, **given: Any
     return replace(table, source=source)
 
 
-@dataclass(frozen=True, slots=True)
-class RawFile:
-    """A file's raw rows, before header detection.
+RawFile: TypeAlias = "tuple[Mapping[str, str], Iterator[tuple[str, Iterator[Block]]]]"
+"""The custom properties of a workbook, and each sheet's name and numbered rows.
 
-    Attributes:
-        properties: The custom properties of a workbook.
-        sheets: Each sheet's name and its numbered rows. Read each sheet before the next one.
-    """
-
-    properties: Mapping[str, str]
-    sheets: Iterator[tuple[str, Iterator[Block]]]
+Read each sheet before the next one."""
 
 
 @contextmanager
@@ -109,17 +102,17 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
         file_format = None if is_container(head) else detect_format(head, file.name)
         if file_format is Format.TEXT:
             texts = [TextFile(stream, file, options).rows()] if mentions(head, mention) else []
-            yield RawFile({}, ((file.name, rows) for rows in texts))
+            yield {}, ((file.name, rows) for rows in texts)
             return
         raw = head + stream.read()
     if file_format is Format.HTML:
         tables = enumerate(read_tables(raw, file, options), start=1)
-        yield RawFile({}, ((str(number), iter([rows])) for number, rows in tables))
+        yield {}, ((str(number), iter([rows])) for number, rows in tables)
         return
     with open_book(raw, file.name, options.limits) as book:
         found = bool(book.properties) or book.may_contain(mention)
         filled = (each for each in book.sheets if found and book.filled(each))
-        yield RawFile(book.properties, ((each.name, book.read(each).blocks) for each in filled))
+        yield book.properties, ((each.name, book.read(each).blocks) for each in filled)
 
 
 def _one_line(text: str) -> str:
@@ -225,7 +218,7 @@ def _files_of(path: Path) -> list[Path]:
 
 def _no_list(path: Path, results: Sequence[str] = ()) -> InputError:
     hint = "Name a file, a folder with lists such as .csv or .parquet, or a pattern in quotes."
-    left_out = f"{_LEFT_OUT}{_some(results)}. " if results else ""
+    left_out = f"{_LEFT_OUT}{listed(results, SHOWN_FILES, '; ')}. " if results else ""
     return InputError(f"{path} contains no list.", left_out + hint)
 
 
@@ -287,10 +280,10 @@ def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Ta
         offset = last
     if collector is None:
         raise _no_list(path, results)
-    count = plural(len(spans), "file")
-    said = [f"{count} read as one list, with consecutive lines: {_some(spans)}"]
+    count, files_read = plural(len(spans), "file"), listed(spans, SHOWN_FILES, "; ")
+    said = [f"{count} read as one list, with consecutive lines: {files_read}"]
     if results:
-        said.append(f"{_LEFT_OUT}{_some(results)}")
+        said.append(f"{_LEFT_OUT}{listed(results, SHOWN_FILES, '; ')}")
     said += [f"{file}: {notice}" for file, source in sources for notice in source.notices]
     # the name of the results workbook is derived from this path
     plain = re.sub(r"[*?\[\]]+", "", path.stem) or "all"
@@ -308,11 +301,6 @@ def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Ta
     cells = collector.cells()
     header += ("",) * (len(cells) - len(header))
     return Table(source, header, cells, collector.lines(), frozenset(misaligned), tuple(doubts))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f"; and {len(names) - SHOWN_FILES:,} more" if len(names) > SHOWN_FILES else ""
-    return f"{'; '.join(names[:SHOWN_FILES])}{more}"
 
 
 def _other_columns(

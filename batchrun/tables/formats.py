@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 from batchrun.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
     from batchrun.tables.archive import Archive
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -120,7 +119,10 @@ def detect_format(head: bytes, name: str) -> Format:
     if head.startswith(PARQUET_MAGIC):
         return Format.PARQUET
     kind = next((kind for magic, kind in MAGIC_NAMES if head.startswith(magic)), None)
-    text = _ascii_head(head)
+    text = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: the tags are ASCII without the NULs
+        text = text.replace(b"\0", b"")[2:]
+    text = text.lstrip().lower()
     if kind is None and _HTML.match(text):
         return Format.HTML
     if kind is None and _XML_2003.match(text):
@@ -158,22 +160,12 @@ def not_unpacked(name: str, error: OSError) -> InputError:
     )
 
 
-def _ascii_head(raw: bytes) -> bytes:
-    """Return the first bytes in lowercase, with UTF-16 reduced to ASCII to match tags."""
-    head = raw[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        head = head.replace(b"\0", b"")[2:]
-    return head.lstrip().lower()
-
-
 def detect_ole(raw: bytes, name: str) -> Format:
     """Detect the format of a compound file from the names in its root storage.
 
     Raises:
         InputError: It is not an XLS workbook, or needs a password.
     """
-    import io
-
     import olefile
 
     try:
@@ -207,14 +199,11 @@ def detect_zip(archive: Archive) -> Format:
         if manifest in parts and b":encryption-data" in archive.read(manifest):
             raise protected(archive.name)
         return Format.ODS
-    raise _not_a_list(archive.name, _zip_kind(parts))
-
-
-def _zip_kind(parts: AbstractSet[str]) -> str:
+    kind = "a ZIP archive"
     if any(part.startswith("index/") or part == "index.zip" for part in parts):
-        return "an Apple Numbers, Pages or Keynote document"
-    if {"mimetype", "content.xml"} <= parts:
-        return "an OpenDocument text or drawing"
-    if any(part.startswith(("word/", "ppt/")) for part in parts):
-        return "a Word or PowerPoint document"
-    return "a ZIP archive"
+        kind = "an Apple Numbers, Pages or Keynote document"
+    elif {"mimetype", "content.xml"} <= parts:
+        kind = "an OpenDocument text or drawing"
+    elif any(part.startswith(("word/", "ppt/")) for part in parts):
+        kind = "a Word or PowerPoint document"
+    raise _not_a_list(archive.name, kind)

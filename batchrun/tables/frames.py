@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from batchrun.tables.store import StoredCells
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -137,19 +137,15 @@ class RowCollector:
             self._stored.append(columns)
         else:
             if width > len(self._held) or end > self._held.shape[1]:
-                self._make_room(width, end)
+                # first what is needed, then at once all that may be held
+                larger = np.empty((width, MAX_HELD_CELLS // width if first else end), dtype=object)
+                larger[:, :first] = self._fill_value
+                larger[: len(self._held), :first] = self._held[:, :first]
+                self._held = larger
             for position, cells in enumerate(columns):
                 self._held[position, first:end] = cells
             self._held[len(columns) :, first:end] = self._fill_value
         self._lines.extend(lines)
-
-    def _make_room(self, width: int, rows: int) -> None:
-        """Enlarge the array: first to what is needed, then at once to all that may be held."""
-        first = len(self)
-        larger = np.empty((width, MAX_HELD_CELLS // width if first else rows), dtype=object)
-        larger[:, :first] = self._fill_value
-        larger[: len(self._held), :first] = self._held[:, :first]
-        self._held = larger
 
     def _add_uneven(self, lines: Sequence[int], rows: list[list[Cell]]) -> None:
         """Add rows some of which are blank, or not as wide as the header."""
@@ -234,64 +230,32 @@ def from_frame(frame: pd.DataFrame, name: str = "DataFrame") -> Table:
         raise InputError(f"{name} has no columns.", "Give a DataFrame with at least one ID column.")
     if any(map(is_known_name, frame.index.names)):
         frame = frame.reset_index(allow_duplicates=True)
-    header = tuple(_column_name(label) for label in frame.columns)
+    header = tuple(
+        " / ".join(filter(None, map(str, label))) if isinstance(label, tuple) else str(label)
+        for label in frame.columns
+    )
     check_header(source, header, 1, len(frame))
     cells = np.empty((frame.shape[1], len(frame)), dtype=object)
     for position in range(frame.shape[1]):
-        cells[position, :] = _plain_cells(frame.iloc[:, position])
+        column = frame.iloc[:, position]
+        found = column.astype(object).where(column.notna(), None)
+        cells[position, :] = list(map(_plain_cell, found))
     return Table(source, header, cells, np.arange(2, len(frame) + 2, dtype=np.int64))
-
-
-def _column_name(label: Hashable) -> str:
-    if isinstance(label, tuple):
-        return " / ".join(filter(None, map(str, label)))
-    return str(label)
-
-
-def _plain_cells(column: pd.Series[Any]) -> list[Cell]:
-    cells = column.astype(object)
-    return [_plain_cell(cell) for cell in cells.where(column.notna(), None)]
 
 
 def _plain_cell(cell: object) -> Cell:
     import pandas as pd
 
-    match cell:
-        case pd.Timestamp() | pd.Timedelta():
-            return _python_moment(cell)
-        case np.datetime64() | np.timedelta64():
-            return _plain_moment(cell)
-        case np.generic():
-            return _plain_cell(cell.item())
-        case None | str() | bool() | int() | float() | datetime() | date() | time() | timedelta():
-            return cell
-        case _:
-            return str(cell)
-
-
-def _plain_moment(cell: np.datetime64 | np.timedelta64) -> Cell:
-    """Convert a NumPy date or duration, which ``item()`` may return as a bare number.
-
-    It does so for nanoseconds, and for values out of Python's range.
-    """
-    import pandas as pd
-
-    plain = cell.item()
-    if isinstance(plain, date | timedelta):
-        return plain
+    value = cell.item() if isinstance(cell, np.generic) else cell
     try:
-        moment = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
-    except (ValueError, OverflowError):  # a duration in years or months, or out of range
-        return str(cell)
-    return _python_moment(moment)
-
-
-def _python_moment(moment: pd.Timestamp | pd.Timedelta) -> Cell:
-    import pandas as pd
-
-    try:
-        if isinstance(moment, pd.Timestamp):
-            return moment.to_pydatetime(warn=False)
-        return moment.to_pytimedelta()
-    except (ValueError, OverflowError):  # beyond the year 9999
-        return str(moment)
+        if isinstance(cell, np.datetime64 | np.timedelta64) and isinstance(value, int):
+            # nanoseconds, or a value out of Python's range
+            value = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
+        if isinstance(value, pd.Timestamp):
+            return value.to_pydatetime(warn=False)
+        if isinstance(value, pd.Timedelta):
+            return value.to_pytimedelta()
+    except (ValueError, OverflowError):  # a duration in years or months, or beyond the year 9999
+        return str(cell if isinstance(value, int) else value)
+    plain = str | bool | int | float | date | time | timedelta | None
+    return value if isinstance(value, plain) else str(value)

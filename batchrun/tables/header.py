@@ -211,9 +211,8 @@ def fill_merged_names(names: list[str], line: int | None, merged: Sequence[Merge
     """Copy a name that is merged across columns to each of those columns."""
     for top, left, bottom, right in merged:
         if top == bottom == line and 0 <= left < len(names):
-            for column in range(left + 1, min(right + 1, len(names))):
-                if not names[column].strip():
-                    names[column] = names[left]
+            covered = slice(left, right + 1)
+            names[covered] = [name if name.strip() else names[left] for name in names[covered]]
 
 
 def find_header(

@@ -7,6 +7,7 @@ drops cells after about 250 unclosed tags, and lexbor takes quadratic time for d
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.header import HeaderPosition, find_header, header_names
 from batchrun.tables.roles import normalise
 from batchrun.tables.sheets import HOLDS_ID, SheetRows, links_notice, visible_rows
-from batchrun.text import plural, whole_number
+from batchrun.text import listed, plural, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +96,7 @@ class _Grid:
 
     rows: list[list[Cell]]
     merged: list[Merged]
-    hidden: set[int]
+    hidden: list[int]
 
     @property
     def width(self) -> int:
@@ -151,10 +152,10 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
             f"{file.name} is a web page (HTML), not what its name says; its table was read",
         )
     group, said = _choose(_grouped(grids, options), file.name, options)
-    lines, rows, merged, hidden, titles = _joined(group)
+    page, titles = _joined(group)
     if titles:
         said.append(f"{plural(titles, 'line')} above the headers of the later tables set aside")
-    if hidden:
+    if hidden := page.traits.hidden_rows:
         fate = "left out" if options.visible_only else "read too"
         said.append(f"{plural(len(hidden), 'row is', 'rows are')} hidden on the page and {fate}")
     source = TableSource(
@@ -165,9 +166,8 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         notices=(*notices, *said),
         links=links_notice(links),
     )
-    page = SheetRows(iter([(lines, rows)]), merged=merged)
     if options.visible_only:
-        page = visible_rows(page, hidden)
+        page = visible_rows(page)
     return build_table(page.blocks, source, options, page.merged)
 
 
@@ -252,7 +252,7 @@ def _place(page: _Page, name: str, options: LoadOptions) -> _Grid:
                 f"{name} has a table of more than {options.limits.cells:,} cells.",
                 "Save the list as CSV or .xlsx.",
             )
-    hidden = {number for number, row in enumerate(page.rows, start=1) if row.hidden}
+    hidden = [number for number, row in enumerate(page.rows, start=1) if row.hidden]
     return _Grid(rows, merged, hidden)
 
 
@@ -313,12 +313,11 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
         )
     others = [each for each in groups if each is not chosen and (each.ids or each.rows > 1)]
     if others:
-        listed = "; ".join(each.words for each in others[:SHOWN_TABLES])
-        more = f"; and {len(others) - SHOWN_TABLES} more" if len(others) > SHOWN_TABLES else ""
+        not_read = listed([each.words for each in others], SHOWN_TABLES, "; ")
         other = str(others[0].members[0][0])
         said.append(
             Advice(
-                f"The page has several tables. Read: {chosen.words}. Not read: {listed}{more}.",
+                f"The page has several tables. Read: {chosen.words}. Not read: {not_read}.",
                 f" --sheet {other} reads another one",
                 sheet=other,
             )
@@ -326,19 +325,16 @@ def _choose(groups: list[_Group], name: str, options: LoadOptions) -> tuple[_Gro
     return chosen, said
 
 
-def _joined(
-    group: _Group,
-) -> tuple[list[int], list[list[Cell]], list[Merged], set[int], int]:
+def _joined(group: _Group) -> tuple[SheetRows, int]:
     """Concatenate the tables of a group, without the headers of the later ones.
 
     Returns:
-        Line numbers (continued from table to table), rows, merged ranges, hidden lines, and the
-        number of skipped lines above the headers of later tables.
+        The rows, with line numbers continued from table to table, and the number of skipped lines
+        above the headers of later tables.
     """
     lines: list[int] = []
     rows: list[list[Cell]] = []
-    merged: list[Merged] = []
-    hidden: set[int] = set()
+    joined = SheetRows(iter([(lines, rows)]), merged=(merged := []))
     before = titles = 0
     for order, (_, grid, header) in enumerate(group.members):
         first = 0 if order == 0 or header is None else header.index + 1
@@ -353,21 +349,18 @@ def _joined(
             for top, left, bottom, right in grid.merged
             if top > first
         ]
-        hidden |= {line + before for line in grid.hidden}
+        joined.traits.hidden_rows.extend(line + before for line in grid.hidden)
         before += len(grid.rows)
-    return lines, rows, merged, hidden, titles
+    return joined, titles
 
 
 def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     """Return the encoding and notices: the declared encoding if it fits, else a detected one."""
     declared = _CHARSET.search(raw[:4096])
     if declared and not raw.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
-        try:
+        with suppress(LookupError, UnicodeDecodeError):
             encoding = declared[1].decode("ascii").lower()
             raw.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
-            pass
-        else:
             return encoding, ()
     found = detect_encoding(raw, name)
     guess = (f"{name} is not UTF-8; read as {found.guessed}, a guess",) if found.guessed else ()

@@ -101,36 +101,37 @@ _PLACEHOLDERS = frozenset({
     "unknown", "tbd", "(blank)",
 })  # fmt: skip
 
-_CAUSES = (
-    (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a PG:AI ID"),
-    (
-        IdKind.EMAIL,
-        r"[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+",
-        "is an e-mail address, not a PG:AI ID",
-    ),
-    (
-        IdKind.SCIENTIFIC,
-        r"[+-]?\d+([.,]\d+)?e[+-]?\d+",
-        "is not a PG:AI ID: Excel turned this into a number",
-    ),
-    (IdKind.HUBSPOT, r"\d{9,12}", "looks like a HubSpot record number, not a PG:AI ID"),
-    (IdKind.NUMBER, r"[+-]?\d+([.,]\d+)*", "is a number, not a PG:AI ID"),
-    (
-        IdKind.SALESFORCE,
-        r"(00|a0)[a-z0-9]{13}",
-        "looks like a Salesforce ID (15 characters), not a PG:AI ID",
-    ),
-    (
-        IdKind.SALESFORCE,
-        r"(00|a0)[a-z0-9]{16}",
-        "looks like a Salesforce ID (18 characters), not a PG:AI ID",
-    ),
-    (IdKind.ADDRESS, r"(https?://|www\.)\S*", "is a web address without an ID in it"),
-    (IdKind.DOMAIN, r"([a-z0-9-]+\.)+[a-z]{2,}", "is a domain name, not a PG:AI ID"),
+_CAUSES = tuple(
+    (kind, re.compile(pattern), words)
+    for kind, pattern, words in (
+        (IdKind.FORMULA_ERROR, r"#[\w/]+[!?]?", "is the error of a broken formula, not a PG:AI ID"),
+        (
+            IdKind.EMAIL,
+            r"[^@\s]++@(?=[^@\s]++\Z)[^@\s]+\.[^@\s]+",
+            "is an e-mail address, not a PG:AI ID",
+        ),
+        (
+            IdKind.SCIENTIFIC,
+            r"[+-]?\d+([.,]\d+)?e[+-]?\d+",
+            "is not a PG:AI ID: Excel turned this into a number",
+        ),
+        (IdKind.HUBSPOT, r"\d{9,12}", "looks like a HubSpot record number, not a PG:AI ID"),
+        (IdKind.NUMBER, r"[+-]?\d+([.,]\d+)*", "is a number, not a PG:AI ID"),
+        (
+            IdKind.SALESFORCE,
+            r"(00|a0)[a-z0-9]{13}",
+            "looks like a Salesforce ID (15 characters), not a PG:AI ID",
+        ),
+        (
+            IdKind.SALESFORCE,
+            r"(00|a0)[a-z0-9]{16}",
+            "looks like a Salesforce ID (18 characters), not a PG:AI ID",
+        ),
+        (IdKind.ADDRESS, r"(https?://|www\.)\S*", "is a web address without an ID in it"),
+        (IdKind.DOMAIN, r"([a-z0-9-]+\.)+[a-z]{2,}", "is a domain name, not a PG:AI ID"),
+    )
 )
 """Kind, pattern for lowercase text, and reason to show; the first match wins."""
-
-_COMPILED_CAUSES = tuple((kind, re.compile(pattern), words) for kind, pattern, words in _CAUSES)
 
 _LIKE_A_UUID = range(28, 45)
 """Lengths of texts that were probably meant to be a UUID."""
@@ -224,7 +225,7 @@ def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
         return IdKind.SEVERAL, f"holds {inside}", ""
     if lowered in _PLACEHOLDERS or not lowered.strip("0-"):
         return IdKind.PLACEHOLDER, "is a placeholder for an empty cell", ""
-    for kind, pattern, words in _COMPILED_CAUSES:
+    for kind, pattern, words in _CAUSES:
         if pattern.fullmatch(lowered):
             return kind, words, ""
     wrong = _NOT_HEX.search(lowered)

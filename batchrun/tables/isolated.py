@@ -103,13 +103,12 @@ class Book:
         """
         head, _ = self._ask(["read", self.sheets.index(sheet)])
         self._sends_rows = True
-        first, merged, traits, notices = head
+        first, merged, traits = head
         return SheetRows(
             self._blocks(correct),
             int(first),
             [(int(top), left - first, int(end), right - first) for top, left, end, right in merged],
             Traits(**traits),
-            tuple(map(str, notices)),
         )
 
     def _blocks(self, correct: Corrector | None) -> Iterator[ColumnBlock]:
@@ -121,7 +120,13 @@ class Book:
             if not head:
                 return
             count, *kinds = head
-            cells = _unpacked(kinds, columns, count)
+            try:
+                cells = [unpack_column(*each) for each in zip(kinds, columns, strict=True)]
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+                raise PackingError from error
+            fits = isinstance(count, int) and 0 < count <= LAST_ROW
+            if not fits or any(len(column) != count for column in cells):
+                raise PackingError
             lines = range(first, first + count)
             size = sum(map(len, columns))
             yield ColumnBlock(lines, list(map(correct, cells)) if correct else cells, size)
@@ -176,10 +181,13 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
         folder = tempfile.TemporaryDirectory(prefix="batchrun-", ignore_cleanup_errors=True)
     except OSError as error:
         raise not_unpacked(name, error) from error
+    found = (importlib.util.find_spec(each) for each in _NEEDED)
+    places = (spec.origin for spec in found if spec is not None and spec.origin is not None)
+    folders = dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places)
     with (
         folder,
         subprocess.Popen(  # noqa: S603 - our own interpreter, no user input
-            [sys.executable, "-I", "-c", _START, *_package_folders()],
+            [sys.executable, "-I", "-c", _START, *folders],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -203,13 +211,6 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
             process.kill()
             with suppress(OSError):
                 process.stdin.close()  # type: ignore[union-attr]
-
-
-def _package_folders() -> list[str]:
-    """Return the folders of the packages that the child process may import."""
-    found = (importlib.util.find_spec(name) for name in _NEEDED)
-    places = (spec.origin for spec in found if spec is not None and spec.origin is not None)
-    return list(dict.fromkeys(str(Path(place).resolve().parents[1]) for place in places))
 
 
 def _write_frame(stream: IO[bytes], head: object, *parts: bytes) -> None:
@@ -243,22 +244,6 @@ def _read_bytes(stream: IO[bytes], size: int) -> bytes:
     if len(found) < size:
         raise PackingError
     return found
-
-
-def _unpacked(kinds: Sequence[str], columns: Sequence[bytes], count: int) -> list[Sequence[Cell]]:
-    """Unpack the columns of a block.
-
-    Raises:
-        PackingError: One is invalid, or does not have this number of cells.
-    """
-    try:
-        cells = [unpack_column(kind, each) for kind, each in zip(kinds, columns, strict=True)]
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise PackingError from error
-    fits = isinstance(count, int) and 0 < count <= LAST_ROW
-    if not fits or any(len(column) != count for column in cells):
-        raise PackingError
-    return cells
 
 
 def main() -> None:
@@ -328,9 +313,8 @@ def _answer(stream: IO[bytes], content: object, *parts: bytes) -> None:
 
 
 def _answer_rows(stream: IO[bytes], content: SheetRows) -> None:
-    traits = asdict(content.traits)
     merged = without_overlaps(content.merged)
-    _answer(stream, [content.first_column, merged, traits, content.notices])
+    _answer(stream, [content.first_column, merged, asdict(content.traits)])
     for _, rows in content.blocks:
         _answer_block(stream, rows)
     _answer(stream, [])

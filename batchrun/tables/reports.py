@@ -22,7 +22,7 @@ from batchrun.tables.cells import (
     shown_text,
 )
 from batchrun.tables.ids import DamagedId, IdKind, find_id, parse_id
-from batchrun.tables.roles import is_known_name, normalise, roles_named
+from batchrun.tables.roles import is_known_name, normalise, plural_of, roles_named
 from batchrun.tables.sheets import BLOCK_ROWS
 from batchrun.text import one_line, plural
 
@@ -176,14 +176,12 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
     """
     repeated = _repeated(body)
     footers = _footers(body)
-    groups: list[int] = []
-    totals: list[int] = []
-    doubtful: list[int] = []
+    found: dict[str, list[int]] = {"group": [], "total": [], "doubtful": []}
     kinds = {
         "repeated header": repeated,
         "title above a repeated header": _titles(body, repeated),
-        "group row": groups,
-        "subtotal or total": totals,
+        "group row": found["group"],
+        "subtotal or total": found["total"],
         "footer line": footers,
         "line of dashes": _rows_of_texts(body, _RULE.fullmatch),
         "row of unticked boxes": _rows_of_texts(body, _UNTICKED.__contains__),
@@ -193,13 +191,8 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
     marked = any(_kind(body.filled(at)) == "total" for at in range(max(0, end - 3), end))
     if report or marked or footers:
         for at, cells in enumerate(islice(zip(*body.columns, strict=True), end)):
-            match _kind(list(filter(is_filled, cells))):
-                case "total":
-                    totals.append(at)
-                case "group":
-                    groups.append(at)
-                case "doubtful" if at not in named:
-                    doubtful.append(at)
+            if kind := _kind(list(filter(is_filled, cells))):
+                found[kind].append(at)
     body.aside.update(*kinds.values())
     said = [
         set_aside_notice(
@@ -208,7 +201,7 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
         for kind, positions in kinds.items()
         if positions
     ]
-    if doubtful:
+    if doubtful := [at for at in found["doubtful"] if at not in named]:
         places = _places([int(body.lines[at]) for at in doubtful])
         rows = plural(len(doubtful), "row looks", "rows look")
         said.append(f"{rows} like part of the report, but may be data: kept ({places})")
@@ -217,19 +210,13 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
 
 def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
     """Return a notice about lines set aside: how many, where, and the first few texts."""
-    counted = plural(len(found), kind, _plural(kind))
+    several = "subtotals and totals" if kind == "subtotal or total" else plural_of(kind)
+    counted = plural(len(found), kind, several)
     shown = (one_line(text, SHOWN_CHARACTERS) for _, text in found[:SHOWN_TEXTS])
     texts = "; ".join(dict.fromkeys(shown))
     more = "; …" if len(found) > SHOWN_TEXTS else ""
     places = _places([line for line, _ in found])
     return f"{counted} set aside ({places}: {texts}{more})"
-
-
-def _plural(kind: str) -> str:
-    if kind == "subtotal or total":
-        return "subtotals and totals"
-    noun, *rest = kind.split(" ", 1)
-    return " ".join([f"{noun}s", *rest]) if noun in {"line", "row", "title"} else f"{kind}s"
 
 
 def _places(lines: Sequence[int]) -> str:
@@ -243,8 +230,11 @@ def _places(lines: Sequence[int]) -> str:
 
 def _rows_of_texts(body: Body, is_such: Callable[[str], object]) -> list[int]:
     """Return the rows without IDs whose filled cells, at least one, all match as text."""
-    rows = {at: body.filled(at) for at in body.without_ids}
-    return [at for at, row in rows.items() if row and all(is_such(_folded(each)) for each in row)]
+    return [
+        at
+        for at in body.without_ids
+        if (row := body.filled(at)) and all(is_such(_folded(each)) for each in row)
+    ]
 
 
 def _folded(cell: Cell) -> str:

@@ -37,7 +37,7 @@ from batchrun.tables.ids import (
     normal_form,
     parse_id,
 )
-from batchrun.text import close_matches, one_line, plural, visible, whole_number
+from batchrun.text import close_matches, listed, one_line, plural, visible, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -180,15 +180,16 @@ class Contents:
     def words(self) -> str:
         """The counts in words, such as ``58 PG:AI IDs, 2 Salesforce IDs, 1 empty``."""
         parts = [plural(self.uuids, "PG:AI ID")] if self.uuids else []
-        parts += [plural(number, kind, _plural(kind)) for kind, number in self.damaged.items()]
+        parts += [plural(number, kind, plural_of(kind)) for kind, number in self.damaged.items()]
         parts += [f"{self.empty:,} empty"] if self.empty else []
         return ", ".join(parts)
 
 
-def _plural(kind: IdKind) -> str:
-    first, *rest = kind.split(" ", 1)
-    if first in {"number", "cell"} and rest:
-        return f"{first}s {rest[0]}"
+def plural_of(kind: str) -> str:
+    """Return the plural of what rows or cells are, such as ``cells with a PG:AI ID``."""
+    noun, *rest = kind.split(" ", 1)
+    if noun in {"cell", "line", "number", "row", "title"}:
+        return " ".join([f"{noun}s", *rest])
     return f"{kind}es" if kind.endswith("address") else f"{kind}s"
 
 
@@ -381,16 +382,12 @@ def find_roles(
             continue
         candidates = _distinct(table, _candidates(table, role, roles, holds_ids))
         if len(candidates) > 1:
-            question = _question(
-                table,
-                f"{table.source.name} has {len(candidates)} columns that may hold the"
-                f" {WORDS[role]} IDs",
-                (role,),
-                candidates,
-                lenient=lenient,
-            )
+            count = f"{table.source.name} has {len(candidates)} columns"
+            text = f"{count} that may hold the {WORDS[role]} IDs"
             hint = Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
-            roles.update([_answer(question, ask, hint)])
+            roles.update(
+                [_asked(table, text, (role,), candidates, ask=ask, hint=hint, lenient=lenient)]
+            )
         else:
             roles.update((role, column) for column in candidates)
     holders = [column for column in range(len(table.header)) if holds_ids(column)]
@@ -531,7 +528,8 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
     reason = _blank_between(table, first, last)
     if not reason:
         reason = _repeated_names(table, first, last) or _tail(table, first, last)
-        if reason and _repeats(table.cells[roles[Role.COMPANY]]):
+        ids = list(filter(is_filled, table.cells[roles[Role.COMPANY]])) if reason else []
+        if len(set(ids)) < len(ids):  # a company in several rows, as in a list of contacts
             return
     if reason:
         company, contact = (column_name(table, roles[role]) for role in Role)
@@ -540,12 +538,6 @@ def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
             f" ({contact}) are in different parts: there may be two lists side by side.",
             ONE_OF_TWO,
         )
-
-
-def _repeats(column: Iterable[Cell]) -> bool:
-    """Whether an ID is in several rows, like a company's ID in a list of contacts."""
-    ids = [cell for cell in column if is_filled(cell)]
-    return len(set(ids)) < len(ids)
 
 
 def _blank_between(table: Table, first: int, last: int) -> str:
@@ -663,33 +655,27 @@ def _ask_for_any(
     number = f" {holders[0] + 1}" if holders else ""
     named_by = " or ".join(f"{OPTIONS[role]}{number}" for role in wanted)
     parameters = {column_parameter(role): "" for role in wanted}
-    hint = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
+    hint: str = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
     kinds = " or ".join(WORDS[role] for role in wanted)
-    if not holders:
-        if table.source.links:
-            hint = f"{table.source.links} " + hint
-        like = [column for role in wanted for column in _named_like(table, role)]
+    name, columns = table.source.name, f" {_columns_hint(table)}"
+    like = [column for role in wanted for column in _named_like(table, role)]
+    if holders:
+        failed = f" ({_quoted(table, like)}: most cells are not PG:AI IDs)" if like else ""
+        text = f"{name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
+        text += " PG:AI IDs are in"
+        hint += _header_hint(table)
+    else:
+        links = table.source.links
         like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
         if not like:
             raise InputError(
-                f"{table.source.name}: no column is named like a {kinds} ID, and none holds "
-                "PG:AI IDs."
-                f" {_columns_hint(table)}",
-                hint + _header_hint(table) + _delimiter_hint(table),
+                f"{name}: no column is named like a {kinds} ID, and none holds PG:AI IDs.{columns}",
+                (links and f"{links} ") + hint + _header_hint(table) + _delimiter_hint(table),
             )
-        text = f"{table.source.name}: no column holds PG:AI IDs. Other IDs are in"
-        question = _question(table, text, wanted, like, lenient=lenient)
-        links = table.source.links and f" {table.source.links}"
-        advice = f"{GET_IDS}{links}" + _doubt_hint(table)
-        return _answer(question, None, advice, _columns_hint(table))
-    named = _quoted(table, (column for role in wanted for column in _named_like(table, role)))
-    failed = f" ({named}: most cells are not PG:AI IDs)" if named else ""
-    text = (
-        f"{table.source.name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
-        " PG:AI IDs are in"
-    )
-    question = _question(table, text, wanted, holders, lenient=lenient)
-    return _answer(question, ask, hint + _header_hint(table), _columns_hint(table))
+        text = f"{name}: no column holds PG:AI IDs. Other IDs are in"
+        hint, ask = GET_IDS + (links and f" {links}") + _doubt_hint(table), None
+    shown = holders or like
+    return _asked(table, text, wanted, shown, ask=ask, hint=hint, more=columns, lenient=lenient)
 
 
 def _crm_ids(table: Table, position: int) -> bool:
@@ -704,20 +690,19 @@ def _crm_ids(table: Table, position: int) -> bool:
 def _delimiter_hint(table: Table) -> str:
     if len(table.header) > 1:
         return ""
-    if table.source.delimiter is None:
-        names = re.split(r"[,;\t|]", table.header[0])
-        whole = len(names) > 1 and any(map(is_known_name, names))
+    if table.source.delimiter is not None:
+        return Advice(
+            "",
+            " If its fields are separated by another character, such as ^, add --delimiter.",
+            delimiter="",
+        )
+    names = re.split(r"[,;\t|]", table.header[0])
+    if len(names) > 1 and any(map(is_known_name, names)):
         return (
             " Its cells hold whole lines of a text file: use that file, or split them in Excel"
             " (Data, Text to Columns)."
-            if whole
-            else ""
         )
-    return Advice(
-        "",
-        " If its fields are separated by another character, such as ^, add --delimiter.",
-        delimiter="",
-    )
+    return ""
 
 
 def _doubt_hint(table: Table) -> str:
@@ -736,29 +721,32 @@ def _header_hint(table: Table) -> str:
     )
 
 
-def _question(
-    table: Table, text: str, roles: Sequence[Role], columns: Sequence[int], *, lenient: bool
-) -> ColumnQuestion:
+def _asked(
+    table: Table,
+    text: str,
+    roles: Sequence[Role],
+    columns: Sequence[int],
+    *,
+    ask: Ask | None,
+    hint: str,
+    more: str = "",
+    lenient: bool,
+) -> tuple[Role, int]:
+    """Ask which of the columns to use.
+
+    Raises:
+        InputError: There is nobody to ask, or no answer.
+    """
     shown = columns[:SHOWN_CANDIDATES]
     contents = tuple(read_contents(table, column, lenient=lenient) for column in shown)
-    return ColumnQuestion(text, tuple(roles), contents, table.header_doubts)
-
-
-def _answer(
-    question: ColumnQuestion, ask: Ask | None, hint: str, more: str = ""
-) -> tuple[Role, int]:
-    answer = None if ask is None else ask(question)
-    if answer is not None:
+    if ask and (answer := ask(ColumnQuestion(text, tuple(roles), contents, table.header_doubts))):
         return answer
-    listed = "; ".join(map(candidate_words, question.candidates))
-    what = f"{question.text}: {listed}."
-    raise InputError(f"{what} {more}" if more else what, hint)
-
-
-def candidate_words(contents: Contents) -> str:
-    """Describe a candidate column: its name, contents and samples."""
-    samples = f", such as {', '.join(contents.samples)}" if contents.samples else ""
-    return f"{contents.name} (column {contents.position + 1}: {contents.words}{samples})"
+    candidates = [
+        f"{each.name} (column {each.position + 1}: {each.words}"
+        f"{', such as ' if each.samples else ''}{', '.join(each.samples)})"
+        for each in contents
+    ]
+    raise InputError(f"{text}: {'; '.join(candidates)}.{more}", hint)
 
 
 def find_column(table: Table, name: str, option: str) -> int:
@@ -801,6 +789,5 @@ def _columns_hint(table: Table) -> str:
 
 
 def _quoted(table: Table, columns: Iterable[int]) -> str:
-    names = list(dict.fromkeys(one_line(column_name(table, at), NAMES_SHOWN) for at in columns))
-    more = f" and {len(names) - LISTED_NAMES:,} more" if len(names) > LISTED_NAMES else ""
-    return ", ".join(names[:LISTED_NAMES]) + more
+    names = dict.fromkeys(one_line(column_name(table, at), NAMES_SHOWN) for at in columns)
+    return listed(list(names), LISTED_NAMES)

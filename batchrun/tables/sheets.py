@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from batchrun.errors import InputError
-from batchrun.text import plural
+from batchrun.text import plural, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +43,7 @@ class Traits:
         mixed: (column, format) if only some numbers of the column have leading zeros.
         filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
         links: Addresses of links that hold an ID.
+        linked: Whether the workbook has links to other files.
         unknown: Whether these details can't be read from the file.
     """
 
@@ -56,6 +57,7 @@ class Traits:
     mixed: list[tuple[int, str]] = field(default_factory=list)
     filled: int = 0
     links: list[str] = field(default_factory=list)
+    linked: bool = False
     unknown: bool = False
 
 
@@ -183,14 +185,12 @@ class SheetRows:
         first_column: Column number (A is 1) of the first cell of each row.
         merged: Merged ranges; the value is in the first cell of each.
         traits: Other details of the sheet.
-        notices: Notices about the sheet.
     """
 
     blocks: Iterator[Block]
     first_column: int = 1
     merged: Sequence[Merged] = ()
     traits: Traits = field(default_factory=Traits)
-    notices: Sequence[str] = ()
 
 
 class WorkbookReader(Protocol):
@@ -270,6 +270,11 @@ def attribute(element: Any, name: str) -> str:
     return next(found, "")
 
 
+def count_of(element: Any, name: str, least: int = 0) -> int:
+    """Return an attribute of an XML element as a number; ``least`` if it is not there."""
+    return whole_number(attribute(element, name)) or least
+
+
 HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
@@ -289,47 +294,38 @@ def links_notice(links: Sequence[str]) -> str:
     )
 
 
-def visible_rows(sheet: SheetRows, hidden: Collection[int]) -> SheetRows:
+def visible_rows(sheet: SheetRows) -> SheetRows:
     """Leave out hidden rows; a merged range keeps its value if its first rows are hidden."""
+    hidden = frozenset(sheet.traits.hidden_rows)
     merged: list[Merged] = []
     shown: dict[int, int] = {}
     for row in sorted(hidden, reverse=True):
         shown[row] = shown.get(row + 1, row + 1)
     moved: dict[int, list[tuple[int, int]]] = {}
+    """Hidden row → rows and positions of the cells to copy from it."""
     for top, left, bottom, right in sheet.merged:
         first = shown.get(top, top)
         if first <= bottom:
             merged.append((first, left, bottom, right))
             if first > top:
                 moved.setdefault(top, []).append((first, left))
-    blocks = _without_rows(sheet.blocks, hidden, moved) if hidden else sheet.blocks
-    return replace(sheet, blocks=blocks, merged=merged)
 
+    def shown_blocks() -> Iterator[Block]:
+        values: dict[int, list[tuple[int, Cell]]] = {}
+        for lines, rows in sheet.blocks:
+            kept: tuple[list[int], list[list[Cell]]] = [], []
+            for line, row in zip(lines, rows, strict=True):
+                for at, value in values.pop(line, ()):
+                    row[at] = value
+                for first, at in moved.get(line, ()):
+                    if 0 <= at < len(row):
+                        values.setdefault(first, []).append((at, row[at]))
+                if line not in hidden:
+                    kept[0].append(line)
+                    kept[1].append(row)
+            yield kept
 
-def _without_rows(
-    blocks: Iterator[Block], hidden: Collection[int], moved: Mapping[int, list[tuple[int, int]]]
-) -> Iterator[Block]:
-    """Yield the rows that are not hidden.
-
-    Args:
-        blocks: All rows.
-        hidden: The hidden rows.
-        moved: Hidden row → rows and positions of the cells to copy from it.
-    """
-    values: dict[int, list[tuple[int, Cell]]] = {}
-    for lines, rows in blocks:
-        shown: tuple[list[int], list[list[Cell]]] = [], []
-        for line, row in zip(lines, rows, strict=True):
-            for at, value in values.pop(line, ()):
-                row[at] = value
-            for first, at in moved.get(line, ()):
-                if 0 <= at < len(row):
-                    values.setdefault(first, []).append((at, row[at]))
-            if line not in hidden:
-                shown[0].append(line)
-                shown[1].append(row)
-        if shown[0]:
-            yield shown
+    return replace(sheet, blocks=shown_blocks() if hidden else sheet.blocks, merged=merged)
 
 
 _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})

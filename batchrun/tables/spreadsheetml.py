@@ -22,6 +22,7 @@ from batchrun.tables.sheets import (
     WorkbookReader,
     ZeroFormat,
     attribute,
+    count_of,
     distinct,
     local_name,
     numbered,
@@ -29,7 +30,6 @@ from batchrun.tables.sheets import (
     repeated_cell,
     zero_format,
 )
-from batchrun.text import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,11 +67,11 @@ class Xml2003Reader(WorkbookReader):
 
     def filled(self, sheet: Sheet) -> bool:
         """Whether a sheet holds anything."""
-        return bool(self._table(sheet).rows)
+        return bool(self._tables[self.sheets.index(sheet)].rows)
 
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""
-        table = self._table(sheet)
+        table = self._tables[self.sheets.index(sheet)]
         table.numbers.finish()
         table.traits.hidden_rows = distinct(table.hidden_rows, LAST_ROW)
         if table.repeated:
@@ -87,14 +87,10 @@ class Xml2003Reader(WorkbookReader):
 
         return SheetRows(numbered(rows()), merged=table.merged, traits=table.traits)
 
-    def _table(self, sheet: Sheet) -> _Sheet:
-        return self._tables[self.sheets.index(sheet)]
-
     def _take(self, event: str, element: Any) -> None:
         name = local_name(element)
         if event == "end" and name == "Style" and not self._tables:
-            formats = [each for each in element if local_name(each) == "NumberFormat"]
-            for each in formats:
+            for each in element.iterfind("{*}NumberFormat"):
                 if code := zero_format(attribute(each, "Format")):
                     self._zeros[attribute(element, "ID")] = code
         if event == "start":
@@ -128,44 +124,37 @@ class _Sheet:
         self._line = self._column = 0
 
     def add_column(self, element: Any) -> None:
-        first = _number(element, "Index") or self._column + 1
-        self._column = first + _number(element, "Span")
+        first = count_of(element, "Index") or self._column + 1
+        self._column = first + count_of(element, "Span")
         if attribute(element, "Hidden") == "1":
             self.traits.hidden_columns.append((first, self._column))
 
     def add_row(self, element: Any) -> None:
-        self._line = line = _number(element, "Index") or self._line + 1
-        last = line + _number(element, "Span")
+        self._line = line = count_of(element, "Index") or self._line + 1
+        last = line + count_of(element, "Span")
         if attribute(element, "Hidden") == "1" or attribute(element, "Height") in {"0", "0.0"}:
             self.hidden_rows.append((line, last))
         column = 0
-        for cell in element:
-            if local_name(cell) != "Cell":
-                continue
-            column = _number(cell, "Index") or column + 1
-            across, down = _number(cell, "MergeAcross"), _number(cell, "MergeDown")
+        for cell in element.iterfind("{*}Cell"):
+            column = count_of(cell, "Index") or column + 1
+            across, down = count_of(cell, "MergeAcross"), count_of(cell, "MergeDown")
             if across or down:
                 self.merged.append((line, column, line + down, column + across))
-            data = next((each for each in cell if local_name(each) == "Data"), None)
-            if data is not None:
-                kind = attribute(data, "Type")
-                self._add_cell(line, column, kind, "".join(data.itertext()))
+            if (data := cell.find("{*}Data")) is not None:
+                kind, text = attribute(data, "Type"), "".join(data.itertext())
+                if kind == "Error":
+                    self.traits.errors.append((line, column, text))
                 if kind == "Number":
                     self.numbers.add(line, column, attribute(cell, "StyleID"), 0.0)
+                if (value := _cell(kind, text)) != "":
+                    row = self.rows.setdefault(line, {})
+                    if column in row and self.repeated is None:
+                        self.repeated = line, column
+                    row[column] = value
             elif attribute(cell, "Formula"):
                 self.traits.uncalculated.append((line, column))
             column += across
         self._line = last
-
-    def _add_cell(self, line: int, column: int, kind: str, text: str) -> None:
-        cell = _cell(kind, text)
-        if kind == "Error":
-            self.traits.errors.append((line, column, text))
-        if cell is not None and cell != "":
-            row = self.rows.setdefault(line, {})
-            if column in row and self.repeated is None:
-                self.repeated = line, column
-            row[column] = cell
 
 
 def _cell(kind: str, text: str) -> Cell:
@@ -185,7 +174,3 @@ def _cell(kind: str, text: str) -> Cell:
                 return text
     except (ValueError, OverflowError, TypeError):
         return text
-
-
-def _number(element: Any, name: str) -> int:
-    return whole_number(attribute(element, name)) or 0

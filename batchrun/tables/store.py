@@ -67,11 +67,6 @@ class StoredCells:
         self._patches: dict[tuple[int, int], dict[int, Cell]] = {}
         self._cache: dict[tuple[int, int], list[Cell]] = {}
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of columns and rows."""
-        return self.width, self.rows_count
-
     def __len__(self) -> int:
         return self.width
 
@@ -120,9 +115,7 @@ class StoredCells:
 
     def row(self, row: int) -> list[Cell]:
         """Return the cells of a row."""
-        block = self._block_of(row)
-        at = row - self._blocks[block].first
-        return [self._cached(block, column)[at] for column in range(self.width)]
+        return [self.cell(column, row) for column in range(self.width)]
 
     def _cached(self, block: int, column: int) -> list[Cell]:
         key = block, column
@@ -224,8 +217,6 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
         joined = "\0".join(column)
         if joined.count("\0") == len(column) - 1:
             return "text", joined.encode("utf-8", "surrogatepass")
-    if kinds == {type(None)}:
-        return "blank", bytes(len(column))
     if kinds == {float}:
         return "float", array("d", column).tobytes()
     if kinds == {bool}:
@@ -240,8 +231,6 @@ def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
     match kind:
         case "text":
             return content.decode("utf-8", "surrogatepass").split("\0")
-        case "blank":
-            return [None] * len(content)
         case "float":
             return array("d", content)
         case "bool":

@@ -96,7 +96,7 @@ class _WrappedReader:
 
     def __iter__(self) -> Iterator[list[str]]:
         for record in self._records:
-            yield next(self._dialect.reader(record), [])
+            yield next(iter(self._dialect.reader(record)), [])
 
 
 class _SpacedReader:
@@ -107,7 +107,7 @@ class _SpacedReader:
 
     def __init__(self, lines: Iterable[str], delimiter: str, quote: str) -> None:
         self.line_num = 0
-        self._lines = iter(lines)
+        self._lines = lines
         self._quote = quote
         end, blank = re.escape(delimiter), " *+" if delimiter == "\t" else r"[ \t]*+"
         self._field = re.compile(
@@ -115,23 +115,18 @@ class _SpacedReader:
             rf"|(?!{quote})([^{end}\r\n]*+))({end}|\r?\n|\r|\Z)"
         )
 
-    def __iter__(self) -> _SpacedReader:
-        return self
-
-    def __next__(self) -> list[str]:
+    def __iter__(self) -> Iterator[list[str]]:
         record, lines = "", 0
-        while True:
-            line = next(self._lines, None)
-            if line is None:
-                if record:
-                    raise csv.Error("a quote is not closed")
-                raise StopIteration
+        for line in self._lines:
             record, lines = record + line, lines + 1
             if (fields := self._fields(record)) is not None:
                 self.line_num += lines
-                return fields
-            if record.count(self._quote) % 2 == 0 or lines > MAX_RECORD_LINES:
+                yield fields
+                record, lines = "", 0
+            elif record.count(self._quote) % 2 == 0 or lines > MAX_RECORD_LINES:
                 raise csv.Error("a quote is in an odd place")
+        if record:
+            raise csv.Error("a quote is not closed")
 
     def _fields(self, record: str) -> list[str] | None:
         fields: list[str] = []
@@ -199,7 +194,7 @@ def _wrapped(records: Sequence[Sequence[str]]) -> Dialect | None:
     inner = detect_dialect("\n".join(field for [field] in records))
     found: list[list[str]] = []
     with suppress(csv.Error):
-        found += [next(inner.reader([field]), []) for [field] in records]
+        found += [next(iter(inner.reader([field])), []) for [field] in records]
     is_table = len(set(map(len, found))) == 1 and len(found[0]) > 1 and _rows_with_ids(found)
     return replace(inner, wrapped=True) if is_table and not inner.wrapped else None
 
@@ -410,16 +405,14 @@ class TextFile:
 
     def _guess_notice(self, table: Table) -> str:
         """Return a notice with the guessed encoding and two cells to check it by."""
-        shown: list[str] = []
-        for row in table.rows():
-            shown += [
-                f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
-                for cell in row.cells
-                if isinstance(cell, str) and not cell.isascii()
-            ]
-            if len(shown) >= SHOWN_CELLS:
-                break
-        cells = f": check {' and '.join(shown[:SHOWN_CELLS])}" if shown else ""
+        found = (
+            f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
+            for row in table.rows()
+            for cell in row.cells
+            if isinstance(cell, str) and not cell.isascii()
+        )
+        shown = " and ".join(itertools.islice(found, SHOWN_CELLS))
+        cells = f": check {shown}" if shown else ""
         return Advice(
             f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells}",
             "; --encoding settles it",
@@ -461,18 +454,13 @@ class TextFile:
         return self._fits(replace(self._dialect, spaced=True))
 
     def _fits(self, dialect: Dialect) -> bool:
-        widths: set[int] = set()
         limit = field_limit(self._options.limits.field_characters)
-        with limit, self._text() as text:
+        with limit, self._text() as text, suppress(csv.Error):
             lines = itertools.islice(self._lines(text), int(dialect.declared), None)
-            try:
-                for row in filter(None, dialect.reader(lines)):
-                    widths.add(len(row))
-                    if len(widths) > 1:
-                        return False
-            except csv.Error:
-                return False
-        return bool(widths) and widths != {1}
+            rows = filter(None, dialect.reader(lines))
+            width = len(next(rows, ()))
+            return width > 1 and all(len(row) == width for row in rows)
+        return False
 
 
 def _dialect_of(sample: str, options: LoadOptions) -> Dialect:

@@ -23,10 +23,10 @@ from batchrun.tables.sheets import (
     links_notice,
     visible_rows,
 )
-from batchrun.text import close_matches, plural, quoted_command, whole_number
+from batchrun.text import close_matches, listed, plural, quoted_command, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from batchrun.tables.isolated import Book
@@ -132,10 +132,10 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     if first.ids and not first.named and any(each.named for each in with_ids):
         first = replace(first, ids=0)  # a cover sheet that mentions an ID
         with_ids = [each for each in with_ids if each.named]
-    listed = ", ".join([*(each.words for each in others), *unseen])
+    contents = ", ".join([*(each.words for each in others), *unseen])
     if not first.ids and len(with_ids) > 1:
         raise InputError(
-            f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {listed}.",
+            f"{name}: the first sheet, {first.name}, holds no IDs; several others do: {contents}.",
             _other_sheet("Choose the one to read, such as ", with_ids[0].name, "."),
         )
     chosen = first
@@ -143,7 +143,7 @@ def _choose_by_ids(seen: list[_SheetSummary], unseen: list[str], name: str) -> T
     if not with_ids:
         said = Advice(said + ", ".join([*(each.name for each in others), *unseen]), sheet="")
     elif first.ids:
-        said += listed + _other_sheet("; ", with_ids[0].name, " reads another")
+        said += contents + _other_sheet("; ", with_ids[0].name, " reads another")
     else:
         [chosen] = with_ids
         rest = ", ".join([*(each.words for each in seen if each.name != chosen.name), *unseen])
@@ -179,51 +179,39 @@ def _choose_sheet(
         InputError: There is no such sheet, or it is empty.
     """
     visible = [each for each in sheets if each.visible]
-    hidden = [each for each in sheets if not each.visible]
-    if wanted is not None:
-        chosen = _named_sheet(wanted, visible, hidden, name)
-        if not filled(chosen):
-            raise InputError(
-                f"{name}, sheet {chosen.name} is empty.",
-                f"Name another sheet: {_listed([*visible, *hidden])}.",
-            )
-        return chosen, []
-    with_cells = [each for each in visible if filled(each)]
-    if not with_cells:
-        hint = f"Name a hidden sheet: {_listed(hidden)}." if hidden else "Export the list again."
-        raise InputError(f"{name} has no visible sheet that holds anything.", hint)
-    return with_cells[0], with_cells[1:]
-
-
-def _named_sheet(wanted: str, visible: list[Sheet], hidden: list[Sheet], name: str) -> Sheet:
-    sheets = [*visible, *hidden]
+    hidden = [each.name for each in sheets if not each.visible]
+    if wanted is None:
+        with_cells = [each for each in visible if filled(each)]
+        if not with_cells:
+            others = listed(hidden, SHOWN_SHEETS)
+            hint = f"Name a hidden sheet: {others}." if hidden else "Export the list again."
+            raise InputError(f"{name} has no visible sheet that holds anything.", hint)
+        return with_cells[0], with_cells[1:]
     # in Excel, two sheet names can't differ only in case
     named = {each.name.casefold(): each for each in sheets} | {each.name: each for each in sheets}
-    if found := named.get(wanted) or named.get(wanted.casefold()):
-        return found
-    if (number := whole_number(wanted)) and number <= len(visible):
-        return visible[number - 1]
-    close = close_matches(wanted, [each.name for each in sheets], 1)
-    suggestion = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(
-        f"{name} has no sheet {wanted!r}.", f"Its sheets: {_listed(sheets)}.{suggestion}"
-    )
+    chosen = named.get(wanted) or named.get(wanted.casefold())
+    if chosen is None and (number := whole_number(wanted)) and number <= len(visible):
+        chosen = visible[number - 1]
+    names = [*(each.name for each in visible), *hidden]
+    if chosen is None:
+        close = close_matches(wanted, names, 1)
+        suggestion = f" Did you mean {close[0]}?" if close else ""
+        hint = f"Its sheets: {listed(names, SHOWN_SHEETS)}.{suggestion}"
+        raise InputError(f"{name} has no sheet {wanted!r}.", hint)
+    if not filled(chosen):
+        hint = f"Name another sheet: {listed(names, SHOWN_SHEETS)}."
+        raise InputError(f"{name}, sheet {chosen.name} is empty.", hint)
+    return chosen, []
 
 
 SHOWN_SHEETS = 12
 
 
-def _listed(sheets: Iterable[Sheet]) -> str:
-    names = [each.name for each in sheets]
-    more = f" and {len(names) - SHOWN_SHEETS:,} more" if len(names) > SHOWN_SHEETS else ""
-    return ", ".join(names[:SHOWN_SHEETS]) + more
-
-
 def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> Table:
     grid = book.read(sheet, _exact_ods_column if book.format is Format.ODS else _exact_column)
     if options.visible_only:
-        grid = visible_rows(grid, frozenset(grid.traits.hidden_rows))
-    notices = [*grid.notices, *_trait_notices(grid.traits, options.visible_only)]
+        grid = visible_rows(grid)
+    notices = _trait_notices(grid.traits, options.visible_only)
     if options.visible_only and grid.traits.unknown:
         what = f"An .{book.format.value} file does not tell which rows are hidden"
         notices.append(f"{what}; all are read")
@@ -244,7 +232,9 @@ def _other_sheet(before: str, name: str, after: str) -> Advice:
 
 
 def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
-    notices = []
+    notices: list[str] = []
+    if traits.linked:
+        notices.append("Links to other files were not followed; the values stored here were read")
     if traits.hidden_rows:
         how = "filtered out" if traits.filtered else "hidden"
         rows = plural(len(set(traits.hidden_rows)), "row is", "rows are")
@@ -292,12 +282,8 @@ def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
 def _exact_column(column: Sequence[Cell]) -> Sequence[Cell]:
     """Restore what calamine's types lose: integers are floats, and empty cells are empty text."""
     kinds = set(map(type, column))
-    if kinds == {float}:
-        return _exact_numbers(column)
-    return list(map(_exact_cell, column)) if float in kinds or "" in column else column
-
-
-def _exact_numbers(column: Sequence[Cell]) -> Sequence[Cell]:
+    if kinds != {float}:
+        return list(map(_exact_cell, column)) if float in kinds or "" in column else column
     import numpy as np
 
     numbers = np.array(column, dtype=float)

@@ -28,7 +28,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from batchrun.errors import InputError
-from batchrun.tables.calamine import UnreadableError, called, content_of, opened, unreadable
+from batchrun.tables.archive import part_name
+from batchrun.tables.calamine import UnreadableError, called, content_of, opened
 from batchrun.tables.formats import Format, not_unpacked
 from batchrun.tables.sheets import (
     HOLDS_ID,
@@ -164,50 +165,39 @@ class XlsxReader(WorkbookReader):
             content = self._read(sheet)
         except UnreadableError:  # calamine rejects some files that other programs open
             content = self._read(sheet, parsed=True)
-        if any(part.startswith("xl/externallinks/") for part in self._archive.parts):
-            links = "Links to other files were not followed; the values stored here were read"
-            return replace(content, notices=[links])
+        others = any(part.startswith("xl/externallinks/") for part in self._archive.parts)
+        content.traits.linked = others
         return content
 
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
-        name = self._archive.name
+        """Read a sheet from a workbook with this sheet alone, written for calamine.
+
+        Args:
+            sheet: The sheet.
+            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
+
+        Raises:
+            InputError: The sheet is damaged or malicious.
+        """
+        archive, parts, name = self._archive, self._parts, self._archive.name
+        _refuse_made_up_count(archive, parts)
+        links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
+        traits = Traits(links=links, hidden_columns=columns)
+        merged: list[Merged] = []
+        searched = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
         try:
-            traits, merged = self._copy_sheet(sheet, parsed=parsed)
+            if parsed or parts.zeros or not _write_copy(archive, parts, searched):
+                rewriter = _Rewriter(archive, sheet, parts)
+                traits, merged = rewriter.traits, rewriter.merged
+                traits.links, traits.hidden_columns = links, columns
+                _write_copy(archive, parts, rewriter.blocks())
+                refuse_far(name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
         except OSError as error:
             raise not_unpacked(name, error) from error
         found = called(opened(COPY, name).get_sheet_by_index, 0, name)
         content = content_of(found, name, sheet, self._limits)
         blocks = self._complete(content.blocks, sheet, traits)
         return replace(content, traits=traits, merged=merged, blocks=blocks)
-
-    def _copy_sheet(self, sheet: Sheet, *, parsed: bool) -> tuple[Traits, list[Merged]]:
-        """Write a workbook with one sheet for calamine.
-
-        Args:
-            sheet: The sheet to copy.
-            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
-
-        Returns:
-            What calamine won't report, and the merged ranges.
-
-        Raises:
-            InputError: The sheet is damaged or malicious.
-        """
-        archive, parts = self._archive, self._parts
-        _refuse_made_up_count(archive, parts)
-        links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
-        if not parsed and not parts.zeros:
-            with suppress(_UnusualError):
-                traits = Traits(links=links, hidden_columns=columns)
-                merged: list[Merged] = []
-                blocks = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
-                _write_copy(archive, parts, blocks)
-                return traits, merged
-        rewriter = _Rewriter(archive, sheet, parts)
-        rewriter.traits.links, rewriter.traits.hidden_columns = links, columns
-        _write_copy(archive, parts, rewriter.blocks())
-        refuse_far(archive.name, sheet.name, rewriter.last_row, rewriter.last_column, self._limits)
-        return rewriter.traits, rewriter.merged
 
     def _complete(self, blocks: Iterator[Block], sheet: Sheet, traits: Traits) -> Iterator[Block]:
         """Yield the rows; if the sheet's XML has more filled cells, look for one that is repeated.
@@ -241,14 +231,14 @@ def find_parts(archive: Archive) -> Parts:
     if workbook not in archive.parts or relations not in archive.parts:
         raise archive.damaged()
     found, targets = Parts(), {}
-    for _, relation in elements(archive, relations, {"Relationship"}):
+    for _, relation in archive.elements(relations, {"Relationship"}):
         kind = relation.get("Type", "").rpartition("/")[2]
-        part = _part(folder, relation.get("Target", ""))
+        part = part_name(folder, relation.get("Target", ""))
         if kind == "worksheet":
             targets[relation.get("Id", "")] = part
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
             found.others[kind] = part
-    for element, attributes in elements(archive, workbook, {"sheet", "workbookPr"}):
+    for element, attributes in archive.elements(workbook, {"sheet", "workbookPr"}):
         if element == "workbookPr":
             found.from_1904 = attributes.get("date1904") in _TRUE
             continue
@@ -268,7 +258,7 @@ def find_parts(archive: Archive) -> Parts:
 def _read_styles(archive: Archive, part: str, found: Parts) -> None:
     inside = False
     wanted = {"numFmt", "cellStyleXfs", "cellXfs", "cellStyles", "xf"}
-    for element, attributes in elements(archive, part, wanted):
+    for element, attributes in archive.elements(part, wanted):
         number = _whole_number(attributes.get("numFmtId", ""))
         if element == "numFmt":
             found.codes[number] = attributes.get("formatCode", "")
@@ -283,37 +273,10 @@ def _workbook_part(archive: Archive) -> str:
     usual = "xl/workbook.xml"
     if usual in archive.parts or "_rels/.rels" not in archive.parts:
         return usual
-    for _, relation in elements(archive, "_rels/.rels", {"Relationship"}):
+    for _, relation in archive.elements("_rels/.rels", {"Relationship"}):
         if relation.get("Type", "").endswith("/officeDocument"):
-            return _part("", relation.get("Target", ""))
+            return part_name("", relation.get("Target", ""))
     return usual
-
-
-def _part(folder: str, target: str) -> str:
-    target = target.replace("\\", "/")
-    path = target if target.startswith("/") else posixpath.join(folder, target)
-    return posixpath.normpath(path).lstrip("/").lower()
-
-
-def elements(archive: Archive, part: str, wanted: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the wanted elements with their attributes, ignoring prefixes as calamine does."""
-    found: list[tuple[str, dict[str, str]]] = []
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if (local := name.rpartition(":")[2]) in wanted:
-            found.append(
-                (local, {key.rpartition(":")[2]: each for key, each in attributes.items()})
-            )
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    try:
-        for chunk in itertools.chain(archive.chunks(part), [b""]):
-            parser.Parse(chunk, not chunk)
-            yield from found
-            found.clear()
-    except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
-        raise archive.damaged() from error
 
 
 def _links(archive: Archive, sheet: Sheet) -> list[str]:
@@ -322,9 +285,8 @@ def _links(archive: Archive, sheet: Sheet) -> list[str]:
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     if relations not in archive.parts:
         return []
-    targets = (each.get("Target", "") for _, each in
-               elements(archive, relations, {"Relationship"}))  # fmt: skip
-    return list(filter(HOLDS_ID.search, targets))
+    found = archive.elements(relations, {"Relationship"})
+    return [target for _, each in found if HOLDS_ID.search(target := each.get("Target", ""))]
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -336,7 +298,8 @@ def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
             raise archive.refused("its table of strings announces more than it holds", hint="")
 
 
-def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None:
+def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> bool:
+    """Write a workbook with one sheet; return whether its XML could be searched."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     workbook = (
@@ -349,7 +312,7 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
         f'<Relationship Id="{kind}" Type="{links}/{kind}" Target="{target}.xml"/>'
         for kind, target in targets.items()
     )
-    with zipfile.ZipFile(COPY, "w", zipfile.ZIP_STORED) as target:
+    with suppress(_UnusualError), zipfile.ZipFile(COPY, "w", zipfile.ZIP_STORED) as target:
         target.writestr(
             "_rels/.rels",
             f'<Relationships><Relationship Id="workbook" Type="{links}/officeDocument"'
@@ -362,6 +325,8 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> None
                 stream.writelines(archive.chunks(part))
         with target.open("xl/worksheets/sheet.xml", "w", force_zip64=True) as stream:
             stream.writelines(blocks)
+        return True
+    return False
 
 
 def _searched(
@@ -380,25 +345,19 @@ def _searched(
         if number == 0 and block.startswith(b"<?xml "):
             text = block.partition(b"?>")[2]
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
-        marked = _is_marked(text)
+        marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
         if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
-        yield _without_head(text) if number == 0 else text
+        if number == 0:  # the rows in the root element: calamine notices a tag that is only closed
+            _, rows, rest = text.partition(b"<sheetData")
+            if not rows:
+                raise _UnusualError
+            text = _NO_MERGED + rows + rest
+        yield text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
-
-
-def _without_head(block: bytes) -> bytes:
-    """Return the first block from its rows on.
-
-    So the rows are in the root element, and calamine notices a tag that is closed but not opened.
-    """
-    start = block.find(b"<sheetData")
-    if start < 0:
-        raise _UnusualError
-    return _NO_MERGED + block[start:]
 
 
 def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -420,6 +379,7 @@ def _whole_rows(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _is_unusual(block: bytes, *, marked: bool) -> bool:
     """Whether a search could miss something in the block, or calamine could misread it.
 
+    A block is marked if it may hold anything that calamine does not report.
     For speed, rare single characters are checked first, and most patterns start with letters: a
     search that starts with an angle bracket is several times slower.
     """
@@ -432,11 +392,6 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
     if _ODD_TEXT.search(block):
         return True
     return marked and _ODD_TAG.search(block) is not None
-
-
-def _is_marked(block: bytes) -> bool:
-    """Whether the block may hold anything that calamine does not report."""
-    return any(each.search(block) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
 
 
 def _record_details(block: bytes, traits: Traits) -> bytes:
@@ -471,7 +426,7 @@ def _merged_range(reference: str) -> list[Merged]:
 def _hidden_columns(archive: Archive, sheet: Sheet) -> list[tuple[int, int]]:
     hidden: list[tuple[int, int]] = []
     with suppress(InputError):  # the reader will report what is wrong with the XML
-        for element, attributes in elements(archive, sheet.part, {"col", "sheetData"}):
+        for element, attributes in archive.elements(sheet.part, {"col", "sheetData"}):
             if element == "sheetData":
                 break
             first, last = (_whole_number(attributes.get(end, "")) for end in ("min", "max"))
@@ -538,7 +493,7 @@ class _Rewriter:
                 yield "".join(self._written).encode("utf-8", "surrogatepass")
                 self._written.clear()
         except (expat.ExpatError, ValueError) as error:
-            raise unreadable(self._archive.name) from error
+            raise UnreadableError(self._archive.name) from error
         self._numbers.finish()
         yield b"</sheetData></worksheet>"
 

@@ -113,9 +113,9 @@ def read_results(path: Path) -> ResultsFile | None:
     several others of batchrun's. If the file names its batch, a column "run again" is enough.
     """
     with suppress(InputError, OSError):  # loading the file as a list reports the error
-        with open_raw(path, MENTION) as raw:
-            signature = _signature(raw.properties)
-            sheets = [_sheet(name, blocks, signature) for name, blocks in raw.sheets]
+        with open_raw(path, MENTION) as (properties, raw_sheets):
+            signature = _signature(properties)
+            sheets = [_sheet(name, blocks, signature) for name, blocks in raw_sheets]
         found = tuple(each for each in sheets if each is not None)
         if signature is not None or found:
             return ResultsFile(signature, found)
@@ -124,8 +124,8 @@ def read_results(path: Path) -> ResultsFile | None:
 
 def signature_of(path: Path) -> Signature | None:
     """Read which batch a workbook was written from; ``None`` for any other file."""
-    with suppress(InputError, OSError), open_raw(path, MENTION) as raw:
-        return _signature(raw.properties)
+    with suppress(InputError, OSError), open_raw(path, MENTION) as (properties, _):
+        return _signature(properties)
     return None
 
 

@@ -22,7 +22,7 @@ from batchrun.errors import InputError
 from batchrun.events import Event, log_event
 from batchrun.tables.archive import Archive
 from batchrun.tables.options import LoadLimits
-from batchrun.tables.xlsx import column_number, elements, find_parts
+from batchrun.tables.xlsx import column_number, find_parts
 from batchrun.workbook.cells import EXCEL
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def list_formats(table: Table) -> bytes | None:
         parts = find_parts(archive)
         part = next(each.part for each in parts.sheets if each.name == source.sheet)
         reader = _SheetReader(_style_formats(parts), table)
-        for tag, attributes in elements(archive, part, {"row", "c", "v", "is", "col"}):
+        for tag, attributes in archive.elements(part, {"row", "c", "v", "is", "col"}):
             reader.see(tag, attributes)
             if reader.done:
                 break

@@ -425,7 +425,7 @@ def group_headers() -> Iterator[Case]:
         rows = [above, line, [A, "Acme", C if name == "two" else "Ann", "x"]]
         yield Case(
             f"headers-not-merged-{name}.csv", text(*rows), rows[1:], [3], ["1 line above"],
-            check=["PG:AI IDs are in: ID (column 1: 1 PG:AI ID", "such as --company-column 1"],
+            check=["PG:AI IDs are in: ID (column 1: 1 PG:AI ID", "with --company-column 1"],
         )  # fmt: skip
     said = [above, ["Company ID", "Name", "Contact ID", "Mail"], [A, "Acme", C, "x"]]
     yield Case(
@@ -461,7 +461,7 @@ def titled() -> Iterator[Case]:
     yield Case(
         "titled.csv", text(texts[0], [""] * 5, texts[1], *lines), [texts[1], *lines], [4, 5],
         ["1 line above the header set aside (line 1: Q4 Target Accounts)"],
-        check=["PGAI Id (column 3: 1 PG:AI ID, 1 empty", "such as --company-column 3"],
+        check=["PGAI Id (column 3: 1 PG:AI ID, 1 empty", "with --company-column 3"],
     )  # fmt: skip
     years = ["Account", "Key", "Owner", "2025", "2026"]
     doubtful = [["Acme", A, "Ann", "5", "6"], ["Bay", "", "Bo", "2", "3"]]
