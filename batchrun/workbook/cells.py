@@ -106,9 +106,8 @@ class Fitter:
     def runs(self, rich: RichText) -> Sequence[Run] | str:
         """Return a text's runs as a cell stores them, or one plain text if no run has a style."""
         text = rich.text
-        if not any(run.style for run in rich.runs) or _INVALID_XML.search(text):
-            return self.text(text)
-        if len(text) * 2 > self._limits.text and _units(text) > self._limits.text:
+        too_long = len(text) * 2 > self._limits.text and _units(text) > self._limits.text
+        if too_long or not any(run.style for run in rich.runs) or _INVALID_XML.search(text):
             return self.text(text)
         if "_x" not in text and "\r" not in text:
             return rich.runs

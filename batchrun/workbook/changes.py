@@ -54,11 +54,9 @@ class Change:
     @property
     def difference(self) -> float | None:
         """How much a number rose; ``None`` for other values."""
-        before, now = (
-            each if is_number(each) and abs(each) < LARGEST_NUMBER else None
-            for each in (self.before, self.now)
-        )
-        return None if before is None or now is None else now - before
+        both = (self.before, self.now)
+        numbers = [each for each in both if is_number(each) and abs(each) < LARGEST_NUMBER]
+        return numbers[1] - numbers[0] if len(numbers) == 2 else None
 
 
 class Comparison:
@@ -135,14 +133,10 @@ class Comparison:
         A row that is new has one change, with its main number.
         """
         rows: Iterable[list[Change]] = (found for each, found in self._rows() if each == mark)
-        if mark is CHANGED and self._main is not None and self.marks_counted[mark] <= MAX_SORTED:
-            rows = sorted(rows, key=self._amount, reverse=True)
+        main = self._main
+        if mark is CHANGED and main is not None and self.marks_counted[mark] <= MAX_SORTED:
+            rows = sorted(rows, key=lambda found: _amount(found, main.path), reverse=True)
         return chain.from_iterable(rows)
-
-    def _amount(self, changes: Iterable[Change]) -> float:
-        """Return by how much the main number of a row changed."""
-        main = None if self._main is None else self._main.path
-        return max(abs(one.difference or 0) if one.path == main else -1 for one in changes)
 
     def marks(self) -> Iterator[str | None]:
         """Yield for each row whether it is new, changed, or the same; ``None`` without a result."""
@@ -192,6 +186,11 @@ class Comparison:
         column = self._columns[path]
         value = column.value(flat) if path in flat.values and not column.counts else None
         return None if value == "" else value
+
+
+def _amount(changes: Iterable[Change], main: Path) -> float:
+    """Return by how much the main number of a row changed."""
+    return max(abs(one.difference or 0) if one.path == main else -1 for one in changes)
 
 
 def _only(word: str, items: Cell, others: Cell) -> str | None:

@@ -140,14 +140,9 @@ class ColumnSurvey:
 
 
 _TYPE_NAMES = {
-    bool: "yes/no",
-    int: "whole number",
-    float: "number",
-    datetime: "date and time",
-    date: "date",
-    time: "time",
-    timedelta: "duration",
-}
+    bool: "yes/no", int: "whole number", float: "number", datetime: "date and time", date: "date",
+    time: "time", timedelta: "duration",
+}  # fmt: skip
 
 
 def type_name(kind: type) -> str:

@@ -176,6 +176,11 @@ def _dtype(values: Sequence[Cell]) -> Any:
 
 
 ROWS_AT_ONCE = 20_000
+_TYPES = {
+    str: "string", int: "int64", float: "float64", bool: "bool", datetime: "timestamp[us]",
+    date: "date32", time: "time64[us]", timedelta: "duration[us]",
+}  # fmt: skip
+"""Parquet's types by those of Python."""
 
 
 def require_parquet() -> Any:
@@ -211,18 +216,8 @@ def write_parquet(results: BatchResults, path: Path, form: Form | None = None) -
 def _write(
     pyarrow: Any, results: BatchResults, path: Path, layout: Layout, kinds: Sequence[type]
 ) -> None:
-    types = {
-        str: pyarrow.string(),
-        int: pyarrow.int64(),
-        float: pyarrow.float64(),
-        bool: pyarrow.bool_(),
-        datetime: pyarrow.timestamp("us"),
-        date: pyarrow.date32(),
-        time: pyarrow.time64("us"),
-        timedelta: pyarrow.duration("us"),
-    }
     names = unique_titles([_valid(name) for name in layout.header])
-    schema = pyarrow.schema(list(zip(names, (types[kind] for kind in kinds), strict=True)))
+    schema = pyarrow.schema([(name, _TYPES[each]) for name, each in zip(names, kinds, strict=True)])
     rows = iter(results.rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         while group := [layout.values(row) for row in islice(rows, ROWS_AT_ONCE)]:

@@ -376,17 +376,14 @@ def _hidden_reasons(
     found = {}
     lists = [words_of(path[-1]) for path in survey.lists]
     for path, seen in survey.columns.items():
+        words = words_of(path[-1])
         if not seen.filled:
             found[path] = EMPTY
         elif repeats.get(path) == seen.filled and seen.filled > 1:
             found[path] = REPEATS
-        elif (
-            seen.kinds == {str}
-            and not seen.spaced
-            and (seen.programs_ids or words_of(path[-1]) in _OWN_IDS)
-        ):
+        elif seen.kinds == {str} and not seen.spaced and (seen.programs_ids or words in _OWN_IDS):
             found[path] = TECHNICAL
-        elif counts.get(path) == seen.filled and words_of(path[-1])[:-1] in lists:
+        elif counts.get(path) == seen.filled and words[:-1] in lists:
             found[path] = COUNTS
         elif seen.filled >= FEW and not seen.varied and seen.filled == survey.lines:
             found[path] = "the same in every row"

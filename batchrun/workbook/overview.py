@@ -14,7 +14,7 @@ from batchrun.workbook.changes import CHANGED, NEW, SAME
 from batchrun.workbook.layout import AGAIN, MEANINGS, utc_without_zone
 from batchrun.workbook.page import Block, Page, shorter
 from batchrun.workbook.reasons import OPEN_RUN, Step, list_name
-from batchrun.workbook.styles import CHART_COLORS, color_outcomes
+from batchrun.workbook.styles import COLORS, color_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +92,7 @@ class OverviewSheet:
         for outcome, number in found:
             _share(block, outcome.words, number, of=summary.rows)
         if found:
-            colors = {at: CHART_COLORS[outcome] for at, (outcome, _) in enumerate(found)}
+            colors = {at: COLORS[outcome][2] for at, (outcome, _) in enumerate(found)}
             with self._page.book.optional("the chart of outcomes"):
                 color_outcomes(self._page.sheet, f"A{first}:A{block.row - 1}")
                 if len(found) > 1:

@@ -119,7 +119,7 @@ class SheetRows:
         file = partial(tempfile.SpooledTemporaryFile, _MEMORY_BYTES)
         self._rows, self._links, self._relations = (stack.enter_context(file()) for _ in range(3))
         self.count = 0
-        self.links = 0
+        self.links = self.targets = 0
 
     def add(self, cells: Iterable[str], height: float | None = None) -> None:
         """Add a row of cells from `cell_xml`; the height is in points."""
@@ -133,6 +133,7 @@ class SheetRows:
         leads_to = f'location="{_attribute(location)}"' if location else f'r:id="rId{self.links}"'
         self._links.write(f'<hyperlink ref="{place}" {leads_to}/>'.encode())
         if target:
+            self.targets += 1
             relation = (
                 f'<Relationship Id="rId{self.links}" Type="{_RELATIONS}/hyperlink" '
                 f'Target="{_attribute(target)}" TargetMode="External"/>'
@@ -164,11 +165,6 @@ class SheetRows:
         """The approximate size of its largest part, in bytes."""
         return self._rows.tell() + self._links.tell()
 
-    @property
-    def has_external_links(self) -> bool:
-        """Whether it links to any address."""
-        return self._relations.tell() > 0
-
 
 def save(
     workbook: Workbook,
@@ -198,7 +194,7 @@ def save(
             else:
                 finished.writestr(_entry(name), content)
         for name, rows in parts.items():
-            if rows.has_external_links:
+            if rows.targets:
                 folder, _, file = name.rpartition("/")
                 with finished.open(_entry(f"{folder}/_rels/{file}.rels"), "w") as part:
                     rows.write_relations(part)

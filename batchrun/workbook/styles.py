@@ -21,27 +21,20 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
-COLORS: Mapping[Outcome, tuple[str, str]] = {
-    Outcome.COMPLETED: ("C6EFCE", "006100"),
-    Outcome.FAILED: ("FFC7CE", "9C0006"),
-    Outcome.REJECTED: ("FFC7CE", "9C0006"),
-    Outcome.INVALID: ("FFEB9C", "7F6000"),
-    Outcome.TIMED_OUT: ("FFEB9C", "7F6000"),
-    Outcome.IN_DOUBT: ("F8CBAD", "833C0B"),
-    Outcome.PENDING: ("DDEBF7", "1F4E78"),
+COLORS: Mapping[Outcome, tuple[str, str, str]] = {
+    Outcome.COMPLETED: ("C6EFCE", "006100", "009E73"),
+    Outcome.FAILED: ("FFC7CE", "9C0006", "D55E00"),
+    Outcome.REJECTED: ("FFC7CE", "9C0006", "CC79A7"),
+    Outcome.INVALID: ("FFEB9C", "7F6000", "E69F00"),
+    Outcome.TIMED_OUT: ("FFEB9C", "7F6000", "F0E442"),
+    Outcome.IN_DOUBT: ("F8CBAD", "833C0B", "56B4E9"),
+    Outcome.PENDING: ("DDEBF7", "1F4E78", "999999"),
 }
-"""Fill and font color of each outcome: Excel's own pairs for good, bad, and neutral."""
+"""Of each outcome, the fill and the font of cells, and the bar in a chart.
 
-CHART_COLORS: Mapping[Outcome, str] = {
-    Outcome.COMPLETED: "009E73",
-    Outcome.FAILED: "D55E00",
-    Outcome.REJECTED: "CC79A7",
-    Outcome.INVALID: "E69F00",
-    Outcome.TIMED_OUT: "F0E442",
-    Outcome.IN_DOUBT: "56B4E9",
-    Outcome.PENDING: "999999",
-}
-"""Colors for color-blind readers: Okabe and Ito, https://jfly.uni-koeln.de/color/."""
+The first two are Excel's own pairs for good, bad, and neutral. The bars' colors are for color-blind
+readers: Okabe and Ito, https://jfly.uni-koeln.de/color/.
+"""
 
 BAND = "F3F6FA"
 """The fill of every other row of a table."""
@@ -164,7 +157,7 @@ def color_outcomes(sheet: Worksheet, cells: str) -> None:
     shared = f'LEFT({beside},{len(SAME_ID_AS)})="{SAME_ID_AS}"'
     color_rule: Any = rule.CellIsRule
     for outcome in (None, *COLORS):
-        fill, color = COLORS[outcome or Outcome.INVALID]
+        fill, color, _ = COLORS[outcome or Outcome.INVALID]
         colors = {"fill": PatternFill("solid", bgColor=fill), "font": Font(color=color)}
         found = (
             _FormulaRule([shared], **colors)
