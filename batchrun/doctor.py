@@ -359,7 +359,9 @@ async def _service(settings: Settings) -> list[Finding]:
         key = _fault("Key", error.what, error.hint, error.exit_code)
     try:
         network = await _network(base_url, settings.timeout_seconds)
-        if credentials is None or network.verdict is Verdict.FAULT:
+        if credentials is None:
+            return [key, replace(network, exit_code=key.exit_code)]
+        if network.verdict is Verdict.FAULT:
             return [key, network]
         async with Client(
             credentials.key, base_url, timeout_seconds=settings.timeout_seconds

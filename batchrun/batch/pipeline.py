@@ -426,8 +426,6 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 if journal.summary(batch_id).unfinished:
                     note = note_of(ending, resume_at, engine.stopped_because)
                 await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
-                if ending is Ending.FAILURES and jobs.count_pending():
-                    journal.keep(batch_id, "unconfirmed", 1)  # a person decides about the rest
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.
                 error = journal.fault(raised) if isinstance(raised, JournalError) else raised

@@ -376,8 +376,9 @@ def retry(
             rows = rows_of(summary.batch_id, chosen, settings=settings).rows
             jobs = len({row.job for row in rows})
             if paid := completed_elsewhere(rows, summary, settings):
-                again = f"{plural(paid, 'job has', 'jobs have')} a result in another batch"
-                print_text(f"{again}: you would pay for {'it' if paid == 1 else 'them'} again.")
+                question = (
+                    f"{plural(paid, 'job has', 'jobs have')} a result in another batch. {question}"
+                )
             confirm_jobs(summary, jobs, settings, reporting.mode(), question)
         continue_batch(
             partial(aio.retry, summary.batch_id, outcomes=chosen),

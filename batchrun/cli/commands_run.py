@@ -443,7 +443,8 @@ def resume(
         if not reporting.for_scripts:
             lines = messages.batch_lines(summary, before.left, limit, named=named)
             print_lines(lines, err=beside_question(yes=not asks))
-        only_doubts = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
+        sends_none = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
+        sends_none |= all_batches and not summary.confirmed
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
             print_other_payer(settings, summary)
@@ -456,7 +457,7 @@ def resume(
                 partial(
                     aio.resume,
                     summary.batch_id,
-                    only=() if only_doubts else None,
+                    only=() if sends_none else None,
                     detach=pace.detach,
                 ),
                 settings,

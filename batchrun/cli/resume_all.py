@@ -66,8 +66,8 @@ def resume_all(
 
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
-    and so is one with jobs that nobody has confirmed, and a practice batch if the settings name no
-    practice service.
+    and so is a practice batch if the settings name no practice service. Jobs that nobody has
+    confirmed are not sent.
     """
     from batchrun import batches, status
     from batchrun.engine import Ending
@@ -85,10 +85,11 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
-        left_alone = ""
+        left_alone, running = "", 0
         if summary.practice and not is_loopback(address_of(settings)):
             left_alone = f"it ran in the practice sandbox at {summary.base_url}. To continue it"
-        elif not summary.confirmed and (jobs := status(batch_id, settings=settings).to_confirm):
+        elif not summary.confirmed and (now := status(batch_id, settings=settings)).to_confirm:
+            jobs, running = now.to_confirm, now.left.running
             others = f"nobody has confirmed its other {plural(jobs, 'job')}. {summary.note}".strip()
             left_alone = f"{others} To run the rest"
             if datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
@@ -96,7 +97,8 @@ def resume_all(
         if left_alone:
             what = f"batch {batch_id} ({summary.source.name}): {left_alone}"
             print_text(f"Not resumed: {what}: batchrun resume {batch_id}", err=to_stderr)
-            continue
+            if not running:
+                continue  # else their results are collected
         try:
             found = configured(summary)
             account = account_of(for_batch(found[1], summary))

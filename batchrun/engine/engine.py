@@ -354,9 +354,9 @@ class Engine:
 
         A worker that is stopped by the user stops only itself, unless it holds the batch.
         """
-        if self._limits.alone or self._others_stopped or not self._stopping:
+        if self._others_stopped or not self._stopping:
             return
-        if self.stopped_because or self._jobs.leads:
+        if self.stopped_because or (self._jobs.leads and not self._limits.alone):
             self._others_stopped = True
             await asyncio.to_thread(self._jobs.slices.close, self.stopped_because)
 

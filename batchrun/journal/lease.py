@@ -99,19 +99,24 @@ class ProcessLock:
                     self._path(self.token).unlink(missing_ok=True)
 
     def is_dead(self, token: str) -> bool | None:
-        """Whether another process is dead; ``None`` if it is not a process of this machine."""
+        """Whether another process is dead; ``None`` if only its heartbeats can tell."""
         if token == self.token:
             return False
-        path = self._path(token)
-        if not _TOKEN.fullmatch(token) or not path.exists():
+        if not self.has_file(token):
             return None
         try:
-            with FileLock(path, timeout=0, mode=0o600):
+            with FileLock(self._path(token), timeout=0, mode=0o600):
                 return True
         except Timeout:
             return False
+        except PermissionError:  # somebody else's journal, which this user may only read
+            return None
         except (OSError, NotImplementedError) as error:
             raise unusable(str(self._folder), error) from error
+
+    def has_file(self, token: str) -> bool:
+        """Whether a process on this machine has left its lock file, or still has it."""
+        return bool(_TOKEN.fullmatch(token)) and self._path(token).exists()
 
     def _path(self, token: str) -> Path:
         return self._folder / f"{token}.lock"
@@ -327,4 +332,4 @@ def is_alive(engine: Engine, lock: ProcessLock, token: str, silent_seconds: floa
     dead = lock.is_dead(token)
     if dead is not None:
         return not dead
-    return on_server(engine) and silent_seconds <= SILENCE_SECONDS
+    return silent_seconds <= SILENCE_SECONDS and (on_server(engine) or lock.has_file(token))

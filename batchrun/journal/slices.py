@@ -188,11 +188,18 @@ class Slices:
     def close(self, why: str) -> None:
         """Let no worker claim another slice, and make the active ones stop triggering.
 
+        After failures, a person must agree before the rest is sent.
+
         Args:
             why: The failures that stopped the batch; ``""`` if it was stopped otherwise.
         """
         mine = self._own & slices.c.closed.is_(None)
-        self.writer.submit(update(slices).where(mine).values(closed=why)).result()
+        statements = [update(slices).where(mine).values(closed=why)]
+        if why:
+            rest = exists().where(jobs.c.batch_id == batches.c.id, jobs.c.state == JobState.PENDING)
+            of_batch = update(batches).where(batches.c.id == self.batch_id, rest)
+            statements.append(of_batch.values(unconfirmed=1))
+        self.writer.submit(*statements).result()
 
     def claim(self, *, closed: bool) -> Slice | None:
         """Claim the first free slice with something left to do; ``None`` if there is none.

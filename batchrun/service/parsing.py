@@ -143,6 +143,9 @@ _PAGING = frozenset({"pagination", "paging", "meta", "pageinfo", "links"})
 _NEXT = re.compile("next_?(page_?token|page|cursor)?(?:_?url)?", re.IGNORECASE)
 """Fields that name the next page. What follows "next" is the query parameter that requests it."""
 
+_PREFERRED = ("page", "cursor", "pagetoken", "")
+"""What follows "next", in the order in which fields are tried if an answer has several."""
+
 
 def _plain(name: str) -> str:
     return name.replace("_", "").lower()
@@ -159,11 +162,11 @@ def _next_page(document: dict[str, JSON], page: int) -> str:
     for place in places:  # the list grows: {"meta": {"pagination": {...}}}
         places += [v for k, v in place.items() if _plain(k) in _PAGING and isinstance(v, dict)]
     for place in places:
-        for name, value in place.items():
-            if found := _NEXT.fullmatch(name):
-                parameter = found[1] or "cursor"
-                if query := _query(value, parameter[0].lower() + parameter[1:]):
-                    return query
+        found = [(match[1] or "", place[k]) for k in place if (match := _NEXT.fullmatch(k))]
+        for name, value in sorted(found, key=lambda each: _PREFERRED.index(_plain(each[0]))):
+            parameter = (name.lower() if name.isupper() else name) or "cursor"
+            if query := _query(value, parameter[0].lower() + parameter[1:]):
+                return query
     for place in places:
         fields = {_plain(name): value for name, value in place.items()}
         number = _whole(fields, "page", "currentpage")

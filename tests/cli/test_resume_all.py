@@ -8,10 +8,12 @@ import plistlib
 import re
 import runpy
 import shlex
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -149,6 +151,23 @@ def test_resume_all_skips_finished_batches(batchrun: CommandLine, sandbox: str) 
     workbook.write_bytes(b"notes")
     assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED
     assert workbook.read_bytes() == b"notes"
+
+
+def test_resume_all_collects_what_was_sent_of_a_batch_that_nobody_has_confirmed(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "list.csv", 5)
+    batchrun(*RUN, "--limit", "2")
+    with closing(sqlite3.connect(batchrun.folder.parent / "journal" / "journal.db")) as journal:
+        journal.execute(
+            "UPDATE jobs SET state = 'in flight', result = NULL WHERE execution_id > ''"
+        )
+        journal.commit()  # as if it had been killed while it waited for the results
+    ended = batchrun("resume", "--all")
+    assert ended.exit_code == ExitCode.INCOMPLETE
+    assert "nobody has confirmed its other 3 jobs" in ended.stdout
+    [found] = json.loads(batchrun("batches", "--json").stdout)
+    assert (found["outcomes"]["completed"], found["outcomes"]["pending"]) == (2, 3)
 
 
 def test_resume_all_skips_a_batch_of_another_process(

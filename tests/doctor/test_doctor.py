@@ -92,6 +92,16 @@ def test_without_a_key_it_says_how_to_get_one_and_checks_the_network(
     assert found["Journal"]["verdict"] == "ok"  # it looks at the rest all the same
 
 
+def test_without_a_key_an_unreachable_service_does_not_look_like_a_pause(
+    batchrun: CommandLine,
+) -> None:
+    batchrun.connect("http://127.0.0.1:1/v1", "", speed=1)
+    batchrun.monkeypatch.delenv("PGAI_API_KEY")
+    code, found = doctor(batchrun)
+    assert found["Network"]["verdict"] == found["Key"]["verdict"] == "fault"
+    assert code == ExitCode.UNUSABLE
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [

@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,24 @@ def another_process(location: str, batch_id: str) -> Iterator[subprocess.Popen[s
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
+
+
+def test_a_batch_that_runs_is_shown_also_where_its_locks_may_only_be_read(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with Journal(location) as journal, Journal(location) as reader:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        with journal.hold(batch_id):
+            monkeypatch.setattr(lease, "FileLock", refuse)
+            holder = reader.holder(batch_id)
+            assert holder is not None
+            assert reader.is_alive(holder)
+            long_ago = holder.beat_at - timedelta(seconds=SILENCE_SECONDS + 1)
+            assert not reader.is_alive(replace(holder, beat_at=long_ago))
+            monkeypatch.undo()
 
 
 def test_the_second_process_is_told_who_works_on_the_batch(location: str) -> None:

@@ -208,6 +208,21 @@ def test_a_closed_batch_is_only_for_the_process_that_holds_it(location: str) -> 
         assert numbers(one.jobs(batch_id, "key")) == []
 
 
+@pytest.mark.parametrize(
+    ("why", "sent", "confirmed"), [("", 0, True), ("10 failed", 1, False), ("10 failed", 2, True)]
+)
+def test_the_rest_of_a_batch_that_failures_stop_waits_for_a_person(
+    location: str, why: str, sent: int, confirmed: bool
+) -> None:
+    with Journal(location) as journal, open_batch(journal, jobs=2) as batch_id:
+        journal.keep(batch_id, "unconfirmed", 0)
+        worker = journal.jobs(batch_id, "key")
+        for job in worker.pending(within=asyncio.run(worker.claim()))[:sent]:
+            assert asyncio.run(worker.begin_trigger(job))
+        worker.slices.close(why)  # the process may die right after it
+        assert journal.summary(batch_id).confirmed is confirmed
+
+
 def test_a_batch_nobody_works_on_has_no_slices_and_keeps_its_requests(location: str) -> None:
     with Journal(location) as journal, open_batch(journal) as batch_id:
         jobs = journal.jobs(batch_id, "key")

@@ -104,6 +104,9 @@ URL = "https://elsewhere.example/v1/workflows?page=2&size=2"
         ({"next": URL}, "page=2&size=2"),
         ({"links": {"next": {"href": "/v1/workflows?page=2"}}}, "page=2"),
         ({"next": "?after=x#top"}, "after=x"),
+        ({"nextCursor": "abc", "nextPage": 2}, "page=2"),
+        ({"next": "t", "nextPageUrl": "/x?a=1"}, "a=1"),
+        ({"NEXT_PAGE_TOKEN": "t"}, "page_token=t"),
         ({"pagination": {"offset": 0, "limit": 2, "total": 3}}, "offset=2"),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_killed_server_is_said_and_the_batch_goes_on_after_the_next_start(
             batch = httpx.URL(page.url).path
             page.goto(next_address)
             # "Decide" if the server was killed while it sent a row
-            link = page.get_by_role("link", name=re.compile("^(Continue|Watch|Decide)"))
+            link = page.get_by_role("link", name=re.compile("^(Open|Watch|Decide) sales"))
             expect(link).to_be_visible()
             page.goto(str(httpx.URL(next_address).join(batch)))
             page.get_by_role("button", name="Continue").click(timeout=RUN_MS)
