@@ -155,11 +155,15 @@ def _settle_second_header(
 
 def _misaligned(table: Table, collector: RowCollector, merged: Sequence[Merged]) -> frozenset[int]:
     """Return the lines of rows whose IDs may not stand under their names."""
-    ragged = np.flatnonzero(np.isin(table.lines, [*collector.short, *collector.long])).tolist()
-    found = _with_stray_ids(table, ragged)
+    found = _with_stray_ids(table, _places(table, [*collector.short, *collector.long]))
     found |= _beside_their_names(table, collector.trimmed, collector.short)
     found |= _shifted_by_merge(table, merged, collector.long)
     return frozenset(found.intersection(table.lines.tolist())) if found else frozenset()
+
+
+def _places(table: Table, lines: Sequence[int]) -> list[int]:
+    """Return the positions of the rows on these lines."""
+    return np.flatnonzero(np.isin(table.lines, lines)).tolist() if lines else []
 
 
 def _with_stray_ids(
@@ -203,7 +207,7 @@ def _beside_their_names(table: Table, trimmed: Sequence[int], short: Sequence[in
         if any(is_like_id(column[at]) for column in beyond)
         and not all(is_like_id(table.cells[column][at]) for column in named)
     }
-    wide |= set(np.flatnonzero(np.isin(table.lines, [*trimmed, *short])).tolist())
+    wide.update(_places(table, [*trimmed, *short]))
     narrow = len(short) * 2 >= len(table.lines)
     if (
         named
@@ -333,7 +337,7 @@ def _fill_merged(body: Body, merged: Sequence[Merged]) -> list[str]:
     keeps it.
     """
     cells, names = body.columns, body.names
-    lines = body.lines.tolist()
+    lines = body.lines.tolist() if merged else []  # not for nothing in a list of millions of rows
     filled: Counter[int] = Counter()
     kept = 0
     for top, column, bottom, _ in merged:
