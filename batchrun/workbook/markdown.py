@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from itertools import groupby, zip_longest
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -110,7 +110,7 @@ def parsed_rich_text(text: str) -> RichText | None:
     return rich if rich.runs else None
 
 
-_ITEM = re.compile(r"(#{1,6}|[-*+]|\d{1,9}[.)]) ")
+_ITEM = re.compile(r"(?P<level>#{1,6}) |(?P<bullet>[-*+]) |(?P<number>\d{1,9})(?P<dot>[.)]) ")
 """The start of a heading or list item."""
 _BEGINS_TEXT = re.compile(
     r"(?!\d{1,9}[.)](?:\s|\Z))(?:[^\W_]|\*\*?[^\W_]|[^\s\x00-\x7f]|[\"'($%@/.,;?])"
@@ -118,9 +118,9 @@ _BEGINS_TEXT = re.compile(
 """The start of a line that must belong to a paragraph; others may start another block."""
 _WORDS = r"[^\W_](?:[^*_\[\]\\<`|~&]*(?:[^\W_]|[.!?%)]))?"
 _INLINE = re.compile(
-    rf"(?<![^ (])(\*\*?)({_WORDS})\1(?![^ .,;:)])"
-    rf"|(?<!!)\[({_WORDS})\]"
-    r"\((https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
+    rf"(?<![^ (])(?P<mark>\*\*?)(?P<strong>{_WORDS})(?P=mark)(?![^ .,;:)])"
+    rf"|(?<!!)\[(?P<text>{_WORDS})\]"
+    r"\((?P<address>https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9./_=?#:+,~@-]*)?)\)"
 )
 _UNSURE = re.compile(r"[*\[\]\\`<|]|~~|&[#\w]|(?<!\w)_|_(?!\w)")
 """Possible markup outside the matches of `_INLINE`."""
@@ -130,7 +130,7 @@ class UnsureError(Exception):
     """Raised if a text may have markup that `simple_rich_text` does not handle."""
 
 
-def simple_rich_text(text: str) -> RichText | None:
+def simple_rich_text(text: str) -> RichText | None:  # noqa: C901, PLR0912  # one case a kind
     """Do the same as `rich_text`, several times as fast, for simple texts.
 
     Those have only headings, flat lists, paragraphs, emphasis, and links. Most results are that
@@ -143,34 +143,44 @@ def simple_rich_text(text: str) -> RichText | None:
         raise UnsureError
     runs: list[Run] = []
     items = highest = markup = last_line = 0
-    kind = "line"  # or the last sign that marks a heading or an item: "#", "-", "*", "+", ".", ")"
-    blank = True
+    before_it = kind = marker = ""
+    blank = False
     for number, line in enumerate(text.split("\n")):
         if not line:
             blank = True
             continue
+        before_it, last_line = kind, number
+        apart, style = "\n" if runs else "", PLAIN
         found = _ITEM.match(line)
-        content = line if found is None else line[found.end() :]
-        above, kind = kind, "line" if found is None else found[1][-1]
-        if (
-            (above in _ITEM_SIGNS and kind == "line" and not blank)  # it continues the item
-            or (above in _ITEM_SIGNS and kind in _ITEM_SIGNS and kind != above)  # another list
-            or (above == "line" and kind in _DOTS and not blank)  # it may not interrupt a paragraph
-            or (kind == "#" and content[-1:] == "#")  # it may close the heading
-            or not _BEGINS_TEXT.match(content)
-            or content[-1].isspace()
-        ):
-            raise UnsureError
-        begins_block = kind == "#" or (kind == "line" and blank and above != "#")
-        if runs:
-            runs.append(Run("\n\n" if begins_block else "\n"))
-        if found is not None and kind == "#":
-            highest = max(highest, len(found[1]))
-        elif found is not None:
-            runs.append(Run(found[0] if kind in _DOTS else "• "))
+        if found is None:
+            kind, content = "line", line
+            if before_it == "item" and not blank:
+                raise UnsureError  # it continues the item
+            if blank and before_it != "heading":
+                apart *= 2
+        elif found["level"]:
+            kind, content, style = "heading", line[found.end() :], _BOLD
+            highest = max(highest, found.end() - 1)
+            apart *= 2
+            if content[-1:] == "#":
+                raise UnsureError  # it may close the heading
+        else:
+            kind, content = "item", line[found.end() :]
+            sign = found["bullet"] or found["dot"]
+            continues = before_it == "item" and sign == marker
+            if before_it == "item" and not continues:
+                raise UnsureError
+            if before_it == "line" and not blank and not found["bullet"]:
+                raise UnsureError  # it may not interrupt a paragraph
+            marker = sign
             items += 1
-        markup += _add_inline(runs, content, _BOLD if kind == "#" else PLAIN)
-        last_line, blank = number, False
+            apart += "• " if found["bullet"] else found[0]
+        if not _BEGINS_TEXT.match(content) or content[-1].isspace():
+            raise UnsureError
+        if apart:
+            runs.append(Run(apart))
+        markup += _add_inline(runs, content, style)
+        blank = False
     if markup or items > 1 or highest > 1 or (highest and last_line):
         return RichText.of(runs)
     return None
@@ -178,22 +188,28 @@ def simple_rich_text(text: str) -> RichText | None:
 
 def _add_inline(runs: list[Run], content: str, style: Style) -> int:
     """Add the runs of a line; return how many of them are markup."""
-    parts = _INLINE.split(content) if "*" in content or "[" in content else [content]
-    groups = zip_longest(*[iter(parts)] * 5)  # a plain text and the four groups of `_INLINE`
-    for plain, mark, strong, text, address in groups:
-        if _UNSURE.search(plain):
+    end = count = 0
+    if "*" in content or "[" in content:
+        for found in _INLINE.finditer(content):
+            if found.start() > end:
+                before = content[end : found.start()]
+                if _UNSURE.search(before):
+                    raise UnsureError
+                runs.append(Run(before, style))
+            end, count = found.end(), count + 1
+            if found["mark"]:
+                runs.append(Run(found["strong"], style | _MARKS[found["mark"]]))
+            else:
+                address = _address_after(found["text"], found["address"])
+                runs.append(Run(found["text"] + address, style))
+    if end < len(content):
+        if _UNSURE.search(content, end):
             raise UnsureError
-        runs.append(Run(plain, style))
-        if mark:
-            runs.append(Run(strong, style | _MARKS[mark]))
-        elif text:
-            runs.append(Run(text + _address_after(text, address), style))
-    return len(parts) // 5
+        runs.append(Run(content[end:], style))
+    return count
 
 
 _MARKS = {"**": _BOLD, "*": frozenset({"italic"})}
-_DOTS = frozenset(".)")
-_ITEM_SIGNS = frozenset("-*+") | _DOTS
 
 
 def without_markup(text: str) -> str:
