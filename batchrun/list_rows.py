@@ -151,7 +151,10 @@ def other_names_in(results: BatchResults) -> list[tuple[int, str, int, str]]:
 def _differing(
     rows: Iterable[tuple[Hashable, int, str | None]],
 ) -> list[tuple[int, str, int, str]]:
-    """Return the rows with another name than the first with their IDs; each is IDs, line, name."""
+    """Return the rows with a different name than the first with the same IDs.
+
+    Each of ``rows`` is IDs, line, name.
+    """
     first: dict[Hashable, tuple[int, str]] = {}
     found = []
     for ids, line, name in rows:

@@ -217,7 +217,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
 
 
 def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings: Settings) -> int:
-    """Return for how many of a batch's unsuccessful jobs another batch has a result.
+    """Return how many of a batch's unsuccessful jobs have a result in another batch.
 
     Raises:
         JournalError: The journal can't be read.

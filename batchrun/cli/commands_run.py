@@ -414,8 +414,8 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    At a terminal, it asks before it sends rows of a batch that you have not named, or the rows that
-    an earlier --limit left. --all skips rows that a --limit left, or failures.
+    At a terminal, it asks before it sends rows of a batch that you have not named, or the rows left
+    by --limit or by a stop after failures. --all does not send those rows.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()

@@ -197,7 +197,7 @@ def parameter_lines(plan: Plan) -> list[str]:
             text = json.dumps(value, ensure_ascii=False)
             lines.append(f"{name}: {one_line(text, EXAMPLE_WIDTH)}, every row")
     if lines:
-        lines.append("PG:AI lists no parameters: ask the owner of the workflow for their names")
+        lines.append("PG:AI doesn't list a workflow's parameters: ask its owner for the names")
     return lines
 
 

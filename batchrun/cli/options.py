@@ -577,7 +577,7 @@ class PaceOptions:
             metavar="N",
             min=0,
             help="Stop after N failures in a row, or N among the first 4 x N jobs; 0 for never. "
-            "Jobs sent before still end, and may fail: to risk less, add --limit. "
+            "Jobs already sent keep running and may fail, too. To risk less, add --limit. "
             "[default: 10] [env: BATCHRUN_STOP_AFTER_FAILURES]",
         ),
     ] = None

@@ -50,7 +50,7 @@ _BY_WEIGHT = (
 """From least to most serious: a problem that needs a person outweighs one that needs time."""
 
 _REPORTED_FOR = timedelta(days=1)
-"""How long a batch that waits for a person raises the exit code: once if run every night."""
+"""How long after its last change a batch that waits for confirmation makes the exit code 3."""
 
 _ALL = "all batches"
 
@@ -85,18 +85,21 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
-        left_alone, running = "", 0
+        left_alone, rest, running = "", 0, 0
         if summary.practice and not is_loopback(address_of(settings)):
-            left_alone = f"it ran in the practice sandbox at {summary.base_url}. To continue it"
+            left_alone = f"it ran in the sandbox at {summary.base_url}. To continue it"
         elif not summary.confirmed and (now := status(batch_id, settings=settings)).to_confirm:
-            jobs, running = now.to_confirm, now.left.running
-            others = f"nobody has confirmed its other {plural(jobs, 'job')}. {summary.note}".strip()
+            rest, running = now.to_confirm, now.left.running
+            others = (
+                f"nobody has confirmed the rest ({plural(rest, 'job')}). {summary.note}".strip()
+            )
             left_alone = f"{others} To run the rest"
             if datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
                 codes.append(ExitCode.INCOMPLETE)
         if left_alone:
             what = f"batch {batch_id} ({summary.source.name}): {left_alone}"
-            print_text(f"Not resumed: {what}: batchrun resume {batch_id}", err=to_stderr)
+            label = "Rest not sent" if rest else "Not resumed"
+            print_text(f"{label}: {what}: batchrun resume {batch_id}", err=to_stderr)
             if not running:
                 continue  # else their results are collected
         try:

@@ -498,8 +498,8 @@ class BatchJobs:
             path = self._rescue.keep(step)
             self._writer.mirror([self._change(step)])
             known = values.get("execution_id") or job.execution_id or "none yet"
-            kept = f"What was in hand is kept in {path}, and the next resume takes it in."
-            lost = f"No folder takes a rescue file; note the execution: {known}."
+            kept = f"Unsaved results are in {path}. The next resume imports them."
+            lost = f"No rescue file could be written. Note the execution ID: {known}."
             what = f"{error.what} {lost if path is None else kept}"
             raise type(error)(what, error.hint) from error
         if not moved:

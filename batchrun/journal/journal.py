@@ -277,7 +277,7 @@ class Journal(AbstractContextManager["Journal"]):
         more = f" and {len(known) - BATCHES_NAMED:,} more" if len(known) > BATCHES_NAMED else ""
         named = ", ".join(known[:BATCHES_NAMED])
         raise JournalError(
-            f"{len(known)} batches are called {batch_id}: {named}{more}.", "Name one of them."
+            f"{len(known)} batch IDs start with {batch_id}: {named}{more}.", "Enter more of the ID."
         )
 
     def batches(self) -> list[BatchSummary]:

@@ -123,7 +123,9 @@ def encoding_of(raw: bytes, name: str, given: str | None) -> Encoding:
             return Encoding("utf-8-sig" if marked else found.name)
     close = close_matches(given, _OFFERED)
     meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(f"{given} is not an encoding.", f"It may be {', '.join(_OFFERED)}.{meant}")
+    raise InputError(
+        f"{given} is not a known encoding.", f"Choose one of {', '.join(_OFFERED)}.{meant}"
+    )
 
 
 def survey(stream: BufferedIOBase) -> tuple[bool, bool]:

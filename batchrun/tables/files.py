@@ -317,5 +317,6 @@ def _other_columns(
     reason = "; ".join(differences) or "the order of its columns is another"
     return InputError(
         f"{file} has other columns than {first} ({reason}).",
-        "Files are one list only with the same columns in the same order." + _TO_LEAVE_OUT,
+        "Files can be read as one list only if they have the same columns in the same order."
+        + _TO_LEAVE_OUT,
     )

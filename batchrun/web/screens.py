@@ -857,8 +857,8 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
     if not price:
         return ""
     if view.accepted:
-        so_far = "" if view.phase is Phase.DONE else " so far"
-        cost = f"This run cost {cost_words(workspace, price, view.accepted, view.about)}{so_far}"
+        verb, so_far = ("cost", "") if view.phase is Phase.DONE else ("has cost", " so far")
+        cost = f"This run {verb} {cost_words(workspace, price, view.accepted, view.about)}{so_far}"
         cost += ", including failed rows." if view.figures.failed else "."
         if run is not None and run.again_in_all:
             part = cost_words(workspace, price, run.again_in_all)

@@ -112,7 +112,7 @@ def _until_stopped(
             most = duration(settings.drain_seconds / settings.speed)
             say(
                 f"Stopping {plural(running, 'batch', 'batches')}: nothing more is sent, and "
-                f"results are collected for up to {most}. Ctrl-C again to stop at once; "
+                f"results are collected for up to {most}. Press Ctrl-C again to stop now; "
                 "nothing is lost either way."
             )
         while workspace.active:

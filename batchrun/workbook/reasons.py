@@ -281,10 +281,10 @@ class RowsToShow:
             named = self._names and row.outcome is Outcome.COMPLETED
             if named and (name := name_of(row.row.cells, self._names)):
                 ids = row.company_id, row.contact_id
-                at, above = first.get(ids, (number, name))
-                if len(first) < MAX_NAMES:
-                    first.setdefault(ids, (number, name))
-                if other_name := not is_same_name(above, name):
+                at, above = first.get(ids, (-1, name))
+                if at < 0 and len(first) < MAX_NAMES:
+                    first[ids] = number, name
+                if other_name := at >= 0 and not is_same_name(above, name):
                     of_other = f"{SAME_ID_AS} {at + 2:,}, {one_line(above, MAX_NAME)}"
                     message = f"{of_other}; {message}" if message else of_other
             changed = other_name or message != row.message

@@ -84,7 +84,7 @@ def test_resume_all_leaves_the_rest_of_a_pilot_alone(
     night = batchrun("resume", "--all")
     assert night.exit_code == ExitCode.INCOMPLETE
     said = " ".join(night.stdout.split())
-    assert f"Not resumed: batch {batch} (accounts.csv)" in said
+    assert f"Rest not sent: batch {batch} (accounts.csv)" in said
     assert f"batchrun resume {batch}" in said
     batchrun.change_batches(A_DAY_OLDER)
     assert batchrun("resume", "--all").exit_code == ExitCode.COMPLETED  # said once
@@ -228,7 +228,7 @@ def test_a_limit_of_resume_confirms_no_more_than_it_says(
         sent = len(sandbox.bodies())
         assert sent < 5
         at_a_terminal(batchrun, "n\n", "resume")
-        assert "Not resumed" in batchrun("resume", "--all").stdout
+        assert "Rest not sent" in batchrun("resume", "--all").stdout
         assert len(sandbox.bodies()) == sent
 
 

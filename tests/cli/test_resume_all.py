@@ -132,7 +132,7 @@ def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
         subprocess.run(login, input="sandbox\n", text=True, cwd=folder, env=env, check=True)
         pilot = [str(program), *RUN, "--limit", "2"]
         assert subprocess.run(pilot, cwd=folder, env=env, check=False).returncode == 4
-        assert "nobody has confirmed its other 3 jobs" in cron().stdout  # mailed
+        assert "nobody has confirmed the rest (3 jobs)" in cron().stdout  # mailed
         subprocess.run([str(program), *RUN, "--daily", "5"], cwd=folder, env=env, check=False)
         nights = [cron() for _ in range(2)]
         assert [(each.returncode, each.stdout, each.stderr) for each in nights] == [(0, "", "")] * 2
@@ -165,7 +165,7 @@ def test_resume_all_collects_what_was_sent_of_a_batch_that_nobody_has_confirmed(
         journal.commit()  # as if it had been killed while it waited for the results
     ended = batchrun("resume", "--all")
     assert ended.exit_code == ExitCode.INCOMPLETE
-    assert "nobody has confirmed its other 3 jobs" in ended.stdout
+    assert "nobody has confirmed the rest (3 jobs)" in ended.stdout
     [found] = json.loads(batchrun("batches", "--json").stdout)
     assert (found["outcomes"]["completed"], found["outcomes"]["pending"]) == (2, 3)
 

@@ -413,7 +413,7 @@ def test_a_trial_with_parameters_says_how_to_see_whether_they_were_used(
         run = site.workspace.run(saved, check.id, limit=5, again=False)
         assert site.workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
-        words = "PG:AI does not say whether it knows the parameter focus: see in the results"
+        words = "report whether it recognizes the parameter focus. Check the results"
         assert (words in said) is noted
 
 
@@ -424,7 +424,7 @@ def test_rows_with_a_result_in_a_later_run_are_not_paid_for_again_without_a_word
         workspace, saved = site.workspace, chosen_list(site, FEW)
         first = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         assert workspace.wait(60)
-        words = "Another run has a result for"
+        words = "Another run already has"
         assert words not in shown(site, f"/batches/{first.batch_id}/attention")
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=True)
         assert workspace.wait(60)
@@ -441,7 +441,7 @@ def test_rows_with_a_result_in_a_later_run_are_not_paid_for_again_without_a_word
         )
         assert again
         said = shown(site, f"/batches/{first.batch_id}/attention")
-        assert f"{words} {again} row" in said
+        assert re.search(rf"{words} (a result|results) for {again} of these rows", said)
 
 
 def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: Path) -> None:
@@ -974,7 +974,7 @@ def test_a_stopped_run_says_what_is_sent_and_that_collecting_it_costs_nothing(
         assert "No result yet" in said
         assert "unning" not in said.partition(" Rows Show All rows ")[2]
         assert re.search(r"“Continue” collects the \d+ missing results? at no cost\.", said)
-        assert re.search(rf"This run cost (about )?{sent} credits? so far\.", said)
+        assert re.search(rf"This run has cost (about )?{sent} credits? so far\.", said)
         workspace._begin(workspace._settings)  # as after a start
         for path in (f"/batches/{run.batch_id}", "/"):
             assert f"It was stopped before the end. {sent} row" in shown(site, path)
