@@ -73,7 +73,7 @@ def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:
         ),
         (
             f"company ID is not a PG:AI ID: {cut_off}",
-            [f'"{ACME[:-3]}", 29 digits', f'"{ACME[:-9]}", 23 digits'],
+            [f'"{ACME[:-3]}", 29 letters and digits', f'"{ACME[:-9]}", 23 letters and digits'],
         ),
         ("no company ID", [""]),
     ]

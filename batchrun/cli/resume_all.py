@@ -78,6 +78,7 @@ def resume_all(
     named = settings.model_copy(update={"journal": settings.journal})
     left = batches(unfinished=True, settings=named)[::-1]  # oldest first
     if not left:
+        begin_log_block("resume --all", err=to_stderr)
         place = shown(settings.journal)
         print_text(f"Nothing left to do in the journal {place}.", err=to_stderr, whole=[place])
     codes: list[ExitCode] = [ExitCode.COMPLETED]

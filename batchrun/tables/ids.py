@@ -240,7 +240,7 @@ def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
 def _count_digits(digits: int) -> tuple[IdKind, str, str]:
     if digits == UUID_DIGITS:
         return IdKind.MISTYPED, "is not a PG:AI ID: its hyphens are in the wrong places", ""
-    where = f", {digits} digits"
+    where = f", {digits} letters and digits"
     if digits < UUID_DIGITS:
         words = "is not a PG:AI ID: it has fewer than 32 letters and digits"
         return IdKind.TRUNCATED, words, where

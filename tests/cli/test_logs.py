@@ -44,7 +44,8 @@ def test_each_block_in_a_log_begins_with_the_date_and_what_is_run(
     said = [found and found[1] for found in found]
     assert said[0] == "Run"
     assert all(each and each.startswith("Batch ") for each in said[1:3])
-    assert blocks[3].stdout.startswith("Nothing left to do in the journal")
+    assert said[3] == "resume --all"
+    assert "\nNothing left to do in the journal" in blocks[3].stdout
 
 
 def test_a_script_that_captures_the_path_gets_no_date(

@@ -56,7 +56,7 @@ def test_resume_all_leaves_practice_alone_when_practicing_is_over(
         batchrun.monkeypatch.delenv(name)
     night = batchrun("resume", "--all")
     assert night.exit_code == ExitCode.COMPLETED
-    assert "it ran in the practice sandbox at http://127.0.0.1:" in night.stdout
+    assert "it ran in the sandbox at http://127.0.0.1:" in night.stdout
     assert "batchrun forget" not in night.stdout
     assert "To continue it: batchrun resume 1" in " ".join(night.stdout.split())
 

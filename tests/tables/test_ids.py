@@ -115,7 +115,7 @@ def test_a_damaged_value_is_shown_on_one_line_and_not_whole() -> None:
     [
         (UUID.replace("f6", "g6"), "'g' at position 12"),
         (UUID.replace("-", "\u00b7", 1), "(middle dot) at position 9"),
-        (UUID[:-5], "27 digits"),
+        (UUID[:-5], "27 letters and digits"),
     ],
 )
 def test_the_place_of_the_damage_is_shown_beside_the_value(cell: str, where: str) -> None:
