@@ -87,8 +87,8 @@ def test_resume_all_continues_a_batch_over_three_days(
     assert codes == [ExitCode.PAUSED, ExitCode.PAUSED, ExitCode.COMPLETED]
     calendar.next_day()
     idle = batchrun("resume", "--all")
-            said = idle.stdout.splitlines()[1].split(" in the ")[0]  # after the date
-            assert (idle.exit_code, said) == (0, "Nothing left to do")
+    said = idle.stdout.splitlines()[1].split(" in the ")[0]  # after the date
+    assert (idle.exit_code, said) == (0, "Nothing left to do")
     status = json.loads(batchrun("status", "--json").stdout)
     assert status["outcomes"]["completed"] == 36
     report = calendar.report()
