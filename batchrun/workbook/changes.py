@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchrun.workbook.layout import Layout, ResultColumn
 
 NEW, CHANGED, SAME = "new", "changed", "same"
-NO_EARLIER = "new: no earlier result"
+NO_EARLIER = "new: no earlier result for this ID"
 COLUMN = "changed"
 """The column of Results that says whether a row is new, changed, or the same."""
 

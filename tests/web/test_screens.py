@@ -89,7 +89,10 @@ def test_credits_are_in_words_before_and_after_the_first_rows(tmp_path: Path) ->
         check = checked_list(workspace, saved).id
         said = shown(site, f"/lists/{saved.id}")
         assert "You have 40 credits." in said
-        assert "Run all 60 rows “Try 5 rows” shows their results and what the rest costs" in said
+        assert (
+            "Run all 60 rows What a row costs is not known yet. “Try 5 rows” shows their results and what the rest costs"
+            in said
+        )
         run = workspace.run(saved, check, limit=5, again=False)
         assert workspace.wait(60)
         said = shown(site, f"/batches/{run.batch_id}")
@@ -517,7 +520,7 @@ def test_a_run_says_what_changed_since_which_run_also_if_nothing_did(
     first = ran("first.csv", 13)
     assert "changed since" not in shown(site, first)
     run = r"Nothing changed since the run of today, \d\d:\d\d"
-    several = "Since the last results 2 rows have a result for the first time. No other result"
+    several = "Since the last results 2 rows are new: their IDs had no result then. No other result"
     for batch, since in ((ran("next.csv", 12), run), (ran("more.csv", 15), several)):
         workspace._begin(workspace._settings)  # it says so after a start, too
         said = shown(site, batch)

@@ -83,7 +83,7 @@ def test_each_change_has_its_row_its_field_before_and_now(written: Write) -> Non
         for each in table(path, "Changes")
     ]
     assert found == [
-        (5, "Firm 3", "Score", "new: no earlier result", 2),
+        (5, "Firm 3", "Score", "new: no earlier result for this ID", 2),
         (2, "Firm 0", "Score", 4, 5),
         (2, "Firm 0", "News", "", "added: B"),
         (4, "Firm 2", "City", "", "Osaka"),
