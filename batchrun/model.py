@@ -82,7 +82,7 @@ RETRIED_BY_ITSELF = frozenset({Outcome.FAILED, Outcome.REJECTED})
 
 _WHY_NOT = {
     Outcome.COMPLETED: ("Their results are there; run --again runs and pays for everything again."),
-    Outcome.INVALID: "They can't be sent. Correct them: batchrun export --only invalid -o fix.xlsx",
+    Outcome.INVALID: "They can't be sent. Correct the list, and run it with --reuse 30d.",
     Outcome.PENDING: "Send them with: batchrun resume",
 }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.advice import REUSE_AGE
+from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
@@ -29,7 +29,7 @@ from batchrun.cli.output import (
 from batchrun.cli.signals import exit_codes
 from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
-from batchrun.text import as_displayed, columns_of, duration, one_line, plural, quoted_command
+from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -647,21 +647,20 @@ def missing_result_lines(summary: BatchSummary, settings: Settings) -> list[str]
     """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun import rows
     from batchrun.model import RETRIED_BY_ITSELF
-    from batchrun.workbook import free_target
-    from batchrun.workbook.reasons import Reasons
+    from batchrun.workbook.reasons import Reasons, list_name
 
-    batch = summary.batch_id
-    fix = free_target(Path("fix.xlsx"), lambda _: False)
-    correct = quoted_command("batchrun", "export", batch, "--only", "invalid", "-o", str(fix))
+    file, path = list_name(summary), summary.source.path
+    if path and Path(file).absolute() != Path(path):
+        file = path
     lines: list[str] = []
     for outcomes, step in (
-        (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {batch}"),
-        ({Outcome.INVALID}, f"Correct:   {correct}"),
+        (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {summary.batch_id}"),
+        ({Outcome.INVALID}, f"Correct:   the list, then: {run_corrected(file, summary)}"),
     ):
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
         reasons = Reasons()
-        seen = rows(batch, outcomes, limit=_MAX_REASONED, settings=settings).rows
+        seen = rows(summary.batch_id, outcomes, limit=_MAX_REASONED, settings=settings).rows
         for row in seen:
             reasons.see(row)
         least = "at least " if len(seen) == _MAX_REASONED else ""

@@ -252,7 +252,9 @@ def test_a_sandbox_run_can_be_resumed_and_retried(batchrun: CommandLine, account
     assert batchrun("resume", "--sandbox").stdout.startswith("Nothing left to do for acc")
     retried = batchrun("retry", "--sandbox", "--yes")
     assert_refused(retried, ExitCode.UNUSABLE, "no row that is failed or rejected")
-    assert re.search(r"\. Correct: batchrun export .* --only invalid -o fix.xlsx\n", retried.stderr)
+    assert re.search(
+        r"\. Correct: the list, then: batchrun run .*accounts.csv .* --reuse 30d\n", retried.stderr
+    )
 
 
 def test_practice_runs_a_finished_list_again_and_replaces_its_workbook(

@@ -228,7 +228,7 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     ended = batchrun(*RUN, "--sandbox", "--yes")
     assert "Reason:    1 row: company ID " in ended.stdout
     assert "Correct:" in batchrun("status", "--sandbox").stdout
-    exported = follow(batchrun, ended.stdout, "Correct")
+    exported = batchrun("export", "--sandbox", "--only", "invalid", "-o", "fix.xlsx")
     assert exported.stdout.startswith("1 row of batch ")
     assert "Its results go to fix.results.xlsx. To have all rows in one" in exported.stdout
     book = openpyxl.load_workbook("fix.xlsx")
@@ -240,18 +240,8 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     sheet = openpyxl.load_workbook("accounts.results.xlsx")["Needs attention"]
     [told] = [str(cell) for row in sheet.values for cell in row if "Then (" in str(cell)]
     accounts.write_text(accounts.read_text().replace(wrong, IDS[2]))
-    assert "1 to send" in follow(batchrun, told, "Then").stdout
-
-
-def test_rows_to_correct_go_to_a_file_of_their_own(batchrun: CommandLine, accounts: Path) -> None:
-    book = openpyxl.Workbook()
-    assert book.active is not None
-    for row in (["Company ID"], [IDS[0]], ["12"]):
-        book.active.append(row)
-    book.save("fix.xlsx")
-    ended = batchrun("run", "fix.xlsx", *RUN[2:], "--sandbox", "--yes")
-    assert follow(batchrun, ended.stdout, "Correct").exit_code == ExitCode.COMPLETED
-    assert Path("fix (2).xlsx").exists()
+    assert "reused" in follow(batchrun, ended.stdout, "Correct").stdout
+    assert "reused" in follow(batchrun, told, "Then").stdout
 
 
 def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:

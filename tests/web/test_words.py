@@ -30,7 +30,7 @@ NOT_SHOWN = {
 FOR_A_TERMINAL = {
     ("batch/export.py", "--journal 7"),
     ("batch/session.py", "BATCHRUN_SPEED other than 1 is for a sandbox on this machine."),
-    ("model.py", "They can't be sent. Correct them: batchrun export --only invalid -o fix.xlsx"),
+    ("model.py", "They can't be sent. Correct the list, and run it with --reuse 30d."),
     ("model.py", "Send them with: batchrun resume"),
     ("tables/workbooks.py", "batchrun status"),  # a column's title
     ("model.py", "Their results are there; run --again runs and pays for everything again."),
