@@ -567,17 +567,20 @@ class Journal(AbstractContextManager["Journal"]):
                 counts[state.outcome] += each.rows
             counts[Outcome.INVALID] = found.invalid
             source = json.loads(found.source)
+            for name in ("name", "path"):  # commands and files are made from them
+                if not isinstance(source.get(name), str | None):
+                    raise TypeError(found.source)
             roles = {Role(role): at for role, at in json.loads(found.roles).items()}
             return BatchSummary(
                 batch_id=batch_id,
-                workflow=Workflow(**json.loads(found.workflow)),
+                workflow=Workflow(**_texts(found.workflow)),
                 source=TableSource(
                     notices=tuple(source.pop("notices")),
                     formats=tuple((at, code) for at, code in source.pop("formats", ())),
                     **source,
                 ),
-                parameters=json.loads(found.parameters),
-                parameter_columns=json.loads(found.parameter_columns),
+                parameters={**json.loads(found.parameters)},  # fails for what is no object
+                parameter_columns=_texts(found.parameter_columns),
                 column_options=column_options(json.loads(found.header), roles),
                 created_at=datetime.fromtimestamp(found.created_at, UTC),
                 updated_at=datetime.fromtimestamp(max(found.updated_at, beat_at or 0.0), UTC),
@@ -648,6 +651,18 @@ class Remaining:
     running: int  # number of executions in flight
     running_rows: int  # number of rows that wait for those
     oldest: datetime | None  # when the oldest of those executions was triggered; aware, UTC
+
+
+def _texts(stored: str) -> dict[str, str]:
+    """Decode an object of texts.
+
+    Raises:
+        TypeError, ValueError: It is something else, as only a stranger's journal has.
+    """
+    found = {**json.loads(stored)}
+    if not all(isinstance(value, str) for value in found.values()):
+        raise TypeError(stored)
+    return found
 
 
 def remaining(journal: Journal, batch_id: str) -> Remaining:
