@@ -579,7 +579,7 @@ class Journal(AbstractContextManager["Journal"]):
                     formats=tuple((at, code) for at, code in source.pop("formats", ())),
                     **source,
                 ),
-                parameters={**json.loads(found.parameters)},  # fails for what is no object
+                parameters={**json.loads(found.parameters)},  # a TypeError unless it is an object
                 parameter_columns=_texts(found.parameter_columns),
                 column_options=column_options(json.loads(found.header), roles),
                 created_at=datetime.fromtimestamp(found.created_at, UTC),

@@ -376,7 +376,7 @@ def short_address(address: str) -> str:
 
 
 def lines_of(text: str, letters: int) -> int:
-    """Return roughly how many lines of so many letters a text takes, at most `MAX_LINES`."""
+    """Return roughly how many lines of this length a text takes, at most `MAX_LINES`."""
     parts = text[: (letters + 1) * MAX_LINES].split("\n")
     return min(sum(max(1, -(-len(part) // letters)) for part in parts), MAX_LINES)
 
