@@ -8,7 +8,6 @@ then the request itself. Every request uses quota, except those answered with 40
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -16,10 +15,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from heapq import heappush, heapreplace
-from typing import TYPE_CHECKING, NoReturn, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import ExecutionStatus, Workflow
 from batchrun.sandbox.results import canonical, draw_fate, draw_result
+from batchrun.text import strict_json, unique_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -495,13 +495,8 @@ def _read_trigger(content: bytes, content_type: str) -> dict[str, JSON]:
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise _RefusedError(400, "Content-Type must be application/json")
     try:
-        body: JSON = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_not_finite,
-            parse_float=_finite,
-        )
-    except (ValueError, RecursionError) as error:
+        body = strict_json(content.decode("utf-8"), unique_members)
+    except ValueError as error:
         raise _RefusedError(400, "invalid JSON") from error
     if not isinstance(body, dict):
         raise _RefusedError(400, "the body must be a JSON object")
@@ -526,19 +521,3 @@ def _check(body: dict[str, JSON]) -> None:
 
 def _is_uuid(value: JSON) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
-
-
-def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("duplicate key")
-    return members
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _not_finite(digits)
-
-
-def _not_finite(literal: str) -> NoReturn:
-    raise ValueError(f"{literal} is not a finite number")

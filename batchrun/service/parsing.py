@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from batchrun.model import JSON, Cause, Execution, ExecutionStatus, Workflow
-from batchrun.text import one_line
+from batchrun.text import one_line, unique_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
     load = partial(json.loads, parse_constant=str, parse_float=_number)
     document: JSON
     with suppress(ValueError, RecursionError):
-        document = load(body, object_pairs_hook=_object)
+        document = load(body, object_pairs_hook=unique_members)
         return document
     if lenient:
         with suppress(ValueError, RecursionError):
@@ -73,13 +73,6 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
             document = load(text, parse_int=_integer, object_pairs_hook=_object_with_all)
             return document
     raise UnusableAnswerError("the answer is not JSON")
-
-
-def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    found = dict(members)
-    if len(found) < len(members):
-        raise ValueError("a name occurs twice in an object")
-    return found
 
 
 def _object_with_all(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
