@@ -98,11 +98,7 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
 
 
 async def examine(**overrides: object) -> list[Finding]:
-    """Run all checks. They send one request, trigger nothing and change nothing.
-
-    Args:
-        overrides: Settings from options.
-    """
+    """Run all checks. They send one request, trigger nothing and change nothing."""
     terminal = examine_terminal(
         sys.stdout.encoding or "ascii",
         get_terminal_size().columns if sys.stdout.isatty() else None,
@@ -155,13 +151,7 @@ def _version(package: str) -> str | None:
 
 
 def examine_terminal(encoding: str, columns: int | None, *, answers: bool) -> Finding:
-    """Check the terminal.
-
-    Args:
-        encoding: The encoding of standard output.
-        columns: Its width in columns; ``None`` for a file or a pipe.
-        answers: Whether standard input is a terminal, so the user can answer questions.
-    """
+    """Check the terminal, if output goes to one: then ``columns`` is its width, else ``None``."""
     kind = "no terminal: plain lines instead of a bar"
     if columns is not None:
         kind = f"a terminal, {columns} columns"

@@ -98,11 +98,9 @@ def one_line(
 
 
 def visible(text: str, kept: str = "\n\t") -> str:
-    """A text that is safe in a terminal: control characters are escaped.
+    """A text that is safe in a terminal: control characters are escaped, except those in ``kept``.
 
-    Args:
-        text: Text that may come from a file, a file name or the service.
-        kept: Control characters to keep; ``""`` for text that must stay on one line.
+    For text that may come from a file, a file name or the service.
     """
     if text.isprintable():
         return text

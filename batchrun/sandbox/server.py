@@ -78,13 +78,7 @@ class SandboxClock:
 
 
 def create_app(service: SandboxService, clock: Clock, path: str = USUAL_PATH) -> Starlette:
-    """Create the sandbox's ASGI app.
-
-    Args:
-        service: The model that answers the requests.
-        clock: Returns the virtual time; it is also sent in the ``Date`` header.
-        path: Path of the base URL.
-    """
+    """Create the sandbox's ASGI app, which sends the clock's time in the ``Date`` header."""
 
     def date() -> dict[str, str]:
         return {"Date": formatdate(clock(), usegmt=True)}
