@@ -1081,7 +1081,7 @@ def test_a_full_disk_does_not_leave_a_list_in_its_check(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr("batchrun.web.lists._write", fail)
+        full.setattr("batchrun.web.lists.write_whole", fail)
         workspace.check(saved)
         assert workspace.wait(60)
     assert "Checking" not in shown(site, f"/lists/{saved.id}")
