@@ -607,7 +607,12 @@ def work(
     printer.close()
     for each in worked:
         print_text(f"Batch {each.words}", err=quiet)
-    raise typer.Exit(max((each.exit_code for each in worked), default=ExitCode.COMPLETED))
+    codes = [
+        # Workers get only confirmed batches: one that waits for a person was stopped by failures.
+        ExitCode.INCOMPLETE if each.unfinished and not each.confirmed else each.exit_code
+        for each in worked
+    ]
+    raise typer.Exit(max(codes, default=ExitCode.COMPLETED))
 
 
 def stop(batch: Batch = None, *, journal: JournalAt = None) -> None:

@@ -126,7 +126,7 @@ def test_what_failed_succeeds_when_it_is_sent_again() -> None:
 def test_what_succeeds_when_it_is_sent_again_fails_for_a_reason_that_passes() -> None:
     service = unlimited(fail=1.0)
     ended = [told(service, triggered(service, number), NOON + 120) for number in range(30)]
-    assert {cause_of(each["error"]) for each in ended} == {Cause.TEMPORARY}
+    assert {cause_of(str(each["error"])) for each in ended} == {Cause.TEMPORARY}
 
 
 def test_results_are_uneven_as_real_ones_are() -> None:
