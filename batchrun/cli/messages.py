@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from batchrun.journal.journal import Remaining
     from batchrun.model import ResultRow, Workflow
     from batchrun.plan import Plan
-    from batchrun.service import Credits
-    from batchrun.settings import Settings
+    from batchrun.service.answers import Credits
+    from batchrun.settings.model import Settings
     from batchrun.web.lists import Lists
     from batchrun.workbook import Form
 
@@ -470,8 +470,8 @@ def credits_words(
     words = f"{credit_amounts(credits_left.remaining)} left{' (practice)' if practice else ''}"
     if jobs and price:
         cost = credit_amounts({name: each * jobs for name, each in price.items()})
-        measured = f"a job cost {credit_amounts(price, bare=True)} when last measured"
-        words += f"; about {cost} for {plural(jobs, 'job')} ({measured})"
+        each_cost = f"{credit_amounts(price, bare=True)} a job last time"
+        words += f"; about {cost} for {plural(jobs, 'job')} ({each_cost})"
     elif jobs:
         each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
         words += f"; {each} costs credits"

@@ -139,7 +139,7 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
     with terminal("resume", env=env, cwd=tmp_path, columns=200) as screen:
         screen.answer(NOW, "n")
         assert screen.ended() == ExitCode.COMPLETED
-        cost = f"about {left} credits for {left} jobs (a job cost 1 when last measured)"
+        cost = f"about {left} credits for {left} jobs (1 a job last time)"
         assert cost in screen.text
     assert sandbox.report()["triggers_accepted"] == 3
     assert (tmp_path / "accounts.results.xlsx").exists()

@@ -18,7 +18,7 @@ from batchrun.cli.messages import (
     pause_words,
 )
 from batchrun.estimate import EstimateRates, credits_spent, rest_words, spent_words
-from batchrun.service import Credits
+from batchrun.service.answers import Credits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,8 +118,7 @@ def test_a_single_job_is_in_the_singular() -> None:
 def test_a_measured_price_says_what_the_jobs_cost() -> None:
     left, price = Credits({"a": 90, "b": 8}), {"a": 1.5, "b": 0.25}
     assert credits_words(left, 4, price) == (
-        "a 90, b 8 credits left; about a 6, b 1 credits for 4 jobs "
-        "(a job cost a 1.5, b 0.25 when last measured)"
+        "a 90, b 8 credits left; about a 6, b 1 credits for 4 jobs (a 1.5, b 0.25 a job last time)"
     )
 
 

@@ -16,7 +16,7 @@ from batchrun.cli.output import print_text
 from batchrun.errors import ExitCode
 from batchrun.model import Outcome
 from batchrun.sandbox import SandboxSettings, running
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 from tests.acceptance.verdict import write_list
 from tests.cli.conftest import SPEED
 

@@ -951,7 +951,7 @@ def test_stop_is_offered_while_rows_run_and_says_what_it_saves(site: Site) -> No
         figures = replace(view.figures, done=done, running=running, waiting=waiting)
         now = replace(view, figures=figures)
         assert now.can_stop is bool(says)
-        assert stop_words(workspace, now).startswith(says)
+        assert stop_words(now).startswith(says)
     assert run.progress is not None
     run.progress = replace(run.progress, stopped_because="10 rows failed")
     assert not replace(now, figures=replace(figures, running=2)).can_stop
@@ -1487,7 +1487,7 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
         view = view_batch(workspace, run.batch_id)
         counts = dict.fromkeys(Outcome, 0) | {Outcome.REJECTED: 60}  # such as with 402
         refused = replace(view, summary=replace(view.summary, counts=counts))
-        assert run_cost_words(workspace, refused) == "Last time, a row cost 1 credit."
+        assert run_cost_words(refused) == "Last time, a row cost 1 credit."
         fields = {"retry-FAILED": "yes", "shown": shown_field(site, f"{batch}/attention")}
         site.service._seen.clear()  # else they would succeed
         site.post(f"{batch}/retry", **fields)
