@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from batchrun.model import JSON
 
 _FAILURES = (
-    "No public information was found.",
+    "A data source was temporarily unavailable.",
     "The research step timed out after 3 attempts.",
-    "The company record has no domain to research.",
+    "The research service was overloaded.",
 )
+"""All of them temporary: a retry succeeds at once."""
 _INDUSTRIES = ("Logistics", "Medical devices", "Software", "Renewable energy", "Food & beverage")
 _CITIES = (("São Paulo", "BR"), ("Zürich", "CH"), ("Austin", "US"), ("Łódź", "PL"), ("Osaka", "JP"))
 _TECHNOLOGIES = ("Salesforce", "HubSpot", "Snowflake", "AWS", "SAP S/4HANA", "Marketo", "Slack")

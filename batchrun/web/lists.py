@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import secrets
 import shutil
@@ -148,9 +149,11 @@ class Lists:
         self._update(PRICES_FILE, {workflow: dict(price)})
 
     def price(self, workflow: str) -> dict[str, float] | None:
-        """Return what a row cost with a workflow last time; ``None`` if it was never run."""
+        """Return what a row cost with a workflow last time; ``None`` if that is not known."""
         found = _read(self.folder / PRICES_FILE).get(workflow)
-        return found if found and isinstance(found, dict) else None
+        amounts = list(found.values()) if isinstance(found, dict) else []
+        numbers = all(isinstance(each, (int, float)) and 0 < each < math.inf for each in amounts)
+        return found if amounts and numbers else None
 
     def remembered(self, header: Sequence[str], path: Path) -> Request | None:
         """Return the choices made for the last list with these columns."""
