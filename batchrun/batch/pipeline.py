@@ -443,7 +443,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 raise
             output = write_results(journal, batch_id, target, form)
             # After a limit, only the jobs that this run was allowed to trigger are left.
-            to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
+            to_trigger = engine.queue.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
             log_event(
                 _LOG,
@@ -466,7 +466,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 requests=max(effort.requests, summary.requests - before.requests),
                 seconds=effort.seconds,
                 quota_seconds=effort.quota_seconds,
-                sent=engine.sent,
+                sent=engine.queue.taken,
                 journal=settings.journal,
                 source=options.frame,
                 held_open=target if output != target else None,

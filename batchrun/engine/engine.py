@@ -180,6 +180,9 @@ class Engine:
         clock: The engine's clock.
         limits: The engine's limits.
         on_progress: Called after each committed step; ``None`` for no reports.
+
+    Attributes:
+        queue: The pending jobs.
     """
 
     def __init__(
@@ -204,7 +207,7 @@ class Engine:
         self._max_at_once = client.requests_at_once
         self._on_progress = on_progress
         self._counters = Counters(counts, self._report)
-        self._queue = JobQueue(jobs, limits.jobs, limits.only)
+        self.queue = JobQueue(jobs, limits.jobs, limits.only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
         self._started_at = 0.0
@@ -219,7 +222,7 @@ class Engine:
             forecast=forecast,
             clock=clock,
             patience_seconds=limits.patience_seconds,
-            queue=self._queue,
+            queue=self.queue,
             counters=self._counters,
             retries=self._retries,
             failures=self._failures,
@@ -265,14 +268,14 @@ class Engine:
         self._workers = state.workers
         if self._limits.alone:
             return
-        self._queue.refresh(state.pending)
+        self.queue.refresh(state.pending)
         self._counters.replace(state.counts)
         self._failures.observe(state.completed, state.failed)
         if state.closed:
             self._failures.verdict = self._failures.verdict or state.closed
         if self.stopped_because:
             self._wake.set()
-        elif state.closed is not None and not self.stopped_because:
+        elif state.closed is not None:
             self.stop()
 
     def abort(self, error: Exception) -> None:
@@ -284,16 +287,6 @@ class Engine:
     def stopped_because(self) -> str:
         """Why nothing more is triggered although jobs are left; ``""`` to continue."""
         return self._failures.verdict
-
-    @property
-    def sent(self) -> tuple[int, ...]:
-        """Numbers of the triggered jobs; empty unless the run limits how many."""
-        return self._queue.taken
-
-    @property
-    def waiting(self) -> int:
-        """Number of jobs this run would still trigger if it had no limit."""
-        return self._queue.waiting
 
     @property
     def effort(self) -> Effort:
@@ -316,11 +309,11 @@ class Engine:
     @property
     def jobs_left(self) -> int:
         """Number of jobs this run will still trigger."""
-        return 0 if self._stopping else self._queue.left
+        return 0 if self._stopping else self.queue.left
 
     async def _claim(self, *, again: bool = False) -> bool:
         """Claim the next slice and watch its executions; return whether there was a slice."""
-        in_flight = await self._queue.claim(again=again)
+        in_flight = await self.queue.claim(again=again)
         now = self._clock.now()
         for job in sorted(in_flight or (), key=lambda job: job.triggered_at or 0.0):
             at = job.triggered_at
@@ -362,12 +355,12 @@ class Engine:
 
     def _jobs_are_left(self) -> bool:
         if self._limits.alone:
-            return self._queue.has_pending()
+            return self.queue.has_pending()
         return self._jobs.count_pending() > 0
 
     def _ending_when_done(self) -> Ending:
         if not self._jobs_are_left():
-            return Ending.SELECTION_DONE if self._queue.unselected_pending else Ending.FINISHED
+            return Ending.SELECTION_DONE if self.queue.unselected_pending else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     def _ending_now(self, now: float) -> Ending | None:
@@ -389,7 +382,7 @@ class Engine:
         await self._stop_others()
         if self._busy:
             await self._pause(math.inf, now)
-        elif not self._stopping and self._queue.needs_slice:
+        elif not self._stopping and self.queue.needs_slice:
             await self._claim()
         else:
             await self._do_next(group, self._clock.now())
@@ -401,10 +394,11 @@ class Engine:
                 self._handlers.require_key()
                 if not await self._wait_for_others(now):
                     self._ending = self._ending_now(now) or self._ending_when_done()
-            case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
-                await self._drain(now)
             case Wait(seconds):
-                await self._pause(seconds, now)
+                if self._stop_at is None or self._outstanding or now + seconds <= self._stop_at:
+                    await self._pause(seconds, now)
+                else:  # no poll is due before the stop
+                    self._ending = Ending.INTERRUPTED
             case DaySpent():
                 await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
             case DuePoll() | TriggerNext() | CheckService() if self._share.must_ask(now):
@@ -421,7 +415,7 @@ class Engine:
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
         step = next_step(
-            may_trigger=not self._stopping and self._queue.has_next(),
+            may_trigger=not self._stopping and self.queue.has_next(),
             in_flight=self._handlers.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
@@ -447,13 +441,6 @@ class Engine:
         await self._pause(seconds, now)
         self._counters.quota_seconds += self._clock.now() - now
 
-    async def _drain(self, now: float) -> None:
-        """Wait only for requests already sent, because no poll is due before the stop."""
-        if self._outstanding:
-            await self._pause(math.inf, now)
-        else:
-            self._ending = Ending.INTERRUPTED
-
     async def _pause(self, seconds: float, now: float) -> None:
         """Wait for an answer, for at most this long."""
         if self._stop_at is not None:
@@ -475,27 +462,24 @@ class Engine:
             case CheckService():
                 group.create_task(self._guarded(self._handlers.check_service()))
             case TriggerNext():
-                group.create_task(self._guarded(self._handlers.trigger(self._queue.take(), now)))
+                group.create_task(self._guarded(self._handlers.trigger(self.queue.take(), now)))
             case _:
                 assert_never(step)
 
     async def _guarded(self, request: Coroutine[None, None, Followup | None]) -> None:
         """Run a request and keep its error; `work` raises it after the other answers arrive."""
         try:
-            followup = await self._answer(request)
+            try:
+                followup = await request
+            finally:
+                self._unanswered -= 1
+                self._wake.set()
             if followup is not None:
                 await followup
         except Exception as error:
             self._failure = self._failure or error
         finally:
             self._outstanding -= 1
-            self._wake.set()
-
-    async def _answer(self, request: Coroutine[None, None, Followup | None]) -> Followup | None:
-        try:
-            return await request
-        finally:
-            self._unanswered -= 1
             self._wake.set()
 
     def _report(self, notice: str = "") -> None:
