@@ -18,7 +18,7 @@ from batchrun.arguments import checked_arguments
 from batchrun.batch.export import own_target, write_results
 from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
-from batchrun.journal import Holder, Journal, Remaining, remaining
+from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome, counted_outcomes
 from batchrun.notebook import TableList
@@ -206,7 +206,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     holder, workers = journal.holder(batch_id), journal.slices(batch_id).others_work()
     return BatchStatus(
         summary,
-        remaining(journal, batch_id),
+        journal.remaining(batch_id),
         holder,
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),

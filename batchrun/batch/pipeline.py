@@ -55,7 +55,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, log_event
-from batchrun.journal import Journal, remaining
+from batchrun.journal import Journal
 from batchrun.journal.slices import slice_size
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt, Outcome, retriable
 from batchrun.service import choose_workflow
@@ -279,7 +279,7 @@ async def _confirm_rest(
     Raises:
         NotConfirmedError: The answer was no.
     """
-    left = remaining(session.journal, batch.batch_id).to_trigger
+    left = session.journal.remaining(batch.batch_id).to_trigger
     left = left if limit is None else min(limit, left)
     if left and not confirm(
         Rest(batch, left, session.estimate(batch, left), await session.credits())
@@ -381,7 +381,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         return await _leave_to_workers(session, batch_id, options)
     settings, journal, target = session.settings, session.journal, options.output
     with (
-        journal.hold(batch_id) as hold,
+        journal.hold(batch_id) as lost,
         options.control.detached_at_end(),
         journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
     ):
@@ -392,7 +392,8 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
         )
         estimate = session.estimate(before, engine.jobs_left)
-        hold.when_lost(from_any_thread(engine.abort))
+        abort = from_any_thread(engine.abort)
+        lost.add_done_callback(lambda error: abort(error.result()))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,

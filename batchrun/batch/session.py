@@ -19,7 +19,7 @@ from batchrun.engine import (
     RunTimes,
 )
 from batchrun.errors import UsageError
-from batchrun.journal import Journal, remaining
+from batchrun.journal import Journal
 from batchrun.service import Client, Credits
 from batchrun.settings import find_credentials, for_batch
 from batchrun.settings.location import checked_base_url, is_loopback
@@ -159,7 +159,7 @@ class Session:
         Raises:
             JournalError: The journal can't be read.
         """
-        running = remaining(self.journal, batch.batch_id).running
+        running = self.journal.remaining(batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
     def quota_opens_at(self) -> datetime:

@@ -157,21 +157,6 @@ class Holder:
         return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
 
 
-class Hold:
-    """A batch that this process holds until its block ends or another process takes it over."""
-
-    def __init__(self) -> None:
-        self._lost: Future[JournalError] = Future()
-
-    def when_lost(self, tell: Callable[[JournalError], object]) -> None:
-        """Call ``tell``, once and from any thread, if the batch or its journal is lost."""
-        self._lost.add_done_callback(lambda lost: tell(lost.result()))
-
-    def lose(self, error: JournalError) -> None:
-        """Record that another process has taken the batch, or that the journal is lost."""
-        self._lost.set_result(error)
-
-
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     """Return the process that holds a batch according to the journal, dead or alive."""
     with engine.connect() as connection:
@@ -217,22 +202,16 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
     holder = find_holder(engine, batch_id)
     if holder is None and not on_server(engine):
         return lost(str(engine.url.database), "was overwritten by another copy")
+    what, hint = "taken over by another batchrun, which has ended,", resume_with(batch_id)
     if there is None:
-        return TakenOverError(
-            f"Batch {batch_id} was forgotten by another batchrun while this one was silent; "
-            "nothing more was triggered here.",
-            Advice("", "See which batches there are with: batchrun batches"),
-        )
-    if holder is None:
-        return TakenOverError(
-            f"Batch {batch_id} was taken over by another batchrun, which has ended, while this "
-            "one was silent; nothing more was triggered here.",
-            resume_with(batch_id),
-        )
+        what = "forgotten by another batchrun"
+        hint = Advice("", "See which batches there are with: batchrun batches")
+    elif holder is not None:
+        what = f"taken over by another batchrun ({holder.words()})"
+        hint = watch_with(batch_id)
     return TakenOverError(
-        f"Batch {batch_id} was taken over by another batchrun ({holder.words()}) while this one "
-        "was silent; nothing more was triggered here.",
-        watch_with(batch_id),
+        f"Batch {batch_id} was {what} while this one was silent; nothing more was triggered here.",
+        hint,
     )
 
 
@@ -243,11 +222,12 @@ def hold_batch(
     lock: ProcessLock,
     batch_id: str,
     *before: Executable,
-) -> Iterator[Hold]:
+) -> Iterator[Future[JournalError]]:
     """Hold a batch, so only this process decides about its jobs and writes its results.
 
     Yields:
-        The hold, which reports if another process takes over the batch.
+        A future that gets the error if another process takes over the batch, or the journal is
+        lost.
 
     Raises:
         HeldError: Another process holds it; the message names the process.
@@ -283,7 +263,7 @@ def hold_batch(
             f"Another batchrun is working on batch {batch_id}{who}.", watch_with(batch_id)
         )
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
-    hold = Hold()
+    lost_with: Future[JournalError] = Future()
 
     def beat() -> None:
         renewed = update(leases).where(mine).values(beat_at=shared_now(engine))
@@ -291,8 +271,8 @@ def hold_batch(
             raise taken_over(engine, batch_id)
 
     try:
-        with heartbeat(beat, hold.lose):
-            yield hold
+        with heartbeat(beat, lost_with.set_result):
+            yield lost_with
     finally:
         try:
             writer.submit(delete(leases).where(mine)).result()
