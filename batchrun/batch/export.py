@@ -37,15 +37,17 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+ANY_BATCH = "any"
+
 
 def write_results(
     journal: Journal,
     batch_id: str,
-    target: Path | None,
+    target: Path,
     form: workbook.Form,
     *,
     as_its_workbook: bool = True,
-) -> Path | None:
+) -> Path:
     """Write the current results of a batch to a file.
 
     Args:
@@ -56,13 +58,11 @@ def write_results(
         as_its_workbook: Whether this is the batch's own workbook, which `resume` writes again.
 
     Returns:
-        The path that was written; ``None`` if ``target`` is ``None``.
+        The path that was written.
 
     Raises:
         OutputError: The file can't be written.
     """
-    if target is None:
-        return None
     if as_its_workbook:
         target = workbook.free_target(target, is_as_written)
     with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
@@ -78,26 +78,16 @@ def _remember(written: Path, batch_id: str) -> None:
     """Remember a file and its companions as written, to notice later changes."""
     for path in (written, *workbook.companions(written)):
         if path.exists():
-            agree(Consent.REPLACE, _as_written(path, batch_id))
-            agree(Consent.REPLACE, _as_written(path))
+            for batch in (batch_id, ANY_BATCH):
+                agree(Consent.REPLACE, _as_written(path, batch))
 
 
-def own_target(wanted: Path, batch: BatchSummary) -> Path:
-    """Return where to export a batch: the path, or one beside it if another file is there.
-
-    A file is replaced if it is still as this machine wrote it for this batch.
-    """
-    return workbook.free_target(
-        wanted, lambda path: has_agreed(Consent.REPLACE, _as_written(path, batch.batch_id))
-    )
+def is_as_written(path: Path, batch_id: str = ANY_BATCH) -> bool:
+    """Return whether a file is still as this machine wrote it for this batch, or for any."""
+    return has_agreed(Consent.REPLACE, _as_written(path, batch_id))
 
 
-def is_as_written(path: Path) -> bool:
-    """Return whether a file is still as this machine wrote it, for any batch."""
-    return has_agreed(Consent.REPLACE, _as_written(path))
-
-
-def _as_written(path: Path, batch_id: str = "any") -> str:
+def _as_written(path: Path, batch_id: str) -> str:
     """Return what tells a file of a batch apart from one that was changed or put in its place."""
     found = path.stat()
     return f"{batch_id} {found.st_size} {found.st_mtime_ns} {path.absolute()}"

@@ -137,22 +137,6 @@ class RunOptions:
     detach: bool = False
 
 
-async def check(request: Request, settings: Settings | None, *, with_credits: bool) -> Plan:
-    """Load and plan a list without triggering anything.
-
-    Raises:
-        BatchrunError: The list, the workflow, the key or the service can't be used.
-    """
-    settings = settings or load_settings()
-    loaded = load_request(request, settings)
-    async with open_session(settings, few_requests=True) as session:
-        workflow = choose_workflow(await session.workflows(), request.workflow)
-        plan = loaded.plan(workflow, session.rates(workflow.id))
-        newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = replace(session.with_known_results(plan, request.reuse, newest), earlier=newest)
-        return replace(plan, credits=await session.credits()) if with_credits else plan
-
-
 def refuses_again(earlier: BatchSummary, request: Request) -> bool:
     """Return whether `run` refuses a list because it has already been through.
 
@@ -440,9 +424,10 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 with suppress(BatchrunError):
                     spent = engine.effort
                     await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
-                    write_results(journal, batch_id, target, form)
+                    if target is not None:
+                        write_results(journal, batch_id, target, form)
                 raise
-            output = write_results(journal, batch_id, target, form)
+            output = None if target is None else write_results(journal, batch_id, target, form)
             # After a limit, only the jobs that this run was allowed to trigger are left.
             to_trigger = engine.queue.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
