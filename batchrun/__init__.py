@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, InDoubt, Outcome
     from batchrun.plan import Plan
-    from batchrun.service import Client, Credits
-    from batchrun.settings import Settings, load_settings
+    from batchrun.service.answers import Credits
+    from batchrun.service.client import Client
+    from batchrun.settings.loading import load_settings
+    from batchrun.settings.model import Settings
     from batchrun.sync import check, resume, retry, run, run_marked, work, workflows
     from batchrun.tables import ColumnQuestion
     from batchrun.workbook import Crm, Form, UnknownColumn
@@ -111,8 +113,10 @@ _HOMES = {
     "batchrun.batch.report": ("Report",),
     "batchrun.batch.request": ("Preview", "Request", "preview"),
     "batchrun.batch.rerun": ("Rerun",),
-    "batchrun.service": ("Client", "Credits"),
-    "batchrun.settings": ("Settings", "load_settings"),
+    "batchrun.service.answers": ("Credits",),
+    "batchrun.service.client": ("Client",),
+    "batchrun.settings.loading": ("load_settings",),
+    "batchrun.settings.model": ("Settings",),
     "batchrun.tables": ("ColumnQuestion",),
     "batchrun.workbook": ("Crm", "Form", "UnknownColumn"),
 }

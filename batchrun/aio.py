@@ -26,8 +26,8 @@ from batchrun.errors import InputError, NotConfirmedError, UsageError, missing_f
 from batchrun.model import RETRIED_BY_ITSELF
 from batchrun.notebook import TableList
 from batchrun.options import ReadingKeywords
-from batchrun.service import choose_workflow
-from batchrun.settings import load_settings
+from batchrun.service.client import choose_workflow
+from batchrun.settings.loading import load_settings
 from batchrun.workbook import Form
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
     from batchrun.tables import Ask
 
 __all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "workflows"]

@@ -31,20 +31,14 @@ from batchrun.installation import EXTRAS, repair_hint, update_hint
 from batchrun.journal.database import connect_to_server, network_filesystem
 from batchrun.journal.errors import unusable
 from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
-from batchrun.service import Client
-from batchrun.service.client import unreachable_hint
+from batchrun.service.client import Client, unreachable_hint
 from batchrun.service.transport import describe, proxy_for
-from batchrun.settings import (
-    KeyStorage,
-    address_of,
-    find_configuration,
-    find_credentials,
-    key_source,
-    load_settings,
-    stored_profiles,
-)
+from batchrun.settings.credentials import address_of, find_credentials, key_source
+from batchrun.settings.files import find_configuration
+from batchrun.settings.loading import load_settings
 from batchrun.settings.location import checked_base_url, is_loopback, is_practice, is_server, shown
 from batchrun.settings.model import masked_end, masked_key
+from batchrun.settings.profiles import KeyStorage, stored_profiles
 from batchrun.text import plural, quoted_command, without_user
 
 if TYPE_CHECKING:
@@ -52,8 +46,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from batchrun.service import Probe
-    from batchrun.settings import Configuration, Settings
+    from batchrun.service.answers import Probe
+    from batchrun.settings.files import Configuration
+    from batchrun.settings.model import Settings
 
 
 class Verdict(StrEnum):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchrun.service import Credits
+    from batchrun.service.answers import Credits
 
 REQUESTS_PER_JOB = 2.05
 """A trigger, a well-timed poll, and now and then a second poll (docs/benchmarks.md)."""

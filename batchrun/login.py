@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
-from batchrun.service import Client
-from batchrun.service.client import checked_key
+from batchrun.service.client import Client, checked_key
 from batchrun.settings import keyring
 from batchrun.settings.location import checked_base_url, is_loopback
 from batchrun.settings.model import key_end
@@ -21,7 +20,7 @@ from batchrun.settings.profiles import (
 )
 
 if TYPE_CHECKING:
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 _NOTHING_SAVED = "Nothing was saved."
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary
-    from batchrun.service import Credits
+    from batchrun.service.answers import Credits
 
 T = TypeVar("T")
 

@@ -105,7 +105,7 @@ def measured(path: Path, location: str, *, create: bool) -> None:
     """Measure everything, and print it."""
     from batchrun import status
     from batchrun.journal import Journal
-    from batchrun.settings import load_settings
+    from batchrun.settings.loading import load_settings
 
     stages = Stages()
     plan = planned(path, stages)

@@ -13,7 +13,7 @@ from batchrun.batch.request import Request, load_request
 from batchrun.cli.messages import plan_lines
 from batchrun.estimate import EstimateRates
 from batchrun.model import Workflow
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "loading.md"

@@ -16,9 +16,8 @@ import typer
 from batchrun.cli import app
 from batchrun.errors import ExitCode
 from batchrun.options import FileOptions, ReadingOptions
-from batchrun.settings import Settings, variable_of
 from batchrun.settings.files import ListDefaults, entry_type, known_names
-from batchrun.settings.model import wanted_value
+from batchrun.settings.model import Settings, variable_of, wanted_value
 
 PAGE = Path(__file__).parent / "reference.md"
 SHARED = 3

@@ -20,7 +20,8 @@ from batchrun.errors import BatchrunError, UsageError
 from batchrun.installation import install_hint
 from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
-from batchrun.settings import for_batch, load_settings
+from batchrun.settings.credentials import for_batch
+from batchrun.settings.loading import load_settings
 from batchrun.settings.location import is_server, server_url, shown
 from batchrun.text import plural, visible
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from batchrun.batch.session import Session
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 CONNECT_SECONDS = 10.0
 _SENT = (

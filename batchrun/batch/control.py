@@ -11,7 +11,7 @@ from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch.history import existing_journal
 from batchrun.errors import JournalError, UsageError
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")

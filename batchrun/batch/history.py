@@ -23,7 +23,8 @@ from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome, counted_outcomes
 from batchrun.notebook import TableList
-from batchrun.settings import Settings, find_credentials, for_batch, load_settings
+from batchrun.settings.credentials import find_credentials, for_batch
+from batchrun.settings.loading import load_settings
 from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchSummary, ResultRow, Role
     from batchrun.settings.consent import ConsentRequest
+    from batchrun.settings.model import Settings
 
 
 MIN_PREFIX = 4

@@ -58,9 +58,10 @@ from batchrun.events import Event, log_event
 from batchrun.journal import Journal
 from batchrun.journal.slices import slice_size
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt, Outcome, retriable
-from batchrun.service import choose_workflow
-from batchrun.settings import Settings, for_batch, load_settings, profile_replaced_by
+from batchrun.service.client import choose_workflow
 from batchrun.settings.consent import Consent, agree, has_agreed
+from batchrun.settings.credentials import for_batch, profile_replaced_by
+from batchrun.settings.loading import load_settings
 from batchrun.settings.location import is_practice
 from batchrun.text import plural
 
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan
+    from batchrun.settings.model import Settings
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, assert_never
 from batchrun.advice import Action, Advice
 from batchrun.errors import UsageError
 from batchrun.model import InDoubt
-from batchrun.settings import find_credentials, profile_of, service_of
 from batchrun.settings.consent import (
     Consent,
     ConsentRequest,
@@ -16,7 +15,8 @@ from batchrun.settings.consent import (
     has_agreed,
     require_agreed_address,
 )
-from batchrun.settings.location import is_loopback
+from batchrun.settings.credentials import find_credentials, profile_of
+from batchrun.settings.location import is_loopback, service_of
 from batchrun.settings.model import KEY_VARIABLE
 from batchrun.text import quoted_command
 from batchrun.workbook.marks import signature_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from batchrun.batch.pipeline import RunOptions
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 
 def require_same_service(batch_id: str, own: str, given: str) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate
     from batchrun.journal import Remaining
     from batchrun.model import BatchResults, BatchSummary, Cell, ResultRow
-    from batchrun.service import Credits
+    from batchrun.service.answers import Credits
 
 
 @dataclass(frozen=True, slots=True)

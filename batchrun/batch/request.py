@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from batchrun.estimate import EstimateRates
     from batchrun.model import Table, Workflow
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
     from batchrun.tables import Ask
 
 

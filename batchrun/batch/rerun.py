@@ -13,7 +13,7 @@ from batchrun.advice import Action, Advice, reworded, run_corrected
 from batchrun.batch.history import existing_journal, is_missing
 from batchrun.errors import InputError, JournalError
 from batchrun.model import Role
-from batchrun.settings import Settings, load_settings
+from batchrun.settings.loading import load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.cells import is_filled
 from batchrun.tables.ids import ValidId, parse_id
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchrun.journal import Journal
     from batchrun.journal.results import SentJob
     from batchrun.model import BatchSummary
+    from batchrun.settings.model import Settings
     from batchrun.workbook.marks import MarkedRow, ResultsFile, ResultsSheet
 
     Ids = tuple[str | None, str | None]

@@ -20,8 +20,9 @@ from batchrun.engine import (
 )
 from batchrun.errors import UsageError
 from batchrun.journal import Journal
-from batchrun.service import Client, Credits
-from batchrun.settings import find_credentials, for_batch
+from batchrun.service.answers import Credits
+from batchrun.service.client import Client
+from batchrun.settings.credentials import find_credentials, for_batch
 from batchrun.settings.location import checked_base_url, is_loopback
 from batchrun.workbook import list_formats
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary, Workflow
     from batchrun.plan import Plan
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 MAX_SLOT_WAIT_SECONDS = 60.0
 """The longest wait to request the list of workflows, whatever other processes are sending."""

@@ -83,7 +83,7 @@ if TYPE_CHECKING:
 
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary, Decide, ResultRow
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
     from batchrun.workbook import Form
 
 

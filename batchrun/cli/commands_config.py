@@ -96,10 +96,10 @@ def login(
     Type it when asked, or send it to standard input.
     """
     from batchrun.login import address_for, log_in
-    from batchrun.settings import service_of, stored_profiles
     from batchrun.settings.credentials import usual_profile
+    from batchrun.settings.location import service_of
     from batchrun.settings.model import masked_end
-    from batchrun.settings.profiles import checked_name
+    from batchrun.settings.profiles import checked_name, stored_profiles
 
     settings = settings_from(base_url=base_url)
     usual = settings.profile or usual_profile(settings)
@@ -141,8 +141,8 @@ def logout(
     ] = False,
 ) -> None:
     """Delete a saved API key."""
-    from batchrun.settings import key_source, stored_profiles
-    from batchrun.settings.credentials import usual_profile
+    from batchrun.settings.credentials import key_source, usual_profile
+    from batchrun.settings.profiles import stored_profiles
 
     refuse_together({"--all": every, "--profile": profile})
     settings = settings_from()
@@ -174,7 +174,7 @@ def logout(
 
 def _delete(name: str) -> None:
     from batchrun.login import log_out
-    from batchrun.settings import stored_profiles
+    from batchrun.settings.profiles import stored_profiles
 
     base_url = stored_profiles().named(name).base_url
     left = log_out(name)
@@ -210,9 +210,10 @@ def show_configuration(
     as_json: AsJson = False,
 ) -> None:
     """Show every setting, its value, and where it comes from."""
-    from batchrun.settings import find_configuration, stored_profiles, user_file
     from batchrun.settings.credentials import shown_settings
+    from batchrun.settings.files import find_configuration, user_file
     from batchrun.settings.model import masked_end
+    from batchrun.settings.profiles import stored_profiles
 
     files = find_configuration(file)
     shown = shown_settings(settings_from(profile=profile, configuration=files), files)
@@ -385,7 +386,8 @@ def sandbox(
 
 def welcome() -> None:
     """Print the next steps."""
-    from batchrun.settings import address_of, given_key, profile_of, stored_profiles
+    from batchrun.settings.credentials import address_of, given_key, profile_of
+    from batchrun.settings.profiles import stored_profiles
 
     settings = settings_from()
     stored = profile_of(settings)

@@ -87,7 +87,8 @@ if TYPE_CHECKING:
     from batchrun import Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
-    from batchrun.settings import Configuration, Settings
+    from batchrun.settings.files import Configuration
+    from batchrun.settings.model import Settings
     from batchrun.workbook import Form
 
 
@@ -244,7 +245,7 @@ def check(
     one. FILE can be - for standard input.
     """
     from batchrun import Rerun
-    from batchrun.settings import find_configuration
+    from batchrun.settings.files import find_configuration
 
     if save_options and str(file) == "-":
         raise UsageError("--save-options needs a list in a file.", "Leave it out.")
@@ -342,7 +343,7 @@ def run(
     you pay for.
     """
     from batchrun import Rerun
-    from batchrun.settings import find_configuration
+    from batchrun.settings.files import find_configuration
 
     files = find_configuration(file)
     form = form_from(columns, write_every=write_every, defaults=files.defaults, source=file)
@@ -639,7 +640,7 @@ def web(
 
     Only this computer can reach it. Ctrl-C stops it.
     """
-    from batchrun.settings import given_key, profile_of
+    from batchrun.settings.credentials import given_key, profile_of
     from batchrun.web.server import serve
 
     def load() -> Settings:

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from batchrun.journal.journal import Remaining
     from batchrun.model import ResultRow
     from batchrun.plan import Plan
-    from batchrun.service import Credits
-    from batchrun.settings import Settings
+    from batchrun.service.answers import Credits
+    from batchrun.settings.model import Settings
     from batchrun.workbook import Form
 
     PilotResult: TypeAlias = tuple[str, ResultRow, list[tuple[str, str]]]

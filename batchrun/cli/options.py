@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from batchrun import Request
     from batchrun.model import JSON
-    from batchrun.settings import ListDefaults
+    from batchrun.settings.files import ListDefaults
     from batchrun.workbook import Form
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def _typable(name: str) -> str:
 def profile_names(incomplete: str) -> list[str]:
     """Return the saved profiles."""
     with suppress(Exception):  # none can be read: there is nothing to offer
-        from batchrun.settings import stored_profiles
+        from batchrun.settings.profiles import stored_profiles
 
         return [name for name in stored_profiles().all() if name.startswith(incomplete)]
     return []
@@ -396,7 +396,7 @@ def form_from(
     Raises:
         UsageError: An option can't be used.
     """
-    from batchrun.settings import ListDefaults
+    from batchrun.settings.files import ListDefaults
     from batchrun.workbook import Audience, Crm, Form
 
     typed = options.entries() | ({} if write_every is None else {"write_every": write_every})
@@ -659,7 +659,7 @@ class ReportOptions:
 
 def settings_of(*groups: object) -> dict[str, Any]:
     """Return the settings from options, by name; ``None`` for options that were not given."""
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
     found = {each.name: getattr(group, each.name) for group in groups for each in fields(group)}  # type: ignore[arg-type]
     return {
@@ -692,7 +692,9 @@ def request_from(
     """
     from batchrun import Request
     from batchrun.options import ReadingOptions
-    from batchrun.settings import given_key, load_settings, stored_profiles
+    from batchrun.settings.credentials import given_key
+    from batchrun.settings.loading import load_settings
+    from batchrun.settings.profiles import stored_profiles
 
     if options.workflow is None:
         if not file.exists() and set("*?[").isdisjoint(str(file)):  # no pattern of several files

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.model import BatchSummary, Role
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
     from batchrun.tables import ColumnQuestion
 
 _T = TypeVar("_T")
@@ -169,7 +169,6 @@ def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
         UsageError: There is no key, there is no terminal, or the address can't be used.
         NotConfirmedError: The answer was no.
     """
-    from batchrun.settings import address_of, profile_of, service_of
     from batchrun.settings.consent import (
         Consent,
         agree,
@@ -177,8 +176,8 @@ def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
         punycode,
         require_agreed_address,
     )
-    from batchrun.settings.credentials import require_key
-    from batchrun.settings.location import checked_base_url
+    from batchrun.settings.credentials import address_of, profile_of, require_key
+    from batchrun.settings.location import checked_base_url, service_of
 
     if not at_login:
         require_key(settings)
@@ -215,8 +214,8 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
     """
     from batchrun import status
     from batchrun.batch.recover import consent_refused
-    from batchrun.settings import for_batch
     from batchrun.settings.consent import agree
+    from batchrun.settings.credentials import for_batch
 
     at_address = for_batch(settings, batch)
     confirm_address(at_address)
@@ -233,7 +232,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
 def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
     """Print a note if a different key pays from now on."""
     from batchrun import status
-    from batchrun.settings import for_batch, profile_replaced_by
+    from batchrun.settings.credentials import for_batch, profile_replaced_by
 
     at_address = for_batch(settings, batch)
     now = status(batch.batch_id, settings=settings)

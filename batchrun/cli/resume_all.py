@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from batchrun.engine import Ending
     from batchrun.model import BatchSummary
-    from batchrun.settings import Configuration, Settings
+    from batchrun.settings.files import Configuration
+    from batchrun.settings.model import Settings
 
     Configured: TypeAlias = tuple[Configuration, Settings]
     Account: TypeAlias = tuple[str, str | None]
@@ -71,7 +72,7 @@ def resume_all(
     """
     from batchrun import batches, status
     from batchrun.engine import Ending
-    from batchrun.settings import account_of, address_of, for_batch
+    from batchrun.settings.credentials import account_of, address_of, for_batch
     from batchrun.settings.location import is_loopback, shown
 
     # A missing default journal counts as no batches. As a named one, it is an error.

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from batchrun.batch.request import Request
     from batchrun.model import BatchSummary, Decide, InDoubt, ResultRow
     from batchrun.plan import Plan
-    from batchrun.service import Credits
-    from batchrun.settings import Settings
+    from batchrun.service.answers import Credits
+    from batchrun.settings.model import Settings
     from batchrun.workbook import Form
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from batchrun.model import BatchSummary
-    from batchrun.settings import Configuration, Settings
+    from batchrun.settings.files import Configuration
+    from batchrun.settings.model import Settings
 
 
 announced: set[str] = set()
@@ -38,7 +39,7 @@ def settings_from(
     Raises:
         UsageError: A setting can't be used.
     """
-    from batchrun.settings import load_settings
+    from batchrun.settings.loading import load_settings
 
     settings = load_settings(configuration, journal=journal, rate=_rate(rate), **others)
     for notice in settings.notices:
@@ -129,8 +130,8 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
 
 def sandbox_journal(settings: Settings) -> str:
     """Return the path of the sandbox's journal, beside the real one."""
-    from batchrun.settings import default_journal
     from batchrun.settings.location import SANDBOX_JOURNALS
+    from batchrun.settings.model import default_journal
 
     path = journal_path(settings)
     if path is None or not path.name:
@@ -183,7 +184,7 @@ def _note_synchronised(settings: Settings) -> None:
 
 
 def _rate(text: str | None) -> object:
-    from batchrun.settings import read_rate
+    from batchrun.settings.model import read_rate
 
     try:
         return read_rate(text)
@@ -196,7 +197,7 @@ def _rate(text: str | None) -> object:
 
 def configuration_of(batch: BatchSummary) -> Configuration:
     """Return the configuration for the list of a batch."""
-    from batchrun.settings import find_configuration
+    from batchrun.settings.files import find_configuration
 
     return find_configuration(None if batch.source.path is None else Path(batch.source.path))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from batchrun.journal import BatchJobs
     from batchrun.journal.slices import BatchState
     from batchrun.model import Outcome
-    from batchrun.service import Client
+    from batchrun.service.client import Client
 
 
 _LOG = logging.getLogger(__name__)

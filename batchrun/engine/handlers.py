@@ -17,9 +17,8 @@ from batchrun.advice import Action, Advice
 from batchrun.engine.run_times import MAX_RUN_SECONDS
 from batchrun.errors import KeyRefusedError
 from batchrun.model import Cause, Execution, ExecutionStatus, Outcome
-from batchrun.service import (
+from batchrun.service.answers import (
     Accepted,
-    Client,
     Doubtful,
     KeyRefused,
     NotSent,
@@ -44,7 +43,8 @@ if TYPE_CHECKING:
     from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
     from batchrun.journal.slices import Slice
-    from batchrun.service import QuotaReading
+    from batchrun.service.client import Client
+    from batchrun.service.parsing import QuotaReading
 
 
 Followup: TypeAlias = "Coroutine[None, None, None]"

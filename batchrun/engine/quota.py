@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from batchrun.estimate import DAY_SECONDS, EstimateRates
 
 if TYPE_CHECKING:
-    from batchrun.service import QuotaReading
+    from batchrun.service.parsing import QuotaReading
 
 DEFAULT_RATE = 60
 """Requests per minute until settings or headers give a rate: the standard plan's."""

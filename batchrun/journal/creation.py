@@ -32,7 +32,7 @@ from batchrun.journal.schema import (
 )
 from batchrun.model import KnownJob, Outcome
 from batchrun.plan import BodyIndex
-from batchrun.settings import service_of
+from batchrun.settings.location import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

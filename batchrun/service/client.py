@@ -46,8 +46,7 @@ from batchrun.service.parsing import (
     tidy,
 )
 from batchrun.service.transport import exchange, fault_for_log, open_transport
-from batchrun.settings import DEFAULT_BASE_URL
-from batchrun.settings.location import checked_base_url, is_loopback
+from batchrun.settings.location import DEFAULT_BASE_URL, checked_base_url, is_loopback
 from batchrun.text import OFFERED, close_matches, duration
 
 if TYPE_CHECKING:

@@ -32,10 +32,11 @@ from batchrun import Crm, Form, Outcome
 from batchrun.batch.history import completed_elsewhere
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.model import Role
-from batchrun.settings import DEFAULT_PROFILE, address_of, given_key, profile_of
+from batchrun.settings.credentials import address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import shown
 from batchrun.settings.model import masked_end, masked_key
+from batchrun.settings.profiles import DEFAULT_PROFILE
 from batchrun.tables.ids import EXAMPLE_ID
 from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words

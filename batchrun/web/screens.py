@@ -19,7 +19,7 @@ from batchrun.batch.report import compared
 from batchrun.engine import Ending
 from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
-from batchrun.settings import service_of
+from batchrun.settings.location import service_of
 from batchrun.text import duration, plural, visible
 from batchrun.web import work
 from batchrun.web.lists import RESULTS

@@ -33,7 +33,7 @@ from batchrun.estimate import credits_spent
 from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import PRACTICE_SPEED, practice
-from batchrun.settings import given_key, profile_of
+from batchrun.settings.credentials import given_key, profile_of
 from batchrun.web.lists import RESULTS, Lists, lists_folder
 from batchrun.web.words import controls_of, plain, total_words
 

@@ -22,7 +22,7 @@ from batchrun.batch.request import Request
 from batchrun.errors import ExitCode, JournalLostError, JournalWriteError
 from batchrun.journal import Journal, lease
 from batchrun.model import Outcome
-from batchrun.settings import Settings, load_settings
+from batchrun.settings.loading import load_settings
 from tests.engine.faults import SPEED, FaultySandbox, faulty_sandbox
 from tests.journal.batches import URL, plan_of
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchrun.engine import Progress
+    from batchrun.settings.model import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")
 

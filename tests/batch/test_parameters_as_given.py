@@ -9,7 +9,7 @@ import pandas as pd
 from batchrun.batch.request import Request, load_request
 from batchrun.estimate import EstimateRates
 from batchrun.model import Workflow
-from batchrun.settings import Settings
+from batchrun.settings.model import Settings
 
 if TYPE_CHECKING:
     from batchrun.model import JSON

@@ -21,7 +21,7 @@ from batchrun.batch.request import Request
 from batchrun.errors import ExitCode, InputError, OutputError, TakenOverError, UsageError
 from batchrun.journal import lease
 from batchrun.model import Outcome
-from batchrun.settings import Settings, load_settings
+from batchrun.settings.loading import load_settings
 from tests.engine.faults import SPEED, Fault, FaultySandbox, faulty_sandbox
 from tests.workbook.batches import batch, row
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from batchrun.engine import Progress
     from batchrun.model import BatchSummary
     from batchrun.plan import Plan
+    from batchrun.settings.model import Settings
 
 WORKFLOW = "Account Research"
 

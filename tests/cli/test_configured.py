@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import ExitCode
-from batchrun.settings import user_file
+from batchrun.settings.files import user_file
 from tests.cli.conftest import ACME
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import Terminal

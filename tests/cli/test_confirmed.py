@@ -11,7 +11,7 @@ import pytest
 
 from batchrun import batches, resume
 from batchrun.errors import ExitCode, NotConfirmedError
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import REFUSED, RESULTS, mark
 from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes

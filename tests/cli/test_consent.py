@@ -14,8 +14,10 @@ import pytest
 import batchrun as batchrun_library
 from batchrun.errors import BatchrunError, ExitCode, UsageError
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import find_credentials, load_settings, stored_profiles
 from batchrun.settings.consent import Consent, agree, has_agreed, is_known_service, punycode
+from batchrun.settings.credentials import find_credentials
+from batchrun.settings.loading import load_settings
+from batchrun.settings.profiles import stored_profiles
 from tests.cli.conftest import SPEED
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from batchrun.cli.messages import (
     pause_words,
 )
 from batchrun.estimate import EstimateRates, credits_spent, rest_words, spent_words
-from batchrun.service import Credits
+from batchrun.service.answers import Credits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.cli.errors import write_failure
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 from batchrun.text import MASK, masked
 from tests.cli.conftest import ACME
 

@@ -12,14 +12,9 @@ import pytest
 from batchrun.errors import ExitCode
 from batchrun.login import address_for
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import (
-    DEFAULT_BASE_URL,
-    DEFAULT_PROFILE,
-    KeyStorage,
-    load_settings,
-    stored_profiles,
-)
-from batchrun.settings.profiles import Profile
+from batchrun.settings.loading import load_settings
+from batchrun.settings.location import DEFAULT_BASE_URL
+from batchrun.settings.profiles import DEFAULT_PROFILE, KeyStorage, Profile, stored_profiles
 from tests.cli.conftest import SPEED
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, system_keyring

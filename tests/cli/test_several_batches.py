@@ -28,7 +28,7 @@ from batchrun.sandbox import (
     create_app,
     running_app,
 )
-from batchrun.settings import stored_profiles
+from batchrun.settings.profiles import stored_profiles
 from tests.cli.conftest import SPEED
 from tests.cli.test_json import assert_described
 from tests.engine.faults import Fault, faulty_sandbox

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import ExitCode
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 from tests.cli.conftest import ACME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.settings import Configuration, Settings
+    from batchrun.settings.files import Configuration
+    from batchrun.settings.model import Settings
     from tests.cli.commands import CommandLine
 
 PROGRAM = """
@@ -82,7 +83,7 @@ def test_a_run_reads_its_settings_once(batchrun: CommandLine, sandbox: str, acco
         found.append(load_settings(configuration, **given))
         return found[-1]
 
-    batchrun.monkeypatch.setattr("batchrun.settings.load_settings", counted)
+    batchrun.monkeypatch.setattr("batchrun.settings.loading.load_settings", counted)
     ended = batchrun("run", "accounts.csv", "-w", "account research", "--yes")
     assert ended.exit_code == ExitCode.INCOMPLETE
     assert len(found) == 1

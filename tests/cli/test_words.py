@@ -30,8 +30,8 @@ from batchrun.engine import Progress
 from batchrun.errors import ExitCode, StoppedError, WorkflowError
 from batchrun.journal import Holder, Journal
 from batchrun.model import Outcome, Workflow
-from batchrun.service import choose_workflow
-from batchrun.settings import load_settings
+from batchrun.service.client import choose_workflow
+from batchrun.settings.loading import load_settings
 from tests.cli.test_again import mark
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 from tests.cli.test_deciding import LOST_ANSWER, REFUSED, Terminal
@@ -41,7 +41,7 @@ from tests.journal.batches import IDS, NOW, URL, accepted, plan_of, working_on
 
 if TYPE_CHECKING:
     from batchrun.model import BatchResults
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
     from tests.cli.commands import CommandLine, Ended
 
 RUN = ("run", "accounts.csv", "-w", "account research")
@@ -485,7 +485,7 @@ def test_reading_commands_create_no_journal(
 def test_before_the_first_run_there_are_no_batches(batchrun: CommandLine, tmp_path: Path) -> None:
     batchrun.monkeypatch.delenv("BATCHRUN_JOURNAL")
     place = tmp_path / "home" / "journal.db"
-    batchrun.monkeypatch.setattr("batchrun.settings.default_journal", lambda: place)
+    batchrun.monkeypatch.setattr("batchrun.settings.model.default_journal", lambda: place)
     assert "No batches yet" in batchrun("batches").stdout
     assert json.loads(batchrun("batches", "--json").stdout) == []
     assert not place.parent.exists()

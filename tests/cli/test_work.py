@@ -14,7 +14,7 @@ from batchrun.batch.session import open_session
 from batchrun.batch.worker import new_engine
 from batchrun.cli.output import print_text
 from batchrun.model import Outcome
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ import typer
 import batchrun
 from batchrun.cli import app
 from batchrun.errors import BatchrunError, ExitCode
-from batchrun.settings import Settings, variable_of
 from batchrun.settings.files import read_configuration
+from batchrun.settings.model import Settings, variable_of
 from tests.docs.messages import messages, shape
 from tests.docs.pages import ROOT, Command, Page, options_in
 

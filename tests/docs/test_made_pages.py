@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batchrun.settings import Settings, variable_of
+from batchrun.settings.model import Settings, variable_of
 from tests.docs.checks import COMMANDS, options_of
 from tests.docs.pages import DOCS, SAMPLES, Page
 

@@ -25,7 +25,8 @@ from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
 from batchrun.login import log_in
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import stored_profiles, user_file
+from batchrun.settings.files import user_file
+from batchrun.settings.profiles import stored_profiles
 from tests.docs.pages import ROOT
 from tests.postgres import PASSWORD
 from tests.service.misbehaving import ScriptedServer, answering, untrusted_server

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 SPEED = 2_000.0
 HALF_AN_HOUR_TO_MIDNIGHT = datetime(2026, 11, 24, 23, 30, tzinfo=UTC).timestamp()

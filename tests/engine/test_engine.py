@@ -14,14 +14,15 @@ from batchrun.engine import Ending
 from batchrun.errors import ExitCode, KeyRefusedError
 from batchrun.journal import BatchJobs
 from batchrun.sandbox import SandboxSettings, running
-from batchrun.service import Client, transport
+from batchrun.service import transport
+from batchrun.service.client import Client
 from tests.engine.faults import SPEED, Fault, faulty_sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.engine import Progress
-    from batchrun.settings import Settings
+    from batchrun.settings.model import Settings
 
 IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(6)]
 WORKFLOW = "Account Research"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.engine.quota import MARGIN_SECONDS, WINDOW_SECONDS, Quota
-from batchrun.service import QuotaReading
+from batchrun.service.parsing import QuotaReading
 
 
 def send_all(quota: Quota, requests: int, start: float = 0.0) -> list[float]:

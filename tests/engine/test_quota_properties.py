@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from batchrun.engine.quota import WINDOW_SECONDS, Quota
 from batchrun.estimate import DAY_SECONDS
-from batchrun.service import QuotaReading
+from batchrun.service.parsing import QuotaReading
 
 SPANS = st.one_of(
     st.none(), st.floats(0, 130), st.floats(0, 1e12), st.sampled_from([0.0, 60.0, 86_400.0])

@@ -7,7 +7,8 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from batchrun.service import Client, PollAnswer, TriggerAnswer, WorkflowList
+from batchrun.service.answers import PollAnswer, TriggerAnswer, WorkflowList
+from batchrun.service.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

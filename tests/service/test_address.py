@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchrun.errors import KeyRefusedError, UsageError
-from batchrun.service import Client
-from batchrun.service.client import checked_key
+from batchrun.service.client import Client, checked_key
 from batchrun.settings.location import checked_base_url
 
 

@@ -10,19 +10,19 @@ import pytest
 
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.model import ExecutionStatus
-from batchrun.service import (
+from batchrun.service.answers import (
     Accepted,
-    Client,
     Doubtful,
     KeyRefused,
     NotSent,
     Polled,
-    QuotaReading,
     Rejected,
     Throttled,
     Unclear,
     Unknown,
 )
+from batchrun.service.client import Client
+from batchrun.service.parsing import QuotaReading
 
 from .calls import EXECUTION, KEY, poll, trigger, unused_port, workflows
 from .misbehaving import (

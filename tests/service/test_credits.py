@@ -11,8 +11,10 @@ from batchrun.batch.session import open_session
 from batchrun.engine.quota import DEFAULT_RATE
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
-from batchrun.service import Client, Credits, QuotaReading
-from batchrun.settings import load_settings
+from batchrun.service.answers import Credits
+from batchrun.service.client import Client
+from batchrun.service.parsing import QuotaReading
+from batchrun.settings.loading import load_settings
 
 from .calls import KEY, unused_port
 from .misbehaving import Behaviour, ScriptedServer, answering, reset_after_request

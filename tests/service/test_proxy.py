@@ -7,7 +7,7 @@ import os
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.service import Client
+from batchrun.service.client import Client
 from batchrun.service.transport import proxy_for
 
 PROXY = "http://proxy.example:3128"

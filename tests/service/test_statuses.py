@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from batchrun.model import Cause
-from batchrun.service import Accepted, Doubtful, KeyRefused, QuotaReading, Rejected, Throttled
-from batchrun.service.answers import Reply, Unclear, classify_poll, classify_trigger
+from batchrun.service.answers import (
+    Accepted,
+    Doubtful,
+    KeyRefused,
+    Rejected,
+    Reply,
+    Throttled,
+    Unclear,
+    classify_poll,
+    classify_trigger,
+)
+from batchrun.service.parsing import QuotaReading
 
 REJECTED = [301, 302, 307, 308, 400, 402, *range(404, 408), *range(409, 419), *range(421, 427)]
 REJECTED += [428, 431, 451]

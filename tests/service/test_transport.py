@@ -17,8 +17,9 @@ import httpx
 import pytest
 import trustme
 
-from batchrun.service import Accepted, Client, Doubtful, PollAnswer, Polled, TriggerAnswer, Unclear
 from batchrun.service.aiohttp_transport import AiohttpTransport
+from batchrun.service.answers import Accepted, Doubtful, PollAnswer, Polled, TriggerAnswer, Unclear
+from batchrun.service.client import Client
 from batchrun.service.transport import HttpxTransport, Transport, open_transport
 
 from .calls import EXECUTION, KEY, trigger

@@ -8,8 +8,8 @@ import pytest
 
 from batchrun.errors import KeyRefusedError, ServiceError
 from batchrun.model import Workflow
-from batchrun.service import QuotaReading
 from batchrun.service.client import MAX_PAGES
+from batchrun.service.parsing import QuotaReading
 
 from .calls import workflows
 from .misbehaving import Behaviour, ScriptedServer, answering, reset_after_request

@@ -11,18 +11,17 @@ import pytest
 from batchrun.errors import UsageError
 from batchrun.login import log_in
 from batchrun.model import BatchSummary, Outcome, TableSource, Workflow
-from batchrun.settings import (
-    DEFAULT_BASE_URL,
-    Configuration,
-    Settings,
+from batchrun.settings.credentials import (
+    Credentials,
     address_of,
     find_credentials,
     for_batch,
-    load_settings,
     profile_replaced_by,
 )
-from batchrun.settings.credentials import Credentials
-from batchrun.settings.files import read_configuration
+from batchrun.settings.files import Configuration, read_configuration
+from batchrun.settings.loading import load_settings
+from batchrun.settings.location import DEFAULT_BASE_URL
+from batchrun.settings.model import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.settings import (
-    DEFAULT_BASE_URL,
-    Settings,
-    find_configuration,
-    load_settings,
-    user_file,
-)
 from batchrun.settings.files import (
     ONLY_OPTIONS,
+    find_configuration,
     known_names,
     read_configuration,
     save_options,
+    user_file,
 )
+from batchrun.settings.loading import load_settings
+from batchrun.settings.location import DEFAULT_BASE_URL
+from batchrun.settings.model import Settings
 from tests.docs.checks import COMMANDS, options_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.settings import DEFAULT_BASE_URL, Settings, find_credentials, load_settings
+from batchrun.settings.credentials import find_credentials
+from batchrun.settings.loading import load_settings
+from batchrun.settings.location import DEFAULT_BASE_URL
+from batchrun.settings.model import Settings
 
 KEY = "key-of-dotenv-0001"
 

@@ -8,7 +8,7 @@ import pytest
 
 from batchrun.errors import BatchrunError, JournalError
 from batchrun.journal import Journal
-from batchrun.settings import load_settings
+from batchrun.settings.loading import load_settings
 from batchrun.settings.location import is_server, server_url, shown, synchronised_by
 
 

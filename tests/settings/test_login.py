@@ -15,8 +15,9 @@ from keyring.backends import chainer, fail, null
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.login import LoggedIn, log_in, log_out
 from batchrun.sandbox import SandboxSettings, Scope, running
-from batchrun.settings import find_credentials, load_settings, stored_profiles
-from batchrun.settings.profiles import FILE_NAME, Profiles
+from batchrun.settings.credentials import find_credentials
+from batchrun.settings.loading import load_settings
+from batchrun.settings.profiles import FILE_NAME, Profiles, stored_profiles
 from tests.settings.keyrings import LockedKeyring, MemoryKeyring, SilentKeyring, system_keyring
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
-from batchrun.settings import Settings
+from batchrun.settings.model import Settings
 from batchrun.web import app, server
 from batchrun.web.security import Session
 from batchrun.web.work import Workspace
