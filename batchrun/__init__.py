@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.batch.request import Preview, Request, preview
     from batchrun.batch.rerun import Rerun
-    from batchrun.engine import Ending, Progress
+    from batchrun.engine.engine import Ending
+    from batchrun.engine.progress import Progress
     from batchrun.errors import BatchrunError
     from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, InDoubt, Outcome
@@ -93,7 +94,8 @@ logging.getLogger("batchrun").addHandler(logging.NullHandler())
 _HOMES = {
     "batchrun.sync": ("check", "resume", "retry", "run", "run_marked", "work", "workflows"),
     "batchrun.batch.control": ("Control", "stop"),
-    "batchrun.engine": ("Ending", "Progress"),
+    "batchrun.engine.engine": ("Ending",),
+    "batchrun.engine.progress": ("Progress",),
     "batchrun.errors": ("BatchrunError",),
     "batchrun.estimate": ("Estimate",),
     "batchrun.batch.history": (

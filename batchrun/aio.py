@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from distributed import Client as Dask
 
     from batchrun.batch.report import Report, Rest
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.settings.model import Settings

@@ -28,9 +28,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from batchrun.engine import Forecast, Quota
 from batchrun.engine.engine import DaySpent, Done, TriggerNext, Wait, next_step
-from batchrun.engine.forecast import DuePoll
+from batchrun.engine.forecast import DuePoll, Forecast
+from batchrun.engine.quota import Quota
 from batchrun.engine.run_times import RunTimes
 from batchrun.model import Execution, ExecutionStatus
 from batchrun.sandbox import RunTimeKind, SandboxService, SandboxSettings

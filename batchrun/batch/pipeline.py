@@ -44,7 +44,7 @@ from batchrun.batch.worker import (
     wait_for_other_workers,
     working,
 )
-from batchrun.engine import Ending, Progress
+from batchrun.engine.engine import Ending
 from batchrun.errors import (
     BatchrunError,
     HeldError,
@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.engine import Engine
+    from batchrun.engine.engine import Engine
+    from batchrun.engine.progress import Progress
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan

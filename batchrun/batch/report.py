@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.batch.export import earlier_batches
 from batchrun.batch.history import existing_journal, read_frame
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.errors import ExitCode
 from batchrun.notebook import TableList
 from batchrun.text import html_table, one_line

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 
 from batchrun.advice import resume_with
 from batchrun.batch.report import Rest
-from batchrun.engine import (
-    REMEMBERED,
-    Clock,
-    Forecast,
-    Quota,
-    QuotaShare,
-    RunTimes,
-)
+from batchrun.engine.clock import Clock
+from batchrun.engine.forecast import Forecast
+from batchrun.engine.quota import Quota
+from batchrun.engine.run_times import REMEMBERED, RunTimes
+from batchrun.engine.share import QuotaShare
 from batchrun.errors import UsageError
 from batchrun.journal import Journal
 from batchrun.service.answers import Credits

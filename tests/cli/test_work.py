@@ -19,7 +19,7 @@ from batchrun.settings.loading import load_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from tests.cli.commands import CommandLine
 
 pytestmark = pytest.mark.usefixtures("sandbox")
