@@ -11,8 +11,8 @@ import logging
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.forecast import DuePoll
@@ -86,33 +86,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class TriggerNext:
-    """Trigger the next job."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckService:
-    """Request the workflows, to see whether the service answers at all."""
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """Send nothing for some seconds, or until an answer arrives."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Next(Enum):
+    """What to do next, other than to poll or to wait."""
+
+    TRIGGER = auto()
+    CHECK_SERVICE = auto()
+    """Request the workflows, to see whether the service answers at all."""
+    DAY_SPENT = auto()
+    """The rest of today's quota isn't enough for a trigger and its poll."""
+    DONE = auto()
     """Nothing is left to send or to wait for."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaySpent:
-    """The rest of today's quota isn't enough for a trigger and its poll."""
-
-
-Step: TypeAlias = TriggerNext | DuePoll | CheckService | Wait | DaySpent | Done
+Step: TypeAlias = DuePoll | Wait | Next
 
 
 def next_step(
@@ -147,12 +139,12 @@ def next_step(
         return due
     room = in_flight + outstanding < max_in_flight
     if may_trigger and room and requests_left >= in_flight + outstanding + 2:
-        return TriggerNext()
+        return Next.TRIGGER
     if due is not None:
         return due if due.at <= now else Wait(due.at - now)
     if outstanding:
         return Wait(math.inf)
-    return DaySpent() if may_trigger else Done()
+    return Next.DAY_SPENT if may_trigger else Next.DONE
 
 
 MAX_PER_SECOND = 1_000.0
@@ -390,7 +382,7 @@ class Engine:
     async def _do_next(self, group: asyncio.TaskGroup, now: float) -> None:
         step = self._decide(now)
         match step:
-            case Done():
+            case Next.DONE:
                 self._handlers.require_key()
                 if not await self._wait_for_others(now):
                     self._ending = self._ending_now(now) or self._ending_when_done()
@@ -399,11 +391,11 @@ class Engine:
                     await self._pause(seconds, now)
                 else:  # no poll is due before the stop
                     self._ending = Ending.INTERRUPTED
-            case DaySpent():
+            case Next.DAY_SPENT:
                 await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
-            case DuePoll() | TriggerNext() | CheckService() if self._share.must_ask(now):
+            case DuePoll() | Next.TRIGGER | Next.CHECK_SERVICE if self._share.must_ask(now):
                 await self._share.ask()  # takes time: decide again afterwards
-            case DuePoll() | TriggerNext() | CheckService():
+            case DuePoll() | Next.TRIGGER | Next.CHECK_SERVICE:
                 delay = max(self._quota.delay(now), self._share.delay(now))
                 if delay > 0:
                     await self._pause_for_quota(delay, now)
@@ -424,7 +416,7 @@ class Engine:
             now=now,
         )
         if isinstance(step, DuePoll) and self._handlers.must_check_service(step):
-            return CheckService()
+            return Next.CHECK_SERVICE
         return step
 
     async def _pause_for_quota(self, seconds: float, now: float) -> None:
@@ -448,7 +440,10 @@ class Engine:
         await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
 
     def _send(
-        self, group: asyncio.TaskGroup, step: DuePoll | TriggerNext | CheckService, now: float
+        self,
+        group: asyncio.TaskGroup,
+        step: DuePoll | Literal[Next.TRIGGER, Next.CHECK_SERVICE],
+        now: float,
     ) -> None:
         self._quota.take(now)
         self._share.take()
@@ -459,9 +454,9 @@ class Engine:
             case DuePoll():
                 self._forecast.take_poll(step)
                 group.create_task(self._guarded(self._handlers.poll(step)))
-            case CheckService():
+            case Next.CHECK_SERVICE:
                 group.create_task(self._guarded(self._handlers.check_service()))
-            case TriggerNext():
+            case Next.TRIGGER:
                 group.create_task(self._guarded(self._handlers.trigger(self.queue.take(), now)))
             case _:
                 assert_never(step)
