@@ -41,7 +41,6 @@ from batchrun.journal.lease import (
     find_holder,
     held_by,
     hold_batch,
-    is_alive,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -342,7 +341,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def is_alive(self, holder: Holder) -> bool:
         """Whether the process that holds a batch is alive, as far as it can be seen from here."""
-        return is_alive(self._engine, self._lock, holder.token, holder.silent_seconds)
+        return self._lock.is_alive(holder.token, holder.silent_seconds)
 
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:

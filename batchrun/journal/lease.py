@@ -67,7 +67,8 @@ class ProcessLock:
     def __init__(self, location: str) -> None:
         beside = Path(location).expanduser().parent
         own = user_data_path("batchrun", appauthor=False)
-        self._folder = (own if is_server(location) else beside) / "locks"
+        self._is_shared = is_server(location)
+        self._folder = (own if self._is_shared else beside) / "locks"
         self.token = secrets.token_hex(8)
         self.keeps_file = False
         self._lock: FileLock | None = None
@@ -98,25 +99,22 @@ class ProcessLock:
                 with suppress(OSError):
                     self._path(self.token).unlink(missing_ok=True)
 
-    def is_dead(self, token: str) -> bool | None:
-        """Whether another process is dead; ``None`` if only its heartbeats can tell."""
+    def is_alive(self, token: str, silent_seconds: float) -> bool:
+        """Whether a process is alive: by its lock, or on another machine by its last heartbeat."""
         if token == self.token:
-            return False
-        if not self.has_file(token):
-            return None
-        try:
-            with FileLock(self._path(token), timeout=0, mode=0o600):
+            return True
+        on_this_machine = bool(_TOKEN.fullmatch(token)) and self._path(token).exists()
+        if on_this_machine:
+            try:
+                with FileLock(self._path(token), timeout=0, mode=0o600):
+                    return False
+            except Timeout:
                 return True
-        except Timeout:
-            return False
-        except PermissionError:  # somebody else's journal, which this user may only read
-            return None
-        except (OSError, NotImplementedError) as error:
-            raise unusable(str(self._folder), error) from error
-
-    def has_file(self, token: str) -> bool:
-        """Whether a process on this machine has left its lock file, or still has it."""
-        return bool(_TOKEN.fullmatch(token)) and self._path(token).exists()
+            except PermissionError:  # somebody else's journal, which this user may only read
+                pass
+            except (OSError, NotImplementedError) as error:
+                raise unusable(str(self._folder), error) from error
+        return silent_seconds <= SILENCE_SECONDS and (on_this_machine or self._is_shared)
 
     def _path(self, token: str) -> Path:
         return self._folder / f"{token}.lock"
@@ -243,7 +241,7 @@ def hold_batch(
     }
     for _ in range(TRIES):
         seen = find_holder(engine, batch_id)
-        if seen is not None and is_alive(engine, lock, seen.token, seen.silent_seconds):
+        if seen is not None and lock.is_alive(seen.token, seen.silent_seconds):
             continue
         take = (
             inserter(engine)(leases)
@@ -305,11 +303,3 @@ def heartbeat(beat: Callable[[], None], lose: Callable[[JournalError], None]) ->
     finally:
         over.set()
         thread.join()
-
-
-def is_alive(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) -> bool:
-    """Whether a process is alive: by its lock, or on another machine by its last heartbeat."""
-    dead = lock.is_dead(token)
-    if dead is not None:
-        return not dead
-    return silent_seconds <= SILENCE_SECONDS and (on_server(engine) or lock.has_file(token))

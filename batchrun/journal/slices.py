@@ -18,7 +18,7 @@ from batchrun.advice import watch_with
 from batchrun.errors import HeldError, JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.journal.database import repeated_on_deadlock, writing
-from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
+from batchrun.journal.lease import SILENCE_SECONDS, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
@@ -312,7 +312,7 @@ class Slices:
         return [
             token
             for token, silent in found
-            if silent > SILENCE_SECONDS or not is_alive(self.engine, self._lock, token, silent)
+            if silent > SILENCE_SECONDS or not self._lock.is_alive(token, silent)
         ]
 
     def others_work(self) -> bool:

@@ -169,7 +169,7 @@ def test_of_two_machines_that_ask_at_the_same_moment_one_gets_the_batch(
                 _pretend(one, holder="x", age=timedelta(seconds=SILENCE_SECONDS + 1))
         seen = one.holder(batch_id)
         with other.hold(batch_id), monkeypatch.context() as patched:
-            patched.setattr(lease, "is_alive", lambda *_: False)
+            patched.setattr(lease.ProcessLock, "is_alive", lambda *_: False)
             patched.setattr(lease, "find_holder", lambda *_: seen)
             with pytest.raises(JournalError, match="working on batch"), one.hold(batch_id):
                 pass
