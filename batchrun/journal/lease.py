@@ -200,16 +200,22 @@ def taken_over(engine: Engine, batch_id: str) -> JournalError:
     holder = find_holder(engine, batch_id)
     if holder is None and not on_server(engine):
         return lost(str(engine.url.database), "was overwritten by another copy")
-    what, hint = "taken over by another batchrun, which has ended,", resume_with(batch_id)
     if there is None:
-        what = "forgotten by another batchrun"
-        hint = Advice("", "See which batches there are with: batchrun batches")
-    elif holder is not None:
-        what = f"taken over by another batchrun ({holder.words()})"
-        hint = watch_with(batch_id)
+        return TakenOverError(
+            f"Batch {batch_id} was forgotten by another batchrun while this one was silent; "
+            "nothing more was triggered here.",
+            Advice("", "See which batches there are with: batchrun batches"),
+        )
+    if holder is None:
+        return TakenOverError(
+            f"Batch {batch_id} was taken over by another batchrun, which has ended, while this "
+            "one was silent; nothing more was triggered here.",
+            resume_with(batch_id),
+        )
     return TakenOverError(
-        f"Batch {batch_id} was {what} while this one was silent; nothing more was triggered here.",
-        hint,
+        f"Batch {batch_id} was taken over by another batchrun ({holder.words()}) while this one "
+        "was silent; nothing more was triggered here.",
+        watch_with(batch_id),
     )
 
 
