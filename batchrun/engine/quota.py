@@ -71,7 +71,6 @@ class Quota:
         self._refusals = 0
         self._refused_at = -math.inf
         self._outstanding = 0
-        self._now = -math.inf
 
     @property
     def rate(self) -> float:
@@ -230,10 +229,7 @@ class Quota:
         self._slowed = max(self._slowed * SLOWER, slowest)
 
     def _move_to(self, now: float) -> None:
-        """Forget requests older than a window, begin a new day, and correct a clock set back."""
-        if now < self._now:
-            self._shift(now - self._now)
-        self._now = now
+        """Forget requests older than a window, and begin a new day."""
         self._begin_day(now)
         horizon = now - WINDOW_SECONDS - MARGIN_SECONDS
         while self._sent and self._sent[0] <= horizon:
@@ -242,11 +238,3 @@ class Quota:
     def _begin_day(self, now: float) -> None:
         if now >= self._day_ends:
             self._daily_left, self._day_ends = self._day_limit, math.inf
-
-    def _shift(self, seconds: float) -> None:
-        self._sent = deque(at + seconds for at in self._sent)
-        self._evenly_due_at += seconds
-        self._window_ends += seconds
-        self._paused_until += seconds
-        self._refused_at += seconds
-        self._day_ends += seconds
