@@ -13,8 +13,8 @@ Triggers and polls share one quota. It keeps four bounds at once:
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from batchrun.estimate import DAY_SECONDS, EstimateRates
@@ -165,9 +165,8 @@ class Quota:
         self._daily_left += 1
         self._window_left += 1
         self._evenly_due_at -= WINDOW_SECONDS / self.rate
-        place = bisect_left(self._sent, taken_at)
-        if place < len(self._sent) and self._sent[place] == taken_at:
-            del self._sent[place]
+        with suppress(ValueError):  # sent longer ago than a window
+            self._sent.remove(taken_at)
 
     def answered(self, reading: QuotaReading | None, now: float) -> None:
         """Learn from an answer's headers; ``None`` if there was no answer."""
