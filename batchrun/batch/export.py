@@ -48,17 +48,9 @@ def write_results(
     *,
     as_its_workbook: bool = True,
 ) -> Path:
-    """Write the current results of a batch to a file.
+    """Write the current results of a batch to a file; return the path that was written.
 
-    Args:
-        journal: The journal.
-        batch_id: The batch.
-        target: The file to write.
-        form: How to lay out the results.
-        as_its_workbook: Whether this is the batch's own workbook, which `resume` writes again.
-
-    Returns:
-        The path that was written.
+    ``as_its_workbook`` is for the batch's own workbook, which `resume` writes again.
 
     Raises:
         OutputError: The file can't be written.

@@ -162,16 +162,7 @@ NAP_SECONDS = 30.0
 class Engine:
     """Works on the jobs of one batch until none is left or something stops it.
 
-    Args:
-        client: The service.
-        jobs: The batch's jobs in the journal.
-        counts: Rows by outcome at the start.
-        quota: The quota that triggers and polls share.
-        share: This process's share of the quota.
-        forecast: Predicts when to poll.
-        clock: The engine's clock.
-        limits: The engine's limits.
-        on_progress: Called after each committed step; ``None`` for no reports.
+    Starts with ``counts``, rows by outcome, and calls ``on_progress`` after each committed step.
 
     Attributes:
         queue: The pending jobs.

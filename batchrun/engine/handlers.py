@@ -79,19 +79,12 @@ class _Watched:
 class RequestHandlers:
     """Sends a batch's triggers and polls, and applies the answers.
 
+    Each answer updates the quota, the forecast, the counters, and what is known of the service
+    (``retries``), of the key, and of failures. Jobs that were certainly not accepted go back to the
+    queue.
+
     Attributes:
-        client: The service.
-        jobs: The batch's jobs in the journal.
-        quota: Updated from each answer.
-        share: Updated when the service refuses a request.
-        forecast: Updated from each execution.
-        clock: The engine's clock.
         patience_seconds: How long to poll one execution before it times out.
-        queue: Receives jobs back that were certainly not accepted.
-        counters: Count each step.
-        retries: Records whether the service answers.
-        failures: Records how each job ended.
-        key: Records whether the service accepts the key.
         running_rows: Number of rows that share the executions being watched.
     """
 
@@ -216,11 +209,7 @@ class RequestHandlers:
     # polls
 
     async def poll(self, poll: DuePoll) -> Followup:
-        """Poll one execution.
-
-        Returns:
-            The follow-up to await after the answer.
-        """
+        """Poll one execution; return the follow-up to await after the answer."""
         watched = self._watched[poll.job]
         assert watched.job.execution_id is not None
         self.jobs.count_request(watched.job)
@@ -374,7 +363,7 @@ class JobQueue:
     """The pending jobs of the slices that this worker claims; each is taken once unless put back.
 
     Args:
-        jobs: The batch's jobs in the journal.
+        jobs: The batch's jobs.
         limit: Maximum number of jobs to take; ``None`` for all.
         only: Numbers of the pending jobs that may be taken; ``None`` for all.
 
@@ -412,11 +401,7 @@ class JobQueue:
         return tuple(sorted(self._taken or ()))
 
     def refresh(self, pending: int) -> None:
-        """Update the count with what other workers have taken or left.
-
-        Args:
-            pending: Number of pending jobs in the batch.
-        """
+        """Update from the number of jobs pending in the batch, some of which others took."""
         self.waiting = max(pending, len(self._ready))
         self._exhausted = self._exhausted and self.waiting == len(self._ready)
 

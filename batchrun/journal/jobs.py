@@ -167,6 +167,8 @@ _ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
 class BatchJobs:
     """The jobs of one batch, for one worker.
 
+    Methods for the batch's holder raise `TakenOverError` if another process has taken it over.
+
     Args:
         slices: The batch's slices, as this process sees them.
         key_hash: Hash of the key, under which the day's requests are counted.
@@ -247,9 +249,6 @@ class BatchJobs:
 
         Returns:
             Number of jobs newly in doubt.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch.
         """
         steps = [self._change(step) for step in self._rescue.steps()]
         if steps:
@@ -434,9 +433,6 @@ class BatchJobs:
 
         ``quota_seconds`` of that time were spent waiting for the quota, which opens again at
         ``resume_at``.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch; its record counts.
         """
         await self._change_many(
             update(batches)

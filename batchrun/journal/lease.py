@@ -227,15 +227,7 @@ def hold_batch(
     batch_id: str,
     *before: Executable,
 ) -> Iterator[Future[JournalError]]:
-    """Hold a batch, so only this process decides about its jobs and writes its results.
-
-    Yields:
-        A future that gets the error if another process takes over the batch, or the journal is
-        lost.
-
-    Raises:
-        HeldError: Another process holds it; the message names the process.
-    """
+    """Hold a batch, so only this process decides about its jobs; see `Journal.hold`."""
     lock.acquire()
     token = lock.token
     ours = {
