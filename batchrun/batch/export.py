@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,8 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.errors import (
     BatchrunError,
-    ExitCode,
-    JournalError,
     JournalLostError,
     JournalWriteError,
-    OutputError,
-    TakenOverError,
     UsageError,
 )
 from batchrun.events import Event, log_event
@@ -29,7 +25,7 @@ from batchrun.settings.model import default_journal
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from batchrun.journal import Journal
     from batchrun.model import BatchResults, BatchSummary
@@ -188,27 +184,6 @@ def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> wo
     if kept != before:
         journal.keep(batch_id, "form", kept)
     return form
-
-
-@contextmanager
-def ending_as_paused(journal: Journal, batch_id: str) -> Iterator[None]:
-    """Correct the exit code of errors in the block: a batch exists, so jobs may have been sent."""
-    try:
-        yield
-    except TakenOverError:
-        raise  # another process continues or has continued the batch
-    except (JournalError, OutputError) as error:
-        error.exit_code = ExitCode.PAUSED
-        with suppress(BatchrunError):  # an unreadable journal is already the error to report
-            if not journal.summary(batch_id).unfinished:
-                error.exit_code = ExitCode.INCOMPLETE
-        if isinstance(error, OutputError):
-            error.hint = Advice(
-                "The results are safe in the journal",
-                f"; write them elsewhere: batchrun export {batch_id} -o OUT.xlsx",
-                Action.DOWNLOAD,
-            )
-        raise
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
-    ending_as_paused,
     is_as_written,
     refreshed_workbook,
     remembered_form,
@@ -47,11 +46,14 @@ from batchrun.batch.worker import (
 from batchrun.engine.engine import Ending
 from batchrun.errors import (
     BatchrunError,
+    ExitCode,
     HeldError,
     JournalError,
     JournalWriteError,
     NotConfirmedError,
+    OutputError,
     StoppedError,
+    TakenOverError,
     UsageError,
 )
 from batchrun.events import Event, log_event
@@ -391,7 +393,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             jobs=before.jobs,
             limit=options.limit,
         )
-        with ending_as_paused(journal, batch_id), _cleared_at_end(jobs):
+        with _ending(journal, jobs):
             try:
                 with options.control.counting(jobs):
                     processes = 0 if alone else settings.workers - 1
@@ -472,10 +474,27 @@ def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") ->
 
 
 @contextmanager
-def _cleared_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """Remove the slices when the block ends, and log if a second Ctrl-C ended it."""
+def _ending(journal: Journal, jobs: BatchJobs) -> Iterator[None]:
+    """Remove the slices when the block ends, and log if a second Ctrl-C ended it.
+
+    Errors get the exit code of a batch that exists, because jobs may have been sent.
+    """
     try:
         yield
+    except TakenOverError:
+        raise  # another process continues or has continued the batch
+    except (JournalError, OutputError) as error:
+        error.exit_code = ExitCode.PAUSED
+        with suppress(BatchrunError):  # an unreadable journal is already the error to report
+            if not journal.summary(jobs.batch_id).unfinished:
+                error.exit_code = ExitCode.INCOMPLETE
+        if isinstance(error, OutputError):
+            error.hint = Advice(
+                "The results are safe in the journal",
+                f"; write them elsewhere: batchrun export {jobs.batch_id} -o OUT.xlsx",
+                Action.DOWNLOAD,
+            )
+        raise
     except (asyncio.CancelledError, KeyboardInterrupt):  # no other code runs after that
         kind = StoppedError.__name__
         log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=jobs.batch_id, error=kind)
