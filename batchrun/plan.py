@@ -353,17 +353,16 @@ class Plan:
         return int(np.count_nonzero(self.rows.jobs >= 0)) - len(self.bodies)
 
     def rows_words(self, left: int | None = None) -> str:
-        """Return how the rows add up: ``25 (20 to send, 3 duplicates of these, 2 can't be sent)``.
+        """Return how the rows add up: ``25 (20 to send, 3 duplicates, 2 can't be sent)``.
 
         ``left`` is how many jobs are still to be triggered; ``None`` for all.
         """
         left = self.to_trigger if left is None else left
-        duplicates = "duplicate" if self.duplicates == 1 else "duplicates"
         parts = {
             "to send": left,
             "sent before": self.to_trigger - left,
             "reused": len(self.reused),
-            f"{duplicates} of these": self.duplicates,
+            "duplicate" if self.duplicates == 1 else "duplicates": self.duplicates,
             CANT_BE_SENT: len(self.invalid),
         }
         return f"{len(self.rows):,} ({counted(parts)})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.advice import resume_with
+from batchrun.advice import Advice, resume_with
 from batchrun.batch.report import Rest
 from batchrun.engine.clock import Clock
 from batchrun.engine.forecast import Forecast
@@ -131,7 +131,11 @@ class Session:
         raise UsageError(
             f"Batch {earlier.batch_id} of this list has begun and isn't finished: it is too late "
             "for it to reuse earlier results. Nothing was triggered.",
-            "Resuming it triggers the rest, and you pay for that. " + resume_with(earlier.batch_id),
+            Advice(
+                "Resuming it triggers the rest, and you pay for that. ",
+                "In a scheduled job, run batchrun resume --all before this command. ",
+            )
+            + resume_with(earlier.batch_id),
         )
 
     def create_batch(self, plan: Plan, known: str | None) -> str:

@@ -18,10 +18,10 @@ from batchrun.advice import run_corrected
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
 from batchrun.cli.messages import (
     age_words,
+    attention_lines,
     counts,
     counts_in_short,
     kept_words,
-    missing_result_lines,
     more_files,
     next_lines,
     opens_words,
@@ -261,7 +261,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         return [*lines, "Worked on: not yet; its worker processes start by themselves"]
     if summary.unfinished and status.working:
         return lines
-    return [*lines, *next_lines(summary), *missing_result_lines(summary, settings)]
+    return [*lines, *next_lines(summary), *attention_lines(summary, settings)]
 
 
 def list_batches(
@@ -504,7 +504,7 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
-        steps = next_lines(summary) or missing_result_lines(summary, settings)
+        steps = next_lines(summary) or attention_lines(summary, settings)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
             " ".join(f"Its rows: {counts(summary)}. {''.join(steps[-1:])}".split()),

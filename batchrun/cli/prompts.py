@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, Role
     from batchrun.settings.model import Settings
     from batchrun.tables import ColumnQuestion
+    from batchrun.tables.roles import Contents
 
 _T = TypeVar("_T")
 
@@ -126,18 +127,20 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"     such as {', '.join(each.samples)}", err=True)
     numbers = ", ".join(str(each.position + 1) for each in columns)
     ids = f"{' or '.join(kinds.values())} IDs"
-    column = _ask_for_one(
-        f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
-        lambda answer: (
-            [each for each in columns if str(each.position + 1) == answer]
-            or [each for each in columns if each.name.casefold() == answer]
-        ),
-        f"not one of {numbers}. Type the number or the name of the column.",
-    )
+    column: Contents | None = columns[0]
     role: Role | None = question.roles[0]
-    if column is not None and len(question.roles) > 1:
+    if len(columns) > 1 or len(kinds) == 1:
+        column = _ask_for_one(
+            f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
+            lambda answer: (
+                [each for each in columns if str(each.position + 1) == answer]
+                or [each for each in columns if each.name.casefold() == answer]
+            ),
+            f"not one of {numbers}. Type the number or the name of the column.",
+        )
+    if column is not None and len(kinds) > 1:
         role = _ask_for_one(
-            f"Does it hold {ids}? Type company or contact",
+            f"Does it hold {ids}? Type company or contact (Enter to stop)",
             lambda answer: [role for role in kinds if kinds[role].startswith(answer)],
             "neither company nor contact.",
         )

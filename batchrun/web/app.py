@@ -551,13 +551,11 @@ class _Pages:
         query = request.query_params
         page = whole_number(query.get("page", "")) or 1
         show, find = query.get("show", "all"), query.get("find", "").strip()[:200]
-        table = screens.table_of(self._workspace, view, show, find, page)
+        table = screens.table_of(view, show, find, page)
         pilot = None
-        first = batchrun.rows(
-            view.summary.batch_id, limit=CRM_ROWS, settings=self._workspace.settings
-        )
+        first = view.rows(limit=CRM_ROWS)
         if view.phase is screens.Phase.PILOT:
-            rows = screens.tried_rows(self._workspace, view, MAX_PILOT_ROWS)
+            rows = screens.tried_rows(view, MAX_PILOT_ROWS)
             line_words = self._workspace.numbers(view.summary.batch_id).words
             pilot = pilot_results(rows, first.header, first.roles, line_words, most=None)
         in_doubt = bool(view.figures.in_doubt)
@@ -574,9 +572,9 @@ class _Pages:
             "pilot_fields": PILOT_FIELDS,
             "crms": crms_of(first.header, first.rows),
             "pilot": pilot,
-            "found": screens.findings_of(self._workspace, view),
+            "found": screens.findings_of(view),
             "saved": self._workspace.lists.of_source(view.summary.source.path),
-            "gone": screens.sandbox_gone(self._workspace, view),
+            "gone": screens.sandbox_gone(view),
         }
 
     def batch_live(self, request: Request) -> Response:
@@ -622,7 +620,7 @@ class _Pages:
         view = self._batch(request)
         page, row = self._row(request)
         batch_id, line = view.summary.batch_id, row.row.line
-        doubted = screens.findings_of(self._workspace, view).other_names
+        doubted = screens.findings_of(view).other_names
         other = next((one[2:] for one in doubted if one[0] == line), None)
         shares = self._workspace.first_lines(batch_id).get(line)
         cells = [
@@ -648,14 +646,14 @@ class _Pages:
         """Return the decisions that a batch needs."""
         view = self._batch(request)
         counts = view.summary.counts
-        workspace, price = self._workspace, view.price(self._workspace)
+        workspace, price = self._workspace, view.price
         words_of = partial(screens.retry_words, workspace, price, duplicates=view.duplicates > 0)
         retried = [
             (outcome, counts[outcome], words_of(counts[outcome]))
             for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
             if counts[outcome]
         ]
-        failed = screens.groups_of(workspace, view, [one for one, *_ in retried])
+        failed = screens.groups_of(view, [one for one, *_ in retried])
         rows = chain.from_iterable(group.rows for group in failed)
         return self._show_screen(
             request,
@@ -668,10 +666,10 @@ class _Pages:
             elsewhere=completed_elsewhere(rows, view.summary, workspace.settings),
             doubts=view.status.in_doubt,
             doubts_cost=words_of(len(view.status.in_doubt)),
-            invalid=screens.groups_of(workspace, view, [Outcome.INVALID]),
-            found=screens.findings_of(workspace, view),
-            names=screens.names_of(workspace, view),
-            gone=screens.sandbox_gone(workspace, view),
+            invalid=screens.groups_of(view, [Outcome.INVALID]),
+            found=screens.findings_of(view),
+            names=screens.names_of(view),
+            gone=screens.sandbox_gone(view),
         )
 
     def resume(self, request: Request) -> Response:

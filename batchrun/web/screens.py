@@ -32,9 +32,9 @@ from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun, Settings
+    from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
     from batchrun.model import Cell, Row
@@ -129,6 +129,7 @@ class Figures:
 class BatchView:
     """A batch as its screen shows it. Its version changes when anything on the screen does."""
 
+    workspace: Workspace
     summary: BatchSummary
     phase: Phase
     figures: Figures
@@ -219,10 +220,18 @@ class BatchView:
         """``""`` if the cost of a row in this run was measured, else ``"about"``."""
         return "" if self.run is not None and self.run.price is not None else "about"
 
-    def price(self, workspace: Workspace) -> Mapping[str, float] | None:
-        """Return what a row costs, in this run or last time; ``None`` if that is unknown."""
+    @property
+    def price(self) -> Mapping[str, float] | None:
+        """What a row costs, in this run or last time; ``None`` if that is unknown."""
         measured = None if self.run is None else self.run.price
-        return measured or workspace.lists.price(self.summary.workflow.id)
+        return measured or self.workspace.lists.price(self.summary.workflow.id)
+
+    def rows(
+        self, outcomes: Collection[Outcome] | None = None, *, offset: int = 0, limit: int
+    ) -> RowPage:
+        """Return some of its rows, with these outcomes."""
+        batch_id, settings = self.summary.batch_id, self.workspace.settings
+        return batchrun.rows(batch_id, outcomes, offset=offset, limit=limit, settings=settings)
 
     @property
     def title(self) -> str:
@@ -259,6 +268,7 @@ def view_batch(workspace: Workspace, batch_id: str) -> BatchView:
         left, summary = status.left, status.summary
         version = f"{summary.updated_at.timestamp()}.{summary.requests}.{left.to_trigger}"
     return BatchView(
+        workspace,
         status.summary,
         phase,
         _figures(status, progress),
@@ -457,10 +467,10 @@ def body_fields(body: str) -> list[tuple[str, str]]:
     return found
 
 
-def sandbox_gone(workspace: Workspace, view: BatchView) -> bool:
+def sandbox_gone(view: BatchView) -> bool:
     """Whether a batch ran in a sandbox that has ended, so that it can't continue."""
-    own, now = view.summary.base_url, workspace.settings.base_url
-    return workspace.sandbox and service_of(own) != service_of(now)
+    own, now = view.summary.base_url, view.workspace.settings.base_url
+    return view.workspace.sandbox and service_of(own) != service_of(now)
 
 
 # rows
@@ -503,28 +513,23 @@ class RowTable:
     more: bool
 
 
-def table_of(
-    workspace: Workspace, view: BatchView, show: str = "all", find: str = "", page: int = 1
-) -> RowTable:
+def table_of(view: BatchView, show: str = "all", find: str = "", page: int = 1) -> RowTable:
     """Return the rows of a batch for one page of the table."""
     show = show if show in _FILTERS else "all"
     outcomes, offset = _FILTERS[show][1], (page - 1) * ROWS_A_PAGE
-    batch_id, settings = view.summary.batch_id, workspace.settings
     total: int | None = None
-    first_lines = workspace.first_lines(batch_id)
+    first_lines = view.workspace.first_lines(view.summary.batch_id)
     if find or show == "duplicates":
         among = first_lines if show == "duplicates" else None
-        found = _found(batch_id, outcomes, find.casefold(), offset, settings, among=among)
+        found = _found(view, outcomes, find.casefold(), offset, among)
     else:
         counts = view.summary.counts
         if outcomes is None:
             total = view.figures.rows
         elif not view.phase.live:
             total = sum(counts[outcome] for outcome in outcomes)
-        found = batchrun.rows(
-            batch_id, outcomes, offset=offset, limit=ROWS_A_PAGE + 1, settings=settings
-        )
-    sample = batchrun.rows(batch_id, {Outcome.COMPLETED}, limit=SAMPLED_ROWS, settings=settings)
+        found = view.rows(outcomes, offset=offset, limit=ROWS_A_PAGE + 1)
+    sample = view.rows({Outcome.COMPLETED}, limit=SAMPLED_ROWS)
     rows = found.rows[:ROWS_A_PAGE]
     fields = Fields([*sample.rows, *rows], found.header)
     return RowTable(
@@ -532,7 +537,7 @@ def table_of(
         Names(found.header, found.roles, found.rows),
         fields,
         fields.main_fields(),
-        workspace.numbers(batch_id),
+        view.workspace.numbers(view.summary.batch_id),
         first_lines,
         show,
         find,
@@ -544,12 +549,10 @@ def table_of(
 
 
 def _found(
-    batch_id: str,
+    view: BatchView,
     outcomes: frozenset[Outcome] | None,
     find: str,
     offset: int,
-    settings: Settings,
-    *,
     among: Collection[int] | None,
 ) -> RowPage:
     """Return the rows with a text in their cells, on one of the lines if they are given."""
@@ -557,9 +560,7 @@ def _found(
     wanted = offset + ROWS_A_PAGE + 1
     at = 0
     while True:
-        page = batchrun.rows(
-            batch_id, outcomes, offset=at, limit=SEARCHED_AT_ONCE, settings=settings
-        )
+        page = view.rows(outcomes, offset=at, limit=SEARCHED_AT_ONCE)
         for row in page.rows:
             if among is not None and row.row.line not in among:
                 continue
@@ -595,11 +596,11 @@ class Findings(NamedTuple):
     other_names: Sequence[tuple[int, str, int, str]] = ()
 
 
-def findings_of(workspace: Workspace, view: BatchView) -> Findings:
+def findings_of(view: BatchView) -> Findings:
     """Return what is noteworthy about a batch's results; nothing for one that has not ended."""
     if view.phase is not Phase.DONE:
         return Findings()
-    batch_id, since = view.summary.batch_id, ""
+    workspace, batch_id, since = view.workspace, view.summary.batch_id, ""
     found = workspace.findings.get(batch_id, Findings())
     if found.version != view.version:
         compare = "auto" if view.figures.rows <= COMPARED_ROWS else "off"
@@ -617,9 +618,9 @@ def findings_of(workspace: Workspace, view: BatchView) -> Findings:
     return found
 
 
-def names_of(workspace: Workspace, view: BatchView) -> Names:
+def names_of(view: BatchView) -> Names:
     """Return the names of a batch's rows."""
-    first = batchrun.rows(view.summary.batch_id, limit=SAMPLED_ROWS, settings=workspace.settings)
+    first = view.rows(limit=SAMPLED_ROWS)
     return Names(first.header, first.roles, first.rows)
 
 
@@ -647,12 +648,12 @@ def row_message(row: ResultRow) -> str:
     return sentence(visible(row.message))
 
 
-def tried_rows(workspace: Workspace, view: BatchView, most: int) -> Sequence[ResultRow]:
+def tried_rows(view: BatchView, most: int) -> Sequence[ResultRow]:
     """Return the first rows that were tried; after a restart, all rows that have ended."""
     if view.run is not None and view.run.report is not None and view.run.report.sent:
         return view.run.report.pilot(most).rows
     ended = set(Outcome) - {Outcome.PENDING, Outcome.INVALID}
-    return batchrun.rows(view.summary.batch_id, ended, limit=most, settings=workspace.settings).rows
+    return view.rows(ended, limit=most).rows
 
 
 # attention
@@ -668,11 +669,9 @@ class Group:
     rows: Sequence[ResultRow]
 
 
-def groups_of(workspace: Workspace, view: BatchView, outcomes: Iterable[Outcome]) -> list[Group]:
+def groups_of(view: BatchView, outcomes: Collection[Outcome]) -> list[Group]:
     """Return the rows with these outcomes, grouped by kind of reason."""
-    page = batchrun.rows(
-        view.summary.batch_id, set(outcomes), limit=GROUPED_ROWS, settings=workspace.settings
-    )
+    page = view.rows(outcomes, limit=GROUPED_ROWS)
     reasons, of_reason = Reasons(), dict[int, list[ResultRow]]()
     for row in page.rows:
         reasons.see(row)
@@ -759,9 +758,9 @@ def time_words(takes: Estimate) -> str:
     return f": {duration(sending)} for the requests ({why}), then about {last} for the last results"
 
 
-def stop_words(workspace: Workspace, view: BatchView) -> str:
+def stop_words(view: BatchView) -> str:
     """Return what Stop does, or is doing."""
-    figures, settings = view.figures, workspace.settings
+    figures, settings = view.figures, view.workspace.settings
     seconds = settings.drain_seconds / settings.speed
     rows = plural(figures.running, "row")
     collected = f" Results of {rows} already sent are collected for up to {duration(seconds)}."
@@ -823,18 +822,18 @@ def credit_words(
     return f"You have {credit_amounts(workspace, left)}{few}.", short
 
 
-def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
+def pilot_words(view: BatchView, rows: int) -> str:
     """Return what the first rows cost, and what the rest is expected to cost and take, in words.
 
     ``rows`` is how many were tried. After a restart, the last known price of a row is used.
     """
     summary, left, run = view.summary, view.status.to_confirm, view.run
+    workspace, price = view.workspace, view.price
     report = None if run is None else run.report
     seconds = summary.estimated_seconds * left / summary.jobs
     if report is not None and report.rest is not None:
         seconds = report.rest.seconds
     rest = f"The other {plural(left, 'row')}: about {duration(seconds / workspace.settings.speed)}"
-    price = view.price(workspace)
     if price is None or not rows:
         return f"{rest}. What a row costs is not known."
     have, _ = credit_words(workspace, report.credits if report else None, price, left)
@@ -843,15 +842,15 @@ def pilot_words(workspace: Workspace, view: BatchView, rows: int) -> str:
     return f"{they} cost {spent}. {rest}, {cost_words(workspace, price, left)}. {have}".rstrip()
 
 
-def run_cost_words(workspace: Workspace, view: BatchView) -> str:
+def run_cost_words(view: BatchView) -> str:
     """Return what the rest of a run will cost in credits, or what the run cost; ``""`` if unknown.
 
     Credits are added up only if it is certain that each row was sent once and accepted.
     """
-    price, run = view.price(workspace), view.run
+    workspace, price, run = view.workspace, view.price, view.run
     again = 0 if run is None else run.again
     if view.phase.live:
-        return "" if view.trial else _rest_cost_words(workspace, view, price, again)
+        return "" if view.trial else _rest_cost_words(view, price, again)
     if view.reused == view.summary.jobs:
         return "Nothing was sent, and it cost nothing."
     if not price:
@@ -870,10 +869,9 @@ def run_cost_words(workspace: Workspace, view: BatchView) -> str:
     return f"Last time, a row cost {cost_words(workspace, price, about='')}."
 
 
-def _rest_cost_words(
-    workspace: Workspace, view: BatchView, price: Mapping[str, float] | None, again: int
-) -> str:
-    run, rows = view.run, view.figures.rows - view.figures.invalid
+def _rest_cost_words(view: BatchView, price: Mapping[str, float] | None, again: int) -> str:
+    workspace, run = view.workspace, view.run
+    rows = view.figures.rows - view.figures.invalid
     if again:
         return retry_words(workspace, price, again, duplicates=view.duplicates > 0)
     if price is None:

@@ -62,6 +62,7 @@ class Reason:
 
     outcome: Outcome
     dropped: bool  # whether the user has decided not to send them again
+    first: ResultRow
     _skeleton: str
     _values: tuple[str | None, ...]
     rows: int = 0
@@ -110,7 +111,7 @@ class Reasons:
             if len(self._kinds) >= MAX_KINDS:
                 self.others += 1
                 return
-            kind = self._kinds[key] = Reason(row.outcome, row.dropped, key[-1], values)
+            kind = self._kinds[key] = Reason(row.outcome, row.dropped, row, key[-1], values)
         kind.see(values)
 
     def of(self, row: ResultRow) -> Reason | None:

@@ -145,8 +145,9 @@ def test_the_question_about_the_id_column_goes_to_standard_error(
 ) -> None:
     text = accounts.read_text(encoding="utf-8").replace("Company ID,", "Reference,")
     accounts.write_text(text, encoding="utf-8")
-    ended = answered(batchrun, "1\ncompany\ny\n", *RUN, "--quiet")
-    assert "Which one contains the company or contact IDs" in ended.stderr
+    ended = answered(batchrun, "company\ny\n", *RUN, "--quiet")
+    assert "Which one" not in ended.stderr  # there is only one
+    assert "Does it hold company or contact IDs?" in ended.stderr
     assert ended.stdout == f"{batchrun.folder / RESULTS}\n"
 
 

@@ -115,6 +115,13 @@ def test_a_single_job_is_in_the_singular() -> None:
     assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1), NOON)
 
 
+def test_a_measured_price_says_what_the_jobs_cost() -> None:
+    left, price = Credits({"a": 90, "b": 8}), {"a": 1.5, "b": 0.25}
+    assert credits_words(left, 4, price) == (
+        "a 90, b 8 credits left; about a 6, b 1 credits for 4 jobs (a 1.5, b 0.25 a job last time)"
+    )
+
+
 def test_what_a_pilot_cost_and_the_rest_will() -> None:
     before, after = Credits({"research": 100, "email": 9}), Credits({"research": 92.5, "email": 9})
     gone = credits_spent(before, after)

@@ -623,7 +623,7 @@ def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
         else:
             assert checked.earlier is not None
             view = view_batch(workspace, checked.earlier.batch_id)
-            assert not sandbox_gone(workspace, view)
+            assert not sandbox_gone(view)
             assert view.phase is (Phase.PILOT if start == 1 else Phase.DONE)
             if start == 1:
                 workspace.resume(checked.earlier.batch_id)
