@@ -29,7 +29,7 @@ from batchrun.workbook.layout import REASON
 from batchrun.workbook.text import unescaped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import timedelta
 
     import pandas as pd
@@ -89,9 +89,7 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         InputError: The list can't be used, or its columns can't be identified.
         UsageError: An option does not fit the list.
     """
-    table = _table(request, settings)
-    roles = _roles(table, request)
-    table = _with_notices(table, role_notices(table, roles, request.without))
+    table, roles = _with_roles(_table(request, settings), request)
     columns = {
         name: find_column(table, column, "--param-column")
         for name, column in request.parameter_columns.items()
@@ -99,11 +97,6 @@ def load_request(request: Request, settings: Settings) -> Loaded:
     return Loaded(
         table, roles, Parameters(deepcopy(dict(request.parameters)), columns), request.lenient_ids
     )
-
-
-def _with_notices(table: Table, notices: Sequence[str]) -> Table:
-    source = replace(table.source, notices=(*table.source.notices, *notices))
-    return replace(table, source=source)
 
 
 def _table(request: Request, settings: Settings) -> Table:
@@ -131,8 +124,9 @@ def _without_guards(table: Table) -> Table:
     return replace(table, header=header, cells=cells)
 
 
-def _roles(table: Table, request: Request) -> dict[Role, int]:
-    return find_roles(
+def _with_roles(table: Table, request: Request) -> tuple[Table, dict[Role, int]]:
+    """Return the table, with notices about its ID columns, and these columns."""
+    roles = find_roles(
         table,
         company_column=request.company_column,
         contact_column=request.contact_column,
@@ -140,6 +134,8 @@ def _roles(table: Table, request: Request) -> dict[Role, int]:
         lenient=request.lenient_ids,
         ask=request.ask,
     )
+    notices = (*table.source.notices, *role_notices(table, roles, request.without))
+    return replace(table, source=replace(table.source, notices=notices)), roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +171,7 @@ def preview(request: Request, settings: Settings) -> Preview:
     roles: Mapping[Role, int] = {}
     problem = None
     try:
-        roles = _roles(table, request)
-        table = _with_notices(table, role_notices(table, roles, request.without))
+        table, roles = _with_roles(table, request)
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))

@@ -16,7 +16,7 @@ import batchrun
 from batchrun import Outcome, estimate
 from batchrun.batch.pipeline import NOTES
 from batchrun.batch.report import compared
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings.location import service_of
