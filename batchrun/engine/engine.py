@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.forecast import DuePoll
 from batchrun.engine.handlers import JobQueue, RequestHandlers
-from batchrun.engine.progress import Counters, Effort, Progress
+from batchrun.engine.progress import Counters, Progress
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class Engine:
     ``alone``, no other worker may claim jobs of the batch.
 
     Attributes:
+        counters: What it has done so far.
         queue: The pending jobs.
     """
 
@@ -167,7 +168,7 @@ class Engine:
         self._alone = alone
         self._max_at_once = client.requests_at_once
         self._on_progress = on_progress
-        self._counters = Counters(counts, self._report)
+        self.counters = Counters(counts, self._report)
         self.queue = JobQueue(jobs, limit, only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
@@ -184,7 +185,7 @@ class Engine:
             clock=clock,
             patience_seconds=settings.patience_seconds,
             queue=self.queue,
-            counters=self._counters,
+            counters=self.counters,
             retries=self._retries,
             failures=self._failures,
             key=KeyRefusals(proven=jobs.key_has_worked()),
@@ -230,7 +231,7 @@ class Engine:
         if self._alone:
             return
         self.queue.refresh(state.pending)
-        self._counters.replace(state.counts)
+        self.counters.replace(state.counts)
         self._failures.observe(state.completed, state.failed)
         if state.closed:
             self._failures.verdict = self._failures.verdict or state.closed
@@ -250,10 +251,9 @@ class Engine:
         return self._failures.verdict
 
     @property
-    def effort(self) -> Effort:
-        """The requests and the time used so far."""
-        seconds = self._clock.now() - self._started_at
-        return Effort(self._counters.requests, seconds, self._counters.quota_seconds)
+    def seconds(self) -> float:
+        """How long it has worked."""
+        return self._clock.now() - self._started_at
 
     @property
     def _requests_per_second(self) -> float:
@@ -401,7 +401,7 @@ class Engine:
             self._opens_at = now + seconds
             self._report()
         await self._pause(seconds, now)
-        self._counters.quota_seconds += self._clock.now() - now
+        self.counters.quota_seconds += self._clock.now() - now
 
     async def _pause(self, seconds: float, now: float) -> None:
         """Wait for an answer, for at most this long."""
@@ -419,7 +419,7 @@ class Engine:
         self._share.take()
         self._outstanding += 1
         self._unanswered += 1
-        self._counters.requests += 1
+        self.counters.requests += 1
         match step:
             case DuePoll():
                 self._forecast.take_poll(step)
@@ -453,9 +453,9 @@ class Engine:
         now = self._clock.now()
         rates = self._quota.rates(self._forecast.seconds_per_execution, now)
         progress = Progress(
-            counts=dict(self._counters.counts),
+            counts=dict(self.counters.counts),
             in_flight=self._handlers.in_flight,
-            requests=self._counters.requests,
+            requests=self.counters.requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,
