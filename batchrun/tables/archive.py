@@ -148,6 +148,18 @@ class Archive:
         except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
             raise self.damaged() from error
 
+    def relations(self, part: str) -> list[dict[str, str]]:
+        """Return the relations of a part, or of the whole workbook; none if it has none.
+
+        Raises:
+            InputError: They are damaged.
+        """
+        folder, name = posixpath.split(part)
+        relations = posixpath.join(folder, "_rels", f"{name}.rels")
+        if canonical(relations) not in self.parts:
+            return []
+        return [each for _, each in self.elements(relations, {"Relationship"})]
+
     def refuse_declarations(self) -> None:
         """Refuse XML that declares a document type or entities; no workbook needs them.
 

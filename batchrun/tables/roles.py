@@ -512,8 +512,7 @@ def _distinct(table: Table, columns: list[int]) -> list[int]:
 
 
 def _named_like(table: Table, role: Role) -> list[int]:
-    named = frozenset().union(*NAMES[role])
-    return [at for at, name in enumerate(table.header) if named & _spellings(name)]
+    return [at for at, name in enumerate(table.header) if role in roles_named(name)]
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:

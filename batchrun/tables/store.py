@@ -219,8 +219,6 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
             return "text", joined.encode("utf-8", "surrogatepass")
     if kinds == {float}:
         return "float", array("d", column).tobytes()
-    if kinds == {bool}:
-        return "bool", bytes(column)
     if kinds <= {datetime, date}:
         return "moment", "\0".join([cell.isoformat() for cell in column]).encode()
     return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
@@ -233,8 +231,6 @@ def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
             return content.decode("utf-8", "surrogatepass").split("\0")
         case "float":
             return array("d", content)
-        case "bool":
-            return list(map(bool, content))
         case "moment":
             return [
                 date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)

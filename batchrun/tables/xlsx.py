@@ -37,6 +37,7 @@ from batchrun.tables.sheets import (
     LAST_ROW,
     NumberFormats,
     Sheet,
+    SheetDetails,
     SheetRows,
     Traits,
     WorkbookReader,
@@ -45,7 +46,6 @@ from batchrun.tables.sheets import (
     cell_name,
     local_name,
     refuse_far,
-    repeated_cell,
     style_kinds,
 )
 
@@ -214,8 +214,7 @@ class XlsxReader(WorkbookReader):
         if filled < traits.filled:  # or some texts are empty
             rewriter = _Rewriter(self._archive, sheet, self._parts)
             deque(rewriter.blocks(), maxlen=0)
-            if rewriter.repeated:
-                raise repeated_cell(self._archive.name, sheet.name, *rewriter.repeated)
+            rewriter.refuse_repeated(self._archive.name, sheet.name)
 
 
 def find_parts(archive: Archive) -> Parts:
@@ -228,14 +227,13 @@ def find_parts(archive: Archive) -> Parts:
         InputError: The workbook is damaged.
     """
     workbook = _workbook_part(archive)
-    folder, name = posixpath.split(workbook)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
-    if workbook not in archive.parts or relations not in archive.parts:
+    relations = archive.relations(workbook)
+    if workbook not in archive.parts or not relations:
         raise archive.damaged()
     found, targets = Parts(), {}
-    for _, relation in archive.elements(relations, {"Relationship"}):
+    for relation in relations:
         kind = relation.get("Type", "").rpartition("/")[2]
-        part = part_name(folder, relation.get("Target", ""))
+        part = part_name(posixpath.dirname(workbook), relation.get("Target", ""))
         if kind == "worksheet":
             targets[relation.get("Id", "")] = part
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
@@ -273,9 +271,7 @@ def _read_styles(archive: Archive, part: str, found: Parts) -> None:
 def _workbook_part(archive: Archive) -> str:
     """Return the part that lists the sheets; some programs use another name or folder for it."""
     usual = "xl/workbook.xml"
-    if usual in archive.parts or "_rels/.rels" not in archive.parts:
-        return usual
-    for _, relation in archive.elements("_rels/.rels", {"Relationship"}):
+    for relation in archive.relations("") if usual not in archive.parts else ():
         if relation.get("Type", "").endswith("/officeDocument"):
             return part_name("", relation.get("Target", ""))
     return usual
@@ -283,12 +279,8 @@ def _workbook_part(archive: Archive) -> str:
 
 def _links(archive: Archive, sheet: Sheet) -> list[str]:
     """Return the addresses with IDs that cells of a sheet lead to."""
-    folder, name = posixpath.split(sheet.part)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
-    if relations not in archive.parts:
-        return []
-    found = archive.elements(relations, {"Relationship"})
-    return [target for _, each in found if HOLDS_ID.search(target := each.get("Target", ""))]
+    targets = (each.get("Target", "") for each in archive.relations(sheet.part))
+    return list(filter(HOLDS_ID.search, targets))
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -445,30 +437,23 @@ def column_number(letters: str) -> int:
     return number
 
 
-class _Rewriter:
+class _Rewriter(SheetDetails):
     """Parses a sheet and rewrites its XML in the usual form: each cell with its reference.
 
     Rows and cells without a position are counted, as calamine does.
 
     Attributes:
-        traits: The details that calamine does not report.
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
-        merged: The merged ranges.
-        repeated: Row and column of a cell that is there twice.
     """
 
     def __init__(self, archive: Archive, sheet: Sheet, parts: Parts) -> None:
-        self.traits = Traits()
+        super().__init__()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
-        self.merged: list[Merged] = []
         self.last_row = self.last_column = 1
         self._archive, self._sheet = archive, sheet
         self._written: list[str] = []
         self._row = self._column = 0
-        self.repeated: tuple[int, int] | None = None
-        self._seen: dict[int, int] = {}
-        """Row → its filled columns, as bits."""
         self._open: list[Element] = []
         """The open cell, and the open elements in it."""
         self._text: list[str] = []
@@ -561,11 +546,8 @@ class _Rewriter:
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
             return  # `refuse_far` will refuse the sheet
-        columns = self._seen.get(row, 0)
-        if columns >> column & 1:
-            self.repeated = self.repeated or (row, column)
+        self.add_cell(row, column)
         self.traits.filled += 1
-        self._seen[row] = columns | 1 << column
         attributes = f' s="{html.escape(style)}"' if style else ""
         attributes += f' t="{html.escape(kind)}"' if kind else ""
         self._written.append(f'<c r="{cell_name(row, column)}"{attributes}>{content}</c>')
