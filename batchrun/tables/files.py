@@ -141,12 +141,14 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     raw = stream.read(HEAD_BYTES)
     if not raw:
         raise InputError(f"{file.name} is empty (0 bytes).", "Export the list again.")
-    match None if is_container(raw) else detect_format(raw, file.name):
-        case Format.TEXT if options.sheet is not None:
-            raise InputError(
-                f"{file.name} is a text file and has no sheet {options.sheet!r}.",
-                "Leave the sheet out, or name the workbook.",
-            )
+    file_format = None if is_container(raw) else detect_format(raw, file.name)
+    if options.sheet is not None and file_format in _WITHOUT_SHEETS:
+        raise InputError(
+            f"{file.name} is a {_WITHOUT_SHEETS[file_format]} file and has no sheet"
+            f" {options.sheet!r}.",
+            "Leave the sheet out, or name the workbook.",
+        )
+    match file_format:
         case Format.TEXT:
             return TextFile(stream, file, options).read()
         case Format.PARQUET:
@@ -155,6 +157,9 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
             return read_page(raw + stream.read(), file, options)
         case _:
             return read_workbook(raw + stream.read(), file, options)
+
+
+_WITHOUT_SHEETS = {Format.TEXT: "text", Format.PARQUET: "Parquet"}
 
 
 def _refuse_unfit(file: Path, limits: LoadLimits, *, pipes: bool) -> None:

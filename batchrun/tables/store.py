@@ -113,10 +113,6 @@ class StoredCells:
         block = self._block_of(row)
         return self._cached(block, column)[row - self._blocks[block].first]
 
-    def row(self, row: int) -> list[Cell]:
-        """Return the cells of a row."""
-        return [self.cell(column, row) for column in range(self.width)]
-
     def _cached(self, block: int, column: int) -> list[Cell]:
         key = block, column
         if (cells := self._cache.get(key)) is None:
