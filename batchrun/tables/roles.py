@@ -203,13 +203,11 @@ def column_options(header: Sequence[str], roles: Mapping[Role, int]) -> tuple[st
     """Return the options with which the same ID columns are found again; none if by their names."""
     words: list[str] = []
     for role in Role:
-        at, kind = roles.get(role), role.name.lower()
-        if at is None:
-            named = any(role in roles_named(name) for name in header)
-            words += [f"--no-{kind}"] if named else []
+        if (at := roles.get(role)) is None:
+            words += [NONE_OF[role]] if any(role in roles_named(name) for name in header) else []
         elif role not in roles_named(header[at]) or header.count(header[at]) > 1:
             unique = header[at].strip() and header.count(header[at]) == 1
-            words += [f"--{kind}-column", header[at] if unique else str(at + 1)]
+            words += [OPTIONS[role], header[at] if unique else str(at + 1)]
     return tuple(words)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -278,6 +278,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     )
 
 
+@lru_cache(LAST_COLUMN)
 def column_letters(number: int) -> str:
     """Return the letters of a column, given its number from 1."""
     letters = ""

@@ -19,9 +19,10 @@ import zipfile
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from defusedxml import DefusedXmlException
@@ -429,6 +430,7 @@ def _hidden_columns(archive: Archive, sheet: Sheet) -> list[tuple[int, int]]:
     return hidden
 
 
+@lru_cache(LAST_COLUMN)
 def column_number(letters: str) -> int:
     """Return a column's number: 1 for ``A`` and ``a``, 27 for ``AA``, 0 for no letters."""
     number = 0
@@ -454,8 +456,12 @@ class _Rewriter(SheetDetails):
         self._archive, self._sheet = archive, sheet
         self._written: list[str] = []
         self._row = self._column = 0
-        self._open: list[Element] = []
+        self._open: list[tuple[str, dict[str, str]]] = []
         """The open cell, and the open elements in it."""
+        self._parts: dict[str, list[str]] = {}
+        """The texts of the elements in the open cell."""
+        self._runs: list[tuple[str, bool]] = []
+        """The parts of its text, and whether blanks in them are preserved."""
         self._text: list[str] = []
 
     def blocks(self) -> Iterator[bytes]:
@@ -485,45 +491,45 @@ class _Rewriter(SheetDetails):
         yield b"</sheetData></worksheet>"
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        element = Element(name.rpartition(":")[2], attributes)
+        tag = name.rpartition(":")[2]
         self._text.clear()
-        match element.tag:
-            case "c":
-                self._open = [element]
-            case "row":
-                self._row = _whole_number(attributes.get("r", "")) or self._row + 1
-                self._column = 0
-                flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
-                if attributes.get("hidden") in _TRUE or flat:
-                    self.traits.hidden_rows.append(self._row)
-            case "mergeCell":
-                self.merged += _merged_range(attributes.get("ref", ""))
-            case "autoFilter":
-                self.traits.filtered = True
-            case _ if self._open:
-                self._open[-1].append(element)
-                self._open.append(element)
+        if tag == "c":
+            self._open, self._parts, self._runs = [(tag, attributes)], {}, []
+        elif tag == "row":
+            self._row = _whole_number(attributes.get("r", "")) or self._row + 1
+            self._column = 0
+            flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
+            if attributes.get("hidden") in _TRUE or flat:
+                self.traits.hidden_rows.append(self._row)
+        elif tag == "mergeCell":
+            self.merged += _merged_range(attributes.get("ref", ""))
+        elif tag == "autoFilter":
+            self.traits.filtered = True
+        elif self._open:
+            self._open.append((tag, attributes))
 
     def _end(self, name: str) -> None:
-        if not self._open or self._open[-1].tag != name.rpartition(":")[2]:
+        tag = name.rpartition(":")[2]
+        if not self._open or self._open[-1][0] != tag:
             return
-        element = self._open.pop()
-        element.text = "".join(self._text)
-        if element.tag == "rPh":
-            self._open[-1].remove(element)
-        elif element.tag == "c":
-            self._end_cell(element)
+        _, attributes = self._open.pop()
+        text = "".join(self._text)
+        if tag == "c":
+            self._end_cell(attributes)
+        elif tag != "t":
+            self._parts.setdefault(tag, []).append(text)
+        elif "rPh" not in map(itemgetter(0), self._open):
+            self._runs.append((text, attributes.get("xml:space") == "preserve"))
 
-    def _end_cell(self, cell: Element) -> None:
+    def _end_cell(self, cell: dict[str, str]) -> None:
         row, column = self._row, self._column + 1
         if reference := _REFERENCE.fullmatch(cell.get("r", "")):
             row, column = _whole_number(reference[2]), column_number(reference[1])
         self._column = column
-        parts: dict[str, list[str]] = {}
-        for each in cell.iter():
-            parts.setdefault(each.tag, []).append(each.text or "")
+        parts = self._parts
         value, formula = "".join(parts.get("v", ())), "".join(parts.get("f", ()))
-        text = _text(cell) if "t" in parts else ""
+        text = "".join([run for run, preserved in self._runs if preserved or run.strip()])
+        text = text or "".join([run for run, _ in self._runs])  # blanks are kept if alone
         kind, style = cell.get("t", ""), cell.get("s", "")
         if value and kind in {"", "n"}:
             with suppress(ValueError):
@@ -551,16 +557,6 @@ class _Rewriter(SheetDetails):
         attributes = f' s="{html.escape(style)}"' if style else ""
         attributes += f' t="{html.escape(kind)}"' if kind else ""
         self._written.append(f'<c r="{cell_name(row, column)}"{attributes}>{content}</c>')
-
-
-def _text(cell: Element) -> str:
-    """Join the text of all runs, without blank ones that need not be preserved.
-
-    If nothing else is left, blank runs are kept.
-    """
-    texts = [(each.text or "", each.get("xml:space") == "preserve") for each in cell.iter("t")]
-    kept = "".join(text for text, preserved in texts if preserved or text.strip())
-    return kept or "".join(text for text, _ in texts)
 
 
 def _whole_number(digits: str) -> int:
