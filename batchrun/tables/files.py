@@ -16,7 +16,7 @@ from batchrun.advice import reworded
 from batchrun.errors import InputError, missing_file
 from batchrun.model import Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
-from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
+from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, mentions
 from batchrun.tables.frames import RowCollector
 from batchrun.tables.html import read_page, read_tables
 from batchrun.tables.isolated import open_book
@@ -99,7 +99,7 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     _refuse_unfit(file, options.limits, pipes=False)
     with file.open("rb") as stream:
         head = stream.read(MENTION_BYTES)
-        file_format = None if is_container(head) else detect_format(head, file.name)
+        file_format = detect_format(head, file.name)
         if file_format is Format.TEXT:
             texts = [TextFile(stream, file, options).rows()] if mentions(head, mention) else []
             yield {}, ((file.name, rows) for rows in texts)
@@ -141,7 +141,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     raw = stream.read(HEAD_BYTES)
     if not raw:
         raise InputError(f"{file.name} is empty (0 bytes).", "Export the list again.")
-    file_format = None if is_container(raw) else detect_format(raw, file.name)
+    file_format = detect_format(raw, file.name)
     if options.sheet is not None and file_format in _WITHOUT_SHEETS:
         raise InputError(
             f"{file.name} is a {_WITHOUT_SHEETS[file_format]} file and has no sheet"
