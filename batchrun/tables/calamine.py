@@ -28,6 +28,7 @@ from batchrun.tables.formats import SAVE_AS, Format, protected
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_ROW,
+    MAX_STYLES,
     NumberFormats,
     Sheet,
     SheetDetails,
@@ -176,7 +177,7 @@ _MAX_BYTES = 2**28
 
 _CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
 _ODS_DETAILS = re.compile(
-    rb"-spanned=|value-type=\"(boolean|error)\"|<text:a |time-value=\"-"
+    rb"-spanned=|value-type=\"(boolean|error)\"|<text:(a|tab|line-break)\b|time-value=\"-"
     rb"|visibility=\"(collapse|filter)\"|office:value=\"[^\"]*\"[^<>]*><text:p>0\d"
 )
 
@@ -218,7 +219,7 @@ class _OdsSheet(SheetDetails):
         self._shown: dict[int, set[str]] = {}
         """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
         self._row = self.column = 1
-        self._values: list[tuple[int, bool | float | str]] = []
+        self._values: list[tuple[int, bool | float | str, str]] = []
 
     def end_row(self, element: Any) -> None:
         repeated = count_of(element, "number-rows-repeated", 1)
@@ -230,11 +231,11 @@ class _OdsSheet(SheetDetails):
         left = MAX_PATCHES - len(self.patches)
         patched_rows = left // len(self._values) if self._values else 0
         for row in range(self._row, self._row + repeated)[:patched_rows]:
-            for column, value in self._values:
+            for column, value, kind in self._values:
                 self.patches.append((row, column, value))
-                if isinstance(value, str):
-                    self.traits.errors.append((row, column, value))
-                elif not isinstance(value, bool):
+                if kind == "error":
+                    self.traits.errors.append((row, column, str(value)))
+                elif kind == "time":
                     self.traits.negative.append((row, column))
         self._row += repeated
         self.column = 1
@@ -258,7 +259,7 @@ class _OdsSheet(SheetDetails):
         here = range(column, column + min(repeated, 1_000))
         value: bool | float | str | None = None
         if element.get(_CALC_TYPE) == "error":
-            value = "".join(element.itertext()).strip()
+            kind, value = "error", "".join(element.itertext()).strip()
         elif kind == "boolean":
             value = attribute(element, "boolean-value") == "true"
         elif kind == "time" and (time := attribute(element, "time-value")).startswith("-"):
@@ -270,8 +271,24 @@ class _OdsSheet(SheetDetails):
             whole = shown.isdecimal() and value_text.isdecimal()
             exact = whole and shown.lstrip("0") == value_text.lstrip("0")
             self._shown.setdefault(column, set()).add(shown if exact else "")
+        elif kind == "string" and not attribute(element, "string-value"):
+            value = _text_with_breaks(element)
         if value is not None:
-            self._values += [(number, value) for number in here]
+            self._values += [(number, value, kind) for number in here]
+
+
+def _text_with_breaks(cell: Any) -> str | None:
+    """Return a cell's text if it has tabs or line breaks in a paragraph: calamine drops them."""
+    marks = [(each, name) for each in cell.iter() if (name := local_name(each)) in _MARKS]
+    if all(name == "s" for _, name in marks):
+        return None
+    for each, name in marks:
+        each.text = _MARKS[name] * min(count_of(each, "c", 1), MAX_SPACES)
+    return "\n".join("".join(each.itertext()) for each in cell.iterfind("{*}p"))
+
+
+_MARKS = {"s": " ", "tab": "\t", "line-break": "\n"}
+MAX_SPACES = 1_000
 
 
 # XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.
@@ -279,7 +296,6 @@ class _OdsSheet(SheetDetails):
 FILE_PASS = 0x2F
 ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
           0x24: "#NUM!", 0x2A: "#N/A"}  # fmt: skip
-MAX_STYLES = 100_000
 
 _Record = tuple[int, bytes]
 

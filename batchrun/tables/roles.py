@@ -378,11 +378,11 @@ def find_roles(
     if not roles and not holders:
         # each row then gets a reason that says what its cell holds instead of an ID
         roles.update(_by_name_alone(table, wanted))
+    for role in wanted:
+        if roles and role not in roles:
+            search.refuse_partly_ids(role, roles)
     if not roles:
         roles.update([search.ask_for_any()])
-    for role in wanted:
-        if role not in roles:
-            search.refuse_partly_ids(role, roles)
     if None in named.values():
         _refuse_side_by_side(table, roles)
     return roles
@@ -426,8 +426,8 @@ class _Search:
         Raises:
             InputError: There is such a column.
         """
-        for column in _named_like(self.table, role):
-            if column in roles.values() or not any(_are_ids(self.table, column, 1, self.lenient)):
+        for column in _named_like(self.table, role, roles):
+            if not any(_are_ids(self.table, column, 1, self.lenient)):
                 continue
             contents = read_contents(self.table, column, lenient=self.lenient)
             raise InputError(
@@ -456,7 +456,7 @@ class _Search:
         hint: str = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
         kinds = " or ".join(WORDS[role] for role in wanted)
         name, columns = table.source.name, f" {_columns_hint(table)}"
-        like = [column for role in wanted for column in _named_like(table, role)]
+        like = [column for role in wanted for column in _named_like(table, role, {})]
         if self.holders:
             failed = f" ({_quoted(table, like)}: most cells are not PG:AI IDs)" if like else ""
             text = f"{name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
@@ -527,14 +527,13 @@ def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Ro
                 )
             )
         elif role not in roles:
-            for column in _named_like(table, role):
-                if column not in roles.values():
-                    contents = read_contents(table, column)
-                    holds = contents.words if contents.damaged or contents.uuids else "empty"
-                    said.append(
-                        f"Column {contents.name} is not used for {WORDS[role]} IDs: most of its"
-                        f" cells are not PG:AI IDs ({holds})"
-                    )
+            for column in _named_like(table, role, roles):
+                contents = read_contents(table, column)
+                holds = contents.words if contents.damaged or contents.uuids else "empty"
+                said.append(
+                    f"Column {contents.name} is not used for {WORDS[role]} IDs: most of its"
+                    f" cells are not PG:AI IDs ({holds})"
+                )
     return said
 
 
@@ -585,8 +584,10 @@ def _distinct(table: Table, columns: list[int]) -> list[int]:
     return [first, *(each for each in others if _hashes(table.cells[each]) != ids)]
 
 
-def _named_like(table: Table, role: Role) -> list[int]:
-    return [at for at, name in enumerate(table.header) if role in roles_named(name)]
+def _named_like(table: Table, role: Role, taken: Mapping[Role, int]) -> list[int]:
+    """Return the columns named like IDs of a role that have no role yet."""
+    named = [at for at, name in enumerate(table.header) if role in roles_named(name)]
+    return [at for at in named if at not in taken.values()]
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:

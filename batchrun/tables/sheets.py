@@ -26,6 +26,7 @@ BLOCK_ROWS = 1_000
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """The last row and column of an Excel sheet (Excel specifications and limits)."""
+MAX_STYLES = 100_000
 
 
 @dataclass(slots=True)

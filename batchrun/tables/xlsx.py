@@ -36,6 +36,7 @@ from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
     LAST_ROW,
+    MAX_STYLES,
     NumberFormats,
     Sheet,
     SheetDetails,
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from batchrun.tables.sheets import Block, Merged
 
 MAX_ROW_BYTES = 64 * 1024**2
-MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Path of the workbook for calamine, in the child process's own temporary folder."""
 
@@ -337,19 +337,17 @@ def _searched(
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
         text = block
-        if number == 0 and block.startswith(b"<?xml "):
-            text = block.partition(b"?>")[2]
+        if number == 0:  # the rows in the root element: calamine notices a tag that is only closed
+            head, rows, rest = block.partition(b"<sheetData")
+            if not rows or b"<!" in head or b"<?" in head[1:]:
+                raise _UnusualError
+            text = rows + rest
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
         marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
         if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
-        if number == 0:  # the rows in the root element: calamine notices a tag that is only closed
-            _, rows, rest = text.partition(b"<sheetData")
-            if not rows:
-                raise _UnusualError
-            text = _NO_MERGED + rows + rest
-        yield text
+        yield text if number else _NO_MERGED + text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
