@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from batchrun.model import BatchResults, BatchSummary, Role, Row, Table, TableSource
     from batchrun.plan import Plan
 
+COMPARED_ROWS = 50_000
+"""Maximum rows of a batch in which to look for duplicates with a different name."""
 ROWS_AT_ONCE = 5_000
 
 

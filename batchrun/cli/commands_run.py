@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -302,10 +301,9 @@ def _show_plan(
         known = refused and refused.batch_id
         print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
-        now = datetime.now(UTC)
         measure = "" if refused else messages.pilot_of(plan)
         shown = messages.cost_lines(
-            plan.estimate, plan.credits, plan.to_trigger, now, settings, plan.workflow, measure
+            plan.estimate, plan.credits, plan.to_trigger, settings, plan.workflow, measure
         )
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:

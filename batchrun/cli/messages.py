@@ -27,7 +27,7 @@ from batchrun.cli.output import (
     wrapped,
 )
 from batchrun.cli.signals import exit_codes
-from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
+from batchrun.estimate import credit_amounts, credits_spent, price_of, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
@@ -402,7 +402,6 @@ def cost_lines(
     estimate: Estimate,
     left: Credits | None,
     jobs: int,
-    now: datetime,
     settings: Settings,
     workflow: Workflow,
     measure: str = "",
@@ -413,7 +412,7 @@ def cost_lines(
     """
     if not estimate.requests:
         return []
-    price = prices(settings).price(workflow.id)
+    price, now = prices(settings).price(workflow.id), datetime.now(UTC)
     lines = [f"Quota:     {estimate_words(estimate, now, settings.speed)}"]
     if words := pause_words(estimate, now, wait=settings.wait):
         lines.append(f"           {words}")
@@ -509,7 +508,7 @@ def pilot_lines(
             f"{plural(report.to_trigger, 'job')}: about {plural(report.rest.requests, 'request')}",
             duration(report.rest.seconds / speed),
             f"done at {clock_after(report.rest.seconds, now, speed)}",
-            rest_words(gone, jobs, report.to_trigger, report.credits),
+            rest_words(price_of(before, report.credits, jobs), report.to_trigger, report.credits),
         ]
         lines.append(f"The rest:  {', '.join(filter(None, rest))}")
     return lines
@@ -696,7 +695,7 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     """
     from batchrun import rows
     from batchrun.batch.history import existing_journal
-    from batchrun.list_rows import other_names_in
+    from batchrun.list_rows import COMPARED_ROWS, other_names_in
     from batchrun.model import RETRIED_BY_ITSELF
     from batchrun.workbook.reasons import Reasons, list_name, remedy
 
@@ -705,7 +704,7 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         file = path
     lines: list[str] = []
     has_duplicates = summary.jobs < summary.rows - summary.counts[Outcome.INVALID]
-    if has_duplicates and summary.rows <= _MAX_COMPARED:
+    if has_duplicates and summary.rows <= COMPARED_ROWS:
         with (
             existing_journal(settings.journal) as journal,
             journal.results(summary.batch_id) as results,
@@ -734,8 +733,6 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     return lines
 
 
-_MAX_COMPARED = 50_000
-"""Maximum rows of a list in which to look for duplicates with a different name."""
 _MAX_REASONED = 1_000
 
 
@@ -779,14 +776,11 @@ def next_lines(summary: BatchSummary) -> list[str]:
 
 def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
     """Return how to continue the other batches of a journal that have work left."""
-    match unfinished:
-        case []:
-            return []
-        case [one]:
-            return [f"Another batch is unfinished. To continue it: batchrun resume {one.batch_id}"]
-        case _:
-            number = plural(len(unfinished), "other batch", "other batches")
-            return [f"{number} are unfinished. To list them: batchrun batches"]
+    are = plural(len(unfinished), "other batch is", "other batches are")
+    how = "list them: batchrun batches"
+    if len(unfinished) == 1:
+        how = f"continue it: batchrun resume {unfinished[0].batch_id}"
+    return [f"{are} unfinished. To {how}"] if unfinished else []
 
 
 def reason_for_number(report: Report) -> str:

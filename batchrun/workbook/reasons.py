@@ -61,7 +61,6 @@ class Reason:
     """A reason that several rows share, apart from values that vary."""
 
     outcome: Outcome
-    dropped: bool  # whether the user has decided not to send them again
     first: ResultRow
     _skeleton: str
     _values: tuple[str | None, ...]
@@ -111,7 +110,7 @@ class Reasons:
             if len(self._kinds) >= MAX_KINDS:
                 self.others += 1
                 return
-            kind = self._kinds[key] = Reason(row.outcome, row.dropped, row, key[-1], values)
+            kind = self._kinds[key] = Reason(row.outcome, row, key[-1], values)
         kind.see(values)
 
     def of(self, row: ResultRow) -> Reason | None:
