@@ -94,7 +94,7 @@ async def log_in(
     if (
         earlier is not None
         and earlier.kept is KeyStorage.KEYRING
-        and not _same_entry(earlier, profile)
+        and (earlier.kept, earlier.base_url) != (profile.kept, profile.base_url)
     ):
         try:
             not_deleted_reason = keyring.delete(earlier)
@@ -111,10 +111,6 @@ def _add_profile(profile: Profile) -> None:
         if profile.name not in stored_profiles().all():
             keyring.delete(profile)
         raise
-
-
-def _same_entry(one: Profile, other: Profile) -> bool:
-    return one.kept is other.kept and one.base_url == other.base_url
 
 
 async def _count_workflows(key: str, address: str, timeout_seconds: float) -> int:

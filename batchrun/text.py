@@ -98,11 +98,9 @@ def one_line(
 
 
 def visible(text: str, kept: str = "\n\t") -> str:
-    """A text that is safe in a terminal: control characters are escaped.
+    """A text that is safe in a terminal: control characters are escaped, except those in ``kept``.
 
-    Args:
-        text: Text that may come from a file, a file name or the service.
-        kept: Control characters to keep; ``""`` for text that must stay on one line.
+    For text that may come from a file, a file name or the service.
     """
     if text.isprintable():
         return text
@@ -140,8 +138,14 @@ def did_you_mean(typed: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
-def strict_json(text: str) -> JSON:
+def strict_json(
+    text: str, object_of: Callable[[list[tuple[str, JSON]]], JSON] | None = None
+) -> JSON:
     """Parse JSON without NaN and Infinity, which the standard doesn't have.
+
+    Args:
+        text: The JSON.
+        object_of: Makes an object from its members, such as `unique_members`.
 
     Raises:
         ValueError: It is not JSON, or is nested too deeply.
@@ -153,10 +157,24 @@ def strict_json(text: str) -> JSON:
         return parsed
 
     try:
-        parsed: JSON = json.loads(text, parse_constant=finite, parse_float=finite)
+        parsed: JSON = json.loads(
+            text, parse_constant=finite, parse_float=finite, object_pairs_hook=object_of
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return parsed
+
+
+def unique_members(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    """Return the members of a JSON object.
+
+    Raises:
+        ValueError: Two have the same name; a dict would keep only the last.
+    """
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name occurs twice in an object")
+    return found
 
 
 def whole_number(typed: str) -> int | None:

@@ -366,6 +366,8 @@ def _fill_merged(body: Body, merged: Sequence[Merged]) -> list[str]:
         are = plural(filled.total(), "cell was", "cells were")
         notices.append(f"{are} filled from the merged cells above them ({columns})")
     if kept:
-        hold = plural(kept, "merged cell holds", "merged cells hold")
-        notices.append(f"{hold} a value of their own, which was kept")
+        hold = plural(
+            kept, "merged cell holds a value of its", "merged cells hold a value of their"
+        )
+        notices.append(f"{hold} own, which was kept")
     return notices

@@ -22,6 +22,8 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
+"""A byte order mark that a program took for letters."""
 PIECE_BYTES = 256 * 1024
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
@@ -47,7 +49,7 @@ _NAMES = {"cp1252": "Windows-1252 (cp1252)", "mac_roman": "Mac Roman"} | {
     name: f"{letters} ({name})" for letters, names in _LETTERS.items() for name in names
 }
 """What an encoding is called for people, with its name for ``--encoding``."""
-_PREFERRED = {"iso8859-1": "cp1252", "mac-latin2": "mac_roman", "mac-roman": "mac_roman"}
+PREFERRED = {"iso8859-1": "cp1252", "mac-latin2": "mac_roman", "mac-roman": "mac_roman"}
 """Encodings to use instead of the detected one. cp1252 is ISO 8859-1 with printable characters in
 place of control characters. chardet mistakes short French and Spanish texts from old Macs for
 Central European."""
@@ -61,13 +63,14 @@ _KNOWN = (
     *("MacRoman", "MacCyrillic", "IBM866", "cp437", "cp850"),
 )
 """The encodings of real lists. chardet knows more, but a match with those is a coincidence."""
-_LIKE_WESTERN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-9", "cp437", "cp850"}
 _FEW_CHARACTERS = 12
 _WESTERN = re.compile(
     "(?:[\x00-\x7f\u00b0\u00c0-\u00cf\u00d1-\u00d6\u00d8-\u00dc\u00df-\u00ef\u00f1-\u00f6\u00f8-\u00fc"
     "\u00ff\u0152\u0153\u20ac\u2013-\u2026\u2122]|\u00ae(?![^\\W\\d_]))*"
 )
 """Western European letters without Icelandic ones: their bytes are Turkish letters in cp1254."""
+_OTHER_SCRIPT = re.compile(r"\b(?:(?![A-Za-zªµºÀ-ɏ])[^\W\d_]){2,}\b")
+"""A word of two letters or more, none of which is Latin."""
 _EURO = b"\xa4"
 """The euro sign in ISO 8859-15; in Windows-1252 it is the currency sign, which nobody uses."""
 _ESCAPE = b"\x1b$"
@@ -146,7 +149,8 @@ def survey(stream: BufferedIOBase) -> tuple[bool, bool]:
             if b"\0" in piece or seven_bit or _UTF_7.search(piece):
                 return False, False
             if not piece.isascii() or decoder.getstate()[0]:
-                clean = clean and "\ufeff" not in decoder.decode(piece)
+                text = decoder.decode(piece)
+                clean = clean and "\ufeff" not in text and MISREAD_MARK not in text
             clean = clean and b"\x1a" not in piece
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -286,7 +290,7 @@ def _guess(raw: bytes, name: str) -> Encoding:
     sample = b"\n".join(fields)[:SAMPLE_BYTES]
     found = chardet.detect(sample, include_encodings=_KNOWN)["encoding"] or "cp1252"
     candidates = [codecs.lookup(found).name, "cp1252", "mac-roman"]
-    candidates = [_PREFERRED.get(each, each) for each in candidates]
+    candidates = [PREFERRED.get(each, each) for each in candidates]
     # never empty: Mac Roman can decode any bytes
     usable = [each for each in candidates if _first_error(raw, each) is None]
     encoding = usable[0]
@@ -295,10 +299,11 @@ def _guess(raw: bytes, name: str) -> Encoding:
     if "cp1252" in usable:  # by far the most common: it is taken if the text makes sense in it
         text = sample.decode(western)
         foreign = [character for character in text if not character.isascii()]
-        likely = encoding in _LIKE_WESTERN or western != "cp1252"
-        likely = likely or not any(map(str.isalpha, foreign))
+        read = sample.decode(encoding, "replace")
+        likely = western != "cp1252" or not any(map(str.isalpha, foreign))
+        likely = likely or not (encoding == "mac_roman" or _OTHER_SCRIPT.search(read))
         few = len(foreign) < _FEW_CHARACTERS and _WESTERN.fullmatch(text)
-        if sample.decode(encoding, "replace") == text or (few and likely):
+        if read == text or (few and likely):
             encoding = western
     return Encoding(encoding, guessed=_NAMES.get(encoding, encoding.upper()))
 

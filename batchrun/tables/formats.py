@@ -69,7 +69,7 @@ _XML_2003 = re.compile(
 )
 
 _HTML = re.compile(
-    rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s+html|html|head|body|meta|table|style|div|h[1-6]|p|center|title|font|span|link|script)\b",
+    rb"(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s+html|html|head|body|meta|table|style|div|h[1-6]|p|center|title|font|span|link|script|(?!workbook)[a-z][^<>]*+>.*<table)\b",
     re.DOTALL,
 )
 
@@ -119,10 +119,8 @@ def detect_format(head: bytes, name: str) -> Format:
     if head.startswith(PARQUET_MAGIC):
         return Format.PARQUET
     kind = next((kind for magic, kind in MAGIC_NAMES if head.startswith(magic)), None)
-    text = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
-    if text.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16: the tags are ASCII without the NULs
-        text = text.replace(b"\0", b"")[2:]
-    text = text.lstrip().lower()
+    text = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip(b"\xff\xfe")
+    text = text.replace(b"\0", b"").lstrip().lower()  # in UTF-16, tags are ASCII without the NULs
     if kind is None and _HTML.match(text):
         return Format.HTML
     if kind is None and _XML_2003.match(text):

@@ -6,6 +6,7 @@ drops cells after about 250 unclosed tags, and lexbor takes quadratic time for d
 
 from __future__ import annotations
 
+import codecs
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import build_table
 from batchrun.tables.cells import holds_id
-from batchrun.tables.encoding import detect_encoding
+from batchrun.tables.encoding import PREFERRED, detect_encoding
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.header import HeaderPosition, find_header, header_names
 from batchrun.tables.roles import normalise
@@ -359,7 +360,8 @@ def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     declared = _CHARSET.search(raw[:4096])
     if declared and not raw.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         with suppress(LookupError, UnicodeDecodeError):
-            encoding = declared[1].decode("ascii").lower()
+            encoding = codecs.lookup(declared[1].decode("ascii")).name
+            encoding = PREFERRED.get(encoding, encoding)
             raw.decode(encoding)
             return encoding, ()
     found = detect_encoding(raw, name)

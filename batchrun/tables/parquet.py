@@ -129,6 +129,8 @@ def _cells(column: Any) -> list[Cell]:
         column = column.cast(pyarrow.timestamp("us", column.type.tz), safe=False)
     if pyarrow.types.is_duration(column.type) and column.type.unit == "ns":
         column = column.cast(pyarrow.duration("us"), safe=False)
+    if column.type == pyarrow.binary(16):  # UUIDs; a few of them are valid UTF-8 too
+        return [value and value.hex() for value in column.to_pylist()]
     return [_cell(each) for each in column.to_pylist()]
 
 

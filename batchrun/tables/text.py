@@ -19,7 +19,7 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import build_table
-from batchrun.tables.encoding import Encoding, encoding_of, survey
+from batchrun.tables.encoding import MISREAD_MARK, Encoding, encoding_of, survey
 from batchrun.tables.frames import MORE
 from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
@@ -361,7 +361,7 @@ class TextFile:
     def _holds_rows(self, row: Iterable[str]) -> bool:
         """Whether a field contains lines that look like rows of the list, with IDs."""
         return any(
-            len(fields) > 1 and any(map(_UUID.fullmatch, fields))
+            len(fields) > 1 and any(map(find_id, fields))
             for cell in row
             if "\n" in cell or "\r" in cell
             for fields in (line.split(self._dialect.delimiter) for line in cell.splitlines())
@@ -390,13 +390,13 @@ class TextFile:
     def _cleaned(self, text: Iterable[str]) -> Iterator[str]:
         """Yield the lines without stray marks.
 
-        Concatenated files have byte order marks inside, and files from old programs end with
-        Ctrl-Z.
+        Concatenated files have byte order marks inside, some programs write a mark as three
+        letters, and files from old programs end with Ctrl-Z.
         """
         for number, line in enumerate(text, start=1):
-            if line[0] == "\ufeff":
+            if mark := _MARKS.match(line):
                 self._odd_marks.append(number)
-                yield line.lstrip("\ufeff")
+                yield line[mark.end() :]
             elif line[-1] == "\x1a" or line.rstrip("\r\n") == "\x1a":
                 if left := line.rstrip("\x1a\r\n"):
                     yield left
@@ -486,8 +486,7 @@ def _dialect_of(sample: str, options: LoadOptions) -> Dialect:
     return replace(dialect, spaced=_is_spaced(sample, dialect))
 
 
-_UUID = re.compile(r'[\s"]*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[\s"]*', re.IGNORECASE)
-
+_MARKS = re.compile(f"(?:\ufeff|{MISREAD_MARK})+")
 _APOSTROPHES = re.compile(r"'[^'\r\n]*'(?:([,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n]))++[\r\n]")
 """A first line with all fields in single quotes."""
 

@@ -157,7 +157,9 @@ class XlsxReader(WorkbookReader):
         """Whether a sheet has any cell with a value or a formula."""
         if sheet.part not in self._archive.parts:
             raise self._archive.damaged()
-        return self._archive.any_block(sheet.part, _CONTENT.search)
+        return self._archive.any_block(
+            sheet.part, lambda block: b"\0" in block or _CONTENT.search(block)
+        )
 
     def read(self, sheet: Sheet) -> SheetRows:
         """Read a sheet."""

@@ -20,6 +20,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from batchrun.errors import UsageError
+from batchrun.settings.private_file import write_whole
 from batchrun.text import duration, plural
 from batchrun.web.app import create_app
 from batchrun.web.lists import Lists, lists_folder
@@ -189,10 +190,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 def _published_address(folder: Path, session: Session) -> Iterator[None]:
     """Until the block ends, publish how to reach this server in a file only the user can read."""
     path = folder / "page.json"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"port": session.port, "secret": session.link_secret}, file)
+    write_whole(path, json.dumps({"port": session.port, "secret": session.link_secret}))
     try:
         yield
     finally:

@@ -28,7 +28,7 @@ from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
 from batchrun.engine import Progress
 from batchrun.errors import ExitCode, StoppedError, WorkflowError
-from batchrun.journal import Holder, Journal
+from batchrun.journal import Holder, Journal, database
 from batchrun.model import Outcome, Workflow
 from batchrun.service.client import choose_workflow
 from batchrun.settings.loading import load_settings
@@ -720,8 +720,9 @@ def test_a_list_with_line_breaks_is_named_by_its_rows_in_excel_everywhere(
 
 
 def test_what_a_forgotten_batch_leaves_goes_with_the_command_that_is_printed(
-    batchrun: CommandLine, results: Path
+    batchrun: CommandLine, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.5)
     journal = batchrun.folder.parent / "journal" / "journal.db"
     reader = sqlite3.connect(journal)
     [batch] = reader.execute("BEGIN").execute("SELECT id FROM batches").fetchone()

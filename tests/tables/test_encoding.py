@@ -144,3 +144,19 @@ def test_marks_of_careless_programs_are_left_out(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, twice)
     assert cells(table) == [[UUID, "Acme"], [OTHER_UUID, "Bay"]]
     assert "byte order mark inside the file left out (first: line 3)" in table.source.notices[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Größe"],
+        ["café François"],
+        ["Nicolò", "perché"],
+        ["niño Óscar"],
+        ["Malmö"],
+        ["5 €", "Weiß"],
+    ],
+)
+def test_a_few_accents_in_latin_words_are_western(tmp_path: Path, names: list[str]) -> None:
+    table = load_bytes(tmp_path, list_of(names).encode("cp1252"))
+    assert [row[1] for row in cells(table)] == [*names, "Acme"]

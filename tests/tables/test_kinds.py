@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import InputError
-from tests.tables.files import UUID, load_bytes
+from tests.tables.files import UUID, cells, load_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +49,18 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path, content: bytes) -> None:
 def test_a_list_whose_first_column_is_called_id_is_no_sylk_file(tmp_path: Path) -> None:
     table = load_bytes(tmp_path, f"ID;PName\n{UUID};Acme\n")
     assert table.header == ("ID", "PName")
+
+
+@pytest.mark.parametrize("before", ["<b>Accounts</b>", "<br>", "<form action=x>", "<pre></pre>"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_web_page_is_one_whatever_it_begins_with(
+    tmp_path: Path, before: str, encoding: str
+) -> None:
+    page = f"{before}<table><tr><td>Company ID<tr><td>{UUID}</table>"
+    assert cells(load_bytes(tmp_path, page.encode(encoding), "accounts.xls")) == [[UUID]]
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "latin1", "windows-1252"])
+def test_a_page_is_read_in_the_encoding_that_browsers_take(tmp_path: Path, charset: str) -> None:
+    page = f"<html><meta charset={charset}><table><tr><td>Company ID<td>Name<tr><td>{UUID}<td>5 €"
+    assert cells(load_bytes(tmp_path, page.encode("cp1252"), "page.html")) == [[UUID, "5 €"]]

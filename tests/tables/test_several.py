@@ -125,6 +125,14 @@ def test_a_wide_row_of_one_file_is_no_other_column(folder: Path) -> None:
     assert cells(table) == [[UUID, "Acme", "more"], [OTHER_UUID, "Bay", None]]
 
 
+def test_binary_ids_of_a_parquet_file_are_ids_even_if_they_are_text_too(tmp_path: Path) -> None:
+    ids = [bytes.fromhex(UUID.replace("-", "")), b"abcdefgh12345678", None]
+    table = pa.table({"Company ID": pa.array(ids, pa.binary(16)), "Name": ["A", "B", "C"]})
+    parquet.write_table(table, tmp_path / "list.parquet")
+    found = [row[0] for row in cells(load(tmp_path / "list.parquet"))]
+    assert found == [each and each.hex() for each in ids]
+
+
 def test_a_parquet_file_is_read_with_its_types(tmp_path: Path) -> None:
     moment = datetime(2026, 5, 1, 10, tzinfo=UTC)
     columns = {

@@ -312,3 +312,24 @@ def test_a_filter_of_a_report_that_names_an_id_column_is_no_header(tmp_path: Pat
     rows = "".join(f"Acme {at},Ulm,Dana,{at},{UUID},x\n" for at in range(9))
     table = load_bytes(tmp_path, f"{filters}Name,City,Owner,Amount,Kennung,Notes\n{rows}")
     assert (table.source.header_line, len(table)) == (4, 9)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["{}", "{{{}}}", "https://app.example.com/companies/{}", "urn:uuid:{}"]
+)
+def test_rows_that_a_quote_swallowed_are_found_by_ids_of_any_spelling(
+    tmp_path: Path, spelling: str
+) -> None:
+    first, second = spelling.format(UUID), spelling.format(OTHER_UUID)
+    text = f'Name,Company ID\n"Acme,{first}\nBolt,{second}\nCyan",{first}\n'
+    with pytest.raises(InputError, match="line 2: a quote is closed only in line 4"):
+        load_bytes(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text", [f"Company ID,Name\n{UUID},A\n", f'"Company ID","Name"\n"{UUID}",A']
+)
+def test_a_byte_order_mark_that_became_letters_is_left_out(tmp_path: Path, text: str) -> None:
+    table = load_bytes(tmp_path, "ï»¿" + text)
+    assert (table.header, cells(table)) == (("Company ID", "Name"), [[UUID, "A"]])
+    assert "1 byte order mark" in table.source.notices[-1]
