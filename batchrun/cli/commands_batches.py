@@ -51,7 +51,6 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.runner import confirm_jobs, continue_batch
 from batchrun.cli.settings import (
@@ -357,7 +356,6 @@ def retry(
             begin_log_block(f"Batch {summary.batch_id}")
         confirm_batch(settings, summary, output)
         question = _retry_question(summary, chosen, settings)
-        print_other_payer(settings, summary)
         if not yes:
             rows = rows_of(summary.batch_id, chosen, settings=settings).rows
             jobs = len({row.job for row in rows})

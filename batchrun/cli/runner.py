@@ -20,7 +20,6 @@ from batchrun.cli.prompts import (
     confirm_address,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.signals import Stopper
 from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
@@ -75,7 +74,6 @@ def run_list(
                 if earlier is not None and earlier.unfinished:
                     left = status(earlier.batch_id, settings=settings)
                     confirm_batch(settings, earlier, output)
-                    print_other_payer(settings, earlier)
                 if replaced is not None:
                     note = f"{replaced.name} contains practice results, which this run replaces"
                     print_text(f"Note:      {note}", err=True)

@@ -12,7 +12,7 @@ from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.model import Cause, Outcome, Role
 from batchrun.tables.ids import EXAMPLE_ID, DamagedId, IdKind, parse_id
 from batchrun.text import one_line
-from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
+from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -266,8 +266,7 @@ class RowsToShow:
     def __init__(self, results: BatchResults, *, for_people: bool) -> None:
         self._rows = results.rows
         self._for_people = _FOR_PEOPLE if for_people else ()
-        names = name_columns(results.header)
-        self._names = names if are_names_of_ids(results.header, names, results.roles) else ()
+        self._names = columns_naming_ids(results.header, results.roles)
 
     def __iter__(self) -> Iterator[ResultRow]:
         first: dict[tuple[str | None, str | None], tuple[int, str]] = {}
