@@ -354,7 +354,8 @@ def retry(
     with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
         if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
-        confirm_batch(settings, summary, output)
+        sends = any(summary.counts[each] for each in chosen)
+        confirm_batch(settings, summary, output, sends=sends)
         question = _retry_question(summary, chosen, settings)
         if not yes:
             rows = rows_of(summary.batch_id, chosen, settings=settings).rows

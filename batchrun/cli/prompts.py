@@ -205,11 +205,13 @@ def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
     agree(Consent.ADDRESS, address)
 
 
-def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None = None) -> None:
+def confirm_batch(
+    settings: Settings, batch: BatchSummary, output: Path | None = None, *, sends: bool = True
+) -> None:
     """Ask before a batch continues, if its journal may come from a stranger.
 
     Its address, a key that this machine has never used, and an output in another folder each need
-    consent once. A note says if a different key pays from now on.
+    consent once. If it ``sends`` jobs, a note says if a different key pays from now on.
 
     Raises:
         UsageError: There is no key to use, or there is no terminal to ask at.
@@ -236,6 +238,6 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
         started, more = f"profile {batch.profile}, whose key is deleted", ""
     else:
         other = now.key_replaced_by(at_address)
-    if other:
+    if other and sends:
         note = f"batch {batch.batch_id} was started with {started}: {other} pays from now on{more}"
         print_text(f"Note:      {note}", err=True)
