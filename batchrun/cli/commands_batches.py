@@ -413,14 +413,12 @@ def forget(
 
 def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     """Ask for confirmation; end the command if the answer is no."""
+    err, batches = beside_question(yes=yes), plural(len(found), "batch", "batches")
     for one in found:
         line = f"{one.batch_id}  {one.workflow.name}  rows: {messages.counts(one)}"
-        print_text(line, err=beside_question(yes=yes), hanging=2)
-    batches = plural(len(found), "batch", "batches")
-    print_text(
-        "Deleted batches can't be reused, exported or retried. Their workbooks stay.",
-        err=beside_question(yes=yes),
-    )
+        print_text(line, err=err, hanging=2)
+    after = "Deleted batches can't be reused, exported or retried. Their workbooks stay."
+    print_text(after, err=err)
     if not confirmed(f"Delete {batches} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
@@ -445,9 +443,8 @@ def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Setti
     from batchrun.list_rows import RowNumbers
     from batchrun.workbook.readable import Names
 
-    are = "is" if len(rows) == 1 else "are"
     print_text(
-        f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
+        f"{plural(len(rows), 'row is', 'rows are')} in doubt: the trigger may or may not have been "
         "accepted, and only you can settle it.",
         err=True,
     )

@@ -289,18 +289,16 @@ def known_lines(plan: Plan) -> list[str]:
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
     if ended := paid_before(plan):
-        have = "has" if len(ended) == 1 else "have"
         lines.append(
-            f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest from "
+            f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, the newest from "
             f"{max(ended.values()):%Y-%m-%d}. To reuse those of the last {REUSE_AGE.days} days for "
             f"free, add --reuse {REUSE_AGE.days}d now: it counts only when a batch starts"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
-        are = "is" if len(under_way) == 1 else "are"
         batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
         lines.append(
-            f"{plural(len(under_way), 'job')} {are} under way or in doubt in another batch "
+            f"{plural(len(under_way), 'job is', 'jobs are')} under way or in doubt in another batch "
             f"({batches}), and would be paid for twice"
         )
     return lines
@@ -567,19 +565,15 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
     Only the list's columns are known now: the result fields are unknown until the first result.
     """
     asked = () if form is None else (*(form.columns or ()), *form.rename)
-    own = [name for name in dict.fromkeys(asked) if name in header]
-    if not own:
-        return []
-    return [f"Note:      {_of_the_list(own)}"]
+    return _of_the_list([name for name in dict.fromkeys(asked) if name in header])
 
 
-def _of_the_list(own: Sequence[str]) -> str:
+def _of_the_list(own: Sequence[str]) -> list[str]:
     are = "is a column" if len(own) == 1 else "are columns"
     named = ", ".join(own[:COLUMNS_NAMED])
-    return (
-        f"{named} {are} of the list, which are always written as they are; "
-        "--columns and --rename are for the columns of the results"
-    )
+    note = f"{named} {are} of the list, which are always written as they are; "
+    note += "--columns and --rename are for the columns of the results"
+    return [f"Note:      {note}"] if own else []
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
@@ -587,9 +581,7 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
     from batchrun import unknown_columns
 
     found = unknown_columns(batch_id, form, settings=settings)
-    lines = []
-    if own := [one.name for one in found if one.of_list]:
-        lines.append(f"Note:      {_of_the_list(own)}")
+    lines = _of_the_list([one.name for one in found if one.of_list])
     for one in [each for each in found if not each.of_list][:COLUMNS_NAMED]:
         meant = f" Did you mean {one.close}?" if one.close else ""
         lines.append(f"Note:      No result has {one.name}.{meant}")
