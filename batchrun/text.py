@@ -287,10 +287,6 @@ def masked(text: str, more: Iterable[str] = ()) -> str:
 
     This is the only place that masks. It hides every key that was read or typed, the values of
     environment variables whose names suggest a secret, and ``more``, in any spelling that logs use.
-
-    Args:
-        text: Any text.
-        more: Other secrets to hide.
     """
     named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
     secrets = {each for each in (*_secrets, *named, *more) if len(each) >= MIN_SECRET_CHARACTERS}
@@ -346,9 +342,6 @@ def quoted_command(*words: str) -> str:
 
     Quoted for bash and zsh, on Windows for both PowerShell and cmd. No quoting is safe in both of
     those for a word with ``$``, `` ` ``, ``%``, ``!`` or a quote: ``VALUE`` replaces it.
-
-    Args:
-        words: The program and its arguments, each as the program should receive it.
     """
     return " ".join(map(_quoted_for_windows if os.name == "nt" else _quoted_for_posix, words))
 

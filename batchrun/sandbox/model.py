@@ -392,21 +392,13 @@ DAY_SECONDS = 86_400
 class _Window:
     seconds: int
     limit: int
-    start: int = 0
-    used: int = 0
+    reset: int = 0
+    remaining: int = 0
 
     def move_to(self, now: float) -> None:
-        start = math.floor(now / self.seconds) * self.seconds
-        if start != self.start:
-            self.start, self.used = start, 0
-
-    @property
-    def remaining(self) -> int:
-        return self.limit - self.used
-
-    @property
-    def reset(self) -> int:
-        return self.start + self.seconds
+        reset = (math.floor(now / self.seconds) + 1) * self.seconds
+        if reset != self.reset:
+            self.reset, self.remaining = reset, self.limit
 
 
 class _KeyQuota:
@@ -428,7 +420,7 @@ class _KeyQuota:
         if any(window.remaining == 0 for window in self._windows):
             return False
         for window in self._windows:
-            window.used += 1
+            window.remaining -= 1
         return True
 
     def headers(self) -> dict[str, str]:
