@@ -290,16 +290,17 @@ def known_lines(plan: Plan) -> list[str]:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
     if ended := paid_before(plan):
         lines.append(
-            f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, the newest from "
-            f"{max(ended.values()):%Y-%m-%d}. To reuse those of the last {REUSE_AGE.days} days for "
-            f"free, add --reuse {REUSE_AGE.days}d now: it counts only when a batch starts"
+            f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
+            f"the newest from {max(ended.values()):%Y-%m-%d}. To reuse those of the last "
+            f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d now: "
+            "it counts only when a batch starts"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
         batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
         lines.append(
-            f"{plural(len(under_way), 'job is', 'jobs are')} under way or in doubt in another batch "
-            f"({batches}), and would be paid for twice"
+            f"{plural(len(under_way), 'job is', 'jobs are')} under way or in doubt in another "
+            f"batch ({batches}), and would be paid for twice"
         )
     return lines
 
