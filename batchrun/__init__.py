@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.batch.request import Preview, Request, preview
     from batchrun.batch.rerun import Rerun
-    from batchrun.engine import Ending, Progress
+    from batchrun.engine.engine import Ending
+    from batchrun.engine.progress import Progress
     from batchrun.errors import BatchrunError
     from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, InDoubt, Outcome
@@ -97,7 +98,8 @@ _HOMES = {
     "batch.report": "Report",
     "batch.request": "Preview Request preview",
     "batch.rerun": "Rerun",
-    "engine": "Ending Progress",
+    "engine.engine": "Ending",
+    "engine.progress": "Progress",
     "errors": "BatchrunError",
     "estimate": "Estimate",
     "model": "BatchSummary InDoubt Outcome",

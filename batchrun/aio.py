@@ -19,13 +19,14 @@ from batchrun.arguments import checked_arguments
 from batchrun.batch import pipeline
 from batchrun.batch.cluster import connected
 from batchrun.batch.control import Control
-from batchrun.batch.request import Request
+from batchrun.batch.request import Request, load_request
 from batchrun.batch.rerun import Rerun
 from batchrun.batch.session import open_session
 from batchrun.errors import InputError, NotConfirmedError, UsageError, missing_file
 from batchrun.model import RETRIED_BY_ITSELF
 from batchrun.notebook import TableList
 from batchrun.options import ReadingKeywords
+from batchrun.service.client import choose_workflow
 from batchrun.settings.loading import load_settings
 from batchrun.workbook import Form
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from distributed import Client as Dask
 
     from batchrun.batch.report import Report, Rest
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.settings.model import Settings
@@ -95,7 +96,14 @@ async def check(
         BatchrunError: The list, the workflow, the key or the service can't be used.
     """
     request = _request(source, workflow, reading)
-    return await pipeline.check(request, settings, with_credits=with_credits)
+    settings = settings or load_settings()
+    loaded = load_request(request, settings)
+    async with open_session(settings, few_requests=True) as session:
+        chosen = choose_workflow(await session.workflows(), request.workflow)
+        plan = loaded.plan(chosen, session.rates(chosen.id))
+        newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
+        plan = replace(session.with_known_results(plan, request.reuse, newest), earlier=newest)
+        return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
 @checked_arguments(Reading.__annotations__)

@@ -18,7 +18,6 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
-    ending_as_paused,
     is_as_written,
     refreshed_workbook,
     remembered_form,
@@ -44,18 +43,21 @@ from batchrun.batch.worker import (
     wait_for_other_workers,
     working,
 )
-from batchrun.engine import Ending, Progress
+from batchrun.engine.engine import Ending
 from batchrun.errors import (
     BatchrunError,
+    ExitCode,
     HeldError,
     JournalError,
     JournalWriteError,
     NotConfirmedError,
+    OutputError,
     StoppedError,
+    TakenOverError,
     UsageError,
 )
 from batchrun.events import Event, log_event
-from batchrun.journal import Journal, remaining
+from batchrun.journal import Journal
 from batchrun.journal.slices import slice_size
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt, Outcome, retriable
 from batchrun.service.client import choose_workflow
@@ -72,7 +74,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.engine import Engine
+    from batchrun.engine.engine import Engine
+    from batchrun.engine.progress import Progress
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan
@@ -137,22 +140,6 @@ class RunOptions:
     joined: bool = False
     cluster: Cluster | None = None
     detach: bool = False
-
-
-async def check(request: Request, settings: Settings | None, *, with_credits: bool) -> Plan:
-    """Load and plan a list without triggering anything.
-
-    Raises:
-        BatchrunError: The list, the workflow, the key or the service can't be used.
-    """
-    settings = settings or load_settings()
-    loaded = load_request(request, settings)
-    async with open_session(settings, few_requests=True) as session:
-        workflow = choose_workflow(await session.workflows(), request.workflow)
-        plan = loaded.plan(workflow, session.rates(workflow.id))
-        newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = replace(session.with_known_results(plan, request.reuse, newest), earlier=newest)
-        return replace(plan, credits=await session.credits()) if with_credits else plan
 
 
 def refuses_again(earlier: BatchSummary, request: Request) -> bool:
@@ -281,7 +268,7 @@ async def _confirm_rest(
     Raises:
         NotConfirmedError: The answer was no.
     """
-    left = remaining(session.journal, batch.batch_id).to_trigger
+    left = session.journal.remaining(batch.batch_id).to_trigger
     left = left if limit is None else min(limit, left)
     if left and not confirm(
         Rest(batch, left, session.estimate(batch, left), await session.credits())
@@ -383,7 +370,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         return await _leave_to_workers(session, batch_id, options)
     settings, journal, target = session.settings, session.journal, options.output
     with (
-        journal.hold(batch_id) as hold,
+        journal.hold(batch_id) as lost,
         options.control.detached_at_end(),
         journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
     ):
@@ -394,7 +381,8 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
         )
         estimate = session.estimate(before, engine.jobs_left)
-        hold.when_lost(from_any_thread(engine.abort))
+        abort = from_any_thread(engine.abort)
+        lost.add_done_callback(lambda error: abort(error.result()))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,
@@ -405,7 +393,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             jobs=before.jobs,
             limit=options.limit,
         )
-        with ending_as_paused(journal, batch_id), _cleared_at_end(jobs):
+        with _ending(journal, jobs):
             try:
                 with options.control.counting(jobs):
                     processes = 0 if alone else settings.workers - 1
@@ -441,11 +429,12 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 with suppress(BatchrunError):
                     spent = engine.effort
                     await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
-                    write_results(journal, batch_id, target, form)
+                    if target is not None:
+                        write_results(journal, batch_id, target, form)
                 raise
-            output = write_results(journal, batch_id, target, form)
+            output = None if target is None else write_results(journal, batch_id, target, form)
             # After a limit, only the jobs that this run was allowed to trigger are left.
-            to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
+            to_trigger = engine.queue.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
             log_event(
                 _LOG,
@@ -468,7 +457,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 requests=max(effort.requests, summary.requests - before.requests),
                 seconds=effort.seconds,
                 quota_seconds=effort.quota_seconds,
-                sent=engine.sent,
+                sent=engine.queue.taken,
                 journal=settings.journal,
                 source=options.frame,
                 held_open=target if output != target else None,
@@ -485,10 +474,27 @@ def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") ->
 
 
 @contextmanager
-def _cleared_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """Remove the slices when the block ends, and log if a second Ctrl-C ended it."""
+def _ending(journal: Journal, jobs: BatchJobs) -> Iterator[None]:
+    """Remove the slices when the block ends, and log if a second Ctrl-C ended it.
+
+    Errors get the exit code of a batch that exists, because jobs may have been sent.
+    """
     try:
         yield
+    except TakenOverError:
+        raise  # another process continues or has continued the batch
+    except (JournalError, OutputError) as error:
+        error.exit_code = ExitCode.PAUSED
+        with suppress(BatchrunError):  # an unreadable journal is already the error to report
+            if not journal.summary(jobs.batch_id).unfinished:
+                error.exit_code = ExitCode.INCOMPLETE
+        if isinstance(error, OutputError):
+            error.hint = Advice(
+                "The results are safe in the journal",
+                f"; write them elsewhere: batchrun export {jobs.batch_id} -o OUT.xlsx",
+                Action.DOWNLOAD,
+            )
+        raise
     except (asyncio.CancelledError, KeyboardInterrupt):  # no other code runs after that
         kind = StoppedError.__name__
         log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=jobs.batch_id, error=kind)

@@ -185,16 +185,15 @@ async def prepare_batch(
         UsageError: A job in ``options.again`` has been sent again since the user decided.
     """
     await jobs.recover()
-    if not options.retry and not options.again and options.only is None:
-        await jobs.repoll_timed_out()
-        await _settle_doubts(journal, jobs, options.decide)
-        return None
-    before = jobs.pending_numbers()
+    whole = not options.retry and not options.again and options.only is None
+    before = frozenset() if whole else jobs.pending_numbers()
     await jobs.again(options.again)
     if options.retry:
         await jobs.retry(options.retry)
     await jobs.repoll_timed_out()  # last: some of its jobs may be among those the user sends again
     await _settle_doubts(journal, jobs, options.decide)
+    if whole:
+        return None
     after = jobs.pending_numbers()
     return (after - before) | after.intersection(options.only or ())
 

@@ -30,7 +30,7 @@ from batchrun.workbook.layout import REASON
 from batchrun.workbook.text import unescaped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import timedelta
 
     import pandas as pd
@@ -82,10 +82,9 @@ class Loaded:
         Raises:
             InputError: The question was not answered.
         """
-        request, roles = self.request, self.roles
+        request, table, roles = self.request, self.table, self.roles
         if roles is None:
-            roles = _roles(self.table, request, request.ask)
-        table = _with_notices(self.table, role_notices(self.table, roles, request.without))
+            table, roles = _with_roles(table, request, request.ask)
         return make_plan(
             table, workflow, roles, self.parameters, rates, lenient_ids=request.lenient_ids
         )
@@ -98,10 +97,9 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         InputError: The list can't be used, or its columns can't be identified.
         UsageError: An option does not fit the list.
     """
-    table = _table(request, settings)
-    roles, questions = None, list[ColumnQuestion]()
+    table, roles, questions = _table(request, settings), None, list[ColumnQuestion]()
     try:
-        roles = _roles(table, request, questions.append)  # it returns no answer
+        table, roles = _with_roles(table, request, questions.append)  # it returns no answer
     except InputError:
         if not questions or request.ask is None:
             raise
@@ -110,11 +108,6 @@ def load_request(request: Request, settings: Settings) -> Loaded:
         for name, column in request.parameter_columns.items()
     }
     return Loaded(table, roles, Parameters(deepcopy(dict(request.parameters)), columns), request)
-
-
-def _with_notices(table: Table, notices: Sequence[str]) -> Table:
-    source = replace(table.source, notices=(*table.source.notices, *notices))
-    return replace(table, source=source)
 
 
 def _table(request: Request, settings: Settings) -> Table:
@@ -142,8 +135,9 @@ def _without_guards(table: Table) -> Table:
     return replace(table, header=header, cells=cells)
 
 
-def _roles(table: Table, request: Request, ask: Ask | None) -> dict[Role, int]:
-    return find_roles(
+def _with_roles(table: Table, request: Request, ask: Ask | None) -> tuple[Table, dict[Role, int]]:
+    """Return the table, with notices about its ID columns, and these columns."""
+    roles = find_roles(
         table,
         company_column=request.company_column,
         contact_column=request.contact_column,
@@ -151,6 +145,8 @@ def _roles(table: Table, request: Request, ask: Ask | None) -> dict[Role, int]:
         lenient=request.lenient_ids,
         ask=ask,
     )
+    notices = (*table.source.notices, *role_notices(table, roles, request.without))
+    return replace(table, source=replace(table.source, notices=notices)), roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +182,7 @@ def preview(request: Request, settings: Settings) -> Preview:
     roles: Mapping[Role, int] = {}
     problem = None
     try:
-        roles = _roles(table, request, request.ask)
-        table = _with_notices(table, role_notices(table, roles, request.without))
+        table, roles = _with_roles(table, request, request.ask)
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))

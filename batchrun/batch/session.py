@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 
 from batchrun.advice import Advice, resume_with
 from batchrun.batch.report import Rest
-from batchrun.engine import (
-    REMEMBERED,
-    Clock,
-    Forecast,
-    Quota,
-    QuotaShare,
-    RunTimes,
-)
+from batchrun.engine.clock import Clock
+from batchrun.engine.forecast import Forecast
+from batchrun.engine.quota import Quota
+from batchrun.engine.run_times import REMEMBERED, RunTimes
+from batchrun.engine.share import QuotaShare
 from batchrun.errors import UsageError
-from batchrun.journal import Journal, remaining
+from batchrun.journal import Journal
 from batchrun.service.answers import Credits
 from batchrun.service.client import Client
 from batchrun.settings.credentials import find_credentials, for_batch
@@ -164,7 +161,7 @@ class Session:
         Raises:
             JournalError: The journal can't be read.
         """
-        running = remaining(self.journal, batch.batch_id).running
+        running = self.journal.remaining(batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
     def quota_opens_at(self) -> datetime:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun.batch.control import from_any_thread
-from batchrun.engine import UNREACHABLE_SECONDS, Engine, Limits
+from batchrun.engine.engine import UNREACHABLE_SECONDS, Engine, Limits
 from batchrun.errors import JournalError
 from batchrun.journal.lease import HEARTBEAT_SECONDS, heartbeat
 from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.cluster import Cluster
     from batchrun.batch.session import Session
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary
 

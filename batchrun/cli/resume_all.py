@@ -29,7 +29,7 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchrun.engine import Ending
+    from batchrun.engine.engine import Ending
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
     from batchrun.settings.model import Settings
@@ -71,7 +71,7 @@ def resume_all(
     confirmed are not sent.
     """
     from batchrun import batches, status
-    from batchrun.engine import Ending
+    from batchrun.engine.engine import Ending
     from batchrun.settings.credentials import account_of, address_of, for_batch
     from batchrun.settings.location import is_loopback, shown
 
@@ -127,7 +127,7 @@ def resume_all(
 
 def _resumed(resume: Callable[[], None], batch_id: str) -> tuple[ExitCode, Ending | BatchrunError]:
     """Continue a batch; return its exit code and why it ended."""
-    from batchrun.engine import Ending
+    from batchrun.engine.engine import Ending
 
     unseen, typed = HiddenMessages(), sys.argv[1:]
     try:
@@ -144,7 +144,7 @@ def _resumed(resume: Callable[[], None], batch_id: str) -> tuple[ExitCode, Endin
 
 def _stopped_by(why: Ending | BatchrunError, account: Account, batch_id: str) -> dict[Scope, str]:
     """Return the other batches that a batch's ending stops, with the reason; ``{}`` for none."""
-    from batchrun.engine import Ending
+    from batchrun.engine.engine import Ending
 
     match why:
         case Ending.INTERRUPTED | StoppedError():

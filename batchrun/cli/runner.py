@@ -196,7 +196,7 @@ class _BatchDisplay:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
         from batchrun.batch.session import cost_of
-        from batchrun.engine import Ending
+        from batchrun.engine.engine import Ending
         from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import suppress
 
 
 def _seconds() -> float:
@@ -39,8 +40,6 @@ class Clock:
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         """Wait for an event, for at most this many seconds of this clock."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0) / self.speed):
                 await event.wait()
-        except TimeoutError:
-            pass

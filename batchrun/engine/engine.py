@@ -11,8 +11,8 @@ import logging
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.forecast import DuePoll
@@ -86,33 +86,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class TriggerNext:
-    """Trigger the next job."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckService:
-    """Request the workflows, to see whether the service answers at all."""
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """Send nothing for some seconds, or until an answer arrives."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Next(Enum):
+    """What to do next, other than to poll or to wait."""
+
+    TRIGGER = auto()
+    CHECK_SERVICE = auto()
+    """Request the workflows, to see whether the service answers at all."""
+    DAY_SPENT = auto()
+    """The rest of today's quota isn't enough for a trigger and its poll."""
+    DONE = auto()
     """Nothing is left to send or to wait for."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaySpent:
-    """The rest of today's quota isn't enough for a trigger and its poll."""
-
-
-Step: TypeAlias = TriggerNext | DuePoll | CheckService | Wait | DaySpent | Done
+Step: TypeAlias = DuePoll | Wait | Next
 
 
 def next_step(
@@ -147,12 +139,12 @@ def next_step(
         return due
     room = in_flight + outstanding < max_in_flight
     if may_trigger and room and requests_left >= in_flight + outstanding + 2:
-        return TriggerNext()
+        return Next.TRIGGER
     if due is not None:
         return due if due.at <= now else Wait(due.at - now)
     if outstanding:
         return Wait(math.inf)
-    return DaySpent() if may_trigger else Done()
+    return Next.DAY_SPENT if may_trigger else Next.DONE
 
 
 MAX_PER_SECOND = 1_000.0
@@ -170,16 +162,10 @@ NAP_SECONDS = 30.0
 class Engine:
     """Works on the jobs of one batch until none is left or something stops it.
 
-    Args:
-        client: The service.
-        jobs: The batch's jobs in the journal.
-        counts: Rows by outcome at the start.
-        quota: The quota that triggers and polls share.
-        share: This process's share of the quota.
-        forecast: Predicts when to poll.
-        clock: The engine's clock.
-        limits: The engine's limits.
-        on_progress: Called after each committed step; ``None`` for no reports.
+    Starts with ``counts``, rows by outcome, and calls ``on_progress`` after each committed step.
+
+    Attributes:
+        queue: The pending jobs.
     """
 
     def __init__(
@@ -204,7 +190,7 @@ class Engine:
         self._max_at_once = client.requests_at_once
         self._on_progress = on_progress
         self._counters = Counters(counts, self._report)
-        self._queue = JobQueue(jobs, limits.jobs, limits.only)
+        self.queue = JobQueue(jobs, limits.jobs, limits.only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
         self._started_at = 0.0
@@ -219,7 +205,7 @@ class Engine:
             forecast=forecast,
             clock=clock,
             patience_seconds=limits.patience_seconds,
-            queue=self._queue,
+            queue=self.queue,
             counters=self._counters,
             retries=self._retries,
             failures=self._failures,
@@ -265,14 +251,14 @@ class Engine:
         self._workers = state.workers
         if self._limits.alone:
             return
-        self._queue.refresh(state.pending)
+        self.queue.refresh(state.pending)
         self._counters.replace(state.counts)
         self._failures.observe(state.completed, state.failed)
         if state.closed:
             self._failures.verdict = self._failures.verdict or state.closed
         if self.stopped_because:
             self._wake.set()
-        elif state.closed is not None and not self.stopped_because:
+        elif state.closed is not None:
             self.stop()
 
     def abort(self, error: Exception) -> None:
@@ -284,16 +270,6 @@ class Engine:
     def stopped_because(self) -> str:
         """Why nothing more is triggered although jobs are left; ``""`` to continue."""
         return self._failures.verdict
-
-    @property
-    def sent(self) -> tuple[int, ...]:
-        """Numbers of the triggered jobs; empty unless the run limits how many."""
-        return self._queue.taken
-
-    @property
-    def waiting(self) -> int:
-        """Number of jobs this run would still trigger if it had no limit."""
-        return self._queue.waiting
 
     @property
     def effort(self) -> Effort:
@@ -316,11 +292,11 @@ class Engine:
     @property
     def jobs_left(self) -> int:
         """Number of jobs this run will still trigger."""
-        return 0 if self._stopping else self._queue.left
+        return 0 if self._stopping else self.queue.left
 
     async def _claim(self, *, again: bool = False) -> bool:
         """Claim the next slice and watch its executions; return whether there was a slice."""
-        in_flight = await self._queue.claim(again=again)
+        in_flight = await self.queue.claim(again=again)
         now = self._clock.now()
         for job in sorted(in_flight or (), key=lambda job: job.triggered_at or 0.0):
             at = job.triggered_at
@@ -362,12 +338,12 @@ class Engine:
 
     def _jobs_are_left(self) -> bool:
         if self._limits.alone:
-            return self._queue.has_pending()
+            return self.queue.has_pending()
         return self._jobs.count_pending() > 0
 
     def _ending_when_done(self) -> Ending:
         if not self._jobs_are_left():
-            return Ending.SELECTION_DONE if self._queue.unselected_pending else Ending.FINISHED
+            return Ending.SELECTION_DONE if self.queue.unselected_pending else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     def _ending_now(self, now: float) -> Ending | None:
@@ -389,7 +365,7 @@ class Engine:
         await self._stop_others()
         if self._busy:
             await self._pause(math.inf, now)
-        elif not self._stopping and self._queue.needs_slice:
+        elif not self._stopping and self.queue.needs_slice:
             await self._claim()
         else:
             await self._do_next(group, self._clock.now())
@@ -397,19 +373,20 @@ class Engine:
     async def _do_next(self, group: asyncio.TaskGroup, now: float) -> None:
         step = self._decide(now)
         match step:
-            case Done():
+            case Next.DONE:
                 self._handlers.require_key()
                 if not await self._wait_for_others(now):
                     self._ending = self._ending_now(now) or self._ending_when_done()
-            case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
-                await self._drain(now)
             case Wait(seconds):
-                await self._pause(seconds, now)
-            case DaySpent():
+                if self._stop_at is None or self._outstanding or now + seconds <= self._stop_at:
+                    await self._pause(seconds, now)
+                else:  # no poll is due before the stop
+                    self._ending = Ending.INTERRUPTED
+            case Next.DAY_SPENT:
                 await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
-            case DuePoll() | TriggerNext() | CheckService() if self._share.must_ask(now):
+            case DuePoll() | Next.TRIGGER | Next.CHECK_SERVICE if self._share.must_ask(now):
                 await self._share.ask()  # takes time: decide again afterwards
-            case DuePoll() | TriggerNext() | CheckService():
+            case DuePoll() | Next.TRIGGER | Next.CHECK_SERVICE:
                 delay = max(self._quota.delay(now), self._share.delay(now))
                 if delay > 0:
                     await self._pause_for_quota(delay, now)
@@ -421,7 +398,7 @@ class Engine:
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
         step = next_step(
-            may_trigger=not self._stopping and self._queue.has_next(),
+            may_trigger=not self._stopping and self.queue.has_next(),
             in_flight=self._handlers.in_flight,
             max_in_flight=min(wanted, self._limits.max_in_flight),
             outstanding=self._outstanding,
@@ -430,7 +407,7 @@ class Engine:
             now=now,
         )
         if isinstance(step, DuePoll) and self._handlers.must_check_service(step):
-            return CheckService()
+            return Next.CHECK_SERVICE
         return step
 
     async def _pause_for_quota(self, seconds: float, now: float) -> None:
@@ -447,13 +424,6 @@ class Engine:
         await self._pause(seconds, now)
         self._counters.quota_seconds += self._clock.now() - now
 
-    async def _drain(self, now: float) -> None:
-        """Wait only for requests already sent, because no poll is due before the stop."""
-        if self._outstanding:
-            await self._pause(math.inf, now)
-        else:
-            self._ending = Ending.INTERRUPTED
-
     async def _pause(self, seconds: float, now: float) -> None:
         """Wait for an answer, for at most this long."""
         if self._stop_at is not None:
@@ -461,7 +431,10 @@ class Engine:
         await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
 
     def _send(
-        self, group: asyncio.TaskGroup, step: DuePoll | TriggerNext | CheckService, now: float
+        self,
+        group: asyncio.TaskGroup,
+        step: DuePoll | Literal[Next.TRIGGER, Next.CHECK_SERVICE],
+        now: float,
     ) -> None:
         self._quota.take(now)
         self._share.take()
@@ -472,30 +445,27 @@ class Engine:
             case DuePoll():
                 self._forecast.take_poll(step)
                 group.create_task(self._guarded(self._handlers.poll(step)))
-            case CheckService():
+            case Next.CHECK_SERVICE:
                 group.create_task(self._guarded(self._handlers.check_service()))
-            case TriggerNext():
-                group.create_task(self._guarded(self._handlers.trigger(self._queue.take(), now)))
+            case Next.TRIGGER:
+                group.create_task(self._guarded(self._handlers.trigger(self.queue.take(), now)))
             case _:
                 assert_never(step)
 
     async def _guarded(self, request: Coroutine[None, None, Followup | None]) -> None:
         """Run a request and keep its error; `work` raises it after the other answers arrive."""
         try:
-            followup = await self._answer(request)
+            try:
+                followup = await request
+            finally:
+                self._unanswered -= 1
+                self._wake.set()
             if followup is not None:
                 await followup
         except Exception as error:
             self._failure = self._failure or error
         finally:
             self._outstanding -= 1
-            self._wake.set()
-
-    async def _answer(self, request: Coroutine[None, None, Followup | None]) -> Followup | None:
-        try:
-            return await request
-        finally:
-            self._unanswered -= 1
             self._wake.set()
 
     def _report(self, notice: str = "") -> None:

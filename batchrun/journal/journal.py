@@ -36,13 +36,11 @@ from batchrun.journal.database import JournalFile, compact, open_database, writi
 from batchrun.journal.errors import unwritable
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import (
-    Hold,
     Holder,
     ProcessLock,
     find_holder,
     held_by,
     hold_batch,
-    is_alive,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -79,6 +77,7 @@ from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
 
     from sqlalchemy import Column, Executable, Row
@@ -159,10 +158,6 @@ class Journal(AbstractContextManager["Journal"]):
     def is_shared(self) -> bool:
         """Whether the journal is on a server, which several machines may use."""
         return self._file is None
-
-    def connect(self) -> Connection:
-        """Return a separate connection, for queries that have no method here."""
-        return self._engine.connect()
 
     # batches
 
@@ -298,6 +293,18 @@ class Journal(AbstractContextManager["Journal"]):
         with self._engine.connect() as connection:
             return self._summary(connection, batch_id)
 
+    def remaining(self, batch_id: str) -> Remaining:
+        """Return what is left of a batch now; reads only."""
+        oldest = select(func.min(jobs.c.triggered_at)).where(
+            jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
+        )
+        with self._engine.connect() as connection:
+            found = read_counts(connection, batch_id)
+            running = found[JobState.IN_FLIGHT]
+            triggered_at = connection.scalar(oldest) if running.jobs else None
+        to_trigger = found[JobState.PENDING].jobs
+        return Remaining(to_trigger, running.jobs, running.rows, decode_time(triggered_at))
+
     def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
         """Return the batch's jobs, for a worker with this key."""
         slices, rescue = self.slices(batch_id), self._rescue(batch_id)
@@ -305,8 +312,10 @@ class Journal(AbstractContextManager["Journal"]):
 
     # holders and workers
 
-    def hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
-        """Hold a batch while working on it. The hold reports if another process takes it over.
+    def hold(
+        self, batch_id: str, *before: Executable
+    ) -> AbstractContextManager[Future[JournalError]]:
+        """Hold a batch while working on it. The future gets the error if the batch is lost.
 
         The statements ``before``, which create the batch, are committed together with the lease.
 
@@ -332,7 +341,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def is_alive(self, holder: Holder) -> bool:
         """Whether the process that holds a batch is alive, as far as it can be seen from here."""
-        return is_alive(self._engine, self._lock, holder.token, holder.silent_seconds)
+        return self._lock.is_alive(holder.token, holder.silent_seconds)
 
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
@@ -663,16 +672,3 @@ def _texts(stored: str) -> dict[str, str]:
     if not all(isinstance(value, str) for value in found.values()):
         raise TypeError(stored)
     return found
-
-
-def remaining(journal: Journal, batch_id: str) -> Remaining:
-    """Return what is left of a batch now; reads only."""
-    oldest = select(func.min(jobs.c.triggered_at)).where(
-        jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
-    )
-    with journal.connect() as connection:
-        found = read_counts(connection, batch_id)
-        running = found[JobState.IN_FLIGHT]
-        triggered_at = connection.scalar(oldest) if running.jobs else None
-    to_trigger = found[JobState.PENDING].jobs
-    return Remaining(to_trigger, running.jobs, running.rows, decode_time(triggered_at))

@@ -18,7 +18,7 @@ from batchrun.advice import watch_with
 from batchrun.errors import HeldError, JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.journal.database import repeated_on_deadlock, writing
-from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
+from batchrun.journal.lease import SILENCE_SECONDS, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
@@ -85,7 +85,10 @@ def slice_size(number: int, requests_per_minute: float) -> int:
 
 
 class Slices:
-    """The slices of one batch, for one worker, which holds them under the token of its lock."""
+    """The slices of one batch, for one worker, which holds them under the token of its lock.
+
+    Methods for the batch's holder raise `TakenOverError` if another process has taken it over.
+    """
 
     def __init__(
         self, engine: Engine, writer: JournalWriter, lock: ProcessLock, batch_id: str
@@ -102,9 +105,6 @@ class Slices:
 
         Returns:
             Number of jobs newly in doubt.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch.
         """
         dead = self._own & slices.c.holder.in_(self._dead())
         held = slices.c.holder.is_not(None) & jobs.c.number.between(slices.c.first, slices.c.last)
@@ -122,7 +122,6 @@ class Slices:
 
         Raises:
             HeldError: Other workers are working, although ``alone`` is set.
-            TakenOverError: Another process has taken over the batch.
         """
         kept = self._held_by_others()
         if kept and alone:
@@ -148,11 +147,7 @@ class Slices:
         )
 
     def remove(self) -> None:
-        """Remove the slices that no other live worker holds, and keep their count of requests.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch.
-        """
+        """Remove the slices that no other live worker holds, and keep their count of requests."""
         self._execute(*self._removed())
 
     def _removed(self) -> tuple[Executable, Executable]:
@@ -312,7 +307,7 @@ class Slices:
         return [
             token
             for token, silent in found
-            if silent > SILENCE_SECONDS or not is_alive(self.engine, self._lock, token, silent)
+            if silent > SILENCE_SECONDS or not self._lock.is_alive(token, silent)
         ]
 
     def others_work(self) -> bool:

@@ -26,7 +26,7 @@ from batchrun.cli.commands_batches import lines_of
 from batchrun.cli.output import OutputMode
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
-from batchrun.engine import Progress
+from batchrun.engine.progress import Progress
 from batchrun.errors import ExitCode, StoppedError, WorkflowError
 from batchrun.journal import Holder, Journal, database
 from batchrun.model import Outcome, Workflow

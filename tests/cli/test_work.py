@@ -23,7 +23,7 @@ from tests.cli.conftest import SPEED
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from tests.cli.commands import CommandLine
 
 pytestmark = pytest.mark.usefixtures("sandbox")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.engine import Clock, Quota, QuotaShare, share
-from batchrun.engine.share import seconds_to_midnight
+from batchrun.engine import share
+from batchrun.engine.clock import Clock
+from batchrun.engine.quota import Quota
+from batchrun.engine.share import QuotaShare, seconds_to_midnight
 from batchrun.journal import Journal
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from batchrun import Outcome, Request, list_rows
 from batchrun import rows as rows_of
 from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.batch.pipeline import note_of, ways_on
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.errors import ServiceError, UsageError
 from batchrun.estimate import Estimate
 from batchrun.sandbox import SandboxSettings
