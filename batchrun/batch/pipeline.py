@@ -380,7 +380,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         engine = new_engine(
             session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
         )
-        estimate = session.estimate(before, engine.jobs_left)
+        spent, estimate = engine.counters, session.estimate(before, engine.jobs_left)
         abort = from_any_thread(engine.abort)
         lost.add_done_callback(lambda error: abort(error.result()))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
@@ -409,13 +409,11 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                         await wait_for_other_workers(
                             jobs, settings.drain_seconds / session.clock.speed
                         )
-                effort, resume_at = engine.effort, None
-                if ending is Ending.QUOTA:
-                    resume_at = session.quota_opens_at()
-                note = ""
-                if journal.summary(batch_id).unfinished:
-                    note = note_of(ending, resume_at, engine.stopped_because)
-                await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
+                seconds = engine.seconds
+                resume_at = session.quota_opens_at() if ending is Ending.QUOTA else None
+                unfinished = journal.summary(batch_id).unfinished
+                note = note_of(ending, resume_at, engine.stopped_because) if unfinished else ""
+                await jobs.record_ending(note, seconds, spent.quota_seconds, resume_at)
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.
                 error = journal.fault(raised) if isinstance(raised, JournalError) else raised
@@ -427,8 +425,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 # The cause of this error may make the next steps fail too; report the first error.
                 # If the batch was taken over, nothing is recorded: the new holder does that.
                 with suppress(BatchrunError):
-                    spent = engine.effort
-                    await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
+                    await jobs.record_ending(error.what, engine.seconds, spent.quota_seconds)
                     if target is not None:
                         write_results(journal, batch_id, target, form)
                 raise
@@ -442,9 +439,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 batch=batch_id,
                 ending=ending.value,
                 outcomes={outcome.value: number for outcome, number in summary.counts.items()},
-                requests=effort.requests,
-                seconds=round(effort.seconds, 1),
-                quota_seconds=round(effort.quota_seconds, 1),
+                requests=spent.requests,
+                seconds=round(seconds, 1),
+                quota_seconds=round(spent.quota_seconds, 1),
             )
             report = Report(
                 summary,
@@ -454,9 +451,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 rest=session.estimate(summary, to_trigger) if summary.unfinished else None,
                 to_trigger=to_trigger,
                 estimate=estimate,
-                requests=max(effort.requests, summary.requests - before.requests),
-                seconds=effort.seconds,
-                quota_seconds=effort.quota_seconds,
+                requests=max(spent.requests, summary.requests - before.requests),
+                seconds=seconds,
+                quota_seconds=spent.quota_seconds,
                 sent=engine.queue.taken,
                 journal=settings.journal,
                 source=options.frame,
@@ -511,7 +508,7 @@ async def _effort_kept(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         with suppress(BatchrunError):
-            await jobs.record_ending("", engine.effort.seconds, engine.effort.quota_seconds)
+            await jobs.record_ending("", engine.seconds, engine.counters.quota_seconds)
         raise
 
 

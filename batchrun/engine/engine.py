@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.forecast import DuePoll
 from batchrun.engine.handlers import JobQueue, RequestHandlers
-from batchrun.engine.progress import Counters, Effort, Progress
+from batchrun.engine.progress import Counters, Progress
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from batchrun.journal.slices import BatchState
     from batchrun.model import Outcome
     from batchrun.service.client import Client
+    from batchrun.settings.model import Settings
 
 
 _LOG = logging.getLogger(__name__)
@@ -54,35 +55,6 @@ class Ending(StrEnum):
     """The selected jobs are done; other jobs of the batch are still pending."""
     DETACHED = "detached"
     """This process has left; other workers continue the batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The engine's limits.
-
-    Attributes:
-        max_in_flight: Maximum number of executions in flight; infinite lets the forecast decide.
-        jobs: Number of jobs to trigger in this run; ``None`` for all.
-        only: Numbers of the jobs that may be triggered; ``None`` for all pending jobs.
-        alone: Whether no other worker may claim jobs of the batch.
-        patience_seconds: How long to poll one execution before it times out.
-        drain_seconds: How long an interrupted run continues to collect results.
-        longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
-            to wait even for the next day.
-        unreachable_seconds: How long the service may be unreachable before the batch pauses.
-        stop_after_failures: Trigger nothing more after this many failures in a row, or among the
-            first four times as many jobs; 0 for no limit.
-    """
-
-    max_in_flight: float = math.inf
-    jobs: int | None = None
-    only: Collection[int] | None = None
-    alone: bool = True
-    patience_seconds: float = 1800.0
-    drain_seconds: float = 60.0
-    longest_pause_seconds: float = 300.0
-    unreachable_seconds: float = UNREACHABLE_SECONDS
-    stop_after_failures: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +135,11 @@ class Engine:
     """Works on the jobs of one batch until none is left or something stops it.
 
     Starts with ``counts``, rows by outcome, and calls ``on_progress`` after each committed step.
+    Triggers at most ``limit`` jobs, and none but those with the numbers in ``only``. If it works
+    ``alone``, no other worker may claim jobs of the batch.
 
     Attributes:
+        counters: What it has done so far.
         queue: The pending jobs.
     """
 
@@ -178,7 +153,10 @@ class Engine:
         share: QuotaShare,
         forecast: Forecast,
         clock: Clock,
-        limits: Limits,
+        settings: Settings,
+        limit: int | None,
+        only: Collection[int] | None,
+        alone: bool,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._jobs = jobs
@@ -186,17 +164,18 @@ class Engine:
         self._share = share
         self._forecast = forecast
         self._clock = clock
-        self._limits = limits
+        self._settings = settings
+        self._alone = alone
         self._max_at_once = client.requests_at_once
         self._on_progress = on_progress
-        self._counters = Counters(counts, self._report)
-        self.queue = JobQueue(jobs, limits.jobs, limits.only)
+        self.counters = Counters(counts, self._report)
+        self.queue = JobQueue(jobs, limit, only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
         self._started_at = 0.0
         self._opens_at = -math.inf  # end of the current wait for the quota
-        self._retries = RetryState(limits.unreachable_seconds)
-        self._failures = FailureWatch(limits.stop_after_failures)
+        self._retries = RetryState(math.inf if settings.wait else UNREACHABLE_SECONDS)
+        self._failures = FailureWatch(settings.stop_after_failures)
         self._handlers = RequestHandlers(
             client=client,
             jobs=jobs,
@@ -204,9 +183,9 @@ class Engine:
             share=share,
             forecast=forecast,
             clock=clock,
-            patience_seconds=limits.patience_seconds,
+            patience_seconds=settings.patience_seconds,
             queue=self.queue,
-            counters=self._counters,
+            counters=self.counters,
             retries=self._retries,
             failures=self._failures,
             key=KeyRefusals(proven=jobs.key_has_worked()),
@@ -241,18 +220,18 @@ class Engine:
         return self._ending
 
     def stop(self) -> None:
-        """Trigger nothing more, and collect results for up to `Limits.drain_seconds`."""
+        """Trigger nothing more, and collect results for up to `Settings.drain_seconds`."""
         if self._stop_at is None:
-            self._stop_at = self._clock.now() + self._limits.drain_seconds
+            self._stop_at = self._clock.now() + self._settings.drain_seconds
             self._wake.set()
 
     def observe(self, state: BatchState) -> None:
         """Update from the batch's state, which includes other workers; called at each heartbeat."""
         self._workers = state.workers
-        if self._limits.alone:
+        if self._alone:
             return
         self.queue.refresh(state.pending)
-        self._counters.replace(state.counts)
+        self.counters.replace(state.counts)
         self._failures.observe(state.completed, state.failed)
         if state.closed:
             self._failures.verdict = self._failures.verdict or state.closed
@@ -272,10 +251,9 @@ class Engine:
         return self._failures.verdict
 
     @property
-    def effort(self) -> Effort:
-        """The requests and the time used so far."""
-        seconds = self._clock.now() - self._started_at
-        return Effort(self._counters.requests, seconds, self._counters.quota_seconds)
+    def seconds(self) -> float:
+        """How long it has worked."""
+        return self._clock.now() - self._started_at
 
     @property
     def _requests_per_second(self) -> float:
@@ -309,7 +287,7 @@ class Engine:
         Claims a slice that another worker left when it died; otherwise waits a little for workers
         that are still active, and reports their progress.
         """
-        if self._limits.alone or self._stopping:
+        if self._alone or self._stopping:
             return False
         if await self._claim(again=True):
             return True
@@ -332,12 +310,12 @@ class Engine:
         """
         if self._others_stopped or not self._stopping:
             return
-        if self.stopped_because or (self._jobs.leads and not self._limits.alone):
+        if self.stopped_because or (self._jobs.leads and not self._alone):
             self._others_stopped = True
             await asyncio.to_thread(self._jobs.slices.close, self.stopped_because)
 
     def _jobs_are_left(self) -> bool:
-        if self._limits.alone:
+        if self._alone:
             return self.queue.has_pending()
         return self._jobs.count_pending() > 0
 
@@ -400,7 +378,7 @@ class Engine:
         step = next_step(
             may_trigger=not self._stopping and self.queue.has_next(),
             in_flight=self._handlers.in_flight,
-            max_in_flight=min(wanted, self._limits.max_in_flight),
+            max_in_flight=min(wanted, self._settings.max_in_flight or math.inf),
             outstanding=self._outstanding,
             due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self.jobs_left),
             requests_left=self._quota.left_today(now),
@@ -412,7 +390,8 @@ class Engine:
 
     async def _pause_for_quota(self, seconds: float, now: float) -> None:
         """Wait until a request may be sent, or end the run if that takes too long."""
-        if seconds > self._limits.longest_pause_seconds and not self._outstanding:
+        too_long = not self._settings.wait and seconds > self._settings.longest_pause_seconds
+        if too_long and not self._outstanding:
             self._ending = Ending.QUOTA
             return
         if seconds >= REPORT_WAIT_AFTER_SECONDS:
@@ -422,7 +401,7 @@ class Engine:
             self._opens_at = now + seconds
             self._report()
         await self._pause(seconds, now)
-        self._counters.quota_seconds += self._clock.now() - now
+        self.counters.quota_seconds += self._clock.now() - now
 
     async def _pause(self, seconds: float, now: float) -> None:
         """Wait for an answer, for at most this long."""
@@ -440,7 +419,7 @@ class Engine:
         self._share.take()
         self._outstanding += 1
         self._unanswered += 1
-        self._counters.requests += 1
+        self.counters.requests += 1
         match step:
             case DuePoll():
                 self._forecast.take_poll(step)
@@ -474,9 +453,9 @@ class Engine:
         now = self._clock.now()
         rates = self._quota.rates(self._forecast.seconds_per_execution, now)
         progress = Progress(
-            counts=dict(self._counters.counts),
+            counts=dict(self.counters.counts),
             in_flight=self._handlers.in_flight,
-            requests=self._counters.requests,
+            requests=self.counters.requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,

@@ -61,21 +61,6 @@ class Progress:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """The requests and the time that a run or resume has used.
-
-    Attributes:
-        requests: Requests sent.
-        seconds: Total duration.
-        quota_seconds: The part of it spent waiting for the quota.
-    """
-
-    requests: int
-    seconds: float
-    quota_seconds: float
-
-
 class Counters:
     """Counts rows, requests, and waiting time.
 
