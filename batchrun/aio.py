@@ -366,13 +366,7 @@ async def run_marked(
 
 
 def _marked(path: Path, settings: Settings | None) -> Rerun:
-    """The rows that are marked in a workbook.
-
-    Raises:
-        InputError: batchrun did not write it, no row is marked, or a row can't be matched with its
-            job.
-        JournalError: The journal does not know its batch.
-    """
+    """The rows that are marked in a workbook that batchrun wrote."""
     if not path.exists():
         raise missing_file(path)
     marked = Rerun.read(path, settings=settings)
@@ -384,11 +378,7 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
 
 
 def _no_results(request: Request) -> Request:
-    """Check that a list is not a results workbook: every row would be paid for again.
-
-    Raises:
-        UsageError: It is.
-    """
+    """Refuse a list that is a results workbook: every row would be paid for again."""
     if isinstance(request.source, (str, Path)):
         path = Path(request.source)
         if Rerun.holds_results(path):
@@ -415,11 +405,7 @@ def _request(
 def _for_workers(
     settings: Settings | None, workers: int | Dask | None, limit: int | None, *, detach: bool
 ) -> Settings:
-    """The settings with who works on the batch.
-
-    Raises:
-        UsageError: A part of a batch can't be left to others.
-    """
+    """The settings with who works on the batch. A part of a batch can't be left to others."""
     if detach and limit is not None:
         raise UsageError(
             "The options --detach and --limit can't be combined: only the process that was asked "

@@ -177,11 +177,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] | None,
     with_credits: bool,
 ) -> Report:
-    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`.
-
-    Raises:
-        BatchrunError: As in `batchrun.aio.run`.
-    """
+    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`."""
     if again and request.reuse is not None:
         raise UsageError(
             "Running everything again and reusing earlier results can't be combined.",
@@ -235,11 +231,7 @@ async def resume(
     options: RunOptions,
     confirm: Callable[[Rest], bool] | None = None,
 ) -> Report:
-    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
-
-    Raises:
-        BatchrunError: As in `run`, or the batch belongs to another service.
-    """
+    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`."""
     settings = settings or load_settings()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
@@ -263,11 +255,7 @@ async def resume(
 async def _confirm_rest(
     session: Session, batch: BatchSummary, limit: int | None, confirm: Callable[[Rest], bool]
 ) -> None:
-    """Ask before jobs are triggered that nobody has confirmed.
-
-    Raises:
-        NotConfirmedError: The answer was no.
-    """
+    """Ask before jobs are triggered that nobody has confirmed."""
     left = session.journal.remaining(batch.batch_id).to_trigger
     left = left if limit is None else min(limit, left)
     if left and not confirm(

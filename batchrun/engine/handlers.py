@@ -413,8 +413,7 @@ class JobQueue:
     async def claim(self, *, again: bool = False) -> list[Job] | None:
         """Claim the next slice and return its jobs in flight; ``None`` if no slice is left.
 
-        Args:
-            again: Whether to also claim slices that this worker has had before, when it is idle.
+        If it is idle, a worker also claims slices ``again`` that it has had before.
         """
         slices = self._jobs.slices
         if again:

@@ -74,12 +74,7 @@ class BatchState:
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
-    """Return the number of jobs in a slice of a batch.
-
-    Args:
-        number: Number of jobs in the batch.
-        requests_per_minute: The key's rate; infinite for no limit.
-    """
+    """Return the number of jobs in a slice of a batch with this many jobs, at the key's rate."""
     by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MAX_JOBS)
     return math.ceil(max(min(number / SLICES_PER_BATCH, by_quota), MIN_JOBS))
 
@@ -103,8 +98,7 @@ class Slices:
     def recover(self) -> int:
         """Free dead workers' slices, and put `sending` jobs in doubt that no live worker holds.
 
-        Returns:
-            Number of jobs newly in doubt.
+        Return how many jobs are newly in doubt.
         """
         dead = self._own & slices.c.holder.in_(self._dead())
         held = slices.c.holder.is_not(None) & jobs.c.number.between(slices.c.first, slices.c.last)
