@@ -154,7 +154,12 @@ async def run(
         BatchrunError: Something can't be used. What was triggered is in the journal.
         NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
-    request = _no_results(_request(source, workflow, reading))
+    request = _request(source, workflow, reading)
+    if isinstance(request.source, (str, Path)) and Rerun.holds_results(request.source):
+        raise UsageError(  # every row would be paid for again
+            f"{Path(request.source).name} holds results of batchrun.",
+            "Send its marked rows again with batchrun.run_marked, or run the list itself.",
+        )
     settings = _for_workers(settings, workers, limit, detach=detach)
     options = _options(output, form, control, limit=limit, on_progress=on_progress, detach=detach)
     async with connected(settings) as cluster:
@@ -375,18 +380,6 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
             f"{path.name} is no workbook that batchrun has written.", "Run it as a list instead."
         )
     return marked
-
-
-def _no_results(request: Request) -> Request:
-    """Refuse a list that is a results workbook: every row would be paid for again."""
-    if isinstance(request.source, (str, Path)):
-        path = Path(request.source)
-        if Rerun.holds_results(path):
-            raise UsageError(
-                f"{path.name} holds results of batchrun.",
-                "Send its marked rows again with batchrun.run_marked, or run the list itself.",
-            )
-    return request
 
 
 def _request(
