@@ -80,9 +80,8 @@ async def log_in(
     workflows = await _count_workflows(bare, address, timeout_seconds) if check else None
     earlier = stored_profiles().get(name)
     profile = Profile(name, address, KeyStorage.KEYRING, key_end(bare))
-    saved: str | keyring.NoKeyring = keyring.NoKeyring("it was asked for")
-    if not in_file:
-        saved = keyring.save(profile, bare)
+    asked = keyring.NoKeyring("it was asked for")
+    saved = asked if in_file else keyring.save(profile, bare)
     if isinstance(saved, str):
         place, why_a_file = saved, ""
         _add_profile(profile)

@@ -126,10 +126,14 @@ def close_matches(typed: str, known: Iterable[str], most: int = OFFERED) -> list
     return [by_letters[each] for each in found]
 
 
-def listed(names: Sequence[str], most: int, between: str = ", ") -> str:
-    """The first names as text, and how many others there are: ``a, b and 3 more``."""
-    more = f"{between.rstrip(', ')} and {len(names) - most:,} more" if len(names) > most else ""
-    return between.join(names[:most]) + more
+def listed(names: Sequence[str], most: int, between: str = ", ", total: int = 0) -> str:
+    """The first names as text, and how many others there are: ``a, b and 3 more``.
+
+    ``total`` counts the names if only the first are given.
+    """
+    shown = names[:most]
+    left = max(total, len(names)) - len(shown)
+    return between.join(shown) + (f"{between.rstrip(', ')} and {left:,} more" if left else "")
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:

@@ -432,16 +432,11 @@ class Workspace:
     def check(self, saved: SavedList) -> ListState:
         """Read and check a list in the background, unless that is being done."""
         with self._lock:
-            before = self.states.get(saved.id)
-            if before is not None and before.busy and before.request == saved.request:
+            before = self.states.get(saved.id, ListState(saved.request))
+            if before.busy and before.request == saved.request:
                 return before
-            state = ListState(
-                saved.request,
-                busy=True,
-                read=before.read if before else None,
-                run=before.run if before else None,
-                version=before.version + 1 if before else 1,
-            )
+            state = ListState(saved.request, busy=True, read=before.read, run=before.run)
+            state.version = before.version + 1
             self.states[saved.id] = state
         self._start(lambda: self._check(saved, state), "check")
         return state
