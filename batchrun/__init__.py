@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.batch.request import Preview, Request, preview
     from batchrun.batch.rerun import Rerun
-    from batchrun.engine import Ending, Progress
+    from batchrun.engine.engine import Ending
+    from batchrun.engine.progress import Progress
     from batchrun.errors import BatchrunError
     from batchrun.estimate import Estimate
     from batchrun.model import BatchSummary, InDoubt, Outcome
@@ -91,43 +92,35 @@ __all__ = [
 logging.getLogger("batchrun").addHandler(logging.NullHandler())
 
 _HOMES = {
-    "batchrun.sync": ("check", "resume", "retry", "run", "run_marked", "work", "workflows"),
-    "batchrun.batch.control": ("Control", "stop"),
-    "batchrun.engine": ("Ending", "Progress"),
-    "batchrun.errors": ("BatchrunError",),
-    "batchrun.estimate": ("Estimate",),
-    "batchrun.batch.history": (
-        "BatchStatus",
-        "RowPage",
-        "batches",
-        "export",
-        "forget",
-        "results",
-        "rows",
-        "status",
-        "unknown_columns",
-        "watch",
-    ),
-    "batchrun.model": ("BatchSummary", "InDoubt", "Outcome"),
-    "batchrun.plan": ("Plan",),
-    "batchrun.batch.report": ("Report",),
-    "batchrun.batch.request": ("Preview", "Request", "preview"),
-    "batchrun.batch.rerun": ("Rerun",),
-    "batchrun.service.answers": ("Credits",),
-    "batchrun.service.client": ("Client",),
-    "batchrun.settings.loading": ("load_settings",),
-    "batchrun.settings.model": ("Settings",),
-    "batchrun.tables": ("ColumnQuestion",),
-    "batchrun.workbook": ("Crm", "Form", "UnknownColumn"),
+    "batch.control": "Control stop",
+    "batch.history": "BatchStatus RowPage batches export forget results rows status "
+    "unknown_columns watch",
+    "batch.report": "Report",
+    "batch.request": "Preview Request preview",
+    "batch.rerun": "Rerun",
+    "engine.engine": "Ending",
+    "engine.progress": "Progress",
+    "errors": "BatchrunError",
+    "estimate": "Estimate",
+    "model": "BatchSummary InDoubt Outcome",
+    "plan": "Plan",
+    "service.answers": "Credits",
+    "service.client": "Client",
+    "settings.loading": "load_settings",
+    "settings.model": "Settings",
+    "sync": "check resume retry run run_marked work workflows",
+    "tables": "ColumnQuestion",
+    "workbook": "Crm Form UnknownColumn",
 }
+"""The names that each module has."""
 
 
 def __getattr__(name: str) -> object:
     if name == "aio":
         return import_module("batchrun.aio")
     for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home), name)
+        if name in names.split():
+            return getattr(import_module(f"batchrun.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

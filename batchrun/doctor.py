@@ -12,7 +12,6 @@ import ssl
 import stat
 import sys
 import time
-from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +21,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import func, inspect, select
+from sqlalchemy import create_engine, func, inspect, select
+from sqlalchemy import text as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun import __version__
@@ -98,11 +98,7 @@ def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
 
 
 async def examine(**overrides: object) -> list[Finding]:
-    """Run all checks. They send one request, trigger nothing and change nothing.
-
-    Args:
-        overrides: Settings from options.
-    """
+    """Run all checks. They send one request, trigger nothing and change nothing."""
     terminal = examine_terminal(
         sys.stdout.encoding or "ascii",
         get_terminal_size().columns if sys.stdout.isatty() else None,
@@ -155,13 +151,7 @@ def _version(package: str) -> str | None:
 
 
 def examine_terminal(encoding: str, columns: int | None, *, answers: bool) -> Finding:
-    """Check the terminal.
-
-    Args:
-        encoding: The encoding of standard output.
-        columns: Its width in columns; ``None`` for a file or a pipe.
-        answers: Whether standard input is a terminal, so the user can answer questions.
-    """
+    """Check the terminal, if output goes to one: then ``columns`` is its width, else ``None``."""
     kind = "no terminal: plain lines instead of a bar"
     if columns is not None:
         kind = f"a terminal, {columns} columns"
@@ -258,40 +248,38 @@ def _others_can_replace_files(folder: Path) -> bool:
 
 
 def _contents(path: Path) -> Finding:
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    )
     try:
-        damage, schema, count = _read(path)
-    except sqlite3.Error as error:
-        damage, schema, count = str(error), "", 0
-    if damage:
+        with engine.connect() as connection:
+            damage = connection.scalar(sql("PRAGMA quick_check(1)"))
+            if damage == "ok":
+                found = _usable(connection, str(path), ", whole")
+    except SQLAlchemyError as error:
+        damage = getattr(error, "orig", error)
+    finally:
+        engine.dispose()
+    if damage != "ok":
         return _fault("Journal", f"{path} is damaged: {damage}", f"Restore a copy. {_ELSEWHERE}")
-    found = _of_schema(str(path), schema, count, ", whole")
     if found.verdict is Verdict.OK and _is_open_to_others(path):
         close = quoted_command("chmod", "600", str(path))
         return _warning("Journal", found.text, f"Close it to others: {close}")
     return found
 
 
-def _read(path: Path) -> tuple[str, str, int]:
-    """Return the damage that SQLite's quick check found, the schema version and batch count."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-        checked = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
-        if checked != "ok":
-            return checked, "", 0
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-        if not {"meta", "batches"} <= tables:
-            return "", "", 0
-        found = database.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
-        [count] = database.execute("SELECT count(*) FROM batches").fetchone()
-        return "", "" if found is None else str(found[0]), int(count)
-
-
-def _of_schema(name: str, schema: str, count: int, state: str = "") -> Finding:
-    """Check whether a journal with this schema version can be used."""
+def _usable(connection: Connection, name: str, state: str = "") -> Finding:
+    """Check whether what a database holds is a journal that this batchrun can use."""
+    schema = ""
+    if {"meta", "batches"} <= set(inspect(connection).get_table_names()):
+        wanted = select(meta.c.value).where(meta.c.name == "schema_version")
+        schema = str(connection.scalar(wanted) or "")
     if not schema.isdecimal() or len(schema) > 9:
         return _fault("Journal", f"{name} is not a journal of batchrun", _ELSEWHERE)
     if int(schema) > SCHEMA_VERSION:
-        text = f"{name} was written by a newer batchrun (schema {schema})"
-        return _fault("Journal", text, update_hint())
+        words = f"{name} was written by a newer batchrun (schema {schema})"
+        return _fault("Journal", words, update_hint())
+    count = connection.scalar(select(func.count()).select_from(batches)) or 0
     record = f"the record of {plural(count, 'batch', 'batches')}"
     return _ok("Journal", f"{name}, {record}, schema {schema}{state}")
 
@@ -304,7 +292,7 @@ def _journal_on_server(location: str) -> Finding:
         try:
             reading = engine.connect().execution_options(postgresql_readonly=True)
             with reading as connection:
-                return _tables(connection, name)
+                return _on_server(connection, name)
         finally:
             engine.dispose()
     except JournalError as error:
@@ -314,21 +302,14 @@ def _journal_on_server(location: str) -> Finding:
         return _fault("Journal", found.what, found.hint)
 
 
-def _tables(connection: Connection, name: str) -> Finding:
-    tables = set(inspect(connection).get_table_names())
-    if not tables:
-        may = func.has_schema_privilege(func.current_schema(), "CREATE")
-        if connection.scalar(select(may)):
-            return _ok("Journal", f"none yet; the first run makes it in {name}")
-        advice = "Create a database for it, such as: CREATE DATABASE batchrun OWNER USER"
-        return _fault("Journal", f"{name}: this user may make no tables there", advice)
-    schema = None
-    if {"meta", "batches"} <= tables:
-        schema = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
-    count = 0
-    if schema is not None and schema.isdecimal():
-        count = connection.scalar(select(func.count()).select_from(batches)) or 0
-    return _of_schema(name, schema or "", count)
+def _on_server(connection: Connection, name: str) -> Finding:
+    if inspect(connection).get_table_names():
+        return _usable(connection, name)
+    may = func.has_schema_privilege(func.current_schema(), "CREATE")
+    if connection.scalar(select(may)):
+        return _ok("Journal", f"none yet; the first run makes it in {name}")
+    advice = "Create a database for it, such as: CREATE DATABASE batchrun OWNER USER"
+    return _fault("Journal", f"{name}: this user may make no tables there", advice)
 
 
 # The service

@@ -61,13 +61,6 @@ class EventMessage:
 def log_event(
     logger: logging.Logger, event: Event, level: int = logging.INFO, **facts: object
 ) -> None:
-    """Log an event.
-
-    Args:
-        logger: The module's logger.
-        event: What happened.
-        level: The level to log it at.
-        **facts: Its details.
-    """
+    """Log an event with its facts."""
     if logger.isEnabledFor(level):
         logger.log(level, EventMessage(event, facts), stacklevel=2)

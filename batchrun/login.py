@@ -80,9 +80,8 @@ async def log_in(
     workflows = await _count_workflows(bare, address, timeout_seconds) if check else None
     earlier = stored_profiles().get(name)
     profile = Profile(name, address, KeyStorage.KEYRING, key_end(bare))
-    saved: str | keyring.NoKeyring = keyring.NoKeyring("it was asked for")
-    if not in_file:
-        saved = keyring.save(profile, bare)
+    asked = keyring.NoKeyring("it was asked for")
+    saved = asked if in_file else keyring.save(profile, bare)
     if isinstance(saved, str):
         place, why_a_file = saved, ""
         _add_profile(profile)
@@ -94,7 +93,7 @@ async def log_in(
     if (
         earlier is not None
         and earlier.kept is KeyStorage.KEYRING
-        and not _same_entry(earlier, profile)
+        and (earlier.kept, earlier.base_url) != (profile.kept, profile.base_url)
     ):
         try:
             not_deleted_reason = keyring.delete(earlier)
@@ -111,10 +110,6 @@ def _add_profile(profile: Profile) -> None:
         if profile.name not in stored_profiles().all():
             keyring.delete(profile)
         raise
-
-
-def _same_entry(one: Profile, other: Profile) -> bool:
-    return one.kept is other.kept and one.base_url == other.base_url
 
 
 async def _count_workflows(key: str, address: str, timeout_seconds: float) -> int:

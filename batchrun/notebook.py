@@ -13,7 +13,7 @@ from batchrun.model import counted_outcomes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
 
 T = TypeVar("T")
 MAX_SHOWN = 50

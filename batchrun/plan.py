@@ -254,11 +254,6 @@ class PlannedRows(MadeOnAccess[PlannedRow]):
     def __iter__(self) -> Iterator[PlannedRow]:
         return map(self._planner.planned, self._table.rows(), map(int, self.jobs))
 
-    @property
-    def invalid(self) -> Sequence[PlannedRow]:
-        """The rows that can't be sent."""
-        return MadeOnAccess(np.flatnonzero(self.jobs < 0), self._make)
-
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -338,7 +333,7 @@ class Plan:
     @property
     def invalid(self) -> Sequence[PlannedRow]:
         """The rows that can't be sent, in input order."""
-        return self.rows.invalid
+        return MadeOnAccess(np.flatnonzero(self.rows.jobs < 0), lambda place: self.rows[place])
 
     def invalid_by_reason(self) -> list[tuple[str, list[PlannedRow]]]:
         """Group the rows that can't be sent by reason, most frequent first."""
@@ -353,17 +348,16 @@ class Plan:
         return int(np.count_nonzero(self.rows.jobs >= 0)) - len(self.bodies)
 
     def rows_words(self, left: int | None = None) -> str:
-        """Return how the rows add up: ``25 (20 to send, 3 duplicates of these, 2 can't be sent)``.
+        """Return how the rows add up: ``25 (20 to send, 3 duplicates, 2 can't be sent)``.
 
         ``left`` is how many jobs are still to be triggered; ``None`` for all.
         """
         left = self.to_trigger if left is None else left
-        duplicates = "duplicate" if self.duplicates == 1 else "duplicates"
         parts = {
             "to send": left,
             "sent before": self.to_trigger - left,
             "reused": len(self.reused),
-            f"{duplicates} of these": self.duplicates,
+            "duplicate" if self.duplicates == 1 else "duplicates": self.duplicates,
             CANT_BE_SENT: len(self.invalid),
         }
         return f"{len(self.rows):,} ({counted(parts)})"

@@ -98,11 +98,9 @@ def one_line(
 
 
 def visible(text: str, kept: str = "\n\t") -> str:
-    """A text that is safe in a terminal: control characters are escaped.
+    """A text that is safe in a terminal: control characters are escaped, except those in ``kept``.
 
-    Args:
-        text: Text that may come from a file, a file name or the service.
-        kept: Control characters to keep; ``""`` for text that must stay on one line.
+    For text that may come from a file, a file name or the service.
     """
     if text.isprintable():
         return text
@@ -128,10 +126,14 @@ def close_matches(typed: str, known: Iterable[str], most: int = OFFERED) -> list
     return [by_letters[each] for each in found]
 
 
-def listed(names: Sequence[str], most: int, between: str = ", ") -> str:
-    """The first names as text, and how many others there are: ``a, b and 3 more``."""
-    more = f"{between.rstrip(', ')} and {len(names) - most:,} more" if len(names) > most else ""
-    return between.join(names[:most]) + more
+def listed(names: Sequence[str], most: int, between: str = ", ", total: int = 0) -> str:
+    """The first names as text, and how many others there are: ``a, b and 3 more``.
+
+    ``total`` counts the names if only the first are given.
+    """
+    shown = names[:most]
+    left = max(total, len(names)) - len(shown)
+    return between.join(shown) + (f"{between.rstrip(', ')} and {left:,} more" if left else "")
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
@@ -140,8 +142,14 @@ def did_you_mean(typed: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(close)}? " if close else ""
 
 
-def strict_json(text: str) -> JSON:
+def strict_json(
+    text: str, object_of: Callable[[list[tuple[str, JSON]]], JSON] | None = None
+) -> JSON:
     """Parse JSON without NaN and Infinity, which the standard doesn't have.
+
+    Args:
+        text: The JSON.
+        object_of: Makes an object from its members, such as `unique_members`.
 
     Raises:
         ValueError: It is not JSON, or is nested too deeply.
@@ -153,10 +161,24 @@ def strict_json(text: str) -> JSON:
         return parsed
 
     try:
-        parsed: JSON = json.loads(text, parse_constant=finite, parse_float=finite)
+        parsed: JSON = json.loads(
+            text, parse_constant=finite, parse_float=finite, object_pairs_hook=object_of
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return parsed
+
+
+def unique_members(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    """Return the members of a JSON object.
+
+    Raises:
+        ValueError: Two have the same name; a dict would keep only the last.
+    """
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name occurs twice in an object")
+    return found
 
 
 def whole_number(typed: str) -> int | None:
@@ -269,10 +291,6 @@ def masked(text: str, more: Iterable[str] = ()) -> str:
 
     This is the only place that masks. It hides every key that was read or typed, the values of
     environment variables whose names suggest a secret, and ``more``, in any spelling that logs use.
-
-    Args:
-        text: Any text.
-        more: Other secrets to hide.
     """
     named = (value for name, value in os.environ.items() if _SECRET_NAMES.search(name))
     secrets = {each for each in (*_secrets, *named, *more) if len(each) >= MIN_SECRET_CHARACTERS}
@@ -328,9 +346,6 @@ def quoted_command(*words: str) -> str:
 
     Quoted for bash and zsh, on Windows for both PowerShell and cmd. No quoting is safe in both of
     those for a word with ``$``, `` ` ``, ``%``, ``!`` or a quote: ``VALUE`` replaces it.
-
-    Args:
-        words: The program and its arguments, each as the program should receive it.
     """
     return " ".join(map(_quoted_for_windows if os.name == "nt" else _quoted_for_posix, words))
 

@@ -25,12 +25,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from batchrun.engine import Forecast, Quota
-from batchrun.engine.engine import DaySpent, Done, TriggerNext, Wait, next_step
-from batchrun.engine.forecast import DuePoll
+from batchrun.engine.engine import Next, Wait, next_step
+from batchrun.engine.forecast import DuePoll, Forecast
+from batchrun.engine.quota import Quota
 from batchrun.engine.run_times import RunTimes
 from batchrun.model import Execution, ExecutionStatus
 from batchrun.sandbox import RunTimeKind, SandboxService, SandboxSettings
@@ -272,13 +272,13 @@ class Simulation:
         while True:
             step = self._decide()
             match step:
-                case Done():
+                case Next.DONE:
                     return
                 case Wait(seconds):
                     self.now += max(seconds, 1e-6)
-                case DaySpent():
+                case Next.DAY_SPENT:
                     raise AssertionError("there is no day's quota here")
-                case DuePoll() | TriggerNext():
+                case DuePoll() | Next.TRIGGER:
                     delay = self.quota.delay(self.now)
                     if delay > 0:
                         self.now += delay
@@ -297,10 +297,10 @@ class Simulation:
             now=self.now,
         )
 
-    def _send(self, step: DuePoll | TriggerNext) -> None:
+    def _send(self, step: DuePoll | Literal[Next.TRIGGER]) -> None:
         self.quota.take(self.now)
         self.sent.append(self.now)
-        if isinstance(step, TriggerNext):
+        if step is Next.TRIGGER:
             assert self._upcoming is not None
             answer = self.service.trigger("sandbox", self._upcoming, self.now)
         else:
@@ -315,7 +315,7 @@ class Simulation:
                 self.forecast.put_back(step)
             return
         self.quota.accepted(self.now)
-        if isinstance(step, TriggerNext):
+        if step is Next.TRIGGER:
             self._accepted(answer.body)
         else:
             self._told(step.job, answer.body)

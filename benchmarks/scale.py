@@ -116,7 +116,7 @@ def measured(path: Path, location: str, *, create: bool) -> None:
             batch_id = stages.measure("create", lambda: journal.create(plan, URL))
             stages.measure("status", lambda: status(batch_id, settings=settings), LOOKS)
             stages.measure("summary, as the page", lambda: journal.summary(batch_id), LOOKS)
-            with journal.connect() as connection:
+            with journal._engine.connect() as connection:
                 connection.exec_driver_sql(
                     "UPDATE jobs SET state = 'in doubt' WHERE number % 10000 = 0"
                 )
@@ -179,7 +179,7 @@ def killed(path: Path, location: str, rows: int, kills: int, seed: int) -> int:
             if batches := [batch.batch_id for batch in journal.batches()]:
                 journal.forget(*batches)
     create_once(path, location)
-    with Journal(location) as journal, journal.connect() as connection:
+    with Journal(location) as journal, journal._engine.connect() as connection:
         left = [
             connection.scalar(select(func.count()).select_from(table)) or 0
             for table in (schema.batches, schema.rows, schema.jobs)

@@ -253,7 +253,7 @@ def settle(location: str, batch_id: str, _: str) -> None:
                 ended = Execution(name, ExecutionStatus.COMPLETED, now, now, now, result={"a": 1})
                 await jobs.finish(job, ended, now)
 
-            while (claimed := await jobs.claim()) is not None:
+            while (claimed := await asyncio.to_thread(jobs.slices.claim, closed=False)) is not None:
                 pending = jobs.pending(limit=1_000, within=claimed)
                 for at in range(0, len(pending), 50):
                     await asyncio.gather(*map(one, pending[at : at + 50]))

@@ -419,7 +419,7 @@ DIFFERENT_EACH_TIME = (
     (r"\(\d+ completed.*pending.*\)", "(COUNTS)"),
     (r"^Jobs: +\d+ to trigger$", "JOBS"),
     (r"^Trigger \d+ jobs of ", "Trigger N jobs of "),
-    (r"^(Credits: +)[\d,]+ (.*) \d+ jobs costs", r"\1N \2 N jobs costs"),
+    (r"^Credits: +[\d,]+ credits left .*", "CREDITS"),
     (r"^Requests: .*", "REQUESTS"),
     (r"^In all: .*", "IN ALL"),
     (r"about \d+ requests", "about N requests"),

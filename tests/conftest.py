@@ -28,6 +28,7 @@ from tests.shortcuts import (
     hash_keys_once,
     make_tables_once,
     stop_servers_soon,
+    take_few_slots,
 )
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ def pytest_xdist_setupnodes() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two processes per core: many tests wait for processes and clocks."""
+    """Three processes per core: many tests wait for processes and clocks."""
     del config
-    return 2 * (os.cpu_count() or 1)
+    return 3 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -155,6 +156,7 @@ def shortcuts() -> Iterator[None]:
         compile_templates_once(patch)
         make_tables_once(patch)
         stop_servers_soon(patch)
+        take_few_slots(patch)
         yield
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
+from batchrun.engine import share
 from batchrun.journal import journal, schema
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ def stop_servers_soon(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": briefly}))
     patch.setattr(uvicorn.Server, "shutdown", stop_completely(uvicorn.Server.shutdown))
+
+
+def take_few_slots(patch: pytest.MonkeyPatch) -> None:
+    """Take slots for a shorter time: the next session waits until those of the last are over."""
+    patch.setattr(share, "AHEAD_SECONDS", share.AHEAD_SECONDS / 10)
 
 
 def stop_completely(shutdown: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ import pytest
 import batchrun
 from batchrun import Control, Form, Outcome, Request
 from batchrun.aio import Reading
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.errors import InputError, JournalError, NotConfirmedError, UsageError
 from tests.engine.faults import SPEED, Fault, FaultySandbox, faulty_sandbox
 

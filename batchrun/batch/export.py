@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,8 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.errors import (
     BatchrunError,
-    ExitCode,
-    JournalError,
     JournalLostError,
     JournalWriteError,
-    OutputError,
-    TakenOverError,
     UsageError,
 )
 from batchrun.events import Event, log_event
@@ -29,7 +25,7 @@ from batchrun.settings.model import default_journal
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from batchrun.journal import Journal
     from batchrun.model import BatchResults, BatchSummary
@@ -37,32 +33,24 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+ANY_BATCH = "any"
+
 
 def write_results(
     journal: Journal,
     batch_id: str,
-    target: Path | None,
+    target: Path,
     form: workbook.Form,
     *,
     as_its_workbook: bool = True,
-) -> Path | None:
-    """Write the current results of a batch to a file.
+) -> Path:
+    """Write the current results of a batch to a file; return the path that was written.
 
-    Args:
-        journal: The journal.
-        batch_id: The batch.
-        target: The file to write.
-        form: How to lay out the results.
-        as_its_workbook: Whether this is the batch's own workbook, which `resume` writes again.
-
-    Returns:
-        The path that was written; ``None`` if ``target`` is ``None``.
+    ``as_its_workbook`` is for the batch's own workbook, which `resume` writes again.
 
     Raises:
         OutputError: The file can't be written.
     """
-    if target is None:
-        return None
     if as_its_workbook:
         target = workbook.free_target(target, is_as_written)
     with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
@@ -78,26 +66,16 @@ def _remember(written: Path, batch_id: str) -> None:
     """Remember a file and its companions as written, to notice later changes."""
     for path in (written, *workbook.companions(written)):
         if path.exists():
-            agree(Consent.REPLACE, _as_written(path, batch_id))
-            agree(Consent.REPLACE, _as_written(path))
+            for batch in (batch_id, ANY_BATCH):
+                agree(Consent.REPLACE, _as_written(path, batch))
 
 
-def own_target(wanted: Path, batch: BatchSummary) -> Path:
-    """Return where to export a batch: the path, or one beside it if another file is there.
-
-    A file is replaced if it is still as this machine wrote it for this batch.
-    """
-    return workbook.free_target(
-        wanted, lambda path: has_agreed(Consent.REPLACE, _as_written(path, batch.batch_id))
-    )
+def is_as_written(path: Path, batch_id: str = ANY_BATCH) -> bool:
+    """Return whether a file is still as this machine wrote it for this batch, or for any."""
+    return has_agreed(Consent.REPLACE, _as_written(path, batch_id))
 
 
-def is_as_written(path: Path) -> bool:
-    """Return whether a file is still as this machine wrote it, for any batch."""
-    return has_agreed(Consent.REPLACE, _as_written(path))
-
-
-def _as_written(path: Path, batch_id: str = "any") -> str:
+def _as_written(path: Path, batch_id: str) -> str:
     """Return what tells a file of a batch apart from one that was changed or put in its place."""
     found = path.stat()
     return f"{batch_id} {found.st_size} {found.st_mtime_ns} {path.absolute()}"
@@ -206,27 +184,6 @@ def remembered_form(journal: Journal, batch_id: str, given: workbook.Form) -> wo
     if kept != before:
         journal.keep(batch_id, "form", kept)
     return form
-
-
-@contextmanager
-def ending_as_paused(journal: Journal, batch_id: str) -> Iterator[None]:
-    """Correct the exit code of errors in the block: a batch exists, so jobs may have been sent."""
-    try:
-        yield
-    except TakenOverError:
-        raise  # another process continues or has continued the batch
-    except (JournalError, OutputError) as error:
-        error.exit_code = ExitCode.PAUSED
-        with suppress(BatchrunError):  # an unreadable journal is already the error to report
-            if not journal.summary(batch_id).unfinished:
-                error.exit_code = ExitCode.INCOMPLETE
-        if isinstance(error, OutputError):
-            error.hint = Advice(
-                "The results are safe in the journal",
-                f"; write them elsewhere: batchrun export {batch_id} -o OUT.xlsx",
-                Action.DOWNLOAD,
-            )
-        raise
 
 
 @asynccontextmanager

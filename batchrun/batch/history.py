@@ -9,16 +9,17 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
-from batchrun.batch.export import own_target, write_results
+from batchrun.batch.export import is_as_written, write_results
 from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
-from batchrun.journal import Holder, Journal, Remaining, remaining
+from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import Outcome, counted_outcomes
 from batchrun.notebook import TableList
@@ -208,7 +209,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     holder, workers = journal.holder(batch_id), journal.slices(batch_id).others_work()
     return BatchStatus(
         summary,
-        remaining(journal, batch_id),
+        journal.remaining(batch_id),
         holder,
         tuple(journal.undecided(batch_id)),
         tuple(journal.rescued(batch_id)),
@@ -219,11 +220,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
 
 
 def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings: Settings) -> int:
-    """Return how many of a batch's unsuccessful jobs have a result in another batch.
-
-    Raises:
-        JournalError: The journal can't be read.
-    """
+    """Return how many of a batch's unsuccessful jobs have a result in another batch."""
     numbers = {row.job for row in rows if row.job is not None}
     if not numbers:
         return 0
@@ -232,11 +229,7 @@ def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings
 
 
 def requests_today(settings: Settings) -> int:
-    """Return the requests sent with the key since midnight UTC by all users of this journal.
-
-    Raises:
-        BatchrunError: There is no journal or no key.
-    """
+    """Return the requests sent with the key since midnight UTC by all users of this journal."""
     with existing_journal(settings.journal) as journal:
         return journal.ledger(find_credentials(settings).key).spent_today()
 
@@ -361,10 +354,9 @@ def export(
             rows_per_file=form.rows_per_file or as_run.rows_per_file,
             compare=form.compare or as_run.compare,
         )
-        output = own_target(output, summary)
-        written = write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
-        assert written is not None  # a target was given
-        return written
+        may_replace = partial(is_as_written, batch_id=summary.batch_id)
+        output = workbook.free_target(output, may_replace)
+        return write_results(journal, summary.batch_id, output, form, as_its_workbook=False)
 
 
 @checked_arguments()

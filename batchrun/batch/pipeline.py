@@ -18,7 +18,6 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
-    ending_as_paused,
     is_as_written,
     refreshed_workbook,
     remembered_form,
@@ -44,18 +43,21 @@ from batchrun.batch.worker import (
     wait_for_other_workers,
     working,
 )
-from batchrun.engine import Ending, Progress
+from batchrun.engine.engine import Ending
 from batchrun.errors import (
     BatchrunError,
+    ExitCode,
     HeldError,
     JournalError,
     JournalWriteError,
     NotConfirmedError,
+    OutputError,
     StoppedError,
+    TakenOverError,
     UsageError,
 )
 from batchrun.events import Event, log_event
-from batchrun.journal import Journal, remaining
+from batchrun.journal import Journal
 from batchrun.journal.slices import slice_size
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt, Outcome, retriable
 from batchrun.service.client import choose_workflow
@@ -72,7 +74,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.engine import Engine
+    from batchrun.engine.engine import Engine
+    from batchrun.engine.progress import Progress
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan
@@ -139,22 +142,6 @@ class RunOptions:
     detach: bool = False
 
 
-async def check(request: Request, settings: Settings | None, *, with_credits: bool) -> Plan:
-    """Load and plan a list without triggering anything.
-
-    Raises:
-        BatchrunError: The list, the workflow, the key or the service can't be used.
-    """
-    settings = settings or load_settings()
-    loaded = load_request(request, settings)
-    async with open_session(settings, few_requests=True) as session:
-        workflow = choose_workflow(await session.workflows(), request.workflow)
-        plan = loaded.plan(workflow, session.rates(workflow.id))
-        newest = session.journal.find(plan.fingerprint(), session.settings.base_url)
-        plan = replace(session.with_known_results(plan, request.reuse, newest), earlier=newest)
-        return replace(plan, credits=await session.credits()) if with_credits else plan
-
-
 def refuses_again(earlier: BatchSummary, request: Request) -> bool:
     """Return whether `run` refuses a list because it has already been through.
 
@@ -190,11 +177,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] | None,
     with_credits: bool,
 ) -> Report:
-    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`.
-
-    Raises:
-        BatchrunError: As in `batchrun.aio.run`.
-    """
+    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`."""
     if again and request.reuse is not None:
         raise UsageError(
             "Running everything again and reusing earlier results can't be combined.",
@@ -248,11 +231,7 @@ async def resume(
     options: RunOptions,
     confirm: Callable[[Rest], bool] | None = None,
 ) -> Report:
-    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
-
-    Raises:
-        BatchrunError: As in `run`, or the batch belongs to another service.
-    """
+    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`."""
     settings = settings or load_settings()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
@@ -276,12 +255,8 @@ async def resume(
 async def _confirm_rest(
     session: Session, batch: BatchSummary, limit: int | None, confirm: Callable[[Rest], bool]
 ) -> None:
-    """Ask before jobs are triggered that nobody has confirmed.
-
-    Raises:
-        NotConfirmedError: The answer was no.
-    """
-    left = remaining(session.journal, batch.batch_id).to_trigger
+    """Ask before jobs are triggered that nobody has confirmed."""
+    left = session.journal.remaining(batch.batch_id).to_trigger
     left = left if limit is None else min(limit, left)
     if left and not confirm(
         Rest(batch, left, session.estimate(batch, left), await session.credits())
@@ -383,7 +358,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         return await _leave_to_workers(session, batch_id, options)
     settings, journal, target = session.settings, session.journal, options.output
     with (
-        journal.hold(batch_id) as hold,
+        journal.hold(batch_id) as lost,
         options.control.detached_at_end(),
         journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
     ):
@@ -393,8 +368,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         engine = new_engine(
             session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
         )
-        estimate = session.estimate(before, engine.jobs_left)
-        hold.when_lost(from_any_thread(engine.abort))
+        spent, estimate = engine.counters, session.estimate(before, engine.jobs_left)
+        abort = from_any_thread(engine.abort)
+        lost.add_done_callback(lambda error: abort(error.result()))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,
@@ -405,7 +381,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             jobs=before.jobs,
             limit=options.limit,
         )
-        with ending_as_paused(journal, batch_id), _cleared_at_end(jobs):
+        with _ending(journal, jobs):
             try:
                 with options.control.counting(jobs):
                     processes = 0 if alone else settings.workers - 1
@@ -421,13 +397,11 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                         await wait_for_other_workers(
                             jobs, settings.drain_seconds / session.clock.speed
                         )
-                effort, resume_at = engine.effort, None
-                if ending is Ending.QUOTA:
-                    resume_at = session.quota_opens_at()
-                note = ""
-                if journal.summary(batch_id).unfinished:
-                    note = note_of(ending, resume_at, engine.stopped_because)
-                await jobs.record_ending(note, effort.seconds, effort.quota_seconds, resume_at)
+                seconds = engine.seconds
+                resume_at = session.quota_opens_at() if ending is Ending.QUOTA else None
+                unfinished = journal.summary(batch_id).unfinished
+                note = note_of(ending, resume_at, engine.stopped_because) if unfinished else ""
+                await jobs.record_ending(note, seconds, spent.quota_seconds, resume_at)
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.
                 error = journal.fault(raised) if isinstance(raised, JournalError) else raised
@@ -439,13 +413,13 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 # The cause of this error may make the next steps fail too; report the first error.
                 # If the batch was taken over, nothing is recorded: the new holder does that.
                 with suppress(BatchrunError):
-                    spent = engine.effort
-                    await jobs.record_ending(error.what, spent.seconds, spent.quota_seconds)
-                    write_results(journal, batch_id, target, form)
+                    await jobs.record_ending(error.what, engine.seconds, spent.quota_seconds)
+                    if target is not None:
+                        write_results(journal, batch_id, target, form)
                 raise
-            output = write_results(journal, batch_id, target, form)
+            output = None if target is None else write_results(journal, batch_id, target, form)
             # After a limit, only the jobs that this run was allowed to trigger are left.
-            to_trigger = engine.waiting if ending is Ending.LIMIT else jobs.count_pending()
+            to_trigger = engine.queue.waiting if ending is Ending.LIMIT else jobs.count_pending()
             summary = journal.summary(batch_id)
             log_event(
                 _LOG,
@@ -453,9 +427,9 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 batch=batch_id,
                 ending=ending.value,
                 outcomes={outcome.value: number for outcome, number in summary.counts.items()},
-                requests=effort.requests,
-                seconds=round(effort.seconds, 1),
-                quota_seconds=round(effort.quota_seconds, 1),
+                requests=spent.requests,
+                seconds=round(seconds, 1),
+                quota_seconds=round(spent.quota_seconds, 1),
             )
             report = Report(
                 summary,
@@ -465,10 +439,10 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 rest=session.estimate(summary, to_trigger) if summary.unfinished else None,
                 to_trigger=to_trigger,
                 estimate=estimate,
-                requests=max(effort.requests, summary.requests - before.requests),
-                seconds=effort.seconds,
-                quota_seconds=effort.quota_seconds,
-                sent=engine.sent,
+                requests=max(spent.requests, summary.requests - before.requests),
+                seconds=seconds,
+                quota_seconds=spent.quota_seconds,
+                sent=engine.queue.taken,
                 journal=settings.journal,
                 source=options.frame,
                 held_open=target if output != target else None,
@@ -485,10 +459,27 @@ def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") ->
 
 
 @contextmanager
-def _cleared_at_end(jobs: BatchJobs) -> Iterator[None]:
-    """Remove the slices when the block ends, and log if a second Ctrl-C ended it."""
+def _ending(journal: Journal, jobs: BatchJobs) -> Iterator[None]:
+    """Remove the slices when the block ends, and log if a second Ctrl-C ended it.
+
+    Errors get the exit code of a batch that exists, because jobs may have been sent.
+    """
     try:
         yield
+    except TakenOverError:
+        raise  # another process continues or has continued the batch
+    except (JournalError, OutputError) as error:
+        error.exit_code = ExitCode.PAUSED
+        with suppress(BatchrunError):  # an unreadable journal is already the error to report
+            if not journal.summary(jobs.batch_id).unfinished:
+                error.exit_code = ExitCode.INCOMPLETE
+        if isinstance(error, OutputError):
+            error.hint = Advice(
+                "The results are safe in the journal",
+                f"; write them elsewhere: batchrun export {jobs.batch_id} -o OUT.xlsx",
+                Action.DOWNLOAD,
+            )
+        raise
     except (asyncio.CancelledError, KeyboardInterrupt):  # no other code runs after that
         kind = StoppedError.__name__
         log_event(_LOG, Event.BATCH_ABORTED, logging.WARNING, batch=jobs.batch_id, error=kind)
@@ -505,38 +496,17 @@ async def _effort_kept(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         with suppress(BatchrunError):
-            await jobs.record_ending("", engine.effort.seconds, engine.effort.quota_seconds)
+            await jobs.record_ending("", engine.seconds, engine.counters.quota_seconds)
         raise
-
-
-async def _record_start(
-    journal: Journal,
-    jobs: BatchJobs,
-    before: BatchSummary,
-    options: RunOptions,
-    only: Collection[int] | None,
-) -> None:
-    """Record where the workbook goes, and how much is confirmed; clear the last run's note.
-
-    If another machine continues the batch, both stay as they were.
-    """
-    target, limit = options.output, options.limit
-    if target is not None:
-        agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
-        if before.target != str(target) and not options.joined:
-            journal.keep(before.batch_id, "target", str(target))
-    if before.note:
-        await jobs.record_ending("", 0.0, 0.0)
-    if only is None or limit is not None:  # else the others wait as they did before
-        confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
-        if confirmed != before.confirmed and not options.joined:
-            journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
 
 
 async def _prepared(
     session: Session, jobs: BatchJobs, options: RunOptions
 ) -> tuple[BatchSummary, Collection[int] | None, bool]:
     """Prepare a batch so that workers can claim its slices.
+
+    Records where the workbook goes, and how much is confirmed, and clears the last run's note. If
+    another machine continues the batch, the first two stay as they were.
 
     Returns:
         The batch after that, the jobs that may be triggered (``None`` for all), and whether no
@@ -546,11 +516,21 @@ async def _prepared(
     agree(Consent.KEY, journal.key_hash(session.key))
     only = await prepare_batch(journal, jobs, options)
     before = journal.summary(batch_id)
-    await _record_start(journal, jobs, before, options, only)
+    target, limit = options.output, options.limit
+    if target is not None:
+        agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
+        if before.target != str(target) and not options.joined:
+            journal.keep(batch_id, "target", str(target))
+    if before.note:
+        await jobs.record_ending("", 0.0, 0.0)
+    if only is None or limit is not None:  # else the others wait as they did before
+        confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
+        if confirmed != before.confirmed and not options.joined:
+            journal.keep(batch_id, "unconfirmed", int(not confirmed))
     # Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
     # only this process starts them.
     several = options.joined or options.detach or session.settings.workers > 1
-    alone = options.limit is not None or only is not None or not (several or journal.is_shared)
+    alone = limit is not None or only is not None or not (several or journal.is_shared)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)
     jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)

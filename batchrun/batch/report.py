@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from batchrun.batch.export import earlier_batches
 from batchrun.batch.history import existing_journal, read_frame
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.errors import ExitCode
-from batchrun.journal import Remaining, remaining
 from batchrun.notebook import TableList
 from batchrun.text import html_table, one_line
 from batchrun.workbook import Form, details_frame
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.estimate import Estimate
+    from batchrun.journal import Remaining
     from batchrun.model import BatchResults, BatchSummary, Cell, ResultRow
     from batchrun.service.answers import Credits
 
@@ -201,7 +201,7 @@ class Report:
         """
         batch_id = self.summary.batch_id
         with existing_journal(self.journal) as journal:
-            left = remaining(journal, batch_id)
+            left = journal.remaining(batch_id)
             form = Form.recalled(journal.form(batch_id))
             with journal.results(batch_id, of_jobs=self.sent[:most]) as found:
                 rows = tuple(found.rows)

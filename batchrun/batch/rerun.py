@@ -175,10 +175,10 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
                 found_jobs.append(_due_since(_only_job(ids, sent), as_of))
             else:
                 found_jobs.append(_job(_execution(sheet, row), ids, sent, as_of))
-        except _UnclearError as error:
+        except InputError as error:
             where = f"{path.name}, sheet {sheet.name}, line {row.line} is marked, but"
             raise InputError(
-                f"{where} {error.why}.",
+                f"{where} {error.what}.",
                 reworded(error.hint, partial(_filled, row=row, summary=summary)),
             ) from None
     due = [job for job, is_due in found_jobs if is_due]
@@ -204,14 +204,6 @@ def _filled(hint: str, row: MarkedRow, summary: BatchSummary) -> str:
     """Return a hint for a marked row of a batch."""
     run = run_corrected(summary.source.path or "FILE", summary)
     return hint.format(batch=summary.batch_id, line=row.line, run=run)
-
-
-class _UnclearError(Exception):
-    """A marked row can't be sent; carries the reason and a hint."""
-
-    def __init__(self, why: str, hint: str) -> None:
-        super().__init__(why, hint)
-        self.why, self.hint = why, hint
 
 
 def _execution(sheet: ResultsSheet, row: MarkedRow) -> str | None:
@@ -260,19 +252,17 @@ def _job(
             return job, False
         if execution == job.execution_id:
             return _ended(job), True
-    raise _UnclearError(f"the batch knows no execution {execution} of its IDs", _MARK_IT)
+    raise InputError(f"the batch knows no execution {execution} of its IDs", _MARK_IT)
 
 
 def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:
     if ids is None:
-        raise _UnclearError(
-            "it has neither an execution id nor all ID columns of the list", _MARK_IT
-        )
+        raise InputError("it has neither an execution id nor all ID columns of the list", _MARK_IT)
     if ids not in sent:
         raise _unknown_ids()
     jobs = sent[ids]
     if len(jobs) > 1:
-        raise _UnclearError(
+        raise InputError(
             f"it has no execution id, and {len(jobs)} jobs have its IDs",
             Advice(
                 "",
@@ -283,8 +273,8 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
     return jobs[0]
 
 
-def _unknown_ids() -> _UnclearError:
-    return _UnclearError(
+def _unknown_ids() -> InputError:
+    return InputError(
         "its IDs were not sent (see its Status)",
         Advice(
             "To send the other marked rows, remove the mark in line {line}. To send this one, "
@@ -304,7 +294,7 @@ def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
 def _ended(job: SentJob) -> SentJob:
     if not job.ended:
         waits = "has not ended yet" if job.execution_id is not None else "has not been sent yet"
-        raise _UnclearError(
+        raise InputError(
             f"it {waits}", Advice("", "Resume with: batchrun resume {batch}", Action.RESUME)
         )
     return job

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun.batch.control import from_any_thread
-from batchrun.engine import UNREACHABLE_SECONDS, Engine, Limits
+from batchrun.engine.engine import Engine
 from batchrun.errors import JournalError
 from batchrun.journal.lease import HEARTBEAT_SECONDS, heartbeat
 from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batchrun.batch.cluster import Cluster
     from batchrun.batch.session import Session
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary
 
@@ -43,19 +43,7 @@ def new_engine(
     only: Collection[int] | None = None,
     alone: bool = False,
 ) -> Engine:
-    """Create the engine of a worker; the last three arguments are those of `Limits`."""
-    settings = session.settings
-    limits = Limits(
-        alone=alone,
-        max_in_flight=settings.max_in_flight or math.inf,
-        jobs=limit,
-        only=only,
-        patience_seconds=settings.patience_seconds,
-        drain_seconds=settings.drain_seconds,
-        longest_pause_seconds=math.inf if settings.wait else settings.longest_pause_seconds,
-        unreachable_seconds=math.inf if settings.wait else UNREACHABLE_SECONDS,
-        stop_after_failures=settings.stop_after_failures,
-    )
+    """Create the engine of a worker; the last three arguments are those of `Engine`."""
     return Engine(
         session.client,
         jobs,
@@ -64,7 +52,10 @@ def new_engine(
         share=session.share,
         forecast=session.forecast(before.workflow.id),
         clock=session.clock,
-        limits=limits,
+        settings=session.settings,
+        limit=limit,
+        only=only,
+        alone=alone,
         on_progress=on_progress,
     )
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.advice import REUSE_AGE
 from batchrun.cli import messages
 from batchrun.cli.commands_batches import in_doubt_decision
 from batchrun.cli.help import SPENDING, THE_BATCH, THE_LIST, add_command
@@ -54,7 +52,6 @@ from batchrun.cli.options import (
     with_option_groups,
 )
 from batchrun.cli.output import (
-    LABEL,
     OutputMode,
     UnbrokenLine,
     begin_log_block,
@@ -66,7 +63,6 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_address,
     confirm_batch,
-    print_other_payer,
 )
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import confirm_jobs, continue_batch, run_list
@@ -113,19 +109,20 @@ def run_marked(
         first = ["Nothing was triggered.", f"Batch:     {marked.summary.batch_id}", counts]
         _end_unchanged(marked.summary, mode, [*first, *messages.next_lines(marked.summary)])
     confirm_batch(settings, marked.summary, output or marked.output)
-    print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
+    left = None
     if not yes:
         now = min(len(marked.jobs), limit or len(marked.jobs))
         them = "it" if now == 1 else "them"
         question = f"Send {them} again (you pay again)?"
-        confirm_jobs(marked.summary, now, settings, mode, question)
+        left = confirm_jobs(marked.summary, now, settings, mode, question)
     continue_batch(
         partial(aio.run_marked, marked),
         settings,
         mode,
         output=output,
         limit=limit,
+        credits_left=left,
         decide=in_doubt_decision(InDoubt.HOLD, marked.summary, settings),
         form=form,
         asks=not yes,
@@ -167,7 +164,6 @@ def _end_unchanged(summary: BatchSummary, mode: OutputMode, lines: Iterable[str]
 
 
 DEMO_WORKFLOW = "Account Research"
-PILOT_JOBS = 5
 
 All: TypeAlias = Annotated[
     bool,
@@ -303,14 +299,10 @@ def _show_plan(
         known = refused and refused.batch_id
         print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
-        now = datetime.now(UTC)
-        jobs = plan.to_trigger
-        shown = messages.cost_lines(plan.estimate, plan.credits, jobs, now, settings)
-        if plan.to_trigger > PILOT_JOBS and refused is None:
-            label = "" if shown[-1].startswith("Credits:") else "Credits:"
-            reuse = f" --reuse {REUSE_AGE.days}d" if messages.paid_before(plan) else ""
-            price = f"to see what a job costs, run with --limit {PILOT_JOBS}{reuse} first"
-            shown.append(f"{label:{LABEL}}{price}")
+        measure = "" if refused else messages.pilot_of(plan)
+        shown = messages.cost_lines(
+            plan.estimate, plan.credits, plan.to_trigger, settings, plan.workflow, measure
+        )
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
             print_text("To list every row that can't be sent, add --details.")
@@ -421,9 +413,9 @@ def resume(
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
     _check_detached(pace, service, reporting)
-    for_one = {"BATCH": batch, "--output": output, "--limit": limit, "--yes": yes}
-    for_one |= {"--detach": pace.detach}
-    refuse_together({"--all": all_batches, **for_one}, "With --all, every batch continues.")
+    typed = {"--all": all_batches, "BATCH": batch, "--output": output, "--limit": limit}
+    typed |= {"--yes": yes, "--detach": pace.detach}
+    refuse_together(typed, "With --all, every batch continues.")
 
     def configured(summary: BatchSummary) -> tuple[Configuration, Settings]:
         files = configuration_of(summary)
@@ -440,20 +432,19 @@ def resume(
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         asked = asks and not summary.confirmed
         before = status(summary.batch_id, settings=settings)
-        named = batch is not None or all_batches
+        left, named = None, batch is not None or all_batches
         if not reporting.for_scripts:
             lines = messages.batch_lines(summary, before.left, limit, named=named)
             print_lines(lines, err=beside_question(yes=not asks))
-        sends_none = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
-        sends_none |= all_batches and not summary.confirmed
+        settles = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
+        sends_none = settles or (all_batches and not summary.confirmed)
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            print_other_payer(settings, summary)
             if asks and not (asked or named):
                 doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
                 now = min(before.left.to_trigger, limit or before.left.to_trigger)
                 if jobs := now + len({row.job for row in doubts}):
-                    confirm_jobs(summary, jobs, settings, mode)
+                    left = confirm_jobs(summary, jobs, settings, mode)
             continue_batch(
                 partial(
                     aio.resume,
@@ -465,6 +456,7 @@ def resume(
                 mode,
                 output=output,
                 limit=limit,
+                credits_left=left,
                 decide=in_doubt_decision(in_doubt, summary, settings),
                 form=form,
                 asks=asks,
@@ -484,7 +476,7 @@ def resume(
     if not found.something_to_do:
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
-            missing = messages.missing_result_lines(found.summary, settings)
+            missing = messages.attention_lines(found.summary, settings)
             first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
             _end_unchanged(found.summary, mode, [first, *missing, *others])
         print_lines(["Nothing left to do.", *others], err=to_stderr)
@@ -611,7 +603,12 @@ def work(
     printer.close()
     for each in worked:
         print_text(f"Batch {each.words}", err=quiet)
-    raise typer.Exit(max((each.exit_code for each in worked), default=ExitCode.COMPLETED))
+    codes = [
+        # Workers get only confirmed batches: one that waits for a person was stopped by failures.
+        ExitCode.INCOMPLETE if each.unfinished and not each.confirmed else each.exit_code
+        for each in worked
+    ]
+    raise typer.Exit(max(codes, default=ExitCode.COMPLETED))
 
 
 def stop(batch: Batch = None, *, journal: JournalAt = None) -> None:

@@ -27,7 +27,7 @@ from batchrun.cli.output import (
     wrapped,
 )
 from batchrun.cli.signals import exit_codes
-from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
+from batchrun.estimate import credit_amounts, credits_spent, price_of, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
@@ -38,14 +38,16 @@ if TYPE_CHECKING:
     from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
     from batchrun.journal.journal import Remaining
-    from batchrun.model import ResultRow
+    from batchrun.model import ResultRow, Workflow
     from batchrun.plan import Plan
     from batchrun.service.answers import Credits
     from batchrun.settings.model import Settings
+    from batchrun.web.lists import Lists
     from batchrun.workbook import Form
 
     PilotResult: TypeAlias = tuple[str, ResultRow, list[tuple[str, str]]]
 
+PILOT_JOBS = 5
 REASONS_SHOWN = 5
 LINES_NAMED = 5
 ROWS_SHOWN = 5
@@ -75,7 +77,8 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
         completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
         parts[parts.index(completed)] += f" including {summary.reused:,} reused"
     duplicates = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs
-    shared = f", {plural(duplicates, 'duplicate')} among them" if duplicates > 0 else ""
+    jobs = plural(summary.jobs, "job")
+    shared = f"; {jobs} and {plural(duplicates, 'duplicate')}" if duplicates > 0 else ""
     return f"{summary.rows:,} ({', '.join(parts) or 'none'}){shared}"
 
 
@@ -239,8 +242,7 @@ def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
     if not (found := other_names(plan)):
         return []
     at = RowNumbers.of_table(plan.table)
-    have = plural(len(found), "row has", "rows have")
-    lines = [f"{have} a different name than an earlier row with the same ID: is the ID right?"]
+    lines = [_other_names_words(len(found))]
     lines += [
         f"line {at.words(line)}, {name or 'no name'}: "
         f"same ID as line {at.words(first)}, {first_name or 'no name'}"
@@ -251,6 +253,11 @@ def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
         *lines,
         *([f"… and {hidden:,} more (to list them: check --details)"] if hidden else []),
     ]
+
+
+def _other_names_words(rows: int) -> str:
+    have = plural(rows, "row has", "rows have")
+    return f"{have} a different name than an earlier row with the same ID: is the ID right?"
 
 
 def paid_before(plan: Plan) -> dict[int, datetime]:
@@ -282,19 +289,18 @@ def known_lines(plan: Plan) -> list[str]:
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
     if ended := paid_before(plan):
-        have = "has" if len(ended) == 1 else "have"
         lines.append(
-            f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest from "
-            f"{max(ended.values()):%Y-%m-%d}. To reuse those of the last {REUSE_AGE.days} days for "
-            f"free, add --reuse {REUSE_AGE.days}d now: it counts only when a batch starts"
+            f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
+            f"the newest from {max(ended.values()):%Y-%m-%d}. To reuse those of the last "
+            f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d now: "
+            "it counts only when a batch starts"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
-        are = "is" if len(under_way) == 1 else "are"
         batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
         lines.append(
-            f"{plural(len(under_way), 'job')} {are} under way or in doubt in another batch "
-            f"({batches}), and would be paid for twice"
+            f"{plural(len(under_way), 'job is', 'jobs are')} under way or in doubt in another "
+            f"batch ({batches}), and would be paid for twice"
         )
     return lines
 
@@ -392,17 +398,42 @@ def estimate_words(estimate: Estimate, now: datetime, speed: float = 1.0) -> str
 
 
 def cost_lines(
-    estimate: Estimate, left: Credits | None, jobs: int, now: datetime, settings: Settings
+    estimate: Estimate,
+    left: Credits | None,
+    jobs: int,
+    settings: Settings,
+    workflow: Workflow,
+    measure: str = "",
 ) -> list[str]:
-    """Return what some jobs cost, in lines; none if there is nothing to request."""
+    """Return what some jobs cost, in lines; none if there is nothing to request.
+
+    ``measure`` is how to find out what a job costs, if that is not known.
+    """
     if not estimate.requests:
         return []
+    price, now = prices(settings).price(workflow.id), datetime.now(UTC)
     lines = [f"Quota:     {estimate_words(estimate, now, settings.speed)}"]
     if words := pause_words(estimate, now, wait=settings.wait):
         lines.append(f"           {words}")
-    if words := credits_words(left, jobs, practice=settings.speed != 1):
+    if words := credits_words(left, jobs, price, practice=settings.speed != 1):
         lines.append(f"Credits:   {words}")
+    if measure and price is None and jobs > PILOT_JOBS:
+        label = "" if words else "Credits:"
+        lines.append(f"{label:{LABEL}}to see what a job costs, {measure} first")
     return lines
+
+
+def pilot_of(plan: Plan) -> str:
+    """Return how to run the first jobs of a list."""
+    reuse = f" --reuse {REUSE_AGE.days}d" if paid_before(plan) else ""
+    return f"run with --limit {PILOT_JOBS}{reuse}"
+
+
+def prices(settings: Settings) -> Lists:
+    """Return where the price of a job is kept, for the command line and for the page."""
+    from batchrun.web.lists import Lists, lists_folder
+
+    return Lists(lists_folder(settings.journal))
 
 
 def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
@@ -417,8 +448,17 @@ def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:
     return f"{what}{opens}, {how}"
 
 
-def credits_words(credits_left: Credits | None, jobs: int = 0, *, practice: bool = False) -> str:
-    """Return the credits left, before some jobs are triggered; ``""`` if they are unknown."""
+def credits_words(
+    credits_left: Credits | None,
+    jobs: int,
+    price: Mapping[str, float] | None = None,
+    *,
+    practice: bool = False,
+) -> str:
+    """Return the credits left, before some jobs are triggered; ``""`` if they are unknown.
+
+    ``price`` is what a job cost when that was last measured.
+    """
     if credits_left is None:
         return ""
     if credits_left.refused:
@@ -426,7 +466,11 @@ def credits_words(credits_left: Credits | None, jobs: int = 0, *, practice: bool
     if credits_left.remaining is None:
         return ""
     words = f"{credit_amounts(credits_left.remaining)} left{' (practice)' if practice else ''}"
-    if jobs:
+    if jobs and price:
+        cost = credit_amounts({name: each * jobs for name, each in price.items()})
+        each_cost = f"{credit_amounts(price, bare=True)} a job last time"
+        words += f"; about {cost} for {plural(jobs, 'job')} ({each_cost})"
+    elif jobs:
         each = "the job" if jobs == 1 else f"each of the {jobs:,} jobs"
         words += f"; {each} costs credits"
     return words
@@ -450,7 +494,7 @@ def pilot_lines(
     jobs = len(report.sent)
     counted = ", ".join(outcome_counts(Counter(row.outcome for row in rows)))
     lines = ["", *_results(shown, len(rows), width, mark)]
-    lines.append(f"Pilot:     {plural(jobs, 'job')}; rows: {counted}")
+    lines.append(f"Pilot:     {plural(jobs, 'job')} for {plural(len(rows), 'row')}: {counted}")
     gone = credits_spent(before, report.credits)
     took = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
     seconds = [row.seconds for row in rows if row.seconds is not None]
@@ -463,7 +507,7 @@ def pilot_lines(
             f"{plural(report.to_trigger, 'job')}: about {plural(report.rest.requests, 'request')}",
             duration(report.rest.seconds / speed),
             f"done at {clock_after(report.rest.seconds, now, speed)}",
-            rest_words(gone, jobs, report.to_trigger, report.credits),
+            rest_words(price_of(before, report.credits, jobs), report.to_trigger, report.credits),
         ]
         lines.append(f"The rest:  {', '.join(filter(None, rest))}")
     return lines
@@ -522,19 +566,15 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
     Only the list's columns are known now: the result fields are unknown until the first result.
     """
     asked = () if form is None else (*(form.columns or ()), *form.rename)
-    own = [name for name in dict.fromkeys(asked) if name in header]
-    if not own:
-        return []
-    return [f"Note:      {_of_the_list(own)}"]
+    return _of_the_list([name for name in dict.fromkeys(asked) if name in header])
 
 
-def _of_the_list(own: Sequence[str]) -> str:
+def _of_the_list(own: Sequence[str]) -> list[str]:
     are = "is a column" if len(own) == 1 else "are columns"
     named = ", ".join(own[:COLUMNS_NAMED])
-    return (
-        f"{named} {are} of the list, which are always written as they are; "
-        "--columns and --rename are for the columns of the results"
-    )
+    note = f"{named} {are} of the list, which are always written as they are; "
+    note += "--columns and --rename are for the columns of the results"
+    return [f"Note:      {note}"] if own else []
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
@@ -542,9 +582,7 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
     from batchrun import unknown_columns
 
     found = unknown_columns(batch_id, form, settings=settings)
-    lines = []
-    if own := [one.name for one in found if one.of_list]:
-        lines.append(f"Note:      {_of_the_list(own)}")
+    lines = _of_the_list([one.name for one in found if one.of_list])
     for one in [each for each in found if not each.of_list][:COLUMNS_NAMED]:
         meant = f" Did you mean {one.close}?" if one.close else ""
         lines.append(f"Note:      No result has {one.name}.{meant}")
@@ -637,22 +675,35 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    lines += [*next_lines(summary), *missing_result_lines(summary, settings)]
+    lines += [*next_lines(summary), *attention_lines(summary, settings)]
     if repeats_options("status"):
         lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
 
 
-def missing_result_lines(summary: BatchSummary, settings: Settings) -> list[str]:
-    """Return why rows of a finished batch have no result, and the command for each kind."""
+def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+    """Return why rows of a batch need attention, with what to do and the command for each kind.
+
+    Rows without a result only count once the batch is finished.
+    """
     from batchrun import rows
+    from batchrun.batch.history import existing_journal
+    from batchrun.list_rows import COMPARED_ROWS, other_names_in
     from batchrun.model import RETRIED_BY_ITSELF
-    from batchrun.workbook.reasons import Reasons, list_name
+    from batchrun.workbook.reasons import Reasons, list_name, remedy
 
     file, path = list_name(summary), summary.source.path
     if path and Path(file).absolute() != Path(path):
         file = path
     lines: list[str] = []
+    has_duplicates = summary.jobs < summary.rows - summary.counts[Outcome.INVALID]
+    if has_duplicates and summary.rows <= COMPARED_ROWS:
+        with (
+            existing_journal(settings.journal) as journal,
+            journal.results(summary.batch_id) as results,
+        ):
+            if found := other_names_in(results):
+                lines.append(f"Check:     {_other_names_words(len(found))}")
     for outcomes, step in (
         (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {summary.batch_id}"),
         ({Outcome.INVALID}, f"Correct:   the list, then: {run_corrected(file, summary)}"),
@@ -660,15 +711,15 @@ def missing_result_lines(summary: BatchSummary, settings: Settings) -> list[str]
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
         reasons = Reasons()
-        seen = rows(summary.batch_id, outcomes, limit=_MAX_REASONED, settings=settings).rows
-        for row in seen:
+        page = rows(summary.batch_id, outcomes, limit=_MAX_REASONED, settings=settings)
+        for row in page.rows:
             reasons.see(row)
-        least = "at least " if len(seen) == _MAX_REASONED else ""
+        least = "at least " if len(page.rows) == _MAX_REASONED else ""
         ranked = reasons.ranked()
-        lines += [
-            f"Reason:    {least}{plural(each.rows, 'row')}: {one_line(each.text, 300)}"
-            for each in ranked[:REASONS_SHOWN]
-        ]
+        for each in ranked[:REASONS_SHOWN]:
+            why = one_line(each.text, 300).removesuffix(".")
+            what = remedy(each.first, page.roles, summary)
+            lines.append(f"Reason:    {least}{plural(each.rows, 'row')}: {why}. {what}")
         if hidden := len(ranked[REASONS_SHOWN:]):
             lines.append(f"           … and {plural(hidden, 'more reason')}")
         lines.append(UnbrokenLine(step))
@@ -718,14 +769,11 @@ def next_lines(summary: BatchSummary) -> list[str]:
 
 def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
     """Return how to continue the other batches of a journal that have work left."""
-    match unfinished:
-        case []:
-            return []
-        case [one]:
-            return [f"Another batch is unfinished. To continue it: batchrun resume {one.batch_id}"]
-        case _:
-            number = plural(len(unfinished), "other batch", "other batches")
-            return [f"{number} are unfinished. To list them: batchrun batches"]
+    are = plural(len(unfinished), "other batch is", "other batches are")
+    how = "list them: batchrun batches"
+    if len(unfinished) == 1:
+        how = f"continue it: batchrun resume {unfinished[0].batch_id}"
+    return [f"{are} unfinished. To {how}"] if unfinished else []
 
 
 def reason_for_number(report: Report) -> str:

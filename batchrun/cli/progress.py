@@ -22,7 +22,7 @@ from batchrun.model import Outcome
 from batchrun.text import duration, plural
 
 if TYPE_CHECKING:
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 NARROWEST_BAR = 10

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, Role
     from batchrun.settings.model import Settings
     from batchrun.tables import ColumnQuestion
+    from batchrun.tables.roles import Contents
 
 _T = TypeVar("_T")
 
@@ -126,18 +127,20 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         print_text(f"     such as {', '.join(each.samples)}", err=True)
     numbers = ", ".join(str(each.position + 1) for each in columns)
     ids = f"{' or '.join(kinds.values())} IDs"
-    column = _ask_for_one(
-        f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
-        lambda answer: (
-            [each for each in columns if str(each.position + 1) == answer]
-            or [each for each in columns if each.name.casefold() == answer]
-        ),
-        f"not one of {numbers}. Type the number or the name of the column.",
-    )
+    column: Contents | None = columns[0]
     role: Role | None = question.roles[0]
-    if column is not None and len(question.roles) > 1:
+    if len(columns) > 1 or len(kinds) == 1:
+        column = _ask_for_one(
+            f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
+            lambda answer: (
+                [each for each in columns if str(each.position + 1) == answer]
+                or [each for each in columns if each.name.casefold() == answer]
+            ),
+            f"not one of {numbers}. Type the number or the name of the column.",
+        )
+    if column is not None and len(kinds) > 1:
         role = _ask_for_one(
-            f"Does it hold {ids}? Type company or contact",
+            f"Does it hold {ids}? Type company or contact (Enter to stop)",
             lambda answer: [role for role in kinds if kinds[role].startswith(answer)],
             "neither company nor contact.",
         )
@@ -202,11 +205,13 @@ def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
     agree(Consent.ADDRESS, address)
 
 
-def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None = None) -> None:
+def confirm_batch(
+    settings: Settings, batch: BatchSummary, output: Path | None = None, *, sends: bool = True
+) -> None:
     """Ask before a batch continues, if its journal may come from a stranger.
 
     Its address, a key that this machine has never used, and an output in another folder each need
-    consent once.
+    consent once. If it ``sends`` jobs, a note says if a different key pays from now on.
 
     Raises:
         UsageError: There is no key to use, or there is no terminal to ask at.
@@ -215,7 +220,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
     from batchrun import status
     from batchrun.batch.recover import consent_refused
     from batchrun.settings.consent import agree
-    from batchrun.settings.credentials import for_batch
+    from batchrun.settings.credentials import for_batch, profile_replaced_by
 
     at_address = for_batch(settings, batch)
     confirm_address(at_address)
@@ -227,21 +232,12 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
         if not confirm(request.question):
             raise NotConfirmedError("Nothing was triggered.")
         agree(request.kind, request.value)
-
-
-def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
-    """Print a note if a different key pays from now on."""
-    from batchrun import status
-    from batchrun.settings.credentials import for_batch, profile_replaced_by
-
-    at_address = for_batch(settings, batch)
-    now = status(batch.batch_id, settings=settings)
     started = "another key"
     more = "; a key of another workspace can't see the jobs that are already running"
     if other := profile_replaced_by(at_address, batch):
         started, more = f"profile {batch.profile}, whose key is deleted", ""
     else:
         other = now.key_replaced_by(at_address)
-    if other:
+    if other and sends:
         note = f"batch {batch.batch_id} was started with {started}: {other} pays from now on{more}"
         print_text(f"Note:      {note}", err=True)

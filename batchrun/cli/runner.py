@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from batchrun.cli import messages
-from batchrun.cli.messages import (
-    end,
-    notice_of,
-    pilot_lines,
-    unknown_to_results,
-    with_its_rest,
-)
 from batchrun.cli.notifications import notice, notify, words_of
 from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import (
@@ -26,15 +20,10 @@ from batchrun.cli.prompts import (
     confirm_address,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.signals import Stopper
-from batchrun.errors import (
-    BatchrunError,
-    KeyRefusedError,
-    NotConfirmedError,
-    StoppedError,
-)
+from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
+from batchrun.estimate import price_of
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -75,18 +64,16 @@ def run_list(
     output = output or replaced
     confirm_address(settings)
     asked = not yes and not mode.as_json and sys.stdin.isatty()
-    before: list[Credits | None] = []
 
     with _open_display(settings, mode, output, form) as display:
 
         def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
-            before[:] = [plan.credits]
+            display.credits = plan.credits
             with display.stopper.asking():
                 left = None
                 if earlier is not None and earlier.unfinished:
                     left = status(earlier.batch_id, settings=settings)
                     confirm_batch(settings, earlier, output)
-                    print_other_payer(settings, earlier)
                 if replaced is not None:
                     note = f"{replaced.name} contains practice results, which this run replaces"
                     print_text(f"Note:      {note}", err=True)
@@ -102,7 +89,7 @@ def run_list(
             shown |= {"limit": limit, "again": again, "detach": detach, "with_credits": asked}
             return aio.run(request, confirm=confirm, **shown)
 
-        display.run(begin, limit, before, asks=not yes)
+        display.run(begin, limit, asks=not yes)
 
 
 def continue_batch(
@@ -114,14 +101,17 @@ def continue_batch(
     output: Path | None,
     form: Form | None,
     limit: int | None = None,
+    credits_left: Credits | None = None,
     asks: bool = False,
     asks_first: bool = False,
 ) -> None:
     """Continue a batch in the terminal, and end the command with the batch's exit code.
 
     It may ask after a pilot, and first, before jobs are sent that nobody has confirmed.
+    ``credits_left`` is from an earlier question.
     """
     with _open_display(settings, mode, output, form) as display:
+        display.credits = credits_left
 
         def decided(rows: Sequence[ResultRow]) -> InDoubt:
             with display.stopper.asking():
@@ -129,7 +119,9 @@ def continue_batch(
 
         def confirm(rest: Rest) -> bool:
             with display.stopper.asking():
-                return confirm_rest(rest, settings, mode)
+                display.credits = rest.credits
+                confirm_rest(rest, settings, mode)
+                return True
 
         def begin_asking(**shown: Any) -> Coroutine[Any, Any, Report]:
             shown |= {} if limit is None else {"limit": limit}
@@ -160,24 +152,17 @@ class _BatchDisplay:
         on_progress = None if mode.quiet else self.printer.show
         self._shown: dict[str, Any] = {"on_progress": on_progress, "control": self.control}
         self._shown |= {"output": output, "form": form}
+        self.credits: Credits | None = None  # those before the first job, once known
         self.ended: Report | None = None
 
     def run(
-        self,
-        begin: Callable[..., Coroutine[Any, Any, Report]],
-        limit: int | None,
-        before: Sequence[Credits | None] = (),
-        *,
-        asks: bool,
+        self, begin: Callable[..., Coroutine[Any, Any, Report]], limit: int | None, *, asks: bool
     ) -> None:
-        """Run a batch to its end. After a pilot, ask whether to run the rest, if it ``asks``.
-
-        ``before`` has the credits before the first job, once they are known.
-        """
+        """Run a batch to its end. After a pilot, ask whether to run the rest, if it ``asks``."""
         report = self._run(begin, limit)
         pilot = asks and limit is not None and self._mode.shows_a_pilot
-        if pilot and self._confirm_rest(report, *before):
-            report = with_its_rest(report, self._run(begin, None))
+        if pilot and self._confirm_rest(report):
+            report = messages.with_its_rest(report, self._run(begin, None))
         self.ended = report
 
     def _run(self, begin: Callable[..., Coroutine[Any, Any, Report]], limit: int | None) -> Report:
@@ -207,10 +192,11 @@ class _BatchDisplay:
                     raise
                 self._settings = self._settings.with_typed_key(key)
 
-    def _confirm_rest(self, report: Report, before: Credits | None = None) -> bool:
+    def _confirm_rest(self, report: Report) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
-        from batchrun.engine import Ending
+        from batchrun.batch.session import cost_of
+        from batchrun.engine.engine import Ending
         from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
 
@@ -220,15 +206,21 @@ class _BatchDisplay:
         batch = report.summary
         with self.stopper.asking():
             try:
-                lines = unknown_to_results(batch.batch_id, None, self._settings)
+                lines = messages.unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
+                if self.credits is not None and report.credits is None:
+                    rest = asyncio.run(cost_of(batch, report.to_trigger, self._settings))
+                    report = replace(report, credits=rest.credits)
+                if price := price_of(self.credits, report.credits, len(report.sent)):
+                    with suppress(OSError):  # it is only shown
+                        messages.prices(self._settings).remember_price(batch.workflow.id, price)
                 rows_of = partial(rows, batch.batch_id, settings=self._settings)
                 page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
-                lines += pilot_lines(
+                lines += messages.pilot_lines(
                     report,
                     pilot,
                     pilot_results(pilot, page.header, page.roles, numbers.words, briefly=True),
-                    before,
+                    self.credits,
                     usable_columns(sys.stdout),
                     datetime.now(UTC),
                     speed=self._settings.speed,
@@ -255,7 +247,7 @@ def _open_display(
             with display.printer, _noticed(display, mode):
                 yield display
             if display.ended is not None:
-                end(display.ended, settings, mode, stopped=display.control.stopped)
+                messages.end(display.ended, settings, mode, stopped=display.control.stopped)
 
 
 @contextmanager
@@ -276,7 +268,7 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
         raise
     if display.ended is not None:
         display.printer.close()
-        notify(mode.notify_command, notice_of(display.ended))
+        notify(mode.notify_command, messages.notice_of(display.ended))
 
 
 def _confirmed(
@@ -297,7 +289,8 @@ def _confirmed(
         to_trigger, running = earlier.left.to_trigger, earlier.left.running
     now = to_trigger if limit is None else min(limit, to_trigger)
     estimate = plan.rates.of(now, running)
-    costs = messages.cost_lines(estimate, plan.credits, now, datetime.now(UTC), settings)
+    measure = "" if yes else messages.pilot_of(plan)
+    costs = messages.cost_lines(estimate, plan.credits, now, settings, plan.workflow, measure)
     lines = messages.plan_lines(plan, now, to_trigger, costs=costs)
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
@@ -316,8 +309,8 @@ def _confirmed(
 
 def confirm_jobs(
     summary: BatchSummary, jobs: int, settings: Settings, mode: OutputMode, question: str = ""
-) -> None:
-    """Show what it costs to send jobs of a batch, and ask.
+) -> Credits | None:
+    """Show what it costs to send jobs of a batch, and ask. Return the credits left, if known.
 
     Raises:
         NotConfirmedError: The answer is no.
@@ -327,19 +320,21 @@ def confirm_jobs(
 
     if not sys.stdin.isatty():
         confirmed(question, yes=False)
-    confirm_rest(asyncio.run(cost_of(summary, jobs, settings)), settings, mode, question)
+    rest = asyncio.run(cost_of(summary, jobs, settings))
+    confirm_rest(rest, settings, mode, question)
+    return rest.credits
 
 
-def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str = "") -> bool:
-    """Show what it costs to send jobs of a batch, and return true if the user agrees.
+def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str = "") -> None:
+    """Show what it costs to send jobs of a batch, and ask.
 
     Raises:
         NotConfirmedError: The answer is no.
     """
-    jobs = rest.to_trigger
-    costs = messages.cost_lines(rest.estimate, rest.credits, jobs, datetime.now(UTC), settings)
+    jobs, workflow = rest.to_trigger, rest.summary.workflow
+    measure = "" if question else f"resume with --limit {messages.PILOT_JOBS}"
+    costs = messages.cost_lines(rest.estimate, rest.credits, jobs, settings, workflow, measure)
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
     question = question or f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")
-    return True

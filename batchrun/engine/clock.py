@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import suppress
 
 
 def _seconds() -> float:
@@ -20,11 +21,7 @@ def _seconds() -> float:
 
 
 class Clock:
-    """A clock that runs ``speed`` times as fast as the machine's.
-
-    Args:
-        speed: Seconds of the engine's time that pass in one second; 1 except for a sandbox.
-    """
+    """A clock that runs ``speed`` times as fast as the machine's: 1, except for a sandbox."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
@@ -39,8 +36,6 @@ class Clock:
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         """Wait for an event, for at most this many seconds of this clock."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0) / self.speed):
                 await event.wait()
-        except TimeoutError:
-            pass

@@ -11,13 +11,13 @@ import logging
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
 from batchrun.engine.forecast import DuePoll
 from batchrun.engine.handlers import JobQueue, RequestHandlers
-from batchrun.engine.progress import Counters, Effort, Progress
+from batchrun.engine.progress import Counters, Progress
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from batchrun.journal.slices import BatchState
     from batchrun.model import Outcome
     from batchrun.service.client import Client
+    from batchrun.settings.model import Settings
 
 
 _LOG = logging.getLogger(__name__)
@@ -57,62 +58,25 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The engine's limits.
-
-    Attributes:
-        max_in_flight: Maximum number of executions in flight; infinite lets the forecast decide.
-        jobs: Number of jobs to trigger in this run; ``None`` for all.
-        only: Numbers of the jobs that may be triggered; ``None`` for all pending jobs.
-        alone: Whether no other worker may claim jobs of the batch.
-        patience_seconds: How long to poll one execution before it times out.
-        drain_seconds: How long an interrupted run continues to collect results.
-        longest_pause_seconds: The longest wait for the quota before the batch pauses; infinite
-            to wait even for the next day.
-        unreachable_seconds: How long the service may be unreachable before the batch pauses.
-        stop_after_failures: Trigger nothing more after this many failures in a row, or among the
-            first four times as many jobs; 0 for no limit.
-    """
-
-    max_in_flight: float = math.inf
-    jobs: int | None = None
-    only: Collection[int] | None = None
-    alone: bool = True
-    patience_seconds: float = 1800.0
-    drain_seconds: float = 60.0
-    longest_pause_seconds: float = 300.0
-    unreachable_seconds: float = UNREACHABLE_SECONDS
-    stop_after_failures: int = 10
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerNext:
-    """Trigger the next job."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckService:
-    """Request the workflows, to see whether the service answers at all."""
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """Send nothing for some seconds, or until an answer arrives."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Next(Enum):
+    """What to do next, other than to poll or to wait."""
+
+    TRIGGER = auto()
+    CHECK_SERVICE = auto()
+    """Request the workflows, to see whether the service answers at all."""
+    DAY_SPENT = auto()
+    """The rest of today's quota isn't enough for a trigger and its poll."""
+    DONE = auto()
     """Nothing is left to send or to wait for."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaySpent:
-    """The rest of today's quota isn't enough for a trigger and its poll."""
-
-
-Step: TypeAlias = TriggerNext | DuePoll | CheckService | Wait | DaySpent | Done
+Step: TypeAlias = DuePoll | Wait | Next
 
 
 def next_step(
@@ -133,26 +97,18 @@ def next_step(
     3. A poll that is due.
 
     Every execution in flight, and the new one, reserves a request of today's quota for its poll.
-
-    Args:
-        may_trigger: Whether there is a job to trigger and nothing forbids it.
-        in_flight: Number of executions accepted and not ended.
-        max_in_flight: Number of executions wanted in flight.
-        outstanding: Number of requests sent and not settled.
-        due: The next poll, if any.
-        requests_left: Requests left in today's quota; infinite for no limit.
-        now: Seconds of the engine's clock.
+    ``outstanding`` requests are sent and not settled. ``due`` is the next poll.
     """
     if due is not None and due.scout and due.at <= now:
         return due
     room = in_flight + outstanding < max_in_flight
     if may_trigger and room and requests_left >= in_flight + outstanding + 2:
-        return TriggerNext()
+        return Next.TRIGGER
     if due is not None:
         return due if due.at <= now else Wait(due.at - now)
     if outstanding:
         return Wait(math.inf)
-    return DaySpent() if may_trigger else Done()
+    return Next.DAY_SPENT if may_trigger else Next.DONE
 
 
 MAX_PER_SECOND = 1_000.0
@@ -170,16 +126,13 @@ NAP_SECONDS = 30.0
 class Engine:
     """Works on the jobs of one batch until none is left or something stops it.
 
-    Args:
-        client: The service.
-        jobs: The batch's jobs in the journal.
-        counts: Rows by outcome at the start.
-        quota: The quota that triggers and polls share.
-        share: This process's share of the quota.
-        forecast: Predicts when to poll.
-        clock: The engine's clock.
-        limits: The engine's limits.
-        on_progress: Called after each committed step; ``None`` for no reports.
+    Starts with ``counts``, rows by outcome, and calls ``on_progress`` after each committed step.
+    Triggers at most ``limit`` jobs, and none but those with the numbers in ``only``. If it works
+    ``alone``, no other worker may claim jobs of the batch.
+
+    Attributes:
+        counters: What it has done so far.
+        queue: The pending jobs.
     """
 
     def __init__(
@@ -192,7 +145,10 @@ class Engine:
         share: QuotaShare,
         forecast: Forecast,
         clock: Clock,
-        limits: Limits,
+        settings: Settings,
+        limit: int | None,
+        only: Collection[int] | None,
+        alone: bool,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._jobs = jobs
@@ -200,17 +156,18 @@ class Engine:
         self._share = share
         self._forecast = forecast
         self._clock = clock
-        self._limits = limits
+        self._settings = settings
+        self._alone = alone
         self._max_at_once = client.requests_at_once
         self._on_progress = on_progress
-        self._counters = Counters(counts, self._report)
-        self._queue = JobQueue(jobs, limits.jobs, limits.only)
+        self.counters = Counters(counts, self._report)
+        self.queue = JobQueue(jobs, limit, only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
         self._started_at = 0.0
         self._opens_at = -math.inf  # end of the current wait for the quota
-        self._retries = RetryState(limits.unreachable_seconds)
-        self._failures = FailureWatch(limits.stop_after_failures)
+        self._retries = RetryState(math.inf if settings.wait else UNREACHABLE_SECONDS)
+        self._failures = FailureWatch(settings.stop_after_failures)
         self._handlers = RequestHandlers(
             client=client,
             jobs=jobs,
@@ -218,9 +175,9 @@ class Engine:
             share=share,
             forecast=forecast,
             clock=clock,
-            patience_seconds=limits.patience_seconds,
-            queue=self._queue,
-            counters=self._counters,
+            patience_seconds=settings.patience_seconds,
+            queue=self.queue,
+            counters=self.counters,
             retries=self._retries,
             failures=self._failures,
             key=KeyRefusals(proven=jobs.key_has_worked()),
@@ -255,24 +212,24 @@ class Engine:
         return self._ending
 
     def stop(self) -> None:
-        """Trigger nothing more, and collect results for up to `Limits.drain_seconds`."""
+        """Trigger nothing more, and collect results for up to `Settings.drain_seconds`."""
         if self._stop_at is None:
-            self._stop_at = self._clock.now() + self._limits.drain_seconds
+            self._stop_at = self._clock.now() + self._settings.drain_seconds
             self._wake.set()
 
     def observe(self, state: BatchState) -> None:
         """Update from the batch's state, which includes other workers; called at each heartbeat."""
         self._workers = state.workers
-        if self._limits.alone:
+        if self._alone:
             return
-        self._queue.refresh(state.pending)
-        self._counters.replace(state.counts)
+        self.queue.refresh(state.pending)
+        self.counters.replace(state.counts)
         self._failures.observe(state.completed, state.failed)
         if state.closed:
             self._failures.verdict = self._failures.verdict or state.closed
         if self.stopped_because:
             self._wake.set()
-        elif state.closed is not None and not self.stopped_because:
+        elif state.closed is not None:
             self.stop()
 
     def abort(self, error: Exception) -> None:
@@ -286,20 +243,9 @@ class Engine:
         return self._failures.verdict
 
     @property
-    def sent(self) -> tuple[int, ...]:
-        """Numbers of the triggered jobs; empty unless the run limits how many."""
-        return self._queue.taken
-
-    @property
-    def waiting(self) -> int:
-        """Number of jobs this run would still trigger if it had no limit."""
-        return self._queue.waiting
-
-    @property
-    def effort(self) -> Effort:
-        """The requests and the time used so far."""
-        seconds = self._clock.now() - self._started_at
-        return Effort(self._counters.requests, seconds, self._counters.quota_seconds)
+    def seconds(self) -> float:
+        """How long it has worked."""
+        return self._clock.now() - self._started_at
 
     @property
     def _requests_per_second(self) -> float:
@@ -316,11 +262,11 @@ class Engine:
     @property
     def jobs_left(self) -> int:
         """Number of jobs this run will still trigger."""
-        return 0 if self._stopping else self._queue.left
+        return 0 if self._stopping else self.queue.left
 
     async def _claim(self, *, again: bool = False) -> bool:
         """Claim the next slice and watch its executions; return whether there was a slice."""
-        in_flight = await self._queue.claim(again=again)
+        in_flight = await self.queue.claim(again=again)
         now = self._clock.now()
         for job in sorted(in_flight or (), key=lambda job: job.triggered_at or 0.0):
             at = job.triggered_at
@@ -333,7 +279,7 @@ class Engine:
         Claims a slice that another worker left when it died; otherwise waits a little for workers
         that are still active, and reports their progress.
         """
-        if self._limits.alone or self._stopping:
+        if self._alone or self._stopping:
             return False
         if await self._claim(again=True):
             return True
@@ -356,18 +302,18 @@ class Engine:
         """
         if self._others_stopped or not self._stopping:
             return
-        if self.stopped_because or (self._jobs.leads and not self._limits.alone):
+        if self.stopped_because or (self._jobs.leads and not self._alone):
             self._others_stopped = True
             await asyncio.to_thread(self._jobs.slices.close, self.stopped_because)
 
     def _jobs_are_left(self) -> bool:
-        if self._limits.alone:
-            return self._queue.has_pending()
+        if self._alone:
+            return self.queue.has_pending()
         return self._jobs.count_pending() > 0
 
     def _ending_when_done(self) -> Ending:
         if not self._jobs_are_left():
-            return Ending.SELECTION_DONE if self._queue.unselected_pending else Ending.FINISHED
+            return Ending.SELECTION_DONE if self.queue.unselected_pending else Ending.FINISHED
         return Ending.FAILURES if self.stopped_because else Ending.LIMIT
 
     def _ending_now(self, now: float) -> Ending | None:
@@ -389,7 +335,7 @@ class Engine:
         await self._stop_others()
         if self._busy:
             await self._pause(math.inf, now)
-        elif not self._stopping and self._queue.needs_slice:
+        elif not self._stopping and self.queue.needs_slice:
             await self._claim()
         else:
             await self._do_next(group, self._clock.now())
@@ -397,19 +343,20 @@ class Engine:
     async def _do_next(self, group: asyncio.TaskGroup, now: float) -> None:
         step = self._decide(now)
         match step:
-            case Done():
+            case Next.DONE:
                 self._handlers.require_key()
                 if not await self._wait_for_others(now):
                     self._ending = self._ending_now(now) or self._ending_when_done()
-            case Wait(seconds) if self._stop_at is not None and now + seconds > self._stop_at:
-                await self._drain(now)
             case Wait(seconds):
-                await self._pause(seconds, now)
-            case DaySpent():
+                if self._stop_at is None or self._outstanding or now + seconds <= self._stop_at:
+                    await self._pause(seconds, now)
+                else:  # no poll is due before the stop
+                    self._ending = Ending.INTERRUPTED
+            case Next.DAY_SPENT:
                 await self._pause_for_quota(self._quota.seconds_to_next_day(now), now)
-            case DuePoll() | TriggerNext() | CheckService() if self._share.must_ask(now):
+            case DuePoll() | Next.TRIGGER | Next.CHECK_SERVICE if self._share.must_ask(now):
                 await self._share.ask()  # takes time: decide again afterwards
-            case DuePoll() | TriggerNext() | CheckService():
+            case DuePoll() | Next.TRIGGER | Next.CHECK_SERVICE:
                 delay = max(self._quota.delay(now), self._share.delay(now))
                 if delay > 0:
                     await self._pause_for_quota(delay, now)
@@ -421,21 +368,22 @@ class Engine:
     def _decide(self, now: float) -> Step:
         wanted = self._forecast.in_flight_wanted(self._requests_per_second)
         step = next_step(
-            may_trigger=not self._stopping and self._queue.has_next(),
+            may_trigger=not self._stopping and self.queue.has_next(),
             in_flight=self._handlers.in_flight,
-            max_in_flight=min(wanted, self._limits.max_in_flight),
+            max_in_flight=min(wanted, self._settings.max_in_flight or math.inf),
             outstanding=self._outstanding,
             due=self._forecast.next_poll(self._requests_per_second, now, jobs_left=self.jobs_left),
             requests_left=self._quota.left_today(now),
             now=now,
         )
         if isinstance(step, DuePoll) and self._handlers.must_check_service(step):
-            return CheckService()
+            return Next.CHECK_SERVICE
         return step
 
     async def _pause_for_quota(self, seconds: float, now: float) -> None:
         """Wait until a request may be sent, or end the run if that takes too long."""
-        if seconds > self._limits.longest_pause_seconds and not self._outstanding:
+        too_long = not self._settings.wait and seconds > self._settings.longest_pause_seconds
+        if too_long and not self._outstanding:
             self._ending = Ending.QUOTA
             return
         if seconds >= REPORT_WAIT_AFTER_SECONDS:
@@ -445,14 +393,7 @@ class Engine:
             self._opens_at = now + seconds
             self._report()
         await self._pause(seconds, now)
-        self._counters.quota_seconds += self._clock.now() - now
-
-    async def _drain(self, now: float) -> None:
-        """Wait only for requests already sent, because no poll is due before the stop."""
-        if self._outstanding:
-            await self._pause(math.inf, now)
-        else:
-            self._ending = Ending.INTERRUPTED
+        self.counters.quota_seconds += self._clock.now() - now
 
     async def _pause(self, seconds: float, now: float) -> None:
         """Wait for an answer, for at most this long."""
@@ -461,28 +402,35 @@ class Engine:
         await self._clock.wait(self._wake, min(seconds, NAP_SECONDS * self._clock.speed))
 
     def _send(
-        self, group: asyncio.TaskGroup, step: DuePoll | TriggerNext | CheckService, now: float
+        self,
+        group: asyncio.TaskGroup,
+        step: DuePoll | Literal[Next.TRIGGER, Next.CHECK_SERVICE],
+        now: float,
     ) -> None:
         self._quota.take(now)
         self._share.take()
         self._outstanding += 1
         self._unanswered += 1
-        self._counters.requests += 1
+        self.counters.requests += 1
         match step:
             case DuePoll():
                 self._forecast.take_poll(step)
                 group.create_task(self._guarded(self._handlers.poll(step)))
-            case CheckService():
+            case Next.CHECK_SERVICE:
                 group.create_task(self._guarded(self._handlers.check_service()))
-            case TriggerNext():
-                group.create_task(self._guarded(self._handlers.trigger(self._queue.take(), now)))
+            case Next.TRIGGER:
+                group.create_task(self._guarded(self._handlers.trigger(self.queue.take(), now)))
             case _:
                 assert_never(step)
 
     async def _guarded(self, request: Coroutine[None, None, Followup | None]) -> None:
         """Run a request and keep its error; `work` raises it after the other answers arrive."""
         try:
-            followup = await self._answer(request)
+            try:
+                followup = await request
+            finally:
+                self._unanswered -= 1
+                self._wake.set()
             if followup is not None:
                 await followup
         except Exception as error:
@@ -491,22 +439,15 @@ class Engine:
             self._outstanding -= 1
             self._wake.set()
 
-    async def _answer(self, request: Coroutine[None, None, Followup | None]) -> Followup | None:
-        try:
-            return await request
-        finally:
-            self._unanswered -= 1
-            self._wake.set()
-
     def _report(self, notice: str = "") -> None:
         if self._on_progress is None:
             return
         now = self._clock.now()
         rates = self._quota.rates(self._forecast.seconds_per_execution, now)
         progress = Progress(
-            counts=dict(self._counters.counts),
+            counts=dict(self.counters.counts),
             in_flight=self._handlers.in_flight,
-            requests=self._counters.requests,
+            requests=self.counters.requests,
             requests_left_this_minute=self._quota.window_left(now),
             requests_left_today=self._quota.left_today(now),
             seconds_left=rates.of(self.jobs_left, self._handlers.in_flight).seconds,

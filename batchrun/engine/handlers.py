@@ -6,8 +6,8 @@ journal before anything else happens.
 
 from __future__ import annotations
 
+import asyncio
 import math
-from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -57,21 +57,14 @@ that an execution may take has passed."""
 
 @dataclass(slots=True)
 class _Watched:
-    """An execution being watched.
-
-    Attributes:
-        job: Its job.
-        since: Start of watching, in seconds of the engine's clock.
-        word: The last poll's message about an unknown status.
-        same: Number of polls in a row with that message.
-        unread_at: Count of usable answers to all requests when polls of this execution began to
-            fail; ``None`` while they succeed.
-    """
+    """An execution being watched."""
 
     job: Job
-    since: float
-    word: str = ""
-    same: int = 0
+    since: float  # in seconds of the engine's clock
+    word: str = ""  # the last poll's message about an unknown status
+    same: int = 0  # number of polls in a row with that message
+    # Count of usable answers to all requests when polls of this execution began to fail; None
+    # while they succeed
     unread_at: int | None = None
 
 
@@ -79,19 +72,12 @@ class _Watched:
 class RequestHandlers:
     """Sends a batch's triggers and polls, and applies the answers.
 
+    Each answer updates the quota, the forecast, the counters, and what is known of the service
+    (``retries``), of the key, and of failures. Jobs that were certainly not accepted go back to the
+    queue.
+
     Attributes:
-        client: The service.
-        jobs: The batch's jobs in the journal.
-        quota: Updated from each answer.
-        share: Updated when the service refuses a request.
-        forecast: Updated from each execution.
-        clock: The engine's clock.
         patience_seconds: How long to poll one execution before it times out.
-        queue: Receives jobs back that were certainly not accepted.
-        counters: Count each step.
-        retries: Records whether the service answers.
-        failures: Records how each job ended.
-        key: Records whether the service accepts the key.
         running_rows: Number of rows that share the executions being watched.
     """
 
@@ -216,11 +202,7 @@ class RequestHandlers:
     # polls
 
     async def poll(self, poll: DuePoll) -> Followup:
-        """Poll one execution.
-
-        Returns:
-            The follow-up to await after the answer.
-        """
+        """Poll one execution; return the follow-up to await after the answer."""
         watched = self._watched[poll.job]
         assert watched.job.execution_id is not None
         self.jobs.count_request(watched.job)
@@ -370,16 +352,16 @@ def key_refused(reason: str) -> KeyRefusedError:
     )
 
 
-JOBS_AT_ONCE = 500
-
-
 class JobQueue:
     """The pending jobs of the slices that this worker claims; each is taken once unless put back.
 
     Args:
-        jobs: The batch's jobs in the journal.
+        jobs: The batch's jobs.
         limit: Maximum number of jobs to take; ``None`` for all.
         only: Numbers of the pending jobs that may be taken; ``None`` for all.
+
+    Attributes:
+        waiting: Number of selected jobs left, ignoring the limit.
     """
 
     def __init__(
@@ -390,20 +372,16 @@ class JobQueue:
         self._slice: Slice | None = None  # the slice from which jobs are still read
         self._last_read = -1
         self._exhausted = False
-        self._only = None if only is None else sorted(only)
-        self._pending = jobs.count_pending() if only is None else len(only)
+        self._only = None if only is None else frozenset(only)
+        self._last = math.inf if only is None else max(only, default=-1)
+        self.waiting = jobs.count_pending() if only is None else len(only)
         self._allowed = math.inf if limit is None else limit
         self._taken: set[int] | None = None if limit is None else set()
 
     @property
     def left(self) -> int:
         """Number of jobs that this worker or another will still take."""
-        return int(min(self._pending, self._allowed))
-
-    @property
-    def waiting(self) -> int:
-        """Number of selected jobs left, ignoring the limit."""
-        return self._pending
+        return int(min(self.waiting, self._allowed))
 
     @property
     def unselected_pending(self) -> bool:
@@ -416,13 +394,9 @@ class JobQueue:
         return tuple(sorted(self._taken or ()))
 
     def refresh(self, pending: int) -> None:
-        """Update the count with what other workers have taken or left.
-
-        Args:
-            pending: Number of pending jobs in the batch.
-        """
-        self._pending = max(pending, len(self._ready))
-        self._exhausted = self._exhausted and self._pending == len(self._ready)
+        """Update from the number of jobs pending in the batch, some of which others took."""
+        self.waiting = max(pending, len(self._ready))
+        self._exhausted = self._exhausted and self.waiting == len(self._ready)
 
     @property
     def needs_slice(self) -> bool:
@@ -432,33 +406,26 @@ class JobQueue:
     async def claim(self, *, again: bool = False) -> list[Job] | None:
         """Claim the next slice and return its jobs in flight; ``None`` if no slice is left.
 
-        Args:
-            again: Whether to also claim slices that this worker has had before, when it is idle.
+        If it is idle, a worker also claims slices ``again`` that it has had before.
         """
-        self._slice, self._last_read = await self._jobs.claim(again=again), -1
+        slices = self._jobs.slices
+        if again:
+            await asyncio.to_thread(slices.release)
+        self._slice = await asyncio.to_thread(slices.claim, closed=self._jobs.leads)
+        self._last_read = -1
         self._exhausted = self._slice is None
         return None if self._slice is None else self._jobs.in_flight(self._slice)
 
     def has_pending(self) -> bool:
         """Whether a selected job is left in the claimed slices, ignoring the limit."""
         while not self._ready and self._slice is not None:
-            self._ready.extend(self._read_next(self._slice))
-        return bool(self._ready)
-
-    def _read_next(self, within: Slice) -> list[Job]:
-        if self._only is not None:
-            at = bisect_right(self._only, max(self._last_read, within.first - 1))
-            some = self._only[at : at + JOBS_AT_ONCE]
-            if not some or some[-1] > within.last:
+            found = self._jobs.pending(self._last_read, within=self._slice)
+            self._last_read = found[-1].number if found else self._slice.last
+            if self._last_read >= min(self._slice.last, self._last):
                 self._slice = None
-            self._last_read = some[-1] if some else within.last
-            return self._jobs.pending_of(some, within)
-        found = self._jobs.pending(self._last_read, JOBS_AT_ONCE, within)
-        if len(found) < JOBS_AT_ONCE:
-            self._slice = None
-        else:
-            self._last_read = found[-1].number
-        return found
+            chosen = self._only
+            self._ready.extend(job for job in found if chosen is None or job.number in chosen)
+        return bool(self._ready)
 
     def has_next(self) -> bool:
         """Whether another job may be taken."""
@@ -467,7 +434,7 @@ class JobQueue:
     def take(self) -> Job:
         """Take the next job."""
         self._allowed -= 1
-        self._pending -= 1
+        self.waiting -= 1
         job = self._ready.popleft()
         if self._taken is not None:
             self._taken.add(job.number)
@@ -476,7 +443,7 @@ class JobQueue:
     def put_back(self, job: Job) -> None:
         """Return a job that was certainly not accepted; it is taken next."""
         self._allowed += 1
-        self._pending += 1
+        self.waiting += 1
         if self._taken is not None:
             self._taken.discard(job.number)
         self._ready.appendleft(job)

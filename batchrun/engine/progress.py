@@ -61,36 +61,14 @@ class Progress:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """The requests and the time that a run or resume has used.
-
-    Attributes:
-        requests: Requests sent.
-        seconds: Total duration.
-        quota_seconds: The part of it spent waiting for the quota.
-    """
-
-    requests: int
-    seconds: float
-    quota_seconds: float
-
-
 class Counters:
-    """Counts rows, requests, and waiting time.
-
-    Attributes:
-        counts: Rows by outcome.
-        report: Reports the progress, with a notice or ``""``.
-        requests: Requests sent.
-        quota_seconds: Time spent waiting for the quota.
-    """
+    """Counts rows by outcome, requests, and time; reports progress, with a notice or ``""``."""
 
     def __init__(self, counts: Mapping[Outcome, int], report: Callable[[str], None]) -> None:
         self.counts = Counter(counts)
         self.report = report
         self.requests = 0
-        self.quota_seconds = 0.0
+        self.quota_seconds = 0.0  # spent waiting for the quota
 
     def settled(self, rows: int, outcome: Outcome) -> None:
         """Record an outcome for rows that were pending."""

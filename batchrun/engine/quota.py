@@ -13,8 +13,8 @@ Triggers and polls share one quota. It keeps four bounds at once:
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from batchrun.estimate import DAY_SECONDS, EstimateRates
@@ -71,7 +71,6 @@ class Quota:
         self._refusals = 0
         self._refused_at = -math.inf
         self._outstanding = 0
-        self._now = -math.inf
 
     @property
     def rate(self) -> float:
@@ -87,11 +86,8 @@ class Quota:
     @property
     def daily(self) -> int | None:
         """Requests per day, from the user's limit or the headers; ``None`` if both are unknown."""
-        return (
-            int(self._day_limit)
-            if math.isfinite(self._day_limit)
-            else self._daily_limit_from_headers
-        )
+        limit = self._day_limit
+        return int(limit) if math.isfinite(limit) else self._daily_limit_from_headers
 
     def left_today(self, now: float) -> float:
         """Requests left today; infinite without a limit."""
@@ -99,14 +95,7 @@ class Quota:
         return self._daily_left
 
     def limit_today(self, limit: int, spent: int, seconds_left: float, now: float) -> None:
-        """Set a day's budget.
-
-        Args:
-            limit: Requests per day.
-            spent: Number of these that all processes have spent today.
-            seconds_left: Seconds until the next day begins.
-            now: Seconds of the engine's clock.
-        """
+        """Set today's budget, what all processes have spent of it, and how long today lasts."""
         self._begin_day(now)
         self._day_limit = limit
         self._daily_left = min(limit - spent, self._daily_left)
@@ -166,9 +155,8 @@ class Quota:
         self._daily_left += 1
         self._window_left += 1
         self._evenly_due_at -= WINDOW_SECONDS / self.rate
-        place = bisect_left(self._sent, taken_at)
-        if place < len(self._sent) and self._sent[place] == taken_at:
-            del self._sent[place]
+        with suppress(ValueError):  # sent longer ago than a window
+            self._sent.remove(taken_at)
 
     def answered(self, reading: QuotaReading | None, now: float) -> None:
         """Learn from an answer's headers; ``None`` if there was no answer."""
@@ -230,10 +218,7 @@ class Quota:
         self._slowed = max(self._slowed * SLOWER, slowest)
 
     def _move_to(self, now: float) -> None:
-        """Forget requests older than a window, begin a new day, and correct a clock set back."""
-        if now < self._now:
-            self._shift(now - self._now)
-        self._now = now
+        """Forget requests older than a window, and begin a new day."""
         self._begin_day(now)
         horizon = now - WINDOW_SECONDS - MARGIN_SECONDS
         while self._sent and self._sent[0] <= horizon:
@@ -242,11 +227,3 @@ class Quota:
     def _begin_day(self, now: float) -> None:
         if now >= self._day_ends:
             self._daily_left, self._day_ends = self._day_limit, math.inf
-
-    def _shift(self, seconds: float) -> None:
-        self._sent = deque(at + seconds for at in self._sent)
-        self._evenly_due_at += seconds
-        self._window_ends += seconds
-        self._paused_until += seconds
-        self._refused_at += seconds
-        self._day_ends += seconds

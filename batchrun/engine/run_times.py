@@ -111,9 +111,7 @@ class RunTimes:
     def quantile(self, share: float, beyond: float = -math.inf) -> float:
         """Seconds after which this share of the executions has ended.
 
-        Args:
-            share: The share, from 0 to 1.
-            beyond: Count only executions that had not ended after this many seconds.
+        Counts only those that had not ended after ``beyond`` seconds.
         """
         self._fit()
         if beyond >= 0:
@@ -143,12 +141,7 @@ class RunTimes:
         return max(MAX_RUN_SECONDS, seen * GROWTH_BEYOND)
 
     def when_left(self, number: float, starts: Sequence[float]) -> float:
-        """When this many of the executions are expected to still be running.
-
-        Args:
-            number: Number of executions, may be fractional.
-            starts: When each one started, in seconds.
-        """
+        """When this many of the executions with these starts are expected to still be running."""
         self._fit()
         low, high = min(starts), max(starts) + self._latest(self._longest_seen)
         while high - low > 0.1:

@@ -37,11 +37,9 @@ no 60 s window exceeds the rate, and the quota's own bound never delays a slot."
 class QuotaShare:
     """Slots taken from the ledger, and the day's budget, kept in sync with it.
 
-    Args:
-        quota: The key's quota, as known to this process.
-        ledger: The ledger that all processes with this key share.
-        clock: The engine's clock.
-        daily: Requests per day from the user's settings; ``None`` for no limit.
+    Methods that wait raise `JournalError` if the journal can't be read or written.
+
+    ``daily`` is the number of requests per day in the user's settings.
     """
 
     def __init__(
@@ -68,11 +66,7 @@ class QuotaShare:
         return not self._slots
 
     async def ask(self) -> None:
-        """Take the next slots, and read how many requests all processes have spent today.
-
-        Raises:
-            JournalError: The journal can't be read or written.
-        """
+        """Take the next slots, and read how many requests all processes have spent today."""
         rate = self._quota.rate
         if math.isinf(rate):
             requests, spacing = 0, 0.0
@@ -114,20 +108,12 @@ class QuotaShare:
             self._slots.popleft()
 
     async def hold(self, seconds: float) -> None:
-        """Make the ledger hand out no slots for a while, after the service refused a request.
-
-        Raises:
-            JournalError: The journal can't be written.
-        """
+        """Make the ledger hand out no slots for a while, after the service refused a request."""
         self._slots.clear()
         await asyncio.to_thread(self._ledger.hold, seconds, self._shared_now())
 
     async def count(self) -> None:
-        """Count a request that belongs to no batch.
-
-        Raises:
-            JournalError: The journal can't be written.
-        """
+        """Count a request that belongs to no batch."""
         await asyncio.to_thread(self._ledger.count)
 
     def _shared_now(self) -> float:

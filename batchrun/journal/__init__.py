@@ -1,18 +1,8 @@
 """The journal: durable state of batches, rows, jobs, results, and the requests spent."""
 
 from batchrun.journal.jobs import BatchJobs, Job
-from batchrun.journal.journal import Journal, Remaining, remaining
-from batchrun.journal.lease import Hold, Holder
-from batchrun.journal.ledger import QuotaLedger, Reservation
+from batchrun.journal.journal import Journal, Remaining
+from batchrun.journal.lease import Holder
+from batchrun.journal.ledger import QuotaLedger
 
-__all__ = [
-    "BatchJobs",
-    "Hold",
-    "Holder",
-    "Job",
-    "Journal",
-    "QuotaLedger",
-    "Remaining",
-    "Reservation",
-    "remaining",
-]
+__all__ = ["BatchJobs", "Holder", "Job", "Journal", "QuotaLedger", "Remaining"]

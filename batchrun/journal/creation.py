@@ -145,11 +145,7 @@ class BatchMaker:
 def check_newest(
     connection: Connection, fingerprint: str, base_url: str, known: str | None
 ) -> None:
-    """Check that the same list has not been started since the user was asked.
-
-    Raises:
-        UsageError: It has been started.
-    """
+    """Raise `UsageError` if the same list has been started since the user was asked."""
     newest = newest_of(connection, fingerprint, base_url)
     if newest is not None and newest != known:
         raise UsageError(

@@ -35,7 +35,7 @@ from batchrun.journal.writer import Change, Count
 from batchrun.model import Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
@@ -167,6 +167,8 @@ _ACCEPTED = (JobState.IN_FLIGHT, JobState.TIMED_OUT)
 class BatchJobs:
     """The jobs of one batch, for one worker.
 
+    Methods for the batch's holder raise `TakenOverError` if another process has taken it over.
+
     Args:
         slices: The batch's slices, as this process sees them.
         key_hash: Hash of the key, under which the day's requests are counted.
@@ -184,31 +186,17 @@ class BatchJobs:
         self._counted = counted(slices.engine)
         self._counted_in = 0
 
-    # slices
-
-    async def claim(self, *, again: bool = False) -> Slice | None:
-        """Claim the next slice with something left to do; ``None`` if none is free.
-
-        Args:
-            again: Whether to also claim slices that this worker has had before, when it is idle.
-        """
-        if again:
-            await asyncio.to_thread(self.slices.release)
-        return await asyncio.to_thread(self.slices.claim, closed=self.leads)
-
     # reading
 
-    def pending(self, after: int = -1, limit: int = 500, within: Slice | None = None) -> list[Job]:
+    def pending(
+        self, after: int = -1, limit: int = JOBS_AT_ONCE, within: Slice | None = None
+    ) -> list[Job]:
         """Return up to ``limit`` jobs to trigger with numbers above ``after``, in input order."""
-        return self._read(JobState.PENDING, within, jobs.c.number > after, limit=limit)
+        return self._read(JobState.PENDING, within, after, limit)
 
     def in_flight(self, within: Slice | None = None) -> list[Job]:
         """Return the jobs that were accepted and whose end is unknown."""
         return self._read(JobState.IN_FLIGHT, within)
-
-    def pending_of(self, numbers: Sequence[int], within: Slice | None = None) -> list[Job]:
-        """Return those of these jobs that are pending; takes at most `JOBS_AT_ONCE` numbers."""
-        return self._read(JobState.PENDING, within, jobs.c.number.in_(numbers))
 
     def pending_numbers(self) -> frozenset[int]:
         """Return the numbers of all jobs left to trigger."""
@@ -237,13 +225,14 @@ class BatchJobs:
         self,
         state: JobState,
         within: Slice | None,
-        *which: ColumnElement[bool],
+        after: int = -1,
         limit: int | None = None,
     ) -> list[Job]:
         names = ("number", "body", "rows", "execution_id", "triggered_at")
         query = (
             select(*(jobs.c[name] for name in names), _TIMES_RETRIED.label("retried"))
-            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state, *which)
+            .where(jobs.c.batch_id == self.batch_id, jobs.c.state == state)
+            .where(jobs.c.number > after)
             .order_by(jobs.c.number)
             .limit(limit)
         )
@@ -258,11 +247,7 @@ class BatchJobs:
     async def recover(self) -> int:
         """Commit the steps in rescue files, and put jobs in doubt that dead workers were sending.
 
-        Returns:
-            Number of jobs newly in doubt.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch.
+        Return how many jobs are newly in doubt.
         """
         steps = [self._change(step) for step in self._rescue.steps()]
         if steps:
@@ -292,13 +277,9 @@ class BatchJobs:
         return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
     async def again(self, seen: Mapping[int, int]) -> int:
-        """Make those of these jobs pending again that have ended, as `retry` does.
+        """Make those of these jobs pending again that have ended, as `retry` does; return how many.
 
-        Args:
-            seen: Number of a job → how many times it had been retried when the user decided.
-
-        Returns:
-            Number of jobs made pending.
+        ``seen`` has the jobs, and how many times each had been retried when the user decided.
 
         Raises:
             UsageError: One of them has been sent again since; nothing is changed.
@@ -403,9 +384,7 @@ class BatchJobs:
         """Count a request that is not a trigger; it may be sent before the count is committed.
 
         The count is committed before, or together with, the changes from the request's answer.
-
-        Args:
-            job: The polled job; ``None`` if the request is not about a job.
+        ``job`` is the one that was polled, if any.
         """
         self._writer.note(*self._one_request(self._counted_in if job is None else job.slice))
 
@@ -447,9 +426,6 @@ class BatchJobs:
 
         ``quota_seconds`` of that time were spent waiting for the quota, which opens again at
         ``resume_at``.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch; its record counts.
         """
         await self._change_many(
             update(batches)

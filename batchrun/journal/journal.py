@@ -36,13 +36,11 @@ from batchrun.journal.database import JournalFile, compact, open_database, writi
 from batchrun.journal.errors import unwritable
 from batchrun.journal.jobs import BatchJobs
 from batchrun.journal.lease import (
-    Hold,
     Holder,
     ProcessLock,
     find_holder,
     held_by,
     hold_batch,
-    is_alive,
     taken_over,
 )
 from batchrun.journal.ledger import QuotaLedger, inserter
@@ -79,6 +77,7 @@ from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
 
     from sqlalchemy import Column, Executable, Row
@@ -160,10 +159,6 @@ class Journal(AbstractContextManager["Journal"]):
         """Whether the journal is on a server, which several machines may use."""
         return self._file is None
 
-    def connect(self) -> Connection:
-        """Return a separate connection, for queries that have no method here."""
-        return self._engine.connect()
-
     # batches
 
     def create(
@@ -176,18 +171,10 @@ class Journal(AbstractContextManager["Journal"]):
         key: str | None = None,
         list_formats: bytes | None = None,
     ) -> str:
-        """Store a plan as a new batch, completely or not at all.
+        """Store a plan as a new batch, completely or not at all; return its ID.
 
-        Args:
-            plan: The plan.
-            base_url: The service's base URL.
-            known: The newest batch of the same list at this service that the user knows about.
-            profile: Profile of the stored key it is started with; ``None`` for a key not stored.
-            key: The key; only a salted hash of it is stored.
-            list_formats: The number formats of the list's cells, for `BatchResults`.
-
-        Returns:
-            ID of the new batch.
+        ``known`` is the newest batch of the same list at this service that the user knows about,
+        and ``profile`` that of a stored key. Of the key, only a salted hash is stored.
 
         Raises:
             UsageError: The same list has been started since, or a result to be reused is gone;
@@ -298,6 +285,18 @@ class Journal(AbstractContextManager["Journal"]):
         with self._engine.connect() as connection:
             return self._summary(connection, batch_id)
 
+    def remaining(self, batch_id: str) -> Remaining:
+        """Return what is left of a batch now; reads only."""
+        oldest = select(func.min(jobs.c.triggered_at)).where(
+            jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
+        )
+        with self._engine.connect() as connection:
+            found = read_counts(connection, batch_id)
+            running = found[JobState.IN_FLIGHT]
+            triggered_at = connection.scalar(oldest) if running.jobs else None
+        to_trigger = found[JobState.PENDING].jobs
+        return Remaining(to_trigger, running.jobs, running.rows, decode_time(triggered_at))
+
     def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
         """Return the batch's jobs, for a worker with this key."""
         slices, rescue = self.slices(batch_id), self._rescue(batch_id)
@@ -305,8 +304,10 @@ class Journal(AbstractContextManager["Journal"]):
 
     # holders and workers
 
-    def hold(self, batch_id: str, *before: Executable) -> AbstractContextManager[Hold]:
-        """Hold a batch while working on it. The hold reports if another process takes it over.
+    def hold(
+        self, batch_id: str, *before: Executable
+    ) -> AbstractContextManager[Future[JournalError]]:
+        """Hold a batch while working on it. The future gets the error if the batch is lost.
 
         The statements ``before``, which create the batch, are committed together with the lease.
 
@@ -332,7 +333,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def is_alive(self, holder: Holder) -> bool:
         """Whether the process that holds a batch is alive, as far as it can be seen from here."""
-        return is_alive(self._engine, self._lock, holder.token, holder.silent_seconds)
+        return self._lock.is_alive(holder.token, holder.silent_seconds)
 
     @contextmanager
     def safety_copy(self, batch_id: str, *, alone: bool = True) -> Iterator[None]:
@@ -434,13 +435,9 @@ class Journal(AbstractContextManager["Journal"]):
     ) -> None:
         """Store a property of a batch; only its holder may.
 
-        Args:
-            batch_id: The batch.
-            what: The property: how its results are written (``form``), where they were last
-                written (``output``), where they belong (``target``), whether nobody has agreed
-                to send all of it (``unconfirmed``), or whether it is being deleted
-                (``incomplete``).
-            value: The form as JSON, a path, or 0 or 1.
+        That is how its results are written (``form``, as JSON), where they were last written
+        (``output``) and where they belong (``target``), whether nobody has agreed to send all of it
+        (``unconfirmed``), or whether it is being deleted (``incomplete``).
 
         Raises:
             TakenOverError: Another process holds the batch.
@@ -467,15 +464,9 @@ class Journal(AbstractContextManager["Journal"]):
 
         The rows can be iterated several times until the context ends, even while the batch runs.
 
-        Args:
-            batch_id: ID of the batch.
-            of_jobs: Only the rows of these jobs, at most a few hundred.
-            states: Only rows whose job is in one of these states; ``None`` in it stands for rows
-                without a job.
-            offset: Number of these rows to skip.
-            limit: Maximum number of rows; ``None`` for all.
-            earlier: Earlier batches, newest first; each row is compared with its newest result
-                in these.
+        They can be limited to those ``of_jobs`` (at most a few hundred), or whose job is in one of
+        the ``states``, where ``None`` stands for rows without a job. Each row is compared with its
+        newest result in ``earlier`` batches, newest first.
         """
         with self._engine.connect() as connection, connection.begin():
             found, compared = self._results(connection, batch_id), None
@@ -663,16 +654,3 @@ def _texts(stored: str) -> dict[str, str]:
     if not all(isinstance(value, str) for value in found.values()):
         raise TypeError(stored)
     return found
-
-
-def remaining(journal: Journal, batch_id: str) -> Remaining:
-    """Return what is left of a batch now; reads only."""
-    oldest = select(func.min(jobs.c.triggered_at)).where(
-        jobs.c.batch_id == batch_id, jobs.c.state == JobState.IN_FLIGHT
-    )
-    with journal.connect() as connection:
-        found = read_counts(connection, batch_id)
-        running = found[JobState.IN_FLIGHT]
-        triggered_at = connection.scalar(oldest) if running.jobs else None
-    to_trigger = found[JobState.PENDING].jobs
-    return Remaining(to_trigger, running.jobs, running.rows, decode_time(triggered_at))

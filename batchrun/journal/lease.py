@@ -67,7 +67,8 @@ class ProcessLock:
     def __init__(self, location: str) -> None:
         beside = Path(location).expanduser().parent
         own = user_data_path("batchrun", appauthor=False)
-        self._folder = (own if is_server(location) else beside) / "locks"
+        self._is_shared = is_server(location)
+        self._folder = (own if self._is_shared else beside) / "locks"
         self.token = secrets.token_hex(8)
         self.keeps_file = False
         self._lock: FileLock | None = None
@@ -98,25 +99,22 @@ class ProcessLock:
                 with suppress(OSError):
                     self._path(self.token).unlink(missing_ok=True)
 
-    def is_dead(self, token: str) -> bool | None:
-        """Whether another process is dead; ``None`` if only its heartbeats can tell."""
+    def is_alive(self, token: str, silent_seconds: float) -> bool:
+        """Whether a process is alive: by its lock, or on another machine by its last heartbeat."""
         if token == self.token:
-            return False
-        if not self.has_file(token):
-            return None
-        try:
-            with FileLock(self._path(token), timeout=0, mode=0o600):
+            return True
+        on_this_machine = bool(_TOKEN.fullmatch(token)) and self._path(token).exists()
+        if on_this_machine:
+            try:
+                with FileLock(self._path(token), timeout=0, mode=0o600):
+                    return False
+            except Timeout:
                 return True
-        except Timeout:
-            return False
-        except PermissionError:  # somebody else's journal, which this user may only read
-            return None
-        except (OSError, NotImplementedError) as error:
-            raise unusable(str(self._folder), error) from error
-
-    def has_file(self, token: str) -> bool:
-        """Whether a process on this machine has left its lock file, or still has it."""
-        return bool(_TOKEN.fullmatch(token)) and self._path(token).exists()
+            except PermissionError:  # somebody else's journal, which this user may only read
+                pass
+            except (OSError, NotImplementedError) as error:
+                raise unusable(str(self._folder), error) from error
+        return silent_seconds <= SILENCE_SECONDS and (on_this_machine or self._is_shared)
 
     def _path(self, token: str) -> Path:
         return self._folder / f"{token}.lock"
@@ -157,21 +155,6 @@ class Holder:
         return f"process {self.pid} on {self.host}, since {self.since.astimezone():%d %b %H:%M}"
 
 
-class Hold:
-    """A batch that this process holds until its block ends or another process takes it over."""
-
-    def __init__(self) -> None:
-        self._lost: Future[JournalError] = Future()
-
-    def when_lost(self, tell: Callable[[JournalError], object]) -> None:
-        """Call ``tell``, once and from any thread, if the batch or its journal is lost."""
-        self._lost.add_done_callback(lambda lost: tell(lost.result()))
-
-    def lose(self, error: JournalError) -> None:
-        """Record that another process has taken the batch, or that the journal is lost."""
-        self._lost.set_result(error)
-
-
 def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     """Return the process that holds a batch according to the journal, dead or alive."""
     with engine.connect() as connection:
@@ -195,11 +178,7 @@ def held_by(batch_id: str, token: str) -> Exists:
 
 
 def require_hold(engine: Engine, batch_id: str, token: str) -> None:
-    """Check that a batch is still held under this token.
-
-    Raises:
-        TakenOverError: It is not.
-    """
+    """Raise `TakenOverError` unless a batch is still held under this token."""
     with engine.connect() as connection:
         held = connection.scalar(select(leases.c.holder).where(leases.c.batch_id == batch_id))
     if held != token:
@@ -243,15 +222,8 @@ def hold_batch(
     lock: ProcessLock,
     batch_id: str,
     *before: Executable,
-) -> Iterator[Hold]:
-    """Hold a batch, so only this process decides about its jobs and writes its results.
-
-    Yields:
-        The hold, which reports if another process takes over the batch.
-
-    Raises:
-        HeldError: Another process holds it; the message names the process.
-    """
+) -> Iterator[Future[JournalError]]:
+    """Hold a batch, so only this process decides about its jobs; see `Journal.hold`."""
     lock.acquire()
     token = lock.token
     ours = {
@@ -263,7 +235,7 @@ def hold_batch(
     }
     for _ in range(TRIES):
         seen = find_holder(engine, batch_id)
-        if seen is not None and is_alive(engine, lock, seen.token, seen.silent_seconds):
+        if seen is not None and lock.is_alive(seen.token, seen.silent_seconds):
             continue
         take = (
             inserter(engine)(leases)
@@ -283,7 +255,7 @@ def hold_batch(
             f"Another batchrun is working on batch {batch_id}{who}.", watch_with(batch_id)
         )
     mine = (leases.c.batch_id == batch_id) & (leases.c.holder == token)
-    hold = Hold()
+    lost_with: Future[JournalError] = Future()
 
     def beat() -> None:
         renewed = update(leases).where(mine).values(beat_at=shared_now(engine))
@@ -291,8 +263,8 @@ def hold_batch(
             raise taken_over(engine, batch_id)
 
     try:
-        with heartbeat(beat, hold.lose):
-            yield hold
+        with heartbeat(beat, lost_with.set_result):
+            yield lost_with
     finally:
         try:
             writer.submit(delete(leases).where(mine)).result()
@@ -325,11 +297,3 @@ def heartbeat(beat: Callable[[], None], lose: Callable[[JournalError], None]) ->
     finally:
         over.set()
         thread.join()
-
-
-def is_alive(engine: Engine, lock: ProcessLock, token: str, silent_seconds: float) -> bool:
-    """Whether a process is alive: by its lock, or on another machine by its last heartbeat."""
-    dead = lock.is_dead(token)
-    if dead is not None:
-        return not dead
-    return silent_seconds <= SILENCE_SECONDS and (on_server(engine) or lock.has_file(token))

@@ -515,13 +515,10 @@ def cause_in(state: str, message: str) -> Cause | None:
 
 
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
-    """Refuse a file that has its own triggers, views, or virtual tables.
+    """Raise `JournalError` if a file has its own triggers, views, or virtual tables.
 
     SQLite would run these with every statement, so a stranger's file could send jobs again, or
     delete results.
-
-    Raises:
-        JournalError: The file has some.
     """
     ours = " ".join(_TRIGGERS["sqlite"][-1].split())
     query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') "

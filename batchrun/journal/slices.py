@@ -18,7 +18,7 @@ from batchrun.advice import watch_with
 from batchrun.errors import HeldError, JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.journal.database import repeated_on_deadlock, writing
-from batchrun.journal.lease import SILENCE_SECONDS, is_alive, shared_now, taken_over
+from batchrun.journal.lease import SILENCE_SECONDS, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
@@ -74,18 +74,16 @@ class BatchState:
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
-    """Return the number of jobs in a slice of a batch.
-
-    Args:
-        number: Number of jobs in the batch.
-        requests_per_minute: The key's rate; infinite for no limit.
-    """
+    """Return the number of jobs in a slice of a batch with this many jobs, at the key's rate."""
     by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MAX_JOBS)
     return math.ceil(max(min(number / SLICES_PER_BATCH, by_quota), MIN_JOBS))
 
 
 class Slices:
-    """The slices of one batch, for one worker, which holds them under the token of its lock."""
+    """The slices of one batch, for one worker, which holds them under the token of its lock.
+
+    Methods for the batch's holder raise `TakenOverError` if another process has taken it over.
+    """
 
     def __init__(
         self, engine: Engine, writer: JournalWriter, lock: ProcessLock, batch_id: str
@@ -100,11 +98,7 @@ class Slices:
     def recover(self) -> int:
         """Free dead workers' slices, and put `sending` jobs in doubt that no live worker holds.
 
-        Returns:
-            Number of jobs newly in doubt.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch.
+        Return how many jobs are newly in doubt.
         """
         dead = self._own & slices.c.holder.in_(self._dead())
         held = slices.c.holder.is_not(None) & jobs.c.number.between(slices.c.first, slices.c.last)
@@ -116,13 +110,10 @@ class Slices:
     def cut(self, size: int, *, alone: bool) -> None:
         """Cut the jobs into slices, except those that live workers hold.
 
-        Args:
-            size: Number of jobs per slice.
-            alone: Whether no other worker may claim them.
+        If this worker is ``alone``, no other may claim them.
 
         Raises:
             HeldError: Other workers are working, although ``alone`` is set.
-            TakenOverError: Another process has taken over the batch.
         """
         kept = self._held_by_others()
         if kept and alone:
@@ -148,11 +139,7 @@ class Slices:
         )
 
     def remove(self) -> None:
-        """Remove the slices that no other live worker holds, and keep their count of requests.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch.
-        """
+        """Remove the slices that no other live worker holds, and keep their count of requests."""
         self._execute(*self._removed())
 
     def _removed(self) -> tuple[Executable, Executable]:
@@ -188,10 +175,7 @@ class Slices:
     def close(self, why: str) -> None:
         """Let no worker claim another slice, and make the active ones stop triggering.
 
-        After failures, a person must agree before the rest is sent.
-
-        Args:
-            why: The failures that stopped the batch; ``""`` if it was stopped otherwise.
+        If failures are ``why``, a person must agree before the rest is sent.
         """
         mine = self._own & slices.c.closed.is_(None)
         statements = [update(slices).where(mine).values(closed=why)]
@@ -204,10 +188,8 @@ class Slices:
     def claim(self, *, closed: bool) -> Slice | None:
         """Claim the first free slice with something left to do; ``None`` if there is none.
 
-        Jobs that a dead worker was sending there are put in doubt.
-
-        Args:
-            closed: Whether to claim closed slices too, which only the batch's holder may.
+        Jobs that a dead worker was sending there are put in doubt. Only the batch's holder may
+        claim ``closed`` slices, too.
         """
         self._lock.acquire()
         other = _CANDIDATE
@@ -312,7 +294,7 @@ class Slices:
         return [
             token
             for token, silent in found
-            if silent > SILENCE_SECONDS or not is_alive(self.engine, self._lock, token, silent)
+            if silent > SILENCE_SECONDS or not self._lock.is_alive(token, silent)
         ]
 
     def others_work(self) -> bool:

@@ -1,6 +1,7 @@
 """A pure model of the service: no clock, no socket, no global randomness.
 
-Methods take ``now``, the virtual time in Unix seconds; it must never decrease between calls.
+Methods take the key, ``None`` for a request without one, and ``now``, the virtual time in Unix
+seconds; it must never decrease between calls.
 Checks run in this order: 401 for an unknown key, 429 for a spent quota, 403 for a missing scope,
 then the request itself. Every request uses quota, except those answered with 401 or 429.
 """
@@ -8,7 +9,6 @@ then the request itself. Every request uses quota, except those answered with 40
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from heapq import heappush, heapreplace
-from typing import TYPE_CHECKING, NoReturn, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import ExecutionStatus, Workflow
 from batchrun.sandbox.results import canonical, draw_fate, draw_result
+from batchrun.text import strict_json, unique_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,14 +216,7 @@ class SandboxService:
     def trigger(
         self, key: str | None, body: bytes, now: float, content_type: str = "application/json"
     ) -> Answer:
-        """Answer ``POST /v1/workflows/trigger``.
-
-        Args:
-            key: The ``x-api-key`` header; ``None`` if there is none.
-            body: The raw request body.
-            now: Virtual time, Unix seconds.
-            content_type: The ``Content-Type`` header.
-        """
+        """Answer ``POST /v1/workflows/trigger``."""
         return self._answer(
             "trigger_requests",
             key,
@@ -398,21 +392,13 @@ DAY_SECONDS = 86_400
 class _Window:
     seconds: int
     limit: int
-    start: int = 0
-    used: int = 0
+    reset: int = 0
+    remaining: int = 0
 
     def move_to(self, now: float) -> None:
-        start = math.floor(now / self.seconds) * self.seconds
-        if start != self.start:
-            self.start, self.used = start, 0
-
-    @property
-    def remaining(self) -> int:
-        return self.limit - self.used
-
-    @property
-    def reset(self) -> int:
-        return self.start + self.seconds
+        reset = (math.floor(now / self.seconds) + 1) * self.seconds
+        if reset != self.reset:
+            self.reset, self.remaining = reset, self.limit
 
 
 class _KeyQuota:
@@ -420,10 +406,6 @@ class _KeyQuota:
 
     The service does not document when its windows start. Here, minutes start at multiples of 60 s
     of Unix time, and days at 00:00 UTC.
-
-    Args:
-        per_minute: Requests per minute.
-        per_day: Requests per day; ``None`` for no daily limit.
     """
 
     def __init__(self, per_minute: int, per_day: int | None) -> None:
@@ -438,7 +420,7 @@ class _KeyQuota:
         if any(window.remaining == 0 for window in self._windows):
             return False
         for window in self._windows:
-            window.used += 1
+            window.remaining -= 1
         return True
 
     def headers(self) -> dict[str, str]:
@@ -467,12 +449,7 @@ _FIELDS = frozenset({"workflow_id", "company_id", "contact_id", "parameters"})
 
 
 class _RefusedError(Exception):
-    """The service rejects the request.
-
-    Args:
-        status: HTTP status of the response.
-        text: Text for ``error`` in the response.
-    """
+    """The service rejects the request with this HTTP status, and this text for ``error``."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -482,26 +459,14 @@ class _RefusedError(Exception):
 def _read_trigger(content: bytes, content_type: str) -> dict[str, JSON]:
     """Parse a trigger's body as strictly as the service might, to catch our own mistakes in tests.
 
-    Args:
-        content: The raw body.
-        content_type: The request's ``Content-Type``.
-
-    Returns:
-        The body. It follows the contract, and ``workflow_id`` is a non-empty string.
-
     Raises:
-        _RefusedError: The body is invalid (status 400).
+        _RefusedError: The body does not follow the contract (status 400).
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise _RefusedError(400, "Content-Type must be application/json")
     try:
-        body: JSON = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_not_finite,
-            parse_float=_finite,
-        )
-    except (ValueError, RecursionError) as error:
+        body = strict_json(content.decode("utf-8"), unique_members)
+    except ValueError as error:
         raise _RefusedError(400, "invalid JSON") from error
     if not isinstance(body, dict):
         raise _RefusedError(400, "the body must be a JSON object")
@@ -526,19 +491,3 @@ def _check(body: dict[str, JSON]) -> None:
 
 def _is_uuid(value: JSON) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
-
-
-def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("duplicate key")
-    return members
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _not_finite(digits)
-
-
-def _not_finite(literal: str) -> NoReturn:
-    raise ValueError(f"{literal} is not a finite number")

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from batchrun.model import JSON
 
 _FAILURES = (
-    "No public information was found.",
+    "A data source was temporarily unavailable.",
     "The research step timed out after 3 attempts.",
-    "The company record has no domain to research.",
+    "The research service was overloaded.",
 )
+"""All of them temporary: a retry succeeds at once."""
 _INDUSTRIES = ("Logistics", "Medical devices", "Software", "Renewable energy", "Food & beverage")
 _CITIES = (("São Paulo", "BR"), ("Zürich", "CH"), ("Austin", "US"), ("Łódź", "PL"), ("Osaka", "JP"))
 _TECHNOLOGIES = ("Salesforce", "HubSpot", "Snowflake", "AWS", "SAP S/4HANA", "Marketo", "Slack")
@@ -42,14 +43,7 @@ def canonical(body: Mapping[str, JSON]) -> str:
 def draw_fate(
     body: str, *, seed: int, fail: float, draw_run_seconds: Callable[[Random], float]
 ) -> tuple[float, str | None]:
-    """Draw how long a body's execution runs, in seconds, and why it fails; ``None`` if it doesn't.
-
-    Args:
-        body: The canonical body.
-        seed: The sandbox's seed.
-        fail: Share of bodies that fail, 0 to 1.
-        draw_run_seconds: Draws a run time in seconds.
-    """
+    """Draw how long a canonical body's execution runs, in seconds, and why it fails, if it does."""
     random = _random(seed, "fate", body)
     run_seconds = draw_run_seconds(random)
     failing = random.random() < fail
@@ -57,13 +51,7 @@ def draw_fate(
 
 
 def draw_result(workflow: str, body: Mapping[str, JSON], *, seed: int) -> dict[str, JSON]:
-    """Draw the result of a completed execution: nested, irregular and with non-ASCII text.
-
-    Args:
-        workflow: The workflow's name.
-        body: The trigger's body; its two IDs are repeated in the result.
-        seed: The sandbox's seed.
-    """
+    """Draw the result of a completed execution: nested, irregular and with non-ASCII text."""
     random = _random(seed, "result", canonical(body))
     insights = _insights(random)
     city, country = random.choice(_CITIES)

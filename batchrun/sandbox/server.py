@@ -78,88 +78,65 @@ class SandboxClock:
 
 
 def create_app(service: SandboxService, clock: Clock, path: str = USUAL_PATH) -> Starlette:
-    """Create the sandbox's ASGI app.
+    """Create the sandbox's ASGI app, which sends the clock's time in the ``Date`` header."""
 
-    Args:
-        service: The model that answers the requests.
-        clock: Returns the virtual time; it is also sent in the ``Date`` header.
-        path: Path of the base URL.
-    """
-    endpoints = _Endpoints(service, clock)
-    app = Starlette(
-        routes=[
-            Route(f"{path}/health", endpoints.health),
-            Route(f"{path}/workflows", endpoints.workflows),
-            Route(f"{path}/workflows/trigger", endpoints.trigger, methods=["POST"]),
-            Route(path + "/workflows/executions/{execution_id}", endpoints.execution),
-            Route(f"{path}/organization/credits", endpoints.credits),
-            Route("/sandbox/report", endpoints.report),
-            Route("/sandbox/openapi.yaml", endpoints.contract),
-        ],
-        exception_handlers={HTTPException: endpoints.misdirected, Exception: endpoints.defect},
-    )
-    app.router.redirect_slashes = False
-    return app
+    def date() -> dict[str, str]:
+        return {"Date": formatdate(clock(), usegmt=True)}
 
-
-class _Endpoints:
-    def __init__(self, service: SandboxService, clock: Clock) -> None:
-        self._service = service
-        self._clock = clock
-
-    async def health(self, _: Request) -> Response:
-        return self._respond(self._service.health())
-
-    async def workflows(self, request: Request) -> Response:
-        return self._respond(self._service.workflows(_key(request), self._clock()))
-
-    async def trigger(self, request: Request) -> Response:
-        try:
-            body = await request.body()
-        except ClientDisconnect:
-            return Response(status_code=400)  # required by Starlette, but the client is gone
-        content_type = request.headers.get("content-type", "")
-        return self._respond(
-            self._service.trigger(_key(request), body, self._clock(), content_type)
-        )
-
-    async def execution(self, request: Request) -> Response:
-        execution_id = request.path_params["execution_id"]
-        return self._respond(self._service.execution(_key(request), execution_id, self._clock()))
-
-    async def credits(self, request: Request) -> Response:
-        return self._respond(self._service.credits(_key(request), self._clock()))
-
-    async def report(self, _: Request) -> Response:
-        return self._respond(Answer(200, self._service.report(self._clock())))
-
-    async def contract(self, _: Request) -> Response:
-        text = files("batchrun.sandbox").joinpath("openapi.yaml").read_bytes()
-        return Response(text, media_type="application/yaml", headers=self._date())
-
-    async def misdirected(self, _: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        answer = Answer(error.status_code, {"error": error.detail.lower()}, error.headers or {})
-        return self._respond(answer)
-
-    async def defect(self, _: Request, __: Exception) -> Response:
-        return self._respond(Answer(500, {"error": "internal error"}))
-
-    def _respond(self, answer: Answer) -> Response:
+    def respond(answer: Answer) -> Response:
         # ASCII output: UTF-8 can't encode a lone surrogate in a user's parameters.
         return Response(
             json.dumps(answer.body, allow_nan=False),
             status_code=answer.status,
-            headers={**self._date(), **answer.headers},
+            headers={**date(), **answer.headers},
             media_type="application/json",
         )
 
-    def _date(self) -> dict[str, str]:
-        return {"Date": formatdate(self._clock(), usegmt=True)}
+    def get(path: str, answer: Callable[[Request, str | None, float], Answer]) -> Route:
+        async def endpoint(request: Request) -> Response:  # a plain function gets a thread
+            return respond(answer(request, request.headers.get("x-api-key"), clock()))
 
+        return Route(path, endpoint)
 
-def _key(request: Request) -> str | None:
-    return request.headers.get("x-api-key")
+    async def trigger(request: Request) -> Response:
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)  # required by Starlette, but the client is gone
+        key, kind = request.headers.get("x-api-key"), request.headers.get("content-type", "")
+        return respond(service.trigger(key, body, clock(), kind))
+
+    async def contract(_: Request) -> Response:
+        text = files("batchrun.sandbox").joinpath("openapi.yaml").read_bytes()
+        return Response(text, media_type="application/yaml", headers=date())
+
+    async def misdirected(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        answer = Answer(error.status_code, {"error": error.detail.lower()}, error.headers or {})
+        return respond(answer)
+
+    async def defect(_: Request, __: Exception) -> Response:
+        return respond(Answer(500, {"error": "internal error"}))
+
+    app = Starlette(
+        routes=[
+            get(f"{path}/health", lambda *_: service.health()),
+            get(f"{path}/workflows", lambda _, key, now: service.workflows(key, now)),
+            Route(f"{path}/workflows/trigger", trigger, methods=["POST"]),
+            get(
+                path + "/workflows/executions/{execution_id}",
+                lambda request, key, now: service.execution(
+                    key, request.path_params["execution_id"], now
+                ),
+            ),
+            get(f"{path}/organization/credits", lambda _, key, now: service.credits(key, now)),
+            get("/sandbox/report", lambda _, __, now: Answer(200, service.report(now))),
+            Route("/sandbox/openapi.yaml", contract),
+        ],
+        exception_handlers={HTTPException: misdirected, Exception: defect},
+    )
+    app.router.redirect_slashes = False
+    return app
 
 
 def serve(

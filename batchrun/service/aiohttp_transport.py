@@ -33,12 +33,7 @@ be in doubt. (httpx checks the socket itself.)"""
 
 
 class AiohttpTransport:
-    """Sends each request once and directly: no proxy, cookies, or redirects.
-
-    Args:
-        context: The TLS context, with the trusted certificates.
-        timeout_seconds: Timeout of each single step, in seconds.
-    """
+    """Sends each request once and directly: no proxy, cookies, or redirects."""
 
     def __init__(self, context: ssl.SSLContext, timeout_seconds: float) -> None:
         context.set_alpn_protocols(["http/1.1"])

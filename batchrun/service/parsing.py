@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from batchrun.model import JSON, Cause, Execution, ExecutionStatus, Workflow
-from batchrun.text import one_line
+from batchrun.text import one_line, unique_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
     load = partial(json.loads, parse_constant=str, parse_float=_number)
     document: JSON
     with suppress(ValueError, RecursionError):
-        document = load(body, object_pairs_hook=_object)
+        document = load(body, object_pairs_hook=unique_members)
         return document
     if lenient:
         with suppress(ValueError, RecursionError):
@@ -73,13 +73,6 @@ def read_json(body: bytes, *, lenient: bool = False) -> JSON:
             document = load(text, parse_int=_integer, object_pairs_hook=_object_with_all)
             return document
     raise UnusableAnswerError("the answer is not JSON")
-
-
-def _object(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    found = dict(members)
-    if len(found) < len(members):
-        raise ValueError("a name occurs twice in an object")
-    return found
 
 
 def _object_with_all(members: list[tuple[str, JSON]]) -> dict[str, JSON]:
@@ -114,12 +107,8 @@ def _with_limited_depth(text: str) -> str:
 def read_workflows(document: JSON, page: int = 1) -> tuple[tuple[Workflow, ...], str]:
     """Return the workflows of a bare or wrapped list, and the query for the next page.
 
-    Args:
-        document: The answer.
-        page: The number of this page, if the answer doesn't say.
-
-    Returns:
-        The workflows, and a query such as ``"page=2"``; ``""`` after the last page.
+    The query is such as ``"page=2"``; ``""`` after the last page. ``page`` is the number of this
+    one, if the answer doesn't say.
 
     Raises:
         UnusableAnswerError: There is no list, or no entry is a workflow.
@@ -529,14 +518,8 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
     """Read X-RateLimit-Limit, -Remaining, and -Reset, and Retry-After.
 
     Absolute times are measured against the answer's own ``Date``, if it has one: the local clock
-    may be wrong, and a sandbox runs in compressed time.
-
-    Args:
-        headers: The answer's headers, with names in any case.
-        now: The local time, in Unix seconds; used only without a ``Date``.
-
-    Returns:
-        The readable values, or ``None`` if no header is usable.
+    may be wrong, and a sandbox runs in compressed time. Without one, ``now`` is used (local time,
+    Unix seconds). Returns ``None`` if no header is usable.
     """
     named = {name.lower(): value for name, value in headers.items()}
     sent_at = _http_date(named.get("date", ""))  # cached: equal for all answers of one second

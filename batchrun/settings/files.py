@@ -237,16 +237,9 @@ def read_configuration(path: Path, *, beside_list: bool = False) -> Configuratio
 
 
 def save_options(source: Path, options: Mapping[str, Any]) -> Path:
-    """Write options to the ``batchrun.toml`` beside a list; other entries there are kept.
+    """Write options to the ``batchrun.toml`` beside a list, and return its path.
 
-    The parameters of another workflow are not.
-
-    Args:
-        source: The list.
-        options: Entries by name, as in `ListDefaults` and `Settings`.
-
-    Returns:
-        The path of the file.
+    Other entries there are kept, except the parameters of another workflow.
 
     Raises:
         UsageError: The existing file can't be read, or a value has no TOML form.

@@ -63,11 +63,7 @@ def open_keyring() -> KeyringBackend | NoKeyring:
 
 
 def save(profile: Profile, key: str) -> str | NoKeyring:
-    """Save a key.
-
-    Returns:
-        The keyring's name, or the reason why the key can't be saved there.
-    """
+    """Save a key; return the keyring's name, or why the key can't be saved there."""
     backend, entry = open_keyring(), (_service(profile), profile.name)
     if isinstance(backend, NoKeyring):
         return backend

@@ -272,10 +272,7 @@ _EXAMPLES = {
 def wanted_value(name: str, kind: object = None, bounds: Sequence[object] = ()) -> str:
     """Describe the values that an entry accepts, in plain words.
 
-    Args:
-        name: The name of the entry.
-        kind: Its type; ``None`` for the one in `Settings`.
-        bounds: The bounds of its values.
+    Unless its type and the bounds of its values are given, they are those in `Settings`.
     """
     if name in _EXAMPLES:
         return _EXAMPLES[name]
@@ -293,12 +290,7 @@ _WITHOUT_QUOTES = re.compile(r"""\s*([\w.-]+)\s*=\s*[^\s"'\[{].*""")
 
 
 def toml_hint(text: str, problem: str) -> str:
-    """Return a hint for TOML that can't be read.
-
-    Args:
-        text: The TOML.
-        problem: The parser's message, with a position such as ``(at line 3, column 12)``.
-    """
+    """Return a hint for TOML that can't be read: the parser's ``problem`` names the line."""
     at = re.search(r"at line (\d+)", problem)
     lines = text.splitlines()
     line = lines[int(at[1]) - 1] if at is not None and int(at[1]) <= len(lines) else ""

@@ -20,7 +20,6 @@ from batchrun.text import did_you_mean, quoted_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 DEFAULT_PROFILE = "default"
 SANDBOX_PROFILE = "sandbox"
@@ -51,12 +50,8 @@ class Profile:
     key: str | None = field(default=None, repr=False)  # if it is kept in the file
 
 
-class Profiles:
+class Profiles(PrivateFile):
     """The file of profiles."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = PrivateFile(path)
 
     def all(self) -> dict[str, Profile]:
         """Return the profiles by name, sorted.
@@ -65,7 +60,7 @@ class Profiles:
             UsageError: The file can't be read.
         """
         try:
-            return self._parsed(self._file.read())
+            return self._parsed(self.read())
         except (OSError, ValueError):
             raise self._unreadable() from None
 
@@ -110,7 +105,7 @@ class Profiles:
             entries = changed(self._parsed(text))
             return json.dumps({name: _entry(one) for name, one in entries.items()}, indent=2)
 
-        self._file.change(changed_text)
+        self.change(changed_text)
 
     def _parsed(self, text: str) -> dict[str, Profile]:
         try:

@@ -566,7 +566,7 @@ class _Pages:
             "table": table,
             "filters": {
                 name: text
-                for name, text in screens.FILTERS.items()
+                for name, (text, _) in screens.FILTERS.items()
                 if name == table.show or there.get(name, True)
             },
             "pilot_fields": PILOT_FIELDS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from platformdirs import user_data_path
 
 from batchrun import Request
 from batchrun.settings.location import is_server
+from batchrun.settings.private_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,9 +149,11 @@ class Lists:
         self._update(PRICES_FILE, {workflow: dict(price)})
 
     def price(self, workflow: str) -> dict[str, float] | None:
-        """Return what a row cost with a workflow last time; ``None`` if it was never run."""
+        """Return what a row cost with a workflow last time; ``None`` if that is not known."""
         found = _read(self.folder / PRICES_FILE).get(workflow)
-        return found if found and isinstance(found, dict) else None
+        amounts = list(found.values()) if isinstance(found, dict) else []
+        numbers = all(isinstance(each, (int, float)) and 0 < each < math.inf for each in amounts)
+        return found if amounts and numbers else None
 
     def remembered(self, header: Sequence[str], path: Path) -> Request | None:
         """Return the choices made for the last list with these columns."""
@@ -169,7 +173,8 @@ class Lists:
 
     def _update(self, name: str, changes: dict[str, Any]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(self.folder / name, _read(self.folder / name) | changes)
+        kept = _read(self.folder / name) | changes
+        write_whole(self.folder / name, json.dumps(kept, ensure_ascii=False))
 
     def _save(self, saved: SavedList) -> None:
         kept = {
@@ -179,7 +184,7 @@ class Lists:
             **{name: getattr(saved, name) for name in _FROM_RUNS},
         }
         with suppress(FileNotFoundError):  # the list was deleted while it was being checked
-            _write(saved.path.parent / LIST_FILE, kept)
+            write_whole(saved.path.parent / LIST_FILE, json.dumps(kept, ensure_ascii=False))
 
 
 _CHOICES = [each.name for each in fields(Request) if each.name not in {"source", "ask"}]
@@ -221,11 +226,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, kept: Mapping[str, Any]) -> None:
-    """Write the file atomically, readable only by the user."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.touch(mode=0o600)
-    temporary.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)

@@ -13,15 +13,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
-from batchrun import Outcome, estimate
+from batchrun import Outcome, estimate, list_rows
 from batchrun.batch.pipeline import NOTES
 from batchrun.batch.report import compared
-from batchrun.engine import Ending
-from batchrun.list_rows import other_names_in
+from batchrun.engine.engine import Ending
 from batchrun.model import ResultRow
 from batchrun.settings.location import service_of
-from batchrun.text import duration, plural, visible
-from batchrun.web import work
+from batchrun.text import duration, listed, plural, visible
 from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
@@ -475,7 +473,7 @@ def sandbox_gone(view: BatchView) -> bool:
 
 # rows
 
-_FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
+FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "all": ("All rows", None),
     "done": ("Completed", frozenset({Outcome.COMPLETED})),
     "failed": ("Failed", frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT})),
@@ -488,7 +486,6 @@ _FILTERS: dict[str, tuple[str, frozenset[Outcome] | None]] = {
     "invalid": ("Can't be sent", frozenset({Outcome.INVALID})),
     "duplicates": ("Duplicates", None),
 }
-FILTERS = {name: words for name, (words, _) in _FILTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,8 +512,8 @@ class RowTable:
 
 def table_of(view: BatchView, show: str = "all", find: str = "", page: int = 1) -> RowTable:
     """Return the rows of a batch for one page of the table."""
-    show = show if show in _FILTERS else "all"
-    outcomes, offset = _FILTERS[show][1], (page - 1) * ROWS_A_PAGE
+    show = show if show in FILTERS else "all"
+    outcomes, offset = FILTERS[show][1], (page - 1) * ROWS_A_PAGE
     total: int | None = None
     first_lines = view.workspace.first_lines(view.summary.batch_id)
     if find or show == "duplicates":
@@ -612,7 +609,8 @@ def findings_of(view: BatchView) -> Findings:
                 several = len(results.earlier.batch_ids) > 1
                 run = f"the run of {moment_words(results.earlier.created_at)}"
                 since = "the last results" if several else run
-            others = other_names_in(results) if view.figures.rows <= work.COMPARED_ROWS else []
+            few = view.figures.rows <= list_rows.COMPARED_ROWS
+            others = list_rows.other_names_in(results) if few else []
         found = Findings(view.version, since, changes, marks[NEW], others)
         workspace.findings[batch_id] = found
     return found
@@ -689,23 +687,18 @@ def groups_of(view: BatchView, outcomes: Collection[Outcome]) -> list[Group]:
     return groups
 
 
-def named(names: Sequence[str], number: int) -> str:
-    """Return the first of a number of names, such as ``Acme, Baker and 12 more``."""
-    more = number - len(names)
-    return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
-
-
 def marked_words(rerun: Rerun) -> str:
     """Return the name and line of the first marked rows of a workbook."""
     lines = rerun.lines[:NAMED_ROWS]
-    return named([row_words(name, f"{line:,}", "row") for _, line, name in lines], rerun.rows)
+    words = [row_words(name, f"{line:,}", "row") for _, line, name in lines]
+    return listed(words, NAMED_ROWS, total=rerun.rows)
 
 
 def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
     """Return the name and line of the first of a number of rows of a list."""
     columns, lines = name_columns(read.header), read.numbers.words
     words = [row_words(name_of(row.cells, columns), lines(row.line)) for row in rows[:NAMED_ROWS]]
-    return named(words, number)
+    return listed(words, NAMED_ROWS, total=number)
 
 
 def row_words(name: str | None, line: str, what: str = "line") -> str:

@@ -20,6 +20,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from batchrun.errors import UsageError
+from batchrun.settings.private_file import write_whole
 from batchrun.text import duration, plural
 from batchrun.web.app import create_app
 from batchrun.web.lists import Lists, lists_folder
@@ -171,28 +172,27 @@ def _responsive_during_long_work() -> Iterator[None]:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, until the block ends."""
+    """Treat SIGTERM and a closed terminal like Ctrl-C, until the block ends; not under nohup."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    names = [name for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
+    names = ("SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _published_address(folder: Path, session: Session) -> Iterator[None]:
     """Until the block ends, publish how to reach this server in a file only the user can read."""
     path = folder / "page.json"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"port": session.port, "secret": session.link_secret}, file)
+    write_whole(path, json.dumps({"port": session.port, "secret": session.link_secret}))
     try:
         yield
     finally:

@@ -23,13 +23,13 @@ import numpy as np
 from pydantic import SecretStr
 
 import batchrun
-from batchrun import Control, Outcome, Request, Rerun, aio
+from batchrun import Control, Outcome, Request, Rerun, aio, list_rows
 from batchrun.advice import REUSE_AGE
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.batch.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
-from batchrun.estimate import credits_spent
+from batchrun.estimate import price_of
 from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import PRACTICE_SPEED, practice
@@ -59,9 +59,6 @@ FIRST_ROWS = 8
 
 NAMED_ROWS = 5
 """Rows to list by name; the others are only counted."""
-
-COMPARED_ROWS = 50_000
-"""Maximum rows of a list in which to look for duplicates with a different name."""
 
 ROWS_AT_ONCE = 5_000
 """Rows to read at once when only their numbers are kept."""
@@ -432,16 +429,11 @@ class Workspace:
     def check(self, saved: SavedList) -> ListState:
         """Read and check a list in the background, unless that is being done."""
         with self._lock:
-            before = self.states.get(saved.id)
-            if before is not None and before.busy and before.request == saved.request:
+            before = self.states.get(saved.id, ListState(saved.request))
+            if before.busy and before.request == saved.request:
                 return before
-            state = ListState(
-                saved.request,
-                busy=True,
-                read=before.read if before else None,
-                run=before.run if before else None,
-                version=before.version + 1 if before else 1,
-            )
+            state = ListState(saved.request, busy=True, read=before.read, run=before.run)
+            state.version = before.version + 1
             self.states[saved.id] = state
         self._start(lambda: self._check(saved, state), "check")
         return state
@@ -529,7 +521,7 @@ class Workspace:
                 output = rerun.output  # beside the upload; never overwrite the user's file
             run = state.run = self._continue_batch(
                 rerun.summary.batch_id,
-                lambda common: aio.run_marked(rerun, output=output, **common),
+                partial(aio.run_marked, rerun, output=output),
                 check_id,
                 again=len(rerun.jobs),
             )
@@ -588,27 +580,15 @@ class Workspace:
                 to_send, reused = self.status(earlier.batch_id, 0).left.to_trigger, 0
             run = state.run = BatchRun(check_id, limit or 0, to_send, reused)
             self.lists.remember(state.read.header if state.read else (), saved.request)
-            request, settings = saved.request, self.settings
-            request = replace(request, reuse=None) if again else request
+            request = replace(saved.request, reuse=None) if again else saved.request
 
             def confirm(plan: Plan, earlier: BatchSummary | None) -> bool:
                 with self._lock:
                     run.credits = plan.credits if len(self.active) == 1 else None
                 return checked.confirms(plan, earlier, again=again)
 
-            self._start_run(
-                run,
-                lambda: aio.run(
-                    request,
-                    settings=settings,
-                    limit=limit,
-                    again=again,
-                    confirm=confirm,
-                    on_progress=self._note(run),
-                    control=run.control,
-                    with_credits=True,
-                ),
-            )
+            begin = partial(aio.run, request, limit=limit, again=again, with_credits=True)
+            self._start_run(run, partial(begin, confirm=confirm))
         return run
 
     def _changed_error(self, saved: SavedList) -> UsageError:
@@ -621,13 +601,13 @@ class Workspace:
 
     def resume(self, batch_id: str) -> BatchRun:
         """Resume a batch; if it is already running, return that run."""
-        return self._continue_batch(batch_id, lambda common: aio.resume(batch_id, **common))
+        return self._continue_batch(batch_id, partial(aio.resume, batch_id))
 
     def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
         """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""
         return self._continue_batch(
             batch_id,
-            lambda common: aio.resume(batch_id, in_doubt=decision, only=(), **common),  # type: ignore[arg-type]
+            partial(aio.resume, batch_id, in_doubt=decision, only=()),  # type: ignore[arg-type]
             shown=shown,
             again=len(self.status(batch_id).in_doubt) if decision == "retry" else 0,
         )
@@ -640,7 +620,7 @@ class Workspace:
         """
         return self._continue_batch(
             batch_id,
-            lambda common: aio.retry(batch_id, outcomes=outcomes, **common),
+            partial(aio.retry, batch_id, outcomes=outcomes),
             shown=shown,
             again=sum(self.status(batch_id).summary.counts[each] for each in outcomes),
         )
@@ -648,7 +628,7 @@ class Workspace:
     def _continue_batch(
         self,
         batch_id: str,
-        begin: Callable[[dict[str, Any]], Coroutine[Any, Any, Report]],
+        begin: Callable[..., Coroutine[Any, Any, Report]],
         check_id: str = "",
         shown: str | None = None,
         again: int = 0,
@@ -674,12 +654,7 @@ class Workspace:
             if before is not None and _is_certain_what_was_sent(summary, again):
                 run.requests_before, run.reused = before.requests, before.reused
                 run.again_in_all = before.again_in_all + again
-            common: dict[str, Any] = {
-                "settings": self.settings,
-                "on_progress": self._note(run),
-                "control": run.control,
-            }
-            self._start_run(run, lambda: begin(common))
+            self._start_run(run, begin)
         return run
 
     def run_of(self, batch_id: str) -> BatchRun | None:
@@ -772,7 +747,7 @@ class Workspace:
         if found is None:
             summary = self.status(batch_id).summary
             sendable = summary.rows - summary.counts[Outcome.INVALID]
-            compared = summary.jobs < sendable and summary.rows <= COMPARED_ROWS
+            compared = summary.jobs < sendable and summary.rows <= list_rows.COMPARED_ROWS
             starts = range(0, summary.rows if compared else 0, ROWS_AT_ONCE)
             found, first = {}, dict[int, int]()
             rows = partial(batchrun.rows, batch_id, limit=ROWS_AT_ONCE, settings=self.settings)
@@ -827,24 +802,21 @@ class Workspace:
                 "batchrun is stopping and starts nothing new.", "Start it again: batchrun web"
             )
 
-    def _note(self, run: BatchRun) -> Callable[[Progress], None]:
-        def note(progress: Progress) -> None:
-            if run.progress is None or progress.done > run.progress.done:
-                run.notice = ""
-            run.progress = progress
-            results = progress.counts[Outcome.COMPLETED]
-            if not run.trial and results >= run.priced_at:
-                run.priced_at = 2 * results  # more results make the price more precise
-                self._start(lambda: self._find_price(run), "price")
-            stopped = progress.stopped_because
-            if stopped:
-                run.notice = f"Nothing more is sent: {stopped}"
-            elif progress.notice:
-                run.notice = "A request failed and is sent again automatically. If this message "
-                run.notice += "stays, check your network."
-            run.version += 1
-
-        return note
+    def _note(self, run: BatchRun, progress: Progress) -> None:
+        if run.progress is None or progress.done > run.progress.done:
+            run.notice = ""
+        run.progress = progress
+        results = progress.counts[Outcome.COMPLETED]
+        if not run.trial and results >= run.priced_at:
+            run.priced_at = 2 * results  # more results make the price more precise
+            self._start(lambda: self._find_price(run), "price")
+        stopped = progress.stopped_because
+        if stopped:
+            run.notice = f"Nothing more is sent: {stopped}"
+        elif progress.notice:
+            run.notice = "A request failed and is sent again automatically. If this message "
+            run.notice += "stays, check your network."
+        run.version += 1
 
     def _find_price(self, run: BatchRun) -> None:
         """Find what a row costs, from the credits left now, while sending continues."""
@@ -855,18 +827,20 @@ class Workspace:
             sent = run.to_send - self.status(run.batch_id, 0).left.to_trigger
         except BatchrunError:  # the run itself reports it
             return
-        if sent > 0 and (spent := credits_spent(run.credits, left)):
-            run.price = {name: number / sent for name, number in spent.items()}
+        if price := price_of(run.credits, left, sent):
+            run.price = price
             run.version += 1
 
-    def _start_run(self, run: BatchRun, begin: Callable[[], Coroutine[Any, Any, Report]]) -> None:
+    def _start_run(self, run: BatchRun, begin: Callable[..., Coroutine[Any, Any, Report]]) -> None:
+        settings, note = self.settings, partial(self._note, run)
+
         def work() -> None:
             try:
-                report = run.report = asyncio.run(run.control.cancellable(begin()))
+                begun = begin(settings=settings, on_progress=note, control=run.control)
+                report = run.report = asyncio.run(run.control.cancellable(begun))
                 self.credits = report.credits  # else those before the run would be shown
-                spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
-                if spent and sent:
-                    run.price = {name: number / sent for name, number in spent.items()}
+                if price := price_of(run.credits, report.credits, len(report.sent)):
+                    run.price = price
                 elif run.to_send and not self.closing:
                     self._find_price(run)
                 if run.price is not None:

@@ -53,7 +53,7 @@ def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
         if isinstance(result, dict):
             _add(flat, (), result, depth)
         elif result is not None:
-            _leaf(flat, NOT_AN_OBJECT, result)
+            _add(flat, (), dict.fromkeys(NOT_AN_OBJECT, result), depth)
     except (RecursionError, TypeError, ValueError):  # an odd value: keep the result in one piece
         return Flat({NOT_AN_OBJECT: as_json(result)})
     return flat
@@ -83,7 +83,7 @@ def name_of_item(item: Mapping[str, JSON]) -> str:
 def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:
     for key, value in values.items():
         path = (*prefix, key)
-        if type(value) is str or value is None:  # the common case, and the fastest to check
+        if not isinstance(value, (dict, list)):
             flat.values[path] = value
         elif isinstance(value, dict) and value and len(path) < depth:
             _add(flat, path, value, depth)
@@ -92,9 +92,7 @@ def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:
 
 
 def _leaf(flat: Flat, path: Path, value: JSON) -> None:
-    if not isinstance(value, (dict, list)):
-        flat.values[path] = value
-    elif not value:
+    if not value:
         flat.values[path] = None
     elif isinstance(value, list):
         objects = [item for item in value if isinstance(item, dict)]

@@ -88,7 +88,7 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
         last = [line for line in screen.lines if line][-1]
         assert "(estimated 51)" in screen.text  # 7 for the pilot, 44 for the rest
         assert "In all:" not in screen.text
-    assert "Pilot:     3 jobs; rows: 3 completed" in shown
+    assert "Pilot:     3 jobs for 3 rows: 3 completed" in shown
     assert len(re.findall(r"^\S.*: completed$", shown, re.MULTILINE)) == 3
     assert len(re.findall(r"^  Summary +\S", shown, re.MULTILINE)) == 3
     assert "##" not in shown
@@ -135,6 +135,12 @@ def test_after_a_no_the_pilot_ends_as_paused_and_resume_does_the_rest(
         assert screen.ended() == ExitCode.PAUSED
         assert "Resume:    batchrun resume" in screen.text
         assert "Traceback" not in screen.text
+    left = ROWS - 3
+    with terminal("resume", env=env, cwd=tmp_path, columns=200) as screen:
+        screen.answer(NOW, "n")
+        assert screen.ended() == ExitCode.COMPLETED
+        cost = f"about {left} credits for {left} jobs (1 a job last time)"
+        assert cost in screen.text
     assert sandbox.report()["triggers_accepted"] == 3
     assert (tmp_path / "accounts.results.xlsx").exists()
     assert batchrun("resume", env=env, cwd=tmp_path).returncode == ExitCode.COMPLETED
@@ -149,7 +155,8 @@ def test_going_on_with_a_limit_is_a_pilot_too(sandbox: SandboxProcess, tmp_path:
     with terminal("resume", "--limit", "4", env=env, cwd=tmp_path) as screen:
         screen.answer(r"Trigger 4 jobs of accounts.csv now\? \[y/N\]: ", "y")
         screen.wait_for(REST)
-        assert "Pilot:     4 jobs; rows: 4 completed" in screen.text
+        assert "Pilot:     4 jobs for 4 rows: 4 completed" in screen.text
+        assert re.search(r"It took: .*4 credits \(1 a job\)", screen.text)
         assert sandbox.report()["triggers_accepted"] == 3 + 2 + 4
         screen.typed.sendline("y")
         assert screen.ended() == ExitCode.COMPLETED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchrun.batch.pipeline import note_of
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 
 
 @pytest.mark.parametrize("reason", ["no domain to research", "no domain to research."])

@@ -29,7 +29,7 @@ from tests.journal.batches import URL, plan_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.settings.model import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects open files")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.model import BatchSummary
     from batchrun.plan import Plan
     from batchrun.settings.model import Settings

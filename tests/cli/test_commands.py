@@ -48,7 +48,7 @@ def test_check_shows_the_plan_and_triggers_nothing(
     shown = batchrun("check", "accounts.csv", "-w", "account research", "--param", "depth=2")
     assert shown.exit_code == ExitCode.COMPLETED
     for words in (
-        "4 (2 to send, 1 duplicate of these, 1 can't be sent)",
+        "4 (2 to send, 1 duplicate, 1 can't be sent)",
         "line 5",
         "2 to trigger",
         "depth: 2, every row",
@@ -79,7 +79,7 @@ def test_check_reads_a_list_from_standard_input(
     batchrun.monkeypatch.setattr("sys.stdin", piped)
     shown = batchrun("check", "-", "-w", "account research")
     assert shown.exit_code == ExitCode.COMPLETED
-    assert "4 (2 to send, 1 duplicate of these, 1 can't be sent)" in shown.stdout
+    assert "4 (2 to send, 1 duplicate, 1 can't be sent)" in shown.stdout
 
 
 def test_check_waits_for_no_second_request(

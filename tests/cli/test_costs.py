@@ -17,7 +17,7 @@ from batchrun.cli.messages import (
     estimate_words,
     pause_words,
 )
-from batchrun.estimate import EstimateRates, credits_spent, rest_words, spent_words
+from batchrun.estimate import EstimateRates, credits_spent, price_of, rest_words, spent_words
 from batchrun.service.answers import Credits
 
 if TYPE_CHECKING:
@@ -115,13 +115,21 @@ def test_a_single_job_is_in_the_singular() -> None:
     assert "at 1 request a minute" in estimate_words(EstimateRates(1, 60).of(1), NOON)
 
 
+def test_a_measured_price_says_what_the_jobs_cost() -> None:
+    left, price = Credits({"a": 90, "b": 8}), {"a": 1.5, "b": 0.25}
+    assert credits_words(left, 4, price) == (
+        "a 90, b 8 credits left; about a 6, b 1 credits for 4 jobs (a 1.5, b 0.25 a job last time)"
+    )
+
+
 def test_what_a_pilot_cost_and_the_rest_will() -> None:
     before, after = Credits({"research": 100, "email": 9}), Credits({"research": 92.5, "email": 9})
     gone = credits_spent(before, after)
     assert gone == {"research": 7.5}
     assert spent_words(gone, 5) == "7.5 credits (1.5 a job)"
-    assert rest_words(gone, 5, 40, after) == "about 60 credits of the 92.5 left"
-    assert rest_words(gone, 5, 400, after) == "about 600 credits, and only 92.5 left"
+    price = price_of(before, after, 5)
+    assert rest_words(price, 40, after) == "about 60 credits of the 92.5 left"
+    assert rest_words(price, 400, after) == "about 600 credits, and only 92.5 left"
 
 
 @pytest.mark.parametrize("unknown", [None, Credits(), Credits(refused=True)])
@@ -129,7 +137,8 @@ def test_credits_that_cannot_be_read_are_not_made_up(unknown: Credits | None) ->
     gone = credits_spent(Credits({"research": 1}), unknown)
     assert gone is None
     assert spent_words(gone, 5) == ""
-    assert rest_words(gone, 5, 40, unknown) == ""
+    assert price_of(Credits({"research": 1}), unknown, 5) is None
+    assert rest_words({"research": 1}, 40, unknown) == ""
 
 
 def test_credits_bought_meanwhile_are_not_taken_for_a_gain() -> None:

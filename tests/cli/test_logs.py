@@ -26,6 +26,7 @@ def test_retry_says_why_rows_failed_again(batchrun: CommandLine, accounts: Path)
     reasons = [line for line in failed.splitlines() if line.startswith("Reason: ")]
     assert reasons
     assert all("row" in line and line.endswith(".") for line in reasons)
+    assert any("usually temporary: a retry often helps." in line for line in reasons)
     assert ended.stdout.splitlines()[-1].startswith("Workbook: ")
 
 

@@ -48,7 +48,7 @@ def test_the_command_gets_the_outcome_and_the_workbook(
     assert environ["BATCHRUN_WORKBOOK"] == str(batchrun.folder / "accounts.results.xlsx")
     assert (
         environ["BATCHRUN_MESSAGE"]
-        == "accounts.csv: rows 4 (3 completed, 1 can't be sent), 1 duplicate among them"
+        == "accounts.csv: rows 4 (3 completed, 1 can't be sent); 2 jobs and 1 duplicate"
     )
     assert environ["BATCHRUN_BATCH"] in ended.stdout
     assert "PGAI_API_KEY" not in environ

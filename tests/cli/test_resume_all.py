@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from batchrun.engine import UNREACHABLE_SECONDS
+from batchrun.engine.engine import UNREACHABLE_SECONDS
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox.model import SandboxService, SandboxSettings

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from functools import partial
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from tests.cli.commands import CommandLine
 
 SLOW, MORNING = 100.0, 1_795_514_400.0

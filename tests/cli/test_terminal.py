@@ -19,7 +19,7 @@ from batchrun.cli.output import (
     wrapped,
 )
 from batchrun.cli.progress import quota_words
-from batchrun.engine import Progress
+from batchrun.engine.progress import Progress
 from batchrun.model import Outcome
 from batchrun.text import columns_of, one_line
 

@@ -26,9 +26,9 @@ from batchrun.cli.commands_batches import lines_of
 from batchrun.cli.output import OutputMode
 from batchrun.cli.progress import ProgressPrinter
 from batchrun.cli.signals import Stopper
-from batchrun.engine import Progress
+from batchrun.engine.progress import Progress
 from batchrun.errors import ExitCode, StoppedError, WorkflowError
-from batchrun.journal import Holder, Journal
+from batchrun.journal import Holder, Journal, database
 from batchrun.model import Outcome, Workflow
 from batchrun.service.client import choose_workflow
 from batchrun.settings.loading import load_settings
@@ -60,11 +60,11 @@ def answer(batchrun: CommandLine, words: str) -> None:
 def test_the_rows_of_a_list_add_up_in_the_plan_the_end_and_the_status(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
-    planned = "Rows:      4 (2 to send, 1 duplicate of these, 1 can't be sent)\n"
+    planned = "Rows:      4 (2 to send, 1 duplicate, 1 can't be sent)\n"
     assert planned in batchrun("check", *RUN[1:]).stdout
     ended = batchrun(*RUN, "--yes").stdout
     assert planned in ended
-    finished = "Rows:      4 (3 completed, 1 can't be sent), 1 duplicate among them\n"
+    finished = "Rows:      4 (3 completed, 1 can't be sent); 2 jobs and 1 duplicate\n"
     assert finished in ended
     assert finished in batchrun("status").stdout
     assert "3 completed, 1 can't be sent" in batchrun("batches").stdout
@@ -268,6 +268,19 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
         assert "… and 2 more (to list them: check --details)" in said
     listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
     assert "line 11, Other 5: same ID as line 3, Lindt" in listed
+
+
+def test_the_last_lines_repeat_that_an_id_may_be_wrong(batchrun: CommandLine) -> None:
+    path = batchrun.folder / "accounts.csv"
+    rows = [(IDS[0], "Baker"), (IDS[1], "Lindt"), (IDS[1], "Hafen")]
+    path.write_text("Company ID,Name\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
+    check = "Check:     1 row has a different name than an earlier row with the same ID"
+    for command in ((*RUN, "--yes"), ("status",)):
+        last = batchrun(*command, "--sandbox").stdout.rpartition("Batch:")[2]
+        assert "3 (3 completed); 2 jobs and 1 duplicate\n" in last
+        assert check in last
+    path.write_text(path.read_text().replace("Hafen", "LINDT"))
+    assert "Check:" not in batchrun(*RUN, "--yes", "--sandbox").stdout
 
 
 def test_no_reason_is_dropped_without_a_word(batchrun: CommandLine, accounts: Path) -> None:
@@ -707,8 +720,9 @@ def test_a_list_with_line_breaks_is_named_by_its_rows_in_excel_everywhere(
 
 
 def test_what_a_forgotten_batch_leaves_goes_with_the_command_that_is_printed(
-    batchrun: CommandLine, results: Path
+    batchrun: CommandLine, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.5)
     journal = batchrun.folder.parent / "journal" / "journal.db"
     reader = sqlite3.connect(journal)
     [batch] = reader.execute("BEGIN").execute("SELECT id FROM batches").fetchone()

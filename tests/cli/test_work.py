@@ -13,13 +13,17 @@ import pytest
 from batchrun.batch.session import open_session
 from batchrun.batch.worker import new_engine
 from batchrun.cli.output import print_text
+from batchrun.errors import ExitCode
 from batchrun.model import Outcome
+from batchrun.sandbox import SandboxSettings, running
 from batchrun.settings.loading import load_settings
+from tests.acceptance.verdict import write_list
+from tests.cli.conftest import SPEED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from tests.cli.commands import CommandLine
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -64,3 +68,21 @@ def test_the_progress_of_a_worker_ends_at_what_all_workers_did(batchrun: Command
     asyncio.run(help_too_late())
     assert seen[-1].done == seen[-1].total == 4
     assert seen[-1].seconds_left == 0
+
+
+def test_failures_end_a_worker_with_the_code_of_a_run(
+    batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_list(accounts, 300)
+    monkeypatch.setattr("batchrun.batch.pipeline.start_process", lambda *_, **__: None)
+    monkeypatch.setenv("BATCHRUN_STOP_AFTER_FAILURES", "2")
+    failing = SandboxSettings(fail=1.0)
+    with running(failing, SPEED) as url:
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--detach")
+        worked = batchrun("work", "--until-done", "--quiet")
+    with running(failing, SPEED) as url:
+        batchrun.connect(url, speed=SPEED)
+        ran = batchrun(*RUN, "--again")
+    assert "Nothing more was triggered" in ran.stdout
+    assert worked.exit_code == ran.exit_code == ExitCode.INCOMPLETE

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import batchrun
 from batchrun import Outcome
-from batchrun.engine import Ending, QuotaShare
 from batchrun.engine.backoff import MAX_BACKOFF_SECONDS, FailureWatch, RetryState
+from batchrun.engine.engine import Ending
+from batchrun.engine.share import QuotaShare
 from batchrun.errors import ExitCode, JournalWriteError
 from batchrun.service.transport import AIOHTTP_AT_ONCE
 from tests.engine.faults import Fault, faulty_sandbox
@@ -25,7 +26,7 @@ from tests.engine.test_engine import accounts_of, outcomes, settings_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
 
 WORKFLOW = "Account Research"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import batchrun
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.errors import ExitCode
 from batchrun.sandbox import (
     SandboxClock,

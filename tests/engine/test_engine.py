@@ -10,7 +10,7 @@ import pytest
 
 import batchrun
 from batchrun import Outcome
-from batchrun.engine import Ending
+from batchrun.engine.engine import Ending
 from batchrun.errors import ExitCode, KeyRefusedError
 from batchrun.journal import BatchJobs
 from batchrun.sandbox import SandboxSettings, running
@@ -21,7 +21,7 @@ from tests.engine.faults import SPEED, Fault, faulty_sandbox
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.engine import Progress
+    from batchrun.engine.progress import Progress
     from batchrun.settings.model import Settings
 
 IDS = [f"a1b2c3d4-e5f6-7890-abcd-ef12345678{number:02}" for number in range(6)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.engine import Forecast, RunTimes
+from batchrun.engine.forecast import Forecast
+from batchrun.engine.run_times import RunTimes
 from batchrun.model import Execution, ExecutionStatus
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import batchrun
-from batchrun.engine import UNREACHABLE_SECONDS, Ending
 from batchrun.engine.backoff import FORBIDDEN_IN_A_ROW, KeyRefusals
+from batchrun.engine.engine import UNREACHABLE_SECONDS, Ending
 from batchrun.errors import ExitCode, KeyRefusedError
 from tests.engine.faults import Fault, faulty_sandbox
 from tests.engine.test_engine import WORKFLOW, accounts_of, messages, outcomes, settings_for

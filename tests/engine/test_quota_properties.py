@@ -29,23 +29,18 @@ READINGS = st.one_of(
 
 
 class QuotaMachine(RuleBasedStateMachine):
-    """Requests, answers, refusals, cancellations and a clock that jumps, in any order."""
+    """Requests, answers, refusals and cancellations, in any order."""
 
     @initialize(rate=st.one_of(st.none(), st.integers(1, 200), st.just(math.inf)))
     def open(self, rate: float | None) -> None:
         self.quota = Quota(rate)
-        self.elapsed = 0.0  # time that really passes
-        self.clock_error = 0.0
+        self.now = 0.0
         self.sent: list[float] = []
-        self.on_the_wire: list[tuple[float, float]] = []  # really, and by the quota's clock
-
-    @property
-    def now(self) -> float:
-        return self.elapsed + self.clock_error
+        self.on_the_wire: list[float] = []
 
     @rule(seconds=st.one_of(st.floats(0, 3), st.floats(0, 100), st.floats(0, 90_000)))
     def wait(self, seconds: float) -> None:
-        self.elapsed += seconds
+        self.now += seconds
 
     @rule(requests=st.integers(1, 300))
     def send(self, requests: int) -> None:
@@ -54,13 +49,13 @@ class QuotaMachine(RuleBasedStateMachine):
             delay = self.quota.delay(self.now)
             if delay > 2 * WINDOW_SECONDS:
                 return
-            self.elapsed += delay
+            self.now += delay
             if self.quota.delay(self.now) > 0:  # the last bit of a float
-                self.elapsed += 1e-6
+                self.now += 1e-6
             self.quota.take(self.now)
-            self.sent.append(self.elapsed)
-            self.on_the_wire.append((self.elapsed, self.now))
-            window = [at for at in self.sent if at > self.elapsed - WINDOW_SECONDS]
+            self.sent.append(self.now)
+            self.on_the_wire.append(self.now)
+            window = [at for at in self.sent if at > self.now - WINDOW_SECONDS]
             assert len(window) <= max(self.quota.rate, 1)
 
     @precondition(lambda self: self.on_the_wire)
@@ -81,12 +76,9 @@ class QuotaMachine(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         """What was taken isn't sent after all."""
-        really, taken_at = self.on_the_wire.pop()
-        if self.clock_error == 0:  # a token taken before the clock went back has another time now
-            self.sent.remove(really)
-            self.quota.give_back(taken_at, self.now)
-        else:
-            self.quota.answered(None, self.now)
+        taken_at = self.on_the_wire.pop()
+        self.sent.remove(taken_at)
+        self.quota.give_back(taken_at, self.now)
 
     @precondition(lambda self: math.isfinite(self.quota.rate) and not self.quota.delay(self.now))
     @rule()
@@ -97,10 +89,6 @@ class QuotaMachine(RuleBasedStateMachine):
         self.quota.give_back(self.now, self.now)
         assert (self.quota.window_left(self.now), self.quota.left_today(self.now)) == left
         assert self.quota.delay(self.now) <= 1e-6
-
-    @rule(seconds=st.floats(0, 100_000))
-    def clock_goes_back(self, seconds: float) -> None:
-        self.clock_error -= seconds
 
     @invariant()
     def the_next_request_leaves_in_the_end(self) -> None:
@@ -117,7 +105,7 @@ class QuotaMachine(RuleBasedStateMachine):
             delay = self.quota.delay(self.now)
             if delay == 0:
                 return
-            self.elapsed += delay + 1e-6
+            self.now += delay + 1e-6
         raise AssertionError(f"no request may leave, ever: {delay} s more")
 
 

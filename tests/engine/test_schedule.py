@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batchrun.engine.engine import DaySpent, Done, Step, TriggerNext, Wait, next_step
+from batchrun.engine.engine import Next, Step, Wait, next_step
 from batchrun.engine.forecast import DuePoll
 
 IDLE: dict[str, Any] = {
@@ -24,10 +24,10 @@ IDLE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("situation", "step"),
     [
-        pytest.param({}, TriggerNext(), id="a job waits"),
+        pytest.param({}, Next.TRIGGER, id="a job waits"),
         pytest.param(
             {"due": DuePoll(99.0, 1), "in_flight": 1},
-            TriggerNext(),
+            Next.TRIGGER,
             id="a trigger comes before a poll",
         ),
         pytest.param(
@@ -48,7 +48,7 @@ IDLE: dict[str, Any] = {
             Wait(30.0),
             id="all is triggered",
         ),
-        pytest.param({"may_trigger": False}, Done(), id="all has ended"),
+        pytest.param({"may_trigger": False}, Next.DONE, id="all has ended"),
         pytest.param(
             {"may_trigger": False, "outstanding": 1}, Wait(math.inf), id="an answer is awaited"
         ),
@@ -57,7 +57,7 @@ IDLE: dict[str, Any] = {
             Wait(30.0),
             id="today's last requests are kept for polls",
         ),
-        pytest.param({"requests_left": 1}, DaySpent(), id="no trigger without its poll"),
+        pytest.param({"requests_left": 1}, Next.DAY_SPENT, id="no trigger without its poll"),
     ],
 )
 def test_the_next_request_is_spent_on(situation: dict[str, Any], step: Step) -> None:

@@ -44,7 +44,7 @@ Journal(sys.argv[1]).create(plan_of(*IDS), URL)
 
 
 def number_of(journal: Journal, table: object) -> int:
-    with journal.connect() as connection:
+    with journal._engine.connect() as connection:
         return connection.scalar(select(func.count()).select_from(table)) or 0  # type: ignore[arg-type]
 
 

@@ -89,7 +89,7 @@ def test_retried_jobs_are_pending_and_what_had_become_of_them_is_kept(
     ]
     [job] = jobs.pending()
     assert (job.number, job.execution_id) == (FAILED, None)
-    with journal.connect() as connection:
+    with journal._engine.connect() as connection:
         [kept] = connection.execute(select(attempts)).all()
     assert (kept.number, kept.state, kept.execution_id) == (FAILED, "failed", "exec_0")
     assert kept.message == "no such company"

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from batchrun.errors import JournalError
-from batchrun.journal import Journal, remaining
+from batchrun.journal import Journal
 from batchrun.model import Outcome
 
 from .batches import IDS, NOW, URL, accepted, completed, outcomes, plan_of, working_on
@@ -171,7 +171,7 @@ def test_a_journal_that_others_could_read_is_closed_to_them(tmp_path: Path) -> N
 
 def test_a_commit_survives_a_power_loss(tmp_path: Path) -> None:
     """The settings SQLite's own guarantee of durability rests on."""
-    with Journal(str(tmp_path / "journal.db")) as journal, journal.connect() as opened:
+    with Journal(str(tmp_path / "journal.db")) as journal, journal._engine.connect() as opened:
         assert opened.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert opened.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
@@ -209,5 +209,5 @@ def test_the_status_of_a_long_list_reads_no_more_than_that_of_a_short_one(tmp_pa
             event.listen(journal._engine, "checkout", count)
             assert journal.undecided(batch_id) == []
             assert journal.summary(batch_id).rows == number
-            assert remaining(journal, batch_id).to_trigger == number
+            assert journal.remaining(batch_id).to_trigger == number
     assert 0 < steps[1_000] < 2 * steps[30]

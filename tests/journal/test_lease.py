@@ -169,7 +169,7 @@ def test_of_two_machines_that_ask_at_the_same_moment_one_gets_the_batch(
                 _pretend(one, holder="x", age=timedelta(seconds=SILENCE_SECONDS + 1))
         seen = one.holder(batch_id)
         with other.hold(batch_id), monkeypatch.context() as patched:
-            patched.setattr(lease, "is_alive", lambda *_: False)
+            patched.setattr(lease.ProcessLock, "is_alive", lambda *_: False)
             patched.setattr(lease, "find_holder", lambda *_: seen)
             with pytest.raises(JournalError, match="working on batch"), one.hold(batch_id):
                 pass
@@ -243,8 +243,8 @@ def test_the_heartbeat_tells_that_the_batch_is_anothers(
     told: queue.SimpleQueue[JournalError] = queue.SimpleQueue()
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
-        with journal.hold(batch_id) as hold:
-            hold.when_lost(told.put)
+        with journal.hold(batch_id) as lost:
+            lost.add_done_callback(lambda error: told.put(error.result()))
             if taker == "works":
                 _pretend(journal, holder="x", pid=4711)
                 assert "process 4711" in told.get().what
@@ -256,8 +256,7 @@ def test_the_heartbeat_tells_that_the_batch_is_anothers(
                 journal._writer.submit(delete(batches)).result()
                 words = "was forgotten" if is_server(location) else "was overwritten"
                 assert words in told.get().what
-            hold.when_lost(told.put)  # a later caller is told at once
-            assert told.get_nowait().exit_code is ExitCode.PAUSED
+            assert lost.result().exit_code is ExitCode.PAUSED
         if taker == "works":  # what another holds is not let go of
             found = journal.holder(batch_id)
             assert found is not None
@@ -459,7 +458,7 @@ def _put(journal: Journal, job: int, state: JobState) -> None:
 
 def _all_of(journal: Journal) -> list[object]:
     """What the journal holds of batches, jobs and attempts."""
-    with journal.connect() as connection:
+    with journal._engine.connect() as connection:
         return [
             *connection.execute(select(batches)),
             *connection.execute(select(jobs).order_by(jobs.c.number)),

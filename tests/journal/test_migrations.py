@@ -73,7 +73,7 @@ def test_a_journal_of_an_earlier_version_goes_on_with_the_tables_of_a_new_one(
 ) -> None:
     journal_of_version(version, location)
     with Journal(location) as journal:
-        with journal.connect() as connection:
+        with journal._engine.connect() as connection:
             found = inspect(connection)
             columns = {
                 table: {column["name"] for column in found.get_columns(table)}
@@ -148,7 +148,7 @@ def test_causes_are_filled_in_by_chunks(location: str, monkeypatch: pytest.Monke
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        with Journal(location) as journal, journal.connect() as connection:
+        with Journal(location) as journal, journal._engine.connect() as connection:
             causes = connection.execute(text("SELECT cause FROM jobs")).scalars().all()
     finally:
         event.remove(Engine, "before_cursor_execute", note)

@@ -101,7 +101,7 @@ def test_a_log_cut_off_anywhere_holds_every_promise_made_until_then(tmp_path: Pa
 
 
 def _read(database: Path, batch_id: str) -> tuple[dict[int, JobState], int]:
-    with Journal(str(database)) as journal, journal.connect() as connection:
+    with Journal(str(database)) as journal, journal._engine.connect() as connection:
         found = connection.execute(select(jobs.c.number, jobs.c.state)).all()
         return (
             {number: JobState(state) for number, state in found},

@@ -110,7 +110,7 @@ def test_a_commit_is_on_the_servers_disk_whatever_the_role_prefers(location: str
     with psycopg.connect(location, autocommit=True) as connection:
         connection.execute(f'ALTER ROLE "{USER}" SET synchronous_commit = off'.encode())
     try:
-        with Journal(location) as journal, journal.connect() as connection_of_ours:
+        with Journal(location) as journal, journal._engine.connect() as connection_of_ours:
             setting = connection_of_ours.exec_driver_sql("SHOW synchronous_commit").scalar()
             assert setting == "on"
     finally:

@@ -38,7 +38,7 @@ import asyncio, sys
 from batchrun.journal import Journal
 with Journal(sys.argv[1]) as journal:
     jobs = journal.jobs(sys.argv[2], "key", leads=False)
-    claimed = asyncio.run(jobs.claim())
+    claimed = jobs.slices.claim(closed=jobs.leads)
     assert asyncio.run(jobs.begin_trigger(jobs.pending(within=claimed)[0]))
     print(claimed.first, flush=True)
     sys.stdin.read()
@@ -69,7 +69,7 @@ def open_batch(journal: Journal, size: int = 2, jobs: int = 6) -> Iterator[str]:
 
 def numbers(jobs: BatchJobs) -> list[int]:
     """The jobs of the slice that is claimed next; none if no slice is free."""
-    claimed = asyncio.run(jobs.claim())
+    claimed = jobs.slices.claim(closed=jobs.leads)
     return [] if claimed is None else [job.number for job in jobs.pending(within=claimed)]
 
 
@@ -92,7 +92,7 @@ def test_workers_that_claim_at_the_same_moment_get_different_slices(location: st
 def test_only_the_holder_of_its_slice_triggers_a_job(location: str) -> None:
     with Journal(location) as one, Journal(location) as other, open_batch(one) as batch_id:
         holder, stranger = one.jobs(batch_id, "key"), other.jobs(batch_id, "key", leads=False)
-        claimed = asyncio.run(holder.claim())
+        claimed = holder.slices.claim(closed=holder.leads)
         first, second = holder.pending(within=claimed)
         assert not asyncio.run(stranger.begin_trigger(first))
         assert asyncio.run(holder.begin_trigger(first))
@@ -108,7 +108,7 @@ def test_a_dead_workers_slice_goes_to_another_and_only_what_it_was_sending_is_in
         with another_worker(location, batch_id) as (living, kept):
             with another_worker(location, batch_id) as (process, first):
                 process.kill()
-            claimed = asyncio.run(jobs.claim())
+            claimed = jobs.slices.claim(closed=jobs.leads)
             assert claimed is not None
             assert (kept, first, claimed.first) == (0, 2, 2)
             assert [job.number for job in jobs.pending(within=claimed)] == [3]
@@ -124,7 +124,7 @@ def test_a_silent_workers_slice_goes_to_another_and_it_triggers_nothing_more(
 ) -> None:
     with Journal(location) as one, Journal(location) as slept, open_batch(one, 6) as batch_id:
         theirs = slept.jobs(batch_id, "key", leads=False)
-        claimed = asyncio.run(theirs.claim())
+        claimed = theirs.slices.claim(closed=theirs.leads)
         first, second, *_ = theirs.pending(within=claimed)
         assert asyncio.run(theirs.begin_trigger(first))
         _silence(one)
@@ -217,7 +217,7 @@ def test_the_rest_of_a_batch_that_failures_stop_waits_for_a_person(
     with Journal(location) as journal, open_batch(journal, jobs=2) as batch_id:
         journal.keep(batch_id, "unconfirmed", 0)
         worker = journal.jobs(batch_id, "key")
-        for job in worker.pending(within=asyncio.run(worker.claim()))[:sent]:
+        for job in worker.pending(within=worker.slices.claim(closed=worker.leads))[:sent]:
             assert asyncio.run(worker.begin_trigger(job))
         worker.slices.close(why)  # the process may die right after it
         assert journal.summary(batch_id).confirmed is confirmed
@@ -226,7 +226,7 @@ def test_the_rest_of_a_batch_that_failures_stop_waits_for_a_person(
 def test_a_batch_nobody_works_on_has_no_slices_and_keeps_its_requests(location: str) -> None:
     with Journal(location) as journal, open_batch(journal) as batch_id:
         jobs = journal.jobs(batch_id, "key")
-        claimed = asyncio.run(jobs.claim())
+        claimed = jobs.slices.claim(closed=jobs.leads)
         for job in jobs.pending(within=claimed):
             assert asyncio.run(jobs.begin_trigger(job))
             asyncio.run(jobs.release(job, ""))

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchrun.model import Cause
 from batchrun.sandbox import SandboxService, SandboxSettings, Scope
+from batchrun.service.parsing import cause_of
 
 from .strategies import KEY, NOON, company, gaps, told, trigger_body, triggered, unlimited, wire
 
@@ -119,6 +121,12 @@ def test_what_failed_succeeds_when_it_is_sent_again() -> None:
     sent = [triggered(service, 1) for _ in range(3)]
     statuses = [told(service, each, NOON + 120)["status"] for each in sent]
     assert statuses == ["failed", "completed", "completed"]
+
+
+def test_what_succeeds_when_it_is_sent_again_fails_for_a_reason_that_passes() -> None:
+    service = unlimited(fail=1.0)
+    ended = [told(service, triggered(service, number), NOON + 120) for number in range(30)]
+    assert {cause_of(str(each["error"])) for each in ended} == {Cause.TEMPORARY}
 
 
 def test_results_are_uneven_as_real_ones_are() -> None:
