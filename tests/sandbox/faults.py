@@ -21,6 +21,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from batchrun.sandbox import (
+    Answer,
     SandboxClock,
     SandboxService,
     SandboxSettings,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from batchrun.model import JSON
-    from batchrun.sandbox.model import Answer
 
 
 @dataclass(frozen=True, slots=True)

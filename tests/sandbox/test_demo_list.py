@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from batchrun.sandbox.demo_list import DEMO_HEADER, demo_rows, write_demo_list
+from batchrun.sandbox import DEMO_HEADER, demo_rows, write_demo_list
 
 if TYPE_CHECKING:
     from pathlib import Path

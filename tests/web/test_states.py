@@ -66,7 +66,9 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/open\?token=\S+")
 
 
 @contextmanager
-def started(site: Site, folder: Path, **variables: str) -> Iterator[tuple[Popen, str]]:
+def started(
+    site: Site, folder: Path, *through: str, **variables: str
+) -> Iterator[tuple[Popen, str]]:
     """`batchrun web` as a process of its own, with the service of a site behind it."""
     settings = site.workspace.settings
     remember_prices(Lists(lists_folder(str(folder / "own.db"))))
@@ -79,7 +81,7 @@ def started(site: Site, folder: Path, **variables: str) -> Iterator[tuple[Popen,
         **variables,
     }
     process = Popen(
-        [*COMMAND, "web", "--no-browser"],
+        [*through, *COMMAND, "web", "--no-browser"],
         env=environment,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -598,6 +600,17 @@ def test_the_sandbox_is_used_without_a_key_and_left_again(tmp_path: Path) -> Non
     workspace.leave_sandbox()
     assert workspace.settings == settings
     assert not workspace.has_key
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of POSIX")
+def test_a_page_under_nohup_outlives_its_terminal(site: Site, tmp_path: Path) -> None:
+    with started(site, tmp_path, "nohup") as (process, address):
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        assert httpx.get(address).status_code < 500
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_practice_goes_on_after_the_next_start(tmp_path: Path) -> None:
