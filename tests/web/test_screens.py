@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 import pytest
 
-from batchrun import Outcome, Request
+from batchrun import Outcome, Request, list_rows
 from batchrun import rows as rows_of
 from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.batch.pipeline import note_of, ways_on
@@ -569,7 +569,7 @@ def test_a_run_to_forget_is_told_apart_from_others_of_the_same_list(site: Site) 
 def test_long_lists_offer_no_filter_for_duplicates(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "COMPARED_ROWS", 24)
+    monkeypatch.setattr(list_rows, "COMPARED_ROWS", 24)
     saved = counted_list(site, tmp_path)
     check = checked_list(site.workspace, saved).id
     run = site.workspace.run(saved, check, limit=None, again=False)
