@@ -128,7 +128,7 @@ def counted_list(site: Site, folder: Path) -> SavedList:
 
 
 def test_rows_add_up_in_the_same_words_before_during_and_after_a_run(tmp_path: Path) -> None:
-    rest = "3 duplicates of these, 2 can't be sent."
+    rest = "3 duplicates, 2 can't be sent."
     with running_site(tmp_path) as site:
         saved = counted_list(site, tmp_path)
         said = reversed_figures(shown(site, f"/lists/{saved.id}"))
@@ -575,7 +575,7 @@ def test_long_lists_offer_no_filter_for_duplicates(
     run = site.workspace.run(saved, check, limit=None, again=False)
     assert site.workspace.wait(60)
     said = shown(site, f"/batches/{run.batch_id}")
-    assert "3 duplicates of these" in said
+    assert "3 duplicates" in said
     assert "Duplicates Find" not in said
     assert "same ID as" not in said
 
@@ -1529,7 +1529,7 @@ def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_
     ran("first.csv", *range(9), 8)
     run = ran("more.csv", *range(11), 8, reuse=timedelta(days=365))
     said = shown(site, f"/batches/{run.batch_id}")
-    assert "12 rows: 11 sent or reused, 1 duplicate of these. This run cost 2 credits." in said
+    assert "12 rows: 11 sent or reused, 1 duplicate. This run cost 2 credits." in said
     run = ran("few.csv", *range(7), reuse=timedelta(days=365))
     workspace._begin(workspace._settings)  # it says so after a start, too
     said = shown(site, f"/batches/{run.batch_id}")
