@@ -370,7 +370,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         )
         spent, estimate = engine.counters, session.estimate(before, engine.jobs_left)
         abort = from_any_thread(engine.abort)
-        lost.add_done_callback(lambda error: abort(error.result()))
+        lost.add_done_callback(lambda done: abort(done.result()))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,

@@ -77,11 +77,7 @@ class Loaded:
     request: Request
 
     def plan(self, workflow: Workflow, rates: EstimateRates) -> Plan:
-        """Plan the batch. If the user has to choose a column, ask.
-
-        Raises:
-            InputError: The question was not answered.
-        """
+        """Plan the batch. If the user has to choose a column, ask."""
         request, table, roles = self.request, self.table, self.roles
         if roles is None:
             table, roles = _with_roles(table, request, request.ask)

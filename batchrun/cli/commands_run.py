@@ -552,8 +552,7 @@ def demo(
         ) from error
     with settings_or_sandbox(sandbox=True, journal=journal) as settings:
         replaced = replaceable_results(settings, source, sandbox=True)
-        request = Request(source, DEMO_WORKFLOW)
-        mode = OutputMode()
+        request, mode = Request(source, DEMO_WORKFLOW), OutputMode()
         run_list(request, settings, None, None, None, mode, yes=True, again=True, replaced=replaced)
 
 

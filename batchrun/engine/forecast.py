@@ -77,8 +77,8 @@ class Queue:
     def started(self, number: int, triggered_at: float, at: float) -> None:
         """Record when an execution started."""
         waited = at - triggered_at > MIN_INTERVAL_SECONDS
-        if not waited:
-            self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
+        if not (waited or self.waits):
+            self._at_once = max(self._at_once, number + 1)
         insort(self._starts, _Start(number, at, waited))
         if len(self._starts) > SAMPLE:
             del self._starts[0]

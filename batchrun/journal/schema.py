@@ -66,6 +66,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 13
 """When an older journal is opened, its missing tables, columns, and indexes are added."""
 
+ROWS_AT_ONCE = 1_000
+"""Number of rows that are read, or written by one statement, at a time."""
+
 metadata = MetaData()
 
 meta = Table(
@@ -485,7 +488,7 @@ def _fill_causes(connection: Connection) -> None:
         select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
         .where(jobs.c.state.in_(_WITH_CAUSE), jobs.c.message != "")
         .order_by(jobs.c.batch_id, jobs.c.number)
-        .limit(_CHUNK_JOBS)
+        .limit(ROWS_AT_ONCE)
     )
     chunk = connection.execute(query).all()
     while chunk:
@@ -499,7 +502,6 @@ def _fill_causes(connection: Connection) -> None:
         chunk = connection.execute(query.where(place > tuple(chunk[-1][:2]))).all()
 
 
-_CHUNK_JOBS = 1_000
 _WITH_CAUSE = (JobState.FAILED, JobState.REJECTED, JobState.PENDING)
 
 

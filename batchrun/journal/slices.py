@@ -22,6 +22,7 @@ from batchrun.journal.lease import SILENCE_SECONDS, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
+    ROWS_AT_ONCE,
     SCHEMA_IN_USE,
     SCHEMA_VERSION,
     JobState,
@@ -46,7 +47,6 @@ SLICE_MINUTES = 10
 """How long the quota lasts for one slice, in minutes, at two requests per job."""
 SLICES_PER_BATCH = 16
 """A batch has at least this many slices if each has `MIN_JOBS`, so workers can share it."""
-_INSERTED_AT_ONCE = 1_000
 _CANDIDATE = slices.alias("candidate")
 _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
@@ -131,7 +131,7 @@ class Slices:
             {"batch_id": self.batch_id, "closed": "" if alone else None, **each._asdict()}
             for each in _gaps(kept, number, number if alone else size)
         ]
-        chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
+        chunks = (new[at : at + ROWS_AT_ONCE] for at in range(0, len(new), ROWS_AT_ONCE))
         self._execute(
             *self._removed(),
             update(slices).where(self._own).values(closed=None),
