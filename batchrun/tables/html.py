@@ -428,6 +428,10 @@ class _TableParser(HTMLParser):
         if not self._unseen:
             self._add(_SPACE.sub(" ", data))
 
+    def handle_comment(self, data: str) -> None:
+        if data.startswith("[CDATA["):  # text in XHTML
+            self.handle_data(data[len("[CDATA[") :].removesuffix("]]"))
+
     def _open_table(self) -> None:
         if len(self._open) >= DEEPEST_TABLE:
             self._too_deep += 1

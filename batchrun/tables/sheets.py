@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 1_000
 """Rows to collect before they are transposed to columns; few, so they fit into the CPU cache."""
 
-
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """The last row and column of an Excel sheet (Excel specifications and limits)."""

@@ -168,8 +168,8 @@ class XlsxReader(WorkbookReader):
             content = self._read(sheet)
         except UnreadableError:  # calamine rejects some files that other programs open
             content = self._read(sheet, parsed=True)
-        others = any(part.startswith("xl/externallinks/") for part in self._archive.parts)
-        content.traits.linked = others
+        parts = self._archive.parts
+        content.traits.linked = any(part.startswith("xl/externallinks/") for part in parts)
         return content
 
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:

@@ -73,3 +73,8 @@ def test_a_page_is_read_in_the_encoding_that_the_user_gives(tmp_path: Path) -> N
     file.write_bytes(page.encode("iso8859-2"))
     assert cells(load(file, encoding="iso8859-2")) == [[UUID, "Žižkov"]]
     assert "--encoding settles it" in load(file).source.notices[0]
+
+
+def test_marked_text_of_a_page_is_text_and_a_comment_is_not(tmp_path: Path) -> None:
+    page = f"<html><table><tr><td>Company ID<tr><td><![CDATA[{UUID}]]><!-- old --></table>"
+    assert cells(load_bytes(tmp_path, page, "page.html")) == [[UUID]]
