@@ -70,10 +70,8 @@ class Advice(str):
 def _joined(one: str, other: str) -> Advice:
     first = one if isinstance(one, Advice) else Advice(one)
     second = other if isinstance(other, Advice) else Advice(other)
-    joined = Advice(
-        str.__add__(first, second), "", *first.actions, *second.actions, **first.options
-    )
-    joined.options = {**first.options, **second.options}
+    options = {**first.options, **second.options}
+    joined = Advice(str.__add__(first, second), "", *first.actions, *second.actions, **options)
     joined.plain = str.__add__(first.plain, second.plain)
     return joined
 

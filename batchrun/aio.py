@@ -154,7 +154,12 @@ async def run(
         BatchrunError: Something can't be used. What was triggered is in the journal.
         NotConfirmedError: ``confirm`` returned false. Nothing was triggered.
     """
-    request = _no_results(_request(source, workflow, reading))
+    request = _request(source, workflow, reading)
+    if isinstance(request.source, (str, Path)) and Rerun.holds_results(request.source):
+        raise UsageError(  # every row would be paid for again
+            f"{Path(request.source).name} holds results of batchrun.",
+            "Send its marked rows again with batchrun.run_marked, or run the list itself.",
+        )
     settings = _for_workers(settings, workers, limit, detach=detach)
     options = _options(output, form, control, limit=limit, on_progress=on_progress, detach=detach)
     async with connected(settings) as cluster:
@@ -366,13 +371,7 @@ async def run_marked(
 
 
 def _marked(path: Path, settings: Settings | None) -> Rerun:
-    """The rows that are marked in a workbook.
-
-    Raises:
-        InputError: batchrun did not write it, no row is marked, or a row can't be matched with its
-            job.
-        JournalError: The journal does not know its batch.
-    """
+    """The rows that are marked in a workbook that batchrun wrote."""
     if not path.exists():
         raise missing_file(path)
     marked = Rerun.read(path, settings=settings)
@@ -381,22 +380,6 @@ def _marked(path: Path, settings: Settings | None) -> Rerun:
             f"{path.name} is no workbook that batchrun has written.", "Run it as a list instead."
         )
     return marked
-
-
-def _no_results(request: Request) -> Request:
-    """Check that a list is not a results workbook: every row would be paid for again.
-
-    Raises:
-        UsageError: It is.
-    """
-    if isinstance(request.source, (str, Path)):
-        path = Path(request.source)
-        if Rerun.holds_results(path):
-            raise UsageError(
-                f"{path.name} holds results of batchrun.",
-                "Send its marked rows again with batchrun.run_marked, or run the list itself.",
-            )
-    return request
 
 
 def _request(
@@ -415,11 +398,7 @@ def _request(
 def _for_workers(
     settings: Settings | None, workers: int | Dask | None, limit: int | None, *, detach: bool
 ) -> Settings:
-    """The settings with who works on the batch.
-
-    Raises:
-        UsageError: A part of a batch can't be left to others.
-    """
+    """The settings with who works on the batch. A part of a batch can't be left to others."""
     if detach and limit is not None:
         raise UsageError(
             "The options --detach and --limit can't be combined: only the process that was asked "

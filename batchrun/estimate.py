@@ -79,6 +79,12 @@ class EstimateRates:
         return int(full_days) + 1, last + 1
 
 
+def price_of(before: Credits | None, after: Credits | None, jobs: int) -> dict[str, float] | None:
+    """Return what a job costs in credits, by name, after some jobs; ``None`` if unknown."""
+    spent = credits_spent(before, after) if jobs > 0 else None
+    return {name: number / jobs for name, number in spent.items()} if spent else None
+
+
 def credits_spent(before: Credits | None, after: Credits | None) -> dict[str, float] | None:
     """Return the credits spent, by name; ``None`` if that is unknown.
 
@@ -102,20 +108,14 @@ def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
     return f"{credit_amounts(gone)} ({credit_amounts(each, bare=True)} a job)"
 
 
-def rest_words(
-    gone: Mapping[str, float] | None, sent: int, rest: int, after: Credits | None
-) -> str:
-    """Return what the other jobs cost in credits at the same rate; ``""`` if that is unknown.
+def rest_words(price: Mapping[str, float] | None, rest: int, after: Credits | None) -> str:
+    """Return what the jobs left cost in credits, of those left; ``""`` if that is unknown.
 
-    Args:
-        gone: The cost of the jobs that were sent.
-        sent: How many jobs were sent.
-        rest: How many jobs are left.
-        after: The credits left now.
+    ``price`` is what a job costs.
     """
-    if not gone or not sent or after is None or after.remaining is None:
+    if not price or after is None or after.remaining is None:
         return ""
-    wanted = {name: number / sent * rest for name, number in gone.items()}
+    wanted = {name: each * rest for name, each in price.items()}
     left = {name: after.remaining.get(name, 0.0) for name in wanted}
     before = credit_amounts(left, bare=True)
     if any(wanted[name] > left[name] for name in wanted):

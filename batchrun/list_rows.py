@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batchrun.model import Outcome
-from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
+from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     import numpy.typing as npt
 
     from batchrun.batch.history import RowPage
-    from batchrun.model import BatchResults, BatchSummary, Role, Row, Table, TableSource
+    from batchrun.model import BatchResults, BatchSummary, Row, Table, TableSource
     from batchrun.plan import Plan
 
+COMPARED_ROWS = 50_000
+"""Maximum rows of a batch in which to look for duplicates with a different name."""
 ROWS_AT_ONCE = 5_000
 
 
@@ -100,18 +102,12 @@ def _line_breaks(cell: object) -> int:
     return max(cell.count("\n"), cell.count("\r")) if isinstance(cell, str) else 0
 
 
-def _columns_of_names(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
-    """Return the columns whose names tell whether an ID is the right one; empty if none do."""
-    columns = name_columns(header)
-    return columns if are_names_of_ids(header, columns, roles) else ()
-
-
 def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
     """Return the rows with a different name than the first row with the same ID.
 
     Each has its line and name, then those of the first row: one of the rows may have the wrong ID.
     """
-    columns = _columns_of_names(plan.table.header, plan.roles)
+    columns = columns_naming_ids(plan.table.header, plan.roles)
     if not (columns and len(plan.bodies)):
         return []
     ids, names = _ids(plan), [plan.table.cells[at] for at in columns]
@@ -140,7 +136,7 @@ def _ids(plan: Plan) -> npt.NDArray[np.integer]:
 
 def other_names_in(results: BatchResults) -> list[tuple[int, str, int, str]]:
     """Return the completed rows with the ID of a row with another name, like `other_names`."""
-    columns = _columns_of_names(results.header, results.roles)
+    columns = columns_naming_ids(results.header, results.roles)
     completed = (row for row in results.rows if columns and row.outcome is Outcome.COMPLETED)
     return _differing(
         ((row.company_id, row.contact_id), row.row.line, name_of(row.row.cells, columns))

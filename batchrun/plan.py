@@ -254,11 +254,6 @@ class PlannedRows(MadeOnAccess[PlannedRow]):
     def __iter__(self) -> Iterator[PlannedRow]:
         return map(self._planner.planned, self._table.rows(), map(int, self.jobs))
 
-    @property
-    def invalid(self) -> Sequence[PlannedRow]:
-        """The rows that can't be sent."""
-        return MadeOnAccess(np.flatnonzero(self.jobs < 0), self._make)
-
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -338,7 +333,7 @@ class Plan:
     @property
     def invalid(self) -> Sequence[PlannedRow]:
         """The rows that can't be sent, in input order."""
-        return self.rows.invalid
+        return MadeOnAccess(np.flatnonzero(self.rows.jobs < 0), lambda place: self.rows[place])
 
     def invalid_by_reason(self) -> list[tuple[str, list[PlannedRow]]]:
         """Group the rows that can't be sent by reason, most frequent first."""

@@ -48,11 +48,7 @@ class Cluster:
         self._client = client
 
     def check(self, session: Session, batch_id: str) -> None:
-        """Check that every worker can work on a batch.
-
-        Raises:
-            UsageError: A worker can't, or the cluster has no workers.
-        """
+        """Raise `UsageError` unless the cluster has workers, and each can work on a batch."""
         task = batch_id, _shared(session.settings), SCHEMA_VERSION
         found = self._client.run(problem_of_worker, *task, on_error="return")
         if not found:
@@ -88,11 +84,7 @@ class Cluster:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Cluster | None]:
-    """Connect to the cluster in the settings until the block ends; ``None`` if none is set.
-
-    Raises:
-        UsageError: The cluster can't be used.
-    """
+    """Connect to the cluster in the settings until the block ends; ``None`` if none is set."""
     if settings.dask is None:
         yield None
         return

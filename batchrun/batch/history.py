@@ -220,11 +220,7 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
 
 
 def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings: Settings) -> int:
-    """Return how many of a batch's unsuccessful jobs have a result in another batch.
-
-    Raises:
-        JournalError: The journal can't be read.
-    """
+    """Return how many of a batch's unsuccessful jobs have a result in another batch."""
     numbers = {row.job for row in rows if row.job is not None}
     if not numbers:
         return 0
@@ -233,11 +229,7 @@ def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings
 
 
 def requests_today(settings: Settings) -> int:
-    """Return the requests sent with the key since midnight UTC by all users of this journal.
-
-    Raises:
-        BatchrunError: There is no journal or no key.
-    """
+    """Return the requests sent with the key since midnight UTC by all users of this journal."""
     with existing_journal(settings.journal) as journal:
         return journal.ledger(find_credentials(settings).key).spent_today()
 

@@ -177,11 +177,7 @@ async def run(
     confirm: Callable[[Plan, BatchSummary | None], bool] | None,
     with_credits: bool,
 ) -> Report:
-    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`.
-
-    Raises:
-        BatchrunError: As in `batchrun.aio.run`.
-    """
+    """Run a workflow for each row of a list and write the workbook; see `batchrun.aio.run`."""
     if again and request.reuse is not None:
         raise UsageError(
             "Running everything again and reusing earlier results can't be combined.",
@@ -235,11 +231,7 @@ async def resume(
     options: RunOptions,
     confirm: Callable[[Rest], bool] | None = None,
 ) -> Report:
-    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`.
-
-    Raises:
-        BatchrunError: As in `run`, or the batch belongs to another service.
-    """
+    """Continue a batch, or send jobs of it again; see `batchrun.aio.resume`."""
     settings = settings or load_settings()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
@@ -263,11 +255,7 @@ async def resume(
 async def _confirm_rest(
     session: Session, batch: BatchSummary, limit: int | None, confirm: Callable[[Rest], bool]
 ) -> None:
-    """Ask before jobs are triggered that nobody has confirmed.
-
-    Raises:
-        NotConfirmedError: The answer was no.
-    """
+    """Ask before jobs are triggered that nobody has confirmed."""
     left = session.journal.remaining(batch.batch_id).to_trigger
     left = left if limit is None else min(limit, left)
     if left and not confirm(
@@ -382,7 +370,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         )
         spent, estimate = engine.counters, session.estimate(before, engine.jobs_left)
         abort = from_any_thread(engine.abort)
-        lost.add_done_callback(lambda error: abort(error.result()))
+        lost.add_done_callback(lambda done: abort(done.result()))
         options.control.attach(batch_id, from_any_thread(engine.stop), only)
         log_event(
             _LOG,
@@ -512,34 +500,13 @@ async def _effort_kept(jobs: BatchJobs, engine: Engine) -> AsyncIterator[None]:
         raise
 
 
-async def _record_start(
-    journal: Journal,
-    jobs: BatchJobs,
-    before: BatchSummary,
-    options: RunOptions,
-    only: Collection[int] | None,
-) -> None:
-    """Record where the workbook goes, and how much is confirmed; clear the last run's note.
-
-    If another machine continues the batch, both stay as they were.
-    """
-    target, limit = options.output, options.limit
-    if target is not None:
-        agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
-        if before.target != str(target) and not options.joined:
-            journal.keep(before.batch_id, "target", str(target))
-    if before.note:
-        await jobs.record_ending("", 0.0, 0.0)
-    if only is None or limit is not None:  # else the others wait as they did before
-        confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
-        if confirmed != before.confirmed and not options.joined:
-            journal.keep(before.batch_id, "unconfirmed", int(not confirmed))
-
-
 async def _prepared(
     session: Session, jobs: BatchJobs, options: RunOptions
 ) -> tuple[BatchSummary, Collection[int] | None, bool]:
     """Prepare a batch so that workers can claim its slices.
+
+    Records where the workbook goes, and how much is confirmed, and clears the last run's note. If
+    another machine continues the batch, the first two stay as they were.
 
     Returns:
         The batch after that, the jobs that may be triggered (``None`` for all), and whether no
@@ -549,11 +516,21 @@ async def _prepared(
     agree(Consent.KEY, journal.key_hash(session.key))
     only = await prepare_batch(journal, jobs, options)
     before = journal.summary(batch_id)
-    await _record_start(journal, jobs, before, options, only)
+    target, limit = options.output, options.limit
+    if target is not None:
+        agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
+        if before.target != str(target) and not options.joined:
+            journal.keep(batch_id, "target", str(target))
+    if before.note:
+        await jobs.record_ending("", 0.0, 0.0)
+    if only is None or limit is not None:  # else the others wait as they did before
+        confirmed = options.agreed or limit is None or limit >= jobs.count_pending()
+        if confirmed != before.confirmed and not options.joined:
+            journal.keep(batch_id, "unconfirmed", int(not confirmed))
     # Others may join only if the user has confirmed the batch as a whole. If the journal is a file,
     # only this process starts them.
     several = options.joined or options.detach or session.settings.workers > 1
-    alone = options.limit is not None or only is not None or not (several or journal.is_shared)
+    alone = limit is not None or only is not None or not (several or journal.is_shared)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)
     jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)

@@ -31,11 +31,7 @@ if TYPE_CHECKING:
 
 
 def require_same_service(batch_id: str, own: str, given: str) -> None:
-    """Check that a batch continues at the service where it was started.
-
-    Raises:
-        UsageError: The URLs belong to different services.
-    """
+    """Raise `UsageError` unless a batch continues at the service where it was started."""
     if service_of(own) == service_of(given):
         return
     hint = Advice(
@@ -51,11 +47,7 @@ def require_same_service(batch_id: str, own: str, given: str) -> None:
 
 
 def require_same_key(earlier: BatchSummary, profile: str | None) -> None:
-    """Check that a list continues with the key that started its batch.
-
-    Raises:
-        UsageError: The batch was started with a profile, and another key would be used now.
-    """
+    """Raise `UsageError` if a list's batch was started with a profile, and now has another key."""
     if earlier.profile in {None, profile}:
         return
     payer = "the key in PGAI_API_KEY" if profile is None else f"profile {profile}"
@@ -139,11 +131,7 @@ def require_consent(
     *,
     trusted: bool = False,
 ) -> None:
-    """Check that a person has agreed to everything in `needed_consents`.
-
-    Raises:
-        UsageError: A consent is missing.
-    """
+    """Raise `UsageError` unless a person has agreed to everything in `needed_consents`."""
     for request in needed_consents(journal, batch, key, output):
         if not trusted:
             raise consent_refused(request, batch.batch_id)
@@ -151,11 +139,7 @@ def require_consent(
 
 
 def require_key(journal: Journal, summary: BatchSummary, settings: Settings) -> None:
-    """Check that this worker's key is the batch's key, and may be sent to the batch's address.
-
-    Raises:
-        UsageError: It is another key, or nobody on this machine has agreed to the address.
-    """
+    """Raise `UsageError` unless the key in use is the batch's, and may be sent to its address."""
     credentials, stored = find_credentials(settings), profile_of(settings)
     if journal.started_with_key_hash(summary.batch_id) != journal.key_hash(credentials.key):
         raise UsageError(

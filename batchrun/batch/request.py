@@ -14,6 +14,7 @@ from batchrun.model import Role
 from batchrun.options import FileOptions, ReadingOptions
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables import (
+    ColumnQuestion,
     Contents,
     LoadLimits,
     LoadOptions,
@@ -68,35 +69,41 @@ class Request(ReadingOptions):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The list of a request, loaded."""
+    """The list of a request, loaded; ``roles`` is ``None`` if the user has to choose a column."""
 
     table: Table
-    roles: Mapping[Role, int]
+    roles: Mapping[Role, int] | None
     parameters: Parameters
-    lenient_ids: bool
+    request: Request
 
     def plan(self, workflow: Workflow, rates: EstimateRates) -> Plan:
-        """Plan the batch."""
+        """Plan the batch. If the user has to choose a column, ask."""
+        request, table, roles = self.request, self.table, self.roles
+        if roles is None:
+            table, roles = _with_roles(table, request, request.ask)
         return make_plan(
-            self.table, workflow, self.roles, self.parameters, rates, lenient_ids=self.lenient_ids
+            table, workflow, roles, self.parameters, rates, lenient_ids=request.lenient_ids
         )
 
 
 def load_request(request: Request, settings: Settings) -> Loaded:
-    """Load the list and find its columns.
+    """Load the list and find its columns, without asking: the workflow may be mistyped.
 
     Raises:
         InputError: The list can't be used, or its columns can't be identified.
         UsageError: An option does not fit the list.
     """
-    table, roles = _with_roles(_table(request, settings), request)
+    table, roles, questions = _table(request, settings), None, list[ColumnQuestion]()
+    try:
+        table, roles = _with_roles(table, request, questions.append)  # it returns no answer
+    except InputError:
+        if not questions or request.ask is None:
+            raise
     columns = {
         name: find_column(table, column, "--param-column")
         for name, column in request.parameter_columns.items()
     }
-    return Loaded(
-        table, roles, Parameters(deepcopy(dict(request.parameters)), columns), request.lenient_ids
-    )
+    return Loaded(table, roles, Parameters(deepcopy(dict(request.parameters)), columns), request)
 
 
 def _table(request: Request, settings: Settings) -> Table:
@@ -124,7 +131,7 @@ def _without_guards(table: Table) -> Table:
     return replace(table, header=header, cells=cells)
 
 
-def _with_roles(table: Table, request: Request) -> tuple[Table, dict[Role, int]]:
+def _with_roles(table: Table, request: Request, ask: Ask | None) -> tuple[Table, dict[Role, int]]:
     """Return the table, with notices about its ID columns, and these columns."""
     roles = find_roles(
         table,
@@ -132,7 +139,7 @@ def _with_roles(table: Table, request: Request) -> tuple[Table, dict[Role, int]]
         contact_column=request.contact_column,
         without=request.without,
         lenient=request.lenient_ids,
-        ask=request.ask,
+        ask=ask,
     )
     notices = (*table.source.notices, *role_notices(table, roles, request.without))
     return replace(table, source=replace(table.source, notices=notices)), roles
@@ -171,7 +178,7 @@ def preview(request: Request, settings: Settings) -> Preview:
     roles: Mapping[Role, int] = {}
     problem = None
     try:
-        table, roles = _with_roles(table, request)
+        table, roles = _with_roles(table, request, request.ask)
     except InputError as error:
         problem = error
     columns = tuple(candidate_contents(table, roles, lenient=request.lenient_ids))

@@ -54,11 +54,7 @@ class Session:
     profile: str | None = None
 
     async def workflows(self) -> tuple[Workflow, ...]:
-        """Fetch the workflows that the key can see; each page is a request and updates the quota.
-
-        Raises:
-            BatchrunError: The key or the service can't be used.
-        """
+        """Fetch the workflows that the key can see; each page is a request of the quota."""
         workflows: list[Workflow] = []
         await self._spend_slot()
         async for page in self.client.workflow_pages():
@@ -77,9 +73,6 @@ class Session:
 
         The question costs a request of the quota. It never waits long, and if it fails, the
         credits are unknown.
-
-        Raises:
-            JournalError: The journal can't be read or written.
         """
         await self.share.ask()
         now = self.clock.now()
@@ -112,13 +105,9 @@ class Session:
     def with_known_results(
         self, plan: Plan, reuse: timedelta | None, earlier: BatchSummary | None
     ) -> Plan:
-        """Add what other batches know about the plan's jobs.
+        """Add what other batches know about the plan's jobs, and reuse results up to an age.
 
-        Args:
-            plan: The plan.
-            reuse: The maximum age of a result to reuse instead of sending the job.
-            earlier: The batch of the same list, if there is one. If it is unfinished, the plan
-                is returned unchanged.
+        If an ``earlier`` batch of the list is unfinished, the plan is returned unchanged.
 
         Raises:
             UsageError: ``reuse`` is given, but the batch has already started.
@@ -156,11 +145,7 @@ class Session:
         return replace(rates, daily=self.settings.daily or rates.daily)
 
     def estimate(self, batch: BatchSummary, to_trigger: int) -> Estimate:
-        """Estimate the jobs to trigger and those that are running already.
-
-        Raises:
-            JournalError: The journal can't be read.
-        """
+        """Estimate the jobs to trigger and those that are running already."""
         running = self.journal.remaining(batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
@@ -175,27 +160,14 @@ class Session:
 
 
 async def cost_of(batch: BatchSummary, jobs: int, settings: Settings) -> Rest:
-    """Return what it costs to trigger some jobs of a batch; costs a request itself.
-
-    Raises:
-        BatchrunError: The key or the journal can't be used.
-    """
+    """Return what it costs to trigger some jobs of a batch; costs a request itself."""
     async with open_session(for_batch(settings, batch), few_requests=True) as session:
         return Rest(batch, jobs, session.estimate(batch, jobs), await session.credits())
 
 
 @asynccontextmanager
 async def open_session(settings: Settings, *, few_requests: bool = False) -> AsyncIterator[Session]:
-    """Open the journal and a client.
-
-    Args:
-        settings: Key, address, rate and so on.
-        few_requests: Whether the session only fetches the list of workflows.
-
-    Raises:
-        UsageError: There is no key, or the address can't be used.
-        JournalError: The journal can't be opened.
-    """
+    """Open the journal and a client, perhaps only to fetch the list of workflows."""
     credentials = find_credentials(settings)
     key, base_url = credentials.key, checked_base_url(credentials.base_url)
     if settings.speed != 1 and not is_loopback(base_url):

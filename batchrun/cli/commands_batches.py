@@ -15,22 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from batchrun.advice import run_corrected
+from batchrun.cli import messages
 from batchrun.cli.help import OUTPUT, THE_BATCH, add_command
-from batchrun.cli.messages import (
-    age_words,
-    attention_lines,
-    counts,
-    counts_in_short,
-    kept_words,
-    more_files,
-    next_lines,
-    opens_words,
-    own_output,
-    running_line,
-    summary_json,
-    unknown_to_results,
-    workbook_lines,
-)
 from batchrun.cli.options import (
     AsJson,
     Batch,
@@ -65,7 +51,6 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.runner import confirm_jobs, continue_batch
 from batchrun.cli.settings import (
@@ -156,7 +141,7 @@ def export(
     if columns.columns and not summary.unfinished:
         _refuse_misspelled(summary.batch_id, form, settings)
     written = export_batch(summary.batch_id, output, settings, form)
-    print_lines(unknown_to_results(summary.batch_id, form, settings), err=True)
+    print_lines(messages.unknown_to_results(summary.batch_id, form, settings), err=True)
     what, chosen = "Results", 0
     if form.only is not None:
         chosen = sum(summary.counts[each] for each in form.only)
@@ -164,14 +149,14 @@ def export(
     elif crm is not None:
         what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')} (a line for each record)"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
-    print_lines(more_files(written))
+    print_lines(messages.more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
         again = run_corrected(str(written), summary)
         where = f"Its results go to {results_path(written).name}. To have all rows in one workbook,"
         whole = f"{where} correct them in {summary.source.name} and run that with --reuse 30d."
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}"), whole])
     if written.name != output.name:
-        print_text(f"Note:      {kept_words(output, written, summary.batch_id)}", err=True)
+        print_text(f"Note:      {messages.kept_words(output, written, summary.batch_id)}", err=True)
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     if crm is not None and left_out:
         print_text(f"Left out: {plural(left_out, 'row')} not completed")
@@ -214,8 +199,8 @@ def status(
 
 def _status_json(status: BatchStatus) -> dict[str, Any]:
     holder = status.holder if status.working else None
-    summary = replace(status.summary, output=own_output(status.summary))
-    return summary_json(summary) | {
+    summary = replace(status.summary, output=messages.own_output(status.summary))
+    return messages.summary_json(summary) | {
         "working": None if holder is None else holder.words(),
         "rescue_files": [str(path) for path in status.rescued],
     }
@@ -233,14 +218,14 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         f"Batch:     {summary.batch_id}, planned {ago(summary.created_at)}",
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
-        f"Rows:      {counts(summary, left.running_rows)}",
+        f"Rows:      {messages.counts(summary, left.running_rows)}",
         *([f"Practice:  at {summary.base_url}"] if summary.practice else []),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
     if left.oldest is not None:
         # A sandbox that is faster than the clock reports times in the future.
         oldest = "" if left.oldest > now else f", the oldest triggered {ago(left.oldest)}"
-        lines.append(running_line(left.running, oldest, working=status.working))
+        lines.append(messages.running_line(left.running, oldest, working=status.working))
     if holder is not None and status.working:
         lines.append(f"Worked on: {holder.words()}; last heard of {ago(holder.beat_at)}")
     elif holder is not None:
@@ -255,13 +240,13 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
     if summary.note:
         lines.append(f"Note:      {summary.note}")
     if status.opens_at is not None:
-        lines.append(f"Opens:     {opens_words(status.opens_at, now)}")
-    lines += workbook_lines(summary)
+        lines.append(f"Opens:     {messages.opens_words(status.opens_at, now)}")
+    lines += messages.workbook_lines(summary)
     if status.starts_soon:
         return [*lines, "Worked on: not yet; its worker processes start by themselves"]
     if summary.unfinished and status.working:
         return lines
-    return [*lines, *next_lines(summary), *attention_lines(summary, settings)]
+    return [*lines, *messages.next_lines(summary), *messages.attention_lines(summary, settings)]
 
 
 def list_batches(
@@ -272,7 +257,7 @@ def list_batches(
 
     found = _with_own_outputs(batches(settings=settings_from(sandbox=sandbox, journal=journal)))
     if as_json:
-        print_exact(json.dumps([summary_json(summary) for summary in found]))
+        print_exact(json.dumps([messages.summary_json(summary) for summary in found]))
     elif found:
         print_lines(_listed(found))
     else:
@@ -300,8 +285,8 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):
         return [
-            f"{one.batch_id}  {workflow(one)}  rows: {counts(one)}  "
-            f"worked on {age_words(now - one.updated_at)} ago  "
+            f"{one.batch_id}  {workflow(one)}  rows: {messages.counts(one)}  "
+            f"worked on {messages.age_words(now - one.updated_at)} ago  "
             f"list: {one.source.path or one.source.name}"
             + (f"  workbook: {one.output}" if one.output else "")
             for one in found
@@ -310,8 +295,8 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     rows = [
         [
             one.batch_id,
-            age_words(now - one.updated_at),
-            counts_in_short(one),
+            messages.age_words(now - one.updated_at),
+            messages.counts_in_short(one),
             workflow(one),
             one.source.name,
         ]
@@ -369,9 +354,9 @@ def retry(
     with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
         if not reporting.for_scripts:
             begin_log_block(f"Batch {summary.batch_id}")
-        confirm_batch(settings, summary, output)
+        sends = any(summary.counts[each] for each in chosen)
+        confirm_batch(settings, summary, output, sends=sends)
         question = _retry_question(summary, chosen, settings)
-        print_other_payer(settings, summary)
         if not yes:
             rows = rows_of(summary.batch_id, chosen, settings=settings).rows
             jobs = len({row.job for row in rows})
@@ -428,14 +413,12 @@ def forget(
 
 def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     """Ask for confirmation; end the command if the answer is no."""
+    err, batches = beside_question(yes=yes), plural(len(found), "batch", "batches")
     for one in found:
-        line = f"{one.batch_id}  {one.workflow.name}  rows: {counts(one)}"
-        print_text(line, err=beside_question(yes=yes), hanging=2)
-    batches = plural(len(found), "batch", "batches")
-    print_text(
-        "Deleted batches can't be reused, exported or retried. Their workbooks stay.",
-        err=beside_question(yes=yes),
-    )
+        line = f"{one.batch_id}  {one.workflow.name}  rows: {messages.counts(one)}"
+        print_text(line, err=err, hanging=2)
+    after = "Deleted batches can't be reused, exported or retried. Their workbooks stay."
+    print_text(after, err=err)
     if not confirmed(f"Delete {batches} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
@@ -460,9 +443,8 @@ def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Setti
     from batchrun.list_rows import RowNumbers
     from batchrun.workbook.readable import Names
 
-    are = "is" if len(rows) == 1 else "are"
     print_text(
-        f"{plural(len(rows), 'row')} {are} in doubt: the trigger may or may not have been "
+        f"{plural(len(rows), 'row is', 'rows are')} in doubt: the trigger may or may not have been "
         "accepted, and only you can settle it.",
         err=True,
     )
@@ -504,10 +486,10 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
-        steps = next_lines(summary) or attention_lines(summary, settings)
+        steps = messages.next_lines(summary) or messages.attention_lines(summary, settings)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
-            " ".join(f"Its rows: {counts(summary)}. {''.join(steps[-1:])}".split()),
+            " ".join(f"Its rows: {messages.counts(summary)}. {''.join(steps[-1:])}".split()),
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"

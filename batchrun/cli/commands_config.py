@@ -25,12 +25,10 @@ from batchrun.cli.options import (
     with_option_groups,
 )
 from batchrun.cli.output import (
-    is_screen,
     print_exact,
     print_lines,
     print_text,
     runnable_commands,
-    usable_columns,
 )
 from batchrun.cli.prompts import ask, confirm_address
 from batchrun.cli.settings import settings_from, settings_or_sandbox
@@ -230,18 +228,9 @@ def show_configuration(
         print_exact(json.dumps(document, ensure_ascii=False))
         return
     width = max(len(one.name) for one in shown)
-    sources = {one.name: f"{one.origin} {one.where}".strip() for one in shown}
-    room = min(max(len(one.value) for one in shown), 44)
-    if is_screen(sys.stdout):
-        widest = min(max(map(len, sources.values())), 30)
-        room = min(room, max(usable_columns(sys.stdout) - width - widest - 4, 10))
     for one in shown:
-        at = width + room + 4
-        below = is_screen(sys.stdout) and len(one.value) > room
-        gap = f"\n{'':{at}}" if below else "  "
-        print_text(
-            f"{one.name:{width}}  {one.value or '-':{room}}{gap}{sources[one.name]}", hanging=at
-        )
+        source = f"{one.origin} {one.where}".strip()
+        print_text(f"{one.name:{width}}  {one.value or '-'}  ({source})", hanging=width + 2)
     print_text(
         "\nThe first that has a value wins: option, environment, batchrun.toml beside the list, "
         "batchrun.toml of the user, profile, .env (only the API key), default."

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,7 +63,6 @@ from batchrun.cli.prompts import (
     beside_question,
     confirm_address,
     confirm_batch,
-    print_other_payer,
 )
 from batchrun.cli.resume_all import resume_all
 from batchrun.cli.runner import confirm_jobs, continue_batch, run_list
@@ -111,7 +109,6 @@ def run_marked(
         first = ["Nothing was triggered.", f"Batch:     {marked.summary.batch_id}", counts]
         _end_unchanged(marked.summary, mode, [*first, *messages.next_lines(marked.summary)])
     confirm_batch(settings, marked.summary, output or marked.output)
-    print_other_payer(settings, marked.summary)
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     left = None
     if not yes:
@@ -302,10 +299,9 @@ def _show_plan(
         known = refused and refused.batch_id
         print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
-        now = datetime.now(UTC)
         measure = "" if refused else messages.pilot_of(plan)
         shown = messages.cost_lines(
-            plan.estimate, plan.credits, plan.to_trigger, now, settings, plan.workflow, measure
+            plan.estimate, plan.credits, plan.to_trigger, settings, plan.workflow, measure
         )
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:
@@ -444,7 +440,6 @@ def resume(
         sends_none = settles or (all_batches and not summary.confirmed)
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            print_other_payer(settings, summary)
             if asks and not (asked or named):
                 doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
                 now = min(before.left.to_trigger, limit or before.left.to_trigger)
@@ -557,8 +552,7 @@ def demo(
         ) from error
     with settings_or_sandbox(sandbox=True, journal=journal) as settings:
         replaced = replaceable_results(settings, source, sandbox=True)
-        request = Request(source, DEMO_WORKFLOW)
-        mode = OutputMode()
+        request, mode = Request(source, DEMO_WORKFLOW), OutputMode()
         run_list(request, settings, None, None, None, mode, yes=True, again=True, replaced=replaced)
 
 

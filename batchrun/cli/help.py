@@ -43,7 +43,13 @@ NAMES_WIDTH = 28
 """Columns for option names and values; the same for all panels, to align them."""
 
 
-class Command(TyperCommand):
+class _PanelHelp:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help to the formatter."""
+        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
+
+
+class Command(_PanelHelp, TyperCommand):
     """A command with help in panels. Commands that it prints get its options repeated."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -51,17 +57,9 @@ class Command(TyperCommand):
         repeat_options(_repeated(ctx))
         return super().invoke(ctx)
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help to the formatter."""
-        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
 
-
-class HelpGroup(TyperGroup):
+class HelpGroup(_PanelHelp, TyperGroup):
     """The group of all commands, with help in panels."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help to the formatter."""
-        formatter.write(rendered(lambda console: _print_command(console, self, ctx)))
 
 
 def add_command(

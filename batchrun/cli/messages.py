@@ -27,7 +27,7 @@ from batchrun.cli.output import (
     wrapped,
 )
 from batchrun.cli.signals import exit_codes
-from batchrun.estimate import credit_amounts, credits_spent, rest_words, spent_words
+from batchrun.estimate import credit_amounts, credits_spent, price_of, rest_words, spent_words
 from batchrun.model import BatchSummary, Outcome
 from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 
@@ -289,19 +289,18 @@ def known_lines(plan: Plan) -> list[str]:
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
     if ended := paid_before(plan):
-        have = "has" if len(ended) == 1 else "have"
         lines.append(
-            f"{plural(len(ended), 'job')} {have} a result from an earlier batch, the newest from "
-            f"{max(ended.values()):%Y-%m-%d}. To reuse those of the last {REUSE_AGE.days} days for "
-            f"free, add --reuse {REUSE_AGE.days}d now: it counts only when a batch starts"
+            f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
+            f"the newest from {max(ended.values()):%Y-%m-%d}. To reuse those of the last "
+            f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d now: "
+            "it counts only when a batch starts"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
-        are = "is" if len(under_way) == 1 else "are"
         batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
         lines.append(
-            f"{plural(len(under_way), 'job')} {are} under way or in doubt in another batch "
-            f"({batches}), and would be paid for twice"
+            f"{plural(len(under_way), 'job is', 'jobs are')} under way or in doubt in another "
+            f"batch ({batches}), and would be paid for twice"
         )
     return lines
 
@@ -402,7 +401,6 @@ def cost_lines(
     estimate: Estimate,
     left: Credits | None,
     jobs: int,
-    now: datetime,
     settings: Settings,
     workflow: Workflow,
     measure: str = "",
@@ -413,7 +411,7 @@ def cost_lines(
     """
     if not estimate.requests:
         return []
-    price = prices(settings).price(workflow.id)
+    price, now = prices(settings).price(workflow.id), datetime.now(UTC)
     lines = [f"Quota:     {estimate_words(estimate, now, settings.speed)}"]
     if words := pause_words(estimate, now, wait=settings.wait):
         lines.append(f"           {words}")
@@ -509,7 +507,7 @@ def pilot_lines(
             f"{plural(report.to_trigger, 'job')}: about {plural(report.rest.requests, 'request')}",
             duration(report.rest.seconds / speed),
             f"done at {clock_after(report.rest.seconds, now, speed)}",
-            rest_words(gone, jobs, report.to_trigger, report.credits),
+            rest_words(price_of(before, report.credits, jobs), report.to_trigger, report.credits),
         ]
         lines.append(f"The rest:  {', '.join(filter(None, rest))}")
     return lines
@@ -568,19 +566,15 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
     Only the list's columns are known now: the result fields are unknown until the first result.
     """
     asked = () if form is None else (*(form.columns or ()), *form.rename)
-    own = [name for name in dict.fromkeys(asked) if name in header]
-    if not own:
-        return []
-    return [f"Note:      {_of_the_list(own)}"]
+    return _of_the_list([name for name in dict.fromkeys(asked) if name in header])
 
 
-def _of_the_list(own: Sequence[str]) -> str:
+def _of_the_list(own: Sequence[str]) -> list[str]:
     are = "is a column" if len(own) == 1 else "are columns"
     named = ", ".join(own[:COLUMNS_NAMED])
-    return (
-        f"{named} {are} of the list, which are always written as they are; "
-        "--columns and --rename are for the columns of the results"
-    )
+    note = f"{named} {are} of the list, which are always written as they are; "
+    note += "--columns and --rename are for the columns of the results"
+    return [f"Note:      {note}"] if own else []
 
 
 def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
@@ -588,9 +582,7 @@ def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> 
     from batchrun import unknown_columns
 
     found = unknown_columns(batch_id, form, settings=settings)
-    lines = []
-    if own := [one.name for one in found if one.of_list]:
-        lines.append(f"Note:      {_of_the_list(own)}")
+    lines = _of_the_list([one.name for one in found if one.of_list])
     for one in [each for each in found if not each.of_list][:COLUMNS_NAMED]:
         meant = f" Did you mean {one.close}?" if one.close else ""
         lines.append(f"Note:      No result has {one.name}.{meant}")
@@ -696,7 +688,7 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     """
     from batchrun import rows
     from batchrun.batch.history import existing_journal
-    from batchrun.list_rows import other_names_in
+    from batchrun.list_rows import COMPARED_ROWS, other_names_in
     from batchrun.model import RETRIED_BY_ITSELF
     from batchrun.workbook.reasons import Reasons, list_name, remedy
 
@@ -705,7 +697,7 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         file = path
     lines: list[str] = []
     has_duplicates = summary.jobs < summary.rows - summary.counts[Outcome.INVALID]
-    if has_duplicates and summary.rows <= _MAX_COMPARED:
+    if has_duplicates and summary.rows <= COMPARED_ROWS:
         with (
             existing_journal(settings.journal) as journal,
             journal.results(summary.batch_id) as results,
@@ -734,8 +726,6 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     return lines
 
 
-_MAX_COMPARED = 50_000
-"""Maximum rows of a list in which to look for duplicates with a different name."""
 _MAX_REASONED = 1_000
 
 
@@ -779,14 +769,11 @@ def next_lines(summary: BatchSummary) -> list[str]:
 
 def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
     """Return how to continue the other batches of a journal that have work left."""
-    match unfinished:
-        case []:
-            return []
-        case [one]:
-            return [f"Another batch is unfinished. To continue it: batchrun resume {one.batch_id}"]
-        case _:
-            number = plural(len(unfinished), "other batch", "other batches")
-            return [f"{number} are unfinished. To list them: batchrun batches"]
+    are = plural(len(unfinished), "other batch is", "other batches are")
+    how = "list them: batchrun batches"
+    if len(unfinished) == 1:
+        how = f"continue it: batchrun resume {unfinished[0].batch_id}"
+    return [f"{are} unfinished. To {how}"] if unfinished else []
 
 
 def reason_for_number(report: Report) -> str:

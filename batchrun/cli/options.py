@@ -750,6 +750,7 @@ def read_parameters(path: Path) -> dict[str, JSON]:
     Raises:
         UsageError: The file can't be read, or is not an object.
     """
+    problem = "does not hold an object"
     try:
         found = strict_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -758,14 +759,10 @@ def read_parameters(path: Path) -> dict[str, JSON]:
             "Check the name given with --params.",
         ) from error
     except ValueError as error:
-        raise UsageError(
-            f"The parameter file {path} is not JSON: {error}.",
-            'Write it as {"depth": "comprehensive"}.',
-        ) from error
+        found, problem = None, f"is not JSON: {error}"
     if not isinstance(found, dict):
         raise UsageError(
-            f"The parameter file {path} does not hold an object.",
-            'Write it as {"depth": "comprehensive"}.',
+            f"The parameter file {path} {problem}.", 'Write it as {"depth": "comprehensive"}.'
         )
     return found
 

@@ -205,11 +205,13 @@ def confirm_address(settings: Settings, *, at_login: bool = False) -> None:
     agree(Consent.ADDRESS, address)
 
 
-def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None = None) -> None:
+def confirm_batch(
+    settings: Settings, batch: BatchSummary, output: Path | None = None, *, sends: bool = True
+) -> None:
     """Ask before a batch continues, if its journal may come from a stranger.
 
     Its address, a key that this machine has never used, and an output in another folder each need
-    consent once.
+    consent once. If it ``sends`` jobs, a note says if a different key pays from now on.
 
     Raises:
         UsageError: There is no key to use, or there is no terminal to ask at.
@@ -218,7 +220,7 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
     from batchrun import status
     from batchrun.batch.recover import consent_refused
     from batchrun.settings.consent import agree
-    from batchrun.settings.credentials import for_batch
+    from batchrun.settings.credentials import for_batch, profile_replaced_by
 
     at_address = for_batch(settings, batch)
     confirm_address(at_address)
@@ -230,21 +232,12 @@ def confirm_batch(settings: Settings, batch: BatchSummary, output: Path | None =
         if not confirm(request.question):
             raise NotConfirmedError("Nothing was triggered.")
         agree(request.kind, request.value)
-
-
-def print_other_payer(settings: Settings, batch: BatchSummary) -> None:
-    """Print a note if a different key pays from now on."""
-    from batchrun import status
-    from batchrun.settings.credentials import for_batch, profile_replaced_by
-
-    at_address = for_batch(settings, batch)
-    now = status(batch.batch_id, settings=settings)
     started = "another key"
     more = "; a key of another workspace can't see the jobs that are already running"
     if other := profile_replaced_by(at_address, batch):
         started, more = f"profile {batch.profile}, whose key is deleted", ""
     else:
         other = now.key_replaced_by(at_address)
-    if other:
+    if other and sends:
         note = f"batch {batch.batch_id} was started with {started}: {other} pays from now on{more}"
         print_text(f"Note:      {note}", err=True)

@@ -92,10 +92,8 @@ def resume_all(
             left_alone = f"it ran in the sandbox at {summary.base_url}. To continue it"
         elif not summary.confirmed and (now := status(batch_id, settings=settings)).to_confirm:
             rest, running = now.to_confirm, now.left.running
-            others = (
-                f"nobody has confirmed the rest ({plural(rest, 'job')}). {summary.note}".strip()
-            )
-            left_alone = f"{others} To run the rest"
+            why = f"nobody has confirmed the rest ({plural(rest, 'job')}). {summary.note}".strip()
+            left_alone = f"{why} To run the rest"
             if datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
                 codes.append(ExitCode.INCOMPLETE)
         if left_alone:
@@ -111,9 +109,9 @@ def resume_all(
             codes.append(report_batch_error(error, batch_id, sys.argv[1:], HiddenMessages())[0])
             continue
         scopes: tuple[Scope, ...] = (_ALL, account[0], account)
-        why = next((stopped[scope] for scope in scopes if scope in stopped), None)
-        if why is not None:
-            waiting[why].append(batch_id)
+        same = next((stopped[scope] for scope in scopes if scope in stopped), None)
+        if same is not None:
+            waiting[same].append(batch_id)
             codes.append(ExitCode.PAUSED)
             continue
         begin_log_block(f"Batch {batch_id}", err=to_stderr, always=True)
@@ -122,8 +120,8 @@ def resume_all(
             code = ExitCode.INCOMPLETE  # it may fail the next night, too
         codes.append(code)
         stopped |= _stopped_by(ended, account, batch_id)
-    for why, batch_ids in waiting.items():
-        print_text(f"Not resumed now: {', '.join(batch_ids)}{why}", err=True)
+    for same, batch_ids in waiting.items():
+        print_text(f"Not resumed now: {', '.join(batch_ids)}{same}", err=True)
     raise typer.Exit(max(codes, key=_BY_WEIGHT.index))
 
 

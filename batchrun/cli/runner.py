@@ -11,13 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from batchrun.cli import messages
-from batchrun.cli.messages import (
-    end,
-    notice_of,
-    pilot_lines,
-    unknown_to_results,
-    with_its_rest,
-)
 from batchrun.cli.notifications import notice, notify, words_of
 from batchrun.cli.output import OutputMode, mark_of, print_lines, print_text, usable_columns
 from batchrun.cli.prompts import (
@@ -27,16 +20,10 @@ from batchrun.cli.prompts import (
     confirm_address,
     confirm_batch,
     confirmed,
-    print_other_payer,
 )
 from batchrun.cli.signals import Stopper
-from batchrun.errors import (
-    BatchrunError,
-    KeyRefusedError,
-    NotConfirmedError,
-    StoppedError,
-)
-from batchrun.estimate import credits_spent
+from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
+from batchrun.estimate import price_of
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -87,7 +74,6 @@ def run_list(
                 if earlier is not None and earlier.unfinished:
                     left = status(earlier.batch_id, settings=settings)
                     confirm_batch(settings, earlier, output)
-                    print_other_payer(settings, earlier)
                 if replaced is not None:
                     note = f"{replaced.name} contains practice results, which this run replaces"
                     print_text(f"Note:      {note}", err=True)
@@ -176,7 +162,7 @@ class _BatchDisplay:
         report = self._run(begin, limit)
         pilot = asks and limit is not None and self._mode.shows_a_pilot
         if pilot and self._confirm_rest(report):
-            report = with_its_rest(report, self._run(begin, None))
+            report = messages.with_its_rest(report, self._run(begin, None))
         self.ended = report
 
     def _run(self, begin: Callable[..., Coroutine[Any, Any, Report]], limit: int | None) -> Report:
@@ -220,18 +206,17 @@ class _BatchDisplay:
         batch = report.summary
         with self.stopper.asking():
             try:
-                lines = unknown_to_results(batch.batch_id, None, self._settings)
+                lines = messages.unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
                 if self.credits is not None and report.credits is None:
                     rest = asyncio.run(cost_of(batch, report.to_trigger, self._settings))
                     report = replace(report, credits=rest.credits)
-                if spent := credits_spent(self.credits, report.credits):
-                    price = {name: each / len(report.sent) for name, each in spent.items()}
+                if price := price_of(self.credits, report.credits, len(report.sent)):
                     with suppress(OSError):  # it is only shown
                         messages.prices(self._settings).remember_price(batch.workflow.id, price)
                 rows_of = partial(rows, batch.batch_id, settings=self._settings)
                 page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
-                lines += pilot_lines(
+                lines += messages.pilot_lines(
                     report,
                     pilot,
                     pilot_results(pilot, page.header, page.roles, numbers.words, briefly=True),
@@ -262,7 +247,7 @@ def _open_display(
             with display.printer, _noticed(display, mode):
                 yield display
             if display.ended is not None:
-                end(display.ended, settings, mode, stopped=display.control.stopped)
+                messages.end(display.ended, settings, mode, stopped=display.control.stopped)
 
 
 @contextmanager
@@ -283,7 +268,7 @@ def _noticed(display: _BatchDisplay, mode: OutputMode) -> Iterator[None]:
         raise
     if display.ended is not None:
         display.printer.close()
-        notify(mode.notify_command, notice_of(display.ended))
+        notify(mode.notify_command, messages.notice_of(display.ended))
 
 
 def _confirmed(
@@ -305,9 +290,7 @@ def _confirmed(
     now = to_trigger if limit is None else min(limit, to_trigger)
     estimate = plan.rates.of(now, running)
     measure = "" if yes else messages.pilot_of(plan)
-    costs = messages.cost_lines(
-        estimate, plan.credits, now, datetime.now(UTC), settings, plan.workflow, measure
-    )
+    costs = messages.cost_lines(estimate, plan.credits, now, settings, plan.workflow, measure)
     lines = messages.plan_lines(plan, now, to_trigger, costs=costs)
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
@@ -350,9 +333,7 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
     """
     jobs, workflow = rest.to_trigger, rest.summary.workflow
     measure = "" if question else f"resume with --limit {messages.PILOT_JOBS}"
-    costs = messages.cost_lines(
-        rest.estimate, rest.credits, jobs, datetime.now(UTC), settings, workflow, measure
-    )
+    costs = messages.cost_lines(rest.estimate, rest.credits, jobs, settings, workflow, measure)
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
     question = question or f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"
     if not confirm(question):

@@ -21,11 +21,7 @@ def _seconds() -> float:
 
 
 class Clock:
-    """A clock that runs ``speed`` times as fast as the machine's.
-
-    Args:
-        speed: Seconds of the engine's time that pass in one second; 1 except for a sandbox.
-    """
+    """A clock that runs ``speed`` times as fast as the machine's: 1, except for a sandbox."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed

@@ -97,15 +97,7 @@ def next_step(
     3. A poll that is due.
 
     Every execution in flight, and the new one, reserves a request of today's quota for its poll.
-
-    Args:
-        may_trigger: Whether there is a job to trigger and nothing forbids it.
-        in_flight: Number of executions accepted and not ended.
-        max_in_flight: Number of executions wanted in flight.
-        outstanding: Number of requests sent and not settled.
-        due: The next poll, if any.
-        requests_left: Requests left in today's quota; infinite for no limit.
-        now: Seconds of the engine's clock.
+    ``outstanding`` requests are sent and not settled. ``due`` is the next poll.
     """
     if due is not None and due.scout and due.at <= now:
         return due

@@ -77,8 +77,8 @@ class Queue:
     def started(self, number: int, triggered_at: float, at: float) -> None:
         """Record when an execution started."""
         waited = at - triggered_at > MIN_INTERVAL_SECONDS
-        if not waited:
-            self._at_once = max(self._at_once, number + 1) if not self.waits else self._at_once
+        if not (waited or self.waits):
+            self._at_once = max(self._at_once, number + 1)
         insort(self._starts, _Start(number, at, waited))
         if len(self._starts) > SAMPLE:
             del self._starts[0]
@@ -207,13 +207,7 @@ class Forecast:
         return self._run_times.quantile(IN_FLIGHT_SHARE)
 
     def triggered(self, job: int, created_at: datetime | None, now: float) -> None:
-        """Record that a job's execution was accepted.
-
-        Args:
-            job: The job's number.
-            created_at: When the service says that it accepted the trigger.
-            now: The same time on the engine's clock, in seconds.
-        """
+        """Record when an execution was accepted: by the service's clock, and by the engine's."""
         self._timings[job] = _Timing(self._triggered, now, created_at)
         heapq.heappush(self._fresh, (self._triggered, job))
         self._triggered += 1
@@ -221,13 +215,7 @@ class Forecast:
     def next_poll(
         self, requests_per_second: float, now: float, *, jobs_left: int
     ) -> DuePoll | None:
-        """Return the next poll; ``None`` if no execution is left that isn't being polled.
-
-        Args:
-            requests_per_second: The quota's rate.
-            now: Seconds of the engine's clock.
-            jobs_left: Number of jobs still to be triggered.
-        """
+        """Return the next poll; ``None`` if no execution is left that isn't being polled."""
         self._idle_from = now + jobs_left / requests_per_second
         requests = max(self._triggered + jobs_left, SCOUT_SECONDS[1] * requests_per_second)
         self._many = requests >= MANY_REQUESTS

@@ -57,21 +57,14 @@ that an execution may take has passed."""
 
 @dataclass(slots=True)
 class _Watched:
-    """An execution being watched.
-
-    Attributes:
-        job: Its job.
-        since: Start of watching, in seconds of the engine's clock.
-        word: The last poll's message about an unknown status.
-        same: Number of polls in a row with that message.
-        unread_at: Count of usable answers to all requests when polls of this execution began to
-            fail; ``None`` while they succeed.
-    """
+    """An execution being watched."""
 
     job: Job
-    since: float
-    word: str = ""
-    same: int = 0
+    since: float  # in seconds of the engine's clock
+    word: str = ""  # the last poll's message about an unknown status
+    same: int = 0  # number of polls in a row with that message
+    # Count of usable answers to all requests when polls of this execution began to fail; None
+    # while they succeed
     unread_at: int | None = None
 
 
@@ -413,8 +406,7 @@ class JobQueue:
     async def claim(self, *, again: bool = False) -> list[Job] | None:
         """Claim the next slice and return its jobs in flight; ``None`` if no slice is left.
 
-        Args:
-            again: Whether to also claim slices that this worker has had before, when it is idle.
+        If it is idle, a worker also claims slices ``again`` that it has had before.
         """
         slices = self._jobs.slices
         if again:

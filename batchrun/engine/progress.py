@@ -62,20 +62,13 @@ class Progress:
 
 
 class Counters:
-    """Counts rows, requests, and waiting time.
-
-    Attributes:
-        counts: Rows by outcome.
-        report: Reports the progress, with a notice or ``""``.
-        requests: Requests sent.
-        quota_seconds: Time spent waiting for the quota.
-    """
+    """Counts rows by outcome, requests, and time; reports progress, with a notice or ``""``."""
 
     def __init__(self, counts: Mapping[Outcome, int], report: Callable[[str], None]) -> None:
         self.counts = Counter(counts)
         self.report = report
         self.requests = 0
-        self.quota_seconds = 0.0
+        self.quota_seconds = 0.0  # spent waiting for the quota
 
     def settled(self, rows: int, outcome: Outcome) -> None:
         """Record an outcome for rows that were pending."""

@@ -86,11 +86,8 @@ class Quota:
     @property
     def daily(self) -> int | None:
         """Requests per day, from the user's limit or the headers; ``None`` if both are unknown."""
-        return (
-            int(self._day_limit)
-            if math.isfinite(self._day_limit)
-            else self._daily_limit_from_headers
-        )
+        limit = self._day_limit
+        return int(limit) if math.isfinite(limit) else self._daily_limit_from_headers
 
     def left_today(self, now: float) -> float:
         """Requests left today; infinite without a limit."""
@@ -98,14 +95,7 @@ class Quota:
         return self._daily_left
 
     def limit_today(self, limit: int, spent: int, seconds_left: float, now: float) -> None:
-        """Set a day's budget.
-
-        Args:
-            limit: Requests per day.
-            spent: Number of these that all processes have spent today.
-            seconds_left: Seconds until the next day begins.
-            now: Seconds of the engine's clock.
-        """
+        """Set today's budget, what all processes have spent of it, and how long today lasts."""
         self._begin_day(now)
         self._day_limit = limit
         self._daily_left = min(limit - spent, self._daily_left)

@@ -55,16 +55,18 @@ class RunTimes:
         self._running: dict[int, float] = {}
         self.version = 0
         """Increases when the answers of this object may have changed."""
-        self._fitted_for = -1
         self._unfitted = 0
         self._times: list[float] = []
         self._shares: list[float] = []
         self._quantiles: dict[float, float] = {}
         self._explained = 0.0
-        self._longest_ended = 0.0
         self._longest_seen = 0.0
         self._excess = 0.0
-        self._mean = 0.0
+        self.longest_ended = 0.0
+        """The longest known run time, in seconds; 0 if none is known."""
+        self.mean = 0.0
+        """The mean run time, in seconds."""
+        self._fit()
 
     @property
     def known(self) -> int:
@@ -74,20 +76,7 @@ class RunTimes:
     @property
     def explained(self) -> bool:
         """Whether the ended executions explain how long nearly all others take."""
-        self._fit()
         return self._explained >= EXPLAINED_SHARE
-
-    @property
-    def longest_ended(self) -> float:
-        """The longest known run time, in seconds; 0 if none is known."""
-        self._fit()
-        return self._longest_ended
-
-    @property
-    def mean(self) -> float:
-        """The mean run time, in seconds."""
-        self._fit()
-        return self._mean
 
     def ended(self, job: int, seconds: float) -> None:
         """Record that an execution ended after this time."""
@@ -111,11 +100,8 @@ class RunTimes:
     def quantile(self, share: float, beyond: float = -math.inf) -> float:
         """Seconds after which this share of the executions has ended.
 
-        Args:
-            share: The share, from 0 to 1.
-            beyond: Count only executions that had not ended after this many seconds.
+        Counts only those that had not ended after ``beyond`` seconds.
         """
-        self._fit()
         if beyond >= 0:
             return self._quantile(share, beyond)
         if share not in self._quantiles:  # cached, because it is needed before each request
@@ -127,7 +113,7 @@ class RunTimes:
         passed = self._shares[before - 1] if before else 0.0
         wanted = passed + share * (1.0 - passed)
         # A few stuck executions don't delay the expected end of all others.
-        seen = self._longest_ended if beyond < 0 and self._ended else self._longest_seen
+        seen = self.longest_ended if beyond < 0 and self._ended else self._longest_seen
         latest = self._latest(max(seen, beyond))
         if self._explained < min(wanted, EXPLAINED_SHARE):
             return latest
@@ -143,13 +129,7 @@ class RunTimes:
         return max(MAX_RUN_SECONDS, seen * GROWTH_BEYOND)
 
     def when_left(self, number: float, starts: Sequence[float]) -> float:
-        """When this many of the executions are expected to still be running.
-
-        Args:
-            number: Number of executions, may be fractional.
-            starts: When each one started, in seconds.
-        """
-        self._fit()
+        """When this many of the executions with these starts are expected to still be running."""
         low, high = min(starts), max(starts) + self._latest(self._longest_seen)
         while high - low > 0.1:
             middle = (low + high) / 2
@@ -170,14 +150,12 @@ class RunTimes:
         if self._unfitted * 16 >= max(len(self._ended), len(self._running)):
             self._unfitted = 0
             self.version += 1
+            self._fit()
 
     def _fit(self) -> None:
-        if self._fitted_for == self.version:
-            return
-        self._fitted_for = self.version
         self._quantiles.clear()
         ended, running = sorted(self._ended), sorted(self._running.values())
-        self._longest_ended = ended[-1] if ended else 0.0
+        self.longest_ended = ended[-1] if ended else 0.0
         self._longest_seen = max(ended[-1:] + running[-1:], default=0.0)
         self._explained = 0.0
         body: list[tuple[float, float]] = []
@@ -190,7 +168,7 @@ class RunTimes:
         self._times, self._shares = _product_limit(sorted(body + tail), running)
         steps = zip(self._times, self._shares, [0.0, *self._shares], strict=False)
         total = sum(time * (share - before) for time, share, before in steps)
-        self._mean = total / self._shares[-1]
+        self.mean = total / self._shares[-1]
 
     def _exponential_tail(
         self, ended: Sequence[float], running: Sequence[float], few: int

@@ -39,11 +39,7 @@ class QuotaShare:
 
     Methods that wait raise `JournalError` if the journal can't be read or written.
 
-    Args:
-        quota: The key's quota, as known to this process.
-        ledger: The ledger that all processes with this key share.
-        clock: The engine's clock.
-        daily: Requests per day from the user's settings; ``None`` for no limit.
+    ``daily`` is the number of requests per day in the user's settings.
     """
 
     def __init__(

@@ -20,6 +20,7 @@ from batchrun.advice import resume_with
 from batchrun.errors import UsageError
 from batchrun.journal.database import on_server, writing
 from batchrun.journal.schema import (
+    ROWS_AT_ONCE,
     SCHEMA_IN_USE,
     JobState,
     batches,
@@ -46,7 +47,6 @@ T = TypeVar("T")
 
 _Values: TypeAlias = tuple[Any, ...]
 
-ROWS_AT_ONCE = 1_000
 CHUNK_SECONDS = 0.4
 """How long the journal is locked at a time, in seconds; other batches' writes wait that long."""
 CHUNK_PAUSE_SECONDS = 0.12
@@ -145,11 +145,7 @@ class BatchMaker:
 def check_newest(
     connection: Connection, fingerprint: str, base_url: str, known: str | None
 ) -> None:
-    """Check that the same list has not been started since the user was asked.
-
-    Raises:
-        UsageError: It has been started.
-    """
+    """Raise `UsageError` if the same list has been started since the user was asked."""
     newest = newest_of(connection, fingerprint, base_url)
     if newest is not None and newest != known:
         raise UsageError(
@@ -236,8 +232,6 @@ def _batch_id(name: str, now: datetime) -> str:
     return f"{now:%m%d}-{stem or 'batch'}-{secrets.token_hex(2)}"
 
 
-LOOKED_UP_AT_ONCE = 1_000
-
 _SENT = frozenset(JobState) - {JobState.PENDING, JobState.FAILED, JobState.REJECTED}
 """States of jobs that have a result, or may still get one."""
 
@@ -258,7 +252,7 @@ def known_jobs(
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
             .where(jobs.c.batch_id == batch_id, jobs.c.state.in_(_SENT))
-            .execution_options(yield_per=LOOKED_UP_AT_ONCE)
+            .execution_options(yield_per=ROWS_AT_ONCE)
         )
         for number, body, state, finished_at in connection.execute(query):
             if (mine := index.number(body)) is not None:

@@ -185,11 +185,7 @@ class JournalFile:
         self._log_was_written = False
 
     def check(self) -> None:
-        """Check that the file is the same and complete, and that its log is there.
-
-        Raises:
-            JournalLostError: It is missing, replaced, or incomplete, or its log is.
-        """
+        """Raise `JournalLostError` if the file or its log is missing, replaced, or incomplete."""
         try:
             found = self.path.stat()
         except OSError:
@@ -220,11 +216,7 @@ class JournalFile:
         self._log_was_written = bool(magic)
 
     def check_content(self) -> None:
-        """Check that a new connection, too, finds a journal in the file.
-
-        Raises:
-            JournalLostError: It finds none.
-        """
+        """Raise `JournalLostError`, too, if a new connection finds no journal in the file."""
         self.check()
         if not self._finds(_HAS_SCHEMA):
             raise self._lost("was truncated or overwritten")

@@ -247,8 +247,7 @@ class BatchJobs:
     async def recover(self) -> int:
         """Commit the steps in rescue files, and put jobs in doubt that dead workers were sending.
 
-        Returns:
-            Number of jobs newly in doubt.
+        Return how many jobs are newly in doubt.
         """
         steps = [self._change(step) for step in self._rescue.steps()]
         if steps:
@@ -278,13 +277,9 @@ class BatchJobs:
         return await self._send_again(jobs.c.state == JobState.IN_DOUBT)
 
     async def again(self, seen: Mapping[int, int]) -> int:
-        """Make those of these jobs pending again that have ended, as `retry` does.
+        """Make those of these jobs pending again that have ended, as `retry` does; return how many.
 
-        Args:
-            seen: Number of a job → how many times it had been retried when the user decided.
-
-        Returns:
-            Number of jobs made pending.
+        ``seen`` has the jobs, and how many times each had been retried when the user decided.
 
         Raises:
             UsageError: One of them has been sent again since; nothing is changed.
@@ -389,9 +384,7 @@ class BatchJobs:
         """Count a request that is not a trigger; it may be sent before the count is committed.
 
         The count is committed before, or together with, the changes from the request's answer.
-
-        Args:
-            job: The polled job; ``None`` if the request is not about a job.
+        ``job`` is the one that was polled, if any.
         """
         self._writer.note(*self._one_request(self._counted_in if job is None else job.slice))
 

@@ -171,18 +171,10 @@ class Journal(AbstractContextManager["Journal"]):
         key: str | None = None,
         list_formats: bytes | None = None,
     ) -> str:
-        """Store a plan as a new batch, completely or not at all.
+        """Store a plan as a new batch, completely or not at all; return its ID.
 
-        Args:
-            plan: The plan.
-            base_url: The service's base URL.
-            known: The newest batch of the same list at this service that the user knows about.
-            profile: Profile of the stored key it is started with; ``None`` for a key not stored.
-            key: The key; only a salted hash of it is stored.
-            list_formats: The number formats of the list's cells, for `BatchResults`.
-
-        Returns:
-            ID of the new batch.
+        ``known`` is the newest batch of the same list at this service that the user knows about,
+        and ``profile`` that of a stored key. Of the key, only a salted hash is stored.
 
         Raises:
             UsageError: The same list has been started since, or a result to be reused is gone;
@@ -443,13 +435,9 @@ class Journal(AbstractContextManager["Journal"]):
     ) -> None:
         """Store a property of a batch; only its holder may.
 
-        Args:
-            batch_id: The batch.
-            what: The property: how its results are written (``form``), where they were last
-                written (``output``), where they belong (``target``), whether nobody has agreed
-                to send all of it (``unconfirmed``), or whether it is being deleted
-                (``incomplete``).
-            value: The form as JSON, a path, or 0 or 1.
+        That is how its results are written (``form``, as JSON), where they were last written
+        (``output``) and where they belong (``target``), whether nobody has agreed to send all of it
+        (``unconfirmed``), or whether it is being deleted (``incomplete``).
 
         Raises:
             TakenOverError: Another process holds the batch.
@@ -476,15 +464,9 @@ class Journal(AbstractContextManager["Journal"]):
 
         The rows can be iterated several times until the context ends, even while the batch runs.
 
-        Args:
-            batch_id: ID of the batch.
-            of_jobs: Only the rows of these jobs, at most a few hundred.
-            states: Only rows whose job is in one of these states; ``None`` in it stands for rows
-                without a job.
-            offset: Number of these rows to skip.
-            limit: Maximum number of rows; ``None`` for all.
-            earlier: Earlier batches, newest first; each row is compared with its newest result
-                in these.
+        They can be limited to those ``of_jobs`` (at most a few hundred), or whose job is in one of
+        the ``states``, where ``None`` stands for rows without a job. Each row is compared with its
+        newest result in ``earlier`` batches, newest first.
         """
         with self._engine.connect() as connection, connection.begin():
             found, compared = self._results(connection, batch_id), None

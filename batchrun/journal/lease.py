@@ -178,11 +178,7 @@ def held_by(batch_id: str, token: str) -> Exists:
 
 
 def require_hold(engine: Engine, batch_id: str, token: str) -> None:
-    """Check that a batch is still held under this token.
-
-    Raises:
-        TakenOverError: It is not.
-    """
+    """Raise `TakenOverError` unless a batch is still held under this token."""
     with engine.connect() as connection:
         held = connection.scalar(select(leases.c.holder).where(leases.c.batch_id == batch_id))
     if held != token:

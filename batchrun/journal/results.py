@@ -10,6 +10,7 @@ from sqlalchemy import and_, false, func, select
 
 from batchrun.journal.schema import (
     ENDED,
+    ROWS_AT_ONCE,
     JobState,
     attempts,
     batches,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from batchrun.model import JSON, Role
 
 
-ROWS_AT_ONCE = 1_000
 FEW_ROWS = 10_000
 """Up to this many rows are found by their jobs' state and sorted; otherwise all are scanned."""
 

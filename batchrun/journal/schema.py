@@ -66,6 +66,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 13
 """When an older journal is opened, its missing tables, columns, and indexes are added."""
 
+ROWS_AT_ONCE = 1_000
+"""Number of rows that are read, or written by one statement, at a time."""
+
 metadata = MetaData()
 
 meta = Table(
@@ -485,7 +488,7 @@ def _fill_causes(connection: Connection) -> None:
         select(jobs.c.batch_id, jobs.c.number, jobs.c.state, jobs.c.message)
         .where(jobs.c.state.in_(_WITH_CAUSE), jobs.c.message != "")
         .order_by(jobs.c.batch_id, jobs.c.number)
-        .limit(_CHUNK_JOBS)
+        .limit(ROWS_AT_ONCE)
     )
     chunk = connection.execute(query).all()
     while chunk:
@@ -499,7 +502,6 @@ def _fill_causes(connection: Connection) -> None:
         chunk = connection.execute(query.where(place > tuple(chunk[-1][:2]))).all()
 
 
-_CHUNK_JOBS = 1_000
 _WITH_CAUSE = (JobState.FAILED, JobState.REJECTED, JobState.PENDING)
 
 
@@ -515,13 +517,10 @@ def cause_in(state: str, message: str) -> Cause | None:
 
 
 def _refuse_foreign_statements(connection: Connection, location: str) -> None:
-    """Refuse a file that has its own triggers, views, or virtual tables.
+    """Raise `JournalError` if a file has its own triggers, views, or virtual tables.
 
     SQLite would run these with every statement, so a stranger's file could send jobs again, or
     delete results.
-
-    Raises:
-        JournalError: The file has some.
     """
     ours = " ".join(_TRIGGERS["sqlite"][-1].split())
     query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') "

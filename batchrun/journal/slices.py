@@ -22,6 +22,7 @@ from batchrun.journal.lease import SILENCE_SECONDS, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
+    ROWS_AT_ONCE,
     SCHEMA_IN_USE,
     SCHEMA_VERSION,
     JobState,
@@ -46,7 +47,6 @@ SLICE_MINUTES = 10
 """How long the quota lasts for one slice, in minutes, at two requests per job."""
 SLICES_PER_BATCH = 16
 """A batch has at least this many slices if each has `MIN_JOBS`, so workers can share it."""
-_INSERTED_AT_ONCE = 1_000
 _CANDIDATE = slices.alias("candidate")
 _FAILED = (JobState.FAILED, JobState.REJECTED, JobState.TIMED_OUT)
 
@@ -74,12 +74,7 @@ class BatchState:
 
 
 def slice_size(number: int, requests_per_minute: float) -> int:
-    """Return the number of jobs in a slice of a batch.
-
-    Args:
-        number: Number of jobs in the batch.
-        requests_per_minute: The key's rate; infinite for no limit.
-    """
+    """Return the number of jobs in a slice of a batch with this many jobs, at the key's rate."""
     by_quota = min(requests_per_minute * SLICE_MINUTES / 2, MAX_JOBS)
     return math.ceil(max(min(number / SLICES_PER_BATCH, by_quota), MIN_JOBS))
 
@@ -103,8 +98,7 @@ class Slices:
     def recover(self) -> int:
         """Free dead workers' slices, and put `sending` jobs in doubt that no live worker holds.
 
-        Returns:
-            Number of jobs newly in doubt.
+        Return how many jobs are newly in doubt.
         """
         dead = self._own & slices.c.holder.in_(self._dead())
         held = slices.c.holder.is_not(None) & jobs.c.number.between(slices.c.first, slices.c.last)
@@ -116,9 +110,7 @@ class Slices:
     def cut(self, size: int, *, alone: bool) -> None:
         """Cut the jobs into slices, except those that live workers hold.
 
-        Args:
-            size: Number of jobs per slice.
-            alone: Whether no other worker may claim them.
+        If this worker is ``alone``, no other may claim them.
 
         Raises:
             HeldError: Other workers are working, although ``alone`` is set.
@@ -139,7 +131,7 @@ class Slices:
             {"batch_id": self.batch_id, "closed": "" if alone else None, **each._asdict()}
             for each in _gaps(kept, number, number if alone else size)
         ]
-        chunks = (new[at : at + _INSERTED_AT_ONCE] for at in range(0, len(new), _INSERTED_AT_ONCE))
+        chunks = (new[at : at + ROWS_AT_ONCE] for at in range(0, len(new), ROWS_AT_ONCE))
         self._execute(
             *self._removed(),
             update(slices).where(self._own).values(closed=None),
@@ -183,10 +175,7 @@ class Slices:
     def close(self, why: str) -> None:
         """Let no worker claim another slice, and make the active ones stop triggering.
 
-        After failures, a person must agree before the rest is sent.
-
-        Args:
-            why: The failures that stopped the batch; ``""`` if it was stopped otherwise.
+        If failures are ``why``, a person must agree before the rest is sent.
         """
         mine = self._own & slices.c.closed.is_(None)
         statements = [update(slices).where(mine).values(closed=why)]
@@ -199,10 +188,8 @@ class Slices:
     def claim(self, *, closed: bool) -> Slice | None:
         """Claim the first free slice with something left to do; ``None`` if there is none.
 
-        Jobs that a dead worker was sending there are put in doubt.
-
-        Args:
-            closed: Whether to claim closed slices too, which only the batch's holder may.
+        Jobs that a dead worker was sending there are put in doubt. Only the batch's holder may
+        claim ``closed`` slices, too.
         """
         self._lock.acquire()
         other = _CANDIDATE

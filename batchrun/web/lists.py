@@ -146,7 +146,8 @@ class Lists:
 
     def remember_price(self, workflow: str, price: Mapping[str, float]) -> None:
         """Store what a row cost with a workflow: name of the credits → amount."""
-        self._update(PRICES_FILE, {workflow: dict(price)})
+        if not self.folder.is_symlink():  # a stranger's journal may come with a link to any folder
+            self._update(PRICES_FILE, {workflow: dict(price)})
 
     def price(self, workflow: str) -> dict[str, float] | None:
         """Return what a row cost with a workflow last time; ``None`` if that is not known."""

@@ -13,15 +13,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
-from batchrun import Outcome, estimate
+from batchrun import Outcome, estimate, list_rows
 from batchrun.batch.pipeline import NOTES
 from batchrun.batch.report import compared
 from batchrun.engine.engine import Ending
-from batchrun.list_rows import other_names_in
 from batchrun.model import ResultRow
 from batchrun.settings.location import service_of
 from batchrun.text import duration, listed, plural, visible
-from batchrun.web import work
 from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
@@ -611,7 +609,8 @@ def findings_of(view: BatchView) -> Findings:
                 several = len(results.earlier.batch_ids) > 1
                 run = f"the run of {moment_words(results.earlier.created_at)}"
                 since = "the last results" if several else run
-            others = other_names_in(results) if view.figures.rows <= work.COMPARED_ROWS else []
+            few = view.figures.rows <= list_rows.COMPARED_ROWS
+            others = list_rows.other_names_in(results) if few else []
         found = Findings(view.version, since, changes, marks[NEW], others)
         workspace.findings[batch_id] = found
     return found

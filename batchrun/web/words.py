@@ -123,8 +123,8 @@ def sentence(text: str) -> str:
 
 
 def total_words(rows: int, parts: Mapping[str, int], duplicates: int, invalid: int) -> str:
-    """Return how rows add up: ``25 rows: 20 sent, 3 duplicates of these, 2 can't be sent.``."""
-    shared = "duplicate of these" if duplicates == 1 else "duplicates of these"
+    """Return how rows add up: ``25 rows: 20 sent, 3 duplicates, 2 can't be sent.``."""
+    shared = "duplicate" if duplicates == 1 else "duplicates"
     return (
         f"{plural(rows, 'row')}: {counted({**parts, shared: duplicates, CANT_BE_SENT: invalid})}."
     )

@@ -23,13 +23,13 @@ import numpy as np
 from pydantic import SecretStr
 
 import batchrun
-from batchrun import Control, Outcome, Request, Rerun, aio
+from batchrun import Control, Outcome, Request, Rerun, aio, list_rows
 from batchrun.advice import REUSE_AGE
 from batchrun.batch.history import requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.batch.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
-from batchrun.estimate import credits_spent
+from batchrun.estimate import price_of
 from batchrun.list_rows import RowNumbers, other_names
 from batchrun.plan import MadeOnAccess
 from batchrun.sandbox import PRACTICE_SPEED, practice
@@ -59,9 +59,6 @@ FIRST_ROWS = 8
 
 NAMED_ROWS = 5
 """Rows to list by name; the others are only counted."""
-
-COMPARED_ROWS = 50_000
-"""Maximum rows of a list in which to look for duplicates with a different name."""
 
 ROWS_AT_ONCE = 5_000
 """Rows to read at once when only their numbers are kept."""
@@ -750,7 +747,7 @@ class Workspace:
         if found is None:
             summary = self.status(batch_id).summary
             sendable = summary.rows - summary.counts[Outcome.INVALID]
-            compared = summary.jobs < sendable and summary.rows <= COMPARED_ROWS
+            compared = summary.jobs < sendable and summary.rows <= list_rows.COMPARED_ROWS
             starts = range(0, summary.rows if compared else 0, ROWS_AT_ONCE)
             found, first = {}, dict[int, int]()
             rows = partial(batchrun.rows, batch_id, limit=ROWS_AT_ONCE, settings=self.settings)
@@ -830,8 +827,8 @@ class Workspace:
             sent = run.to_send - self.status(run.batch_id, 0).left.to_trigger
         except BatchrunError:  # the run itself reports it
             return
-        if sent > 0 and (spent := credits_spent(run.credits, left)):
-            run.price = {name: number / sent for name, number in spent.items()}
+        if price := price_of(run.credits, left, sent):
+            run.price = price
             run.version += 1
 
     def _start_run(self, run: BatchRun, begin: Callable[..., Coroutine[Any, Any, Report]]) -> None:
@@ -842,9 +839,8 @@ class Workspace:
                 begun = begin(settings=settings, on_progress=note, control=run.control)
                 report = run.report = asyncio.run(run.control.cancellable(begun))
                 self.credits = report.credits  # else those before the run would be shown
-                spent, sent = credits_spent(run.credits, report.credits), len(report.sent)
-                if spent and sent:
-                    run.price = {name: number / sent for name, number in spent.items()}
+                if price := price_of(run.credits, report.credits, len(report.sent)):
+                    run.price = price
                 elif run.to_send and not self.closing:
                     self._find_price(run)
                 if run.price is not None:

@@ -239,13 +239,14 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     return next(((columns[name],) for name in _WHOLE if name in columns), ())
 
 
-def are_names_of_ids(header: Sequence[str], names: Sequence[int], roles: Container[Role]) -> bool:
-    """Whether the columns of `name_columns` name what the IDs identify, not people at companies.
+def columns_naming_ids(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
+    """Return the `name_columns` if they name what the IDs identify, not people at companies.
 
-    If so, a different name with the same ID may mean that the ID is wrong.
+    Then a different name with the same ID may mean that the ID is wrong.
     """
+    names = name_columns(header)
     people = len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
-    return Role.CONTACT in roles or not people
+    return names if Role.CONTACT in roles or not people else ()
 
 
 def is_same_name(one: str, other: str) -> bool:

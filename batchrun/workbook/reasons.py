@@ -12,7 +12,7 @@ from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.model import Cause, Outcome, Role
 from batchrun.tables.ids import EXAMPLE_ID, DamagedId, IdKind, parse_id
 from batchrun.text import one_line
-from batchrun.workbook.columns import are_names_of_ids, is_same_name, name_columns, name_of
+from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,7 +61,6 @@ class Reason:
     """A reason that several rows share, apart from values that vary."""
 
     outcome: Outcome
-    dropped: bool  # whether the user has decided not to send them again
     first: ResultRow
     _skeleton: str
     _values: tuple[str | None, ...]
@@ -111,7 +110,7 @@ class Reasons:
             if len(self._kinds) >= MAX_KINDS:
                 self.others += 1
                 return
-            kind = self._kinds[key] = Reason(row.outcome, row.dropped, row, key[-1], values)
+            kind = self._kinds[key] = Reason(row.outcome, row, key[-1], values)
         kind.see(values)
 
     def of(self, row: ResultRow) -> Reason | None:
@@ -267,8 +266,7 @@ class RowsToShow:
     def __init__(self, results: BatchResults, *, for_people: bool) -> None:
         self._rows = results.rows
         self._for_people = _FOR_PEOPLE if for_people else ()
-        names = name_columns(results.header)
-        self._names = names if are_names_of_ids(results.header, names, results.roles) else ()
+        self._names = columns_naming_ids(results.header, results.roles)
 
     def __iter__(self) -> Iterator[ResultRow]:
         first: dict[tuple[str | None, str | None], tuple[int, str]] = {}

@@ -151,6 +151,16 @@ def test_the_question_about_the_id_column_goes_to_standard_error(
     assert ended.stdout == f"{batchrun.folder / RESULTS}\n"
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_mistyped_workflow_is_noticed_before_the_question_about_the_id_column(
+    batchrun: CommandLine, sandbox: str, accounts: Path, command: str
+) -> None:
+    text = accounts.read_text(encoding="utf-8").replace("Company ID,", "Reference,")
+    accounts.write_text(text, encoding="utf-8")
+    ended = answered(batchrun, "company\n", command, "accounts.csv", "-w", "Account Reserch")
+    assert ended.stderr.startswith('Error: There is no workflow "Account Reserch".')
+
+
 def test_where_standard_error_goes_to_a_file_the_question_is_on_the_screen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from batchrun.cli.messages import (
     estimate_words,
     pause_words,
 )
-from batchrun.estimate import EstimateRates, credits_spent, rest_words, spent_words
+from batchrun.estimate import EstimateRates, credits_spent, price_of, rest_words, spent_words
 from batchrun.service.answers import Credits
 
 if TYPE_CHECKING:
@@ -127,8 +127,9 @@ def test_what_a_pilot_cost_and_the_rest_will() -> None:
     gone = credits_spent(before, after)
     assert gone == {"research": 7.5}
     assert spent_words(gone, 5) == "7.5 credits (1.5 a job)"
-    assert rest_words(gone, 5, 40, after) == "about 60 credits of the 92.5 left"
-    assert rest_words(gone, 5, 400, after) == "about 600 credits, and only 92.5 left"
+    price = price_of(before, after, 5)
+    assert rest_words(price, 40, after) == "about 60 credits of the 92.5 left"
+    assert rest_words(price, 400, after) == "about 600 credits, and only 92.5 left"
 
 
 @pytest.mark.parametrize("unknown", [None, Credits(), Credits(refused=True)])
@@ -136,7 +137,8 @@ def test_credits_that_cannot_be_read_are_not_made_up(unknown: Credits | None) ->
     gone = credits_spent(Credits({"research": 1}), unknown)
     assert gone is None
     assert spent_words(gone, 5) == ""
-    assert rest_words(gone, 5, 40, unknown) == ""
+    assert price_of(Credits({"research": 1}), unknown, 5) is None
+    assert rest_words({"research": 1}, 40, unknown) == ""
 
 
 def test_credits_bought_meanwhile_are_not_taken_for_a_gain() -> None:

@@ -73,10 +73,10 @@ def test_the_progress_of_a_worker_ends_at_what_all_workers_did(batchrun: Command
 def test_failures_end_a_worker_with_the_code_of_a_run(
     batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_list(accounts, 12)
+    write_list(accounts, 300)
     monkeypatch.setattr("batchrun.batch.pipeline.start_process", lambda *_, **__: None)
     monkeypatch.setenv("BATCHRUN_STOP_AFTER_FAILURES", "2")
-    failing = SandboxSettings(fail=1.0, rate_per_minute=None, slots=2)
+    failing = SandboxSettings(fail=1.0)
     with running(failing, SPEED) as url:
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN, "--detach")
@@ -84,4 +84,5 @@ def test_failures_end_a_worker_with_the_code_of_a_run(
     with running(failing, SPEED) as url:
         batchrun.connect(url, speed=SPEED)
         ran = batchrun(*RUN, "--again")
+    assert "Nothing more was triggered" in ran.stdout
     assert worked.exit_code == ran.exit_code == ExitCode.INCOMPLETE

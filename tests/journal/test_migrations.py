@@ -140,7 +140,7 @@ def test_causes_are_filled_in_by_chunks(location: str, monkeypatch: pytest.Monke
         )
         number = connection.execute(text("SELECT count(*) FROM jobs")).scalar_one()
     engine.dispose()
-    monkeypatch.setattr(schema, "_CHUNK_JOBS", 1)
+    monkeypatch.setattr(schema, "ROWS_AT_ONCE", 1)
     sent = []
 
     def note(*arguments: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine
 
 from batchrun.errors import ExitCode
 from batchrun.journal import schema
+from batchrun.web.lists import Lists
 from tests.cli.conftest import accounts, batchrun, beginning, beginnings, place, sandbox
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 
@@ -179,3 +181,21 @@ def test_a_few_bytes_of_a_result_do_not_become_gigabytes(monkeypatch: pytest.Mon
     assert schema.decode_result(zlib.compress(b'"' + b"x" * 9_000 + b'"')) == "x" * 9_000
     for stored in (zlib.compress(b"x" * 10_000_000), b"no zlib", b""):
         assert "not read" in str(schema.decode_result(stored))
+
+
+def test_a_price_beside_a_journal_is_a_number_or_not_known(tmp_path: Path) -> None:
+    lists = Lists(tmp_path / "journal.lists")
+    lists.folder.mkdir()
+    for price in ('{"a": "x"}', '{"a": NaN}', '{"a": Infinity}', '{"a": -1}', "[1]", "{}", "3"):
+        (lists.folder / "prices.json").write_text(f'{{"wf": {price}}}', encoding="utf-8")
+        assert lists.price("wf") is None
+    lists.remember_price("wf", {"a": 2.5})
+    assert lists.price("wf") == {"a": 2.5}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_no_price_is_written_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "journal.lists").symlink_to("elsewhere")
+    Lists(tmp_path / "journal.lists").remember_price("wf", {"a": 2.5})
+    assert not [*(tmp_path / "elsewhere").iterdir()]

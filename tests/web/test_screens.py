@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 import pytest
 
-from batchrun import Outcome, Request
+from batchrun import Outcome, Request, list_rows
 from batchrun import rows as rows_of
 from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.batch.pipeline import note_of, ways_on
@@ -128,7 +128,7 @@ def counted_list(site: Site, folder: Path) -> SavedList:
 
 
 def test_rows_add_up_in_the_same_words_before_during_and_after_a_run(tmp_path: Path) -> None:
-    rest = "3 duplicates of these, 2 can't be sent."
+    rest = "3 duplicates, 2 can't be sent."
     with running_site(tmp_path) as site:
         saved = counted_list(site, tmp_path)
         said = reversed_figures(shown(site, f"/lists/{saved.id}"))
@@ -569,13 +569,13 @@ def test_a_run_to_forget_is_told_apart_from_others_of_the_same_list(site: Site) 
 def test_long_lists_offer_no_filter_for_duplicates(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "COMPARED_ROWS", 24)
+    monkeypatch.setattr(list_rows, "COMPARED_ROWS", 24)
     saved = counted_list(site, tmp_path)
     check = checked_list(site.workspace, saved).id
     run = site.workspace.run(saved, check, limit=None, again=False)
     assert site.workspace.wait(60)
     said = shown(site, f"/batches/{run.batch_id}")
-    assert "3 duplicates of these" in said
+    assert "3 duplicates" in said
     assert "Duplicates Find" not in said
     assert "same ID as" not in said
 
@@ -1529,7 +1529,7 @@ def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_
     ran("first.csv", *range(9), 8)
     run = ran("more.csv", *range(11), 8, reuse=timedelta(days=365))
     said = shown(site, f"/batches/{run.batch_id}")
-    assert "12 rows: 11 sent or reused, 1 duplicate of these. This run cost 2 credits." in said
+    assert "12 rows: 11 sent or reused, 1 duplicate. This run cost 2 credits." in said
     run = ran("few.csv", *range(7), reuse=timedelta(days=365))
     workspace._begin(workspace._settings)  # it says so after a start, too
     said = shown(site, f"/batches/{run.batch_id}")
