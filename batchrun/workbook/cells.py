@@ -106,8 +106,8 @@ class Fitter:
     def runs(self, rich: RichText) -> Sequence[Run] | str:
         """Return a text's runs as a cell stores them, or one plain text if no run has a style."""
         text = rich.text
-        too_long = len(text) * 2 > self._limits.text and _units(text) > self._limits.text
-        if too_long or not any(run.style for run in rich.runs) or _INVALID_XML.search(text):
+        styled = any(run.style for run in rich.runs)
+        if not styled or self._is_too_long(text) or _INVALID_XML.search(text):
             return self.text(text)
         if "_x" not in text and "\r" not in text:
             return rich.runs
@@ -125,13 +125,17 @@ class Fitter:
         if _INVALID_XML.search(text):
             text = _INVALID_XML.sub("\N{REPLACEMENT CHARACTER}", text)
             marks.append("control characters replaced")
-        if len(text) * 2 > self._limits.text and _units(text) > self._limits.text:
+        if self._is_too_long(text):
             marks.append(f"cut, {len(text):,} characters")
         if marks:
             self.shortened += 1
             mark = f" … [not whole: {', '.join(marks)}; see {self._whole_name}]"
             text = _first_units(text, self._limits.text - len(mark)) + mark
         return _ESCAPED.sub(_escape, text)
+
+    def _is_too_long(self, text: str) -> bool:
+        most = 2 * self._limits.text  # bytes in UTF-16
+        return 4 * len(text) > most and len(text.encode("utf-16-le", "surrogatepass")) > most
 
 
 def as_text(value: Cell) -> str:
@@ -146,14 +150,8 @@ def _escape(found: re.Match[str]) -> str:
     return f"_x{ord(found[0]):04X}_"
 
 
-def _units(text: str) -> int:
-    """Return the number of UTF-16 code units, which is what Excel counts."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def _first_units(text: str, most: int) -> str:
-    if _units(text) <= most:
-        return text
+    """Return the first UTF-16 code units, which is what Excel counts; no half character."""
     return text.encode("utf-16-le")[: most * 2].decode("utf-16-le", "ignore")
 
 
@@ -163,12 +161,8 @@ def sheet_name(wanted: str, taken: Container[str]) -> str:
     name = name or "list"
     if name.casefold() == "history":  # Excel reserves this name
         name = f"{name} _"
-    shown, number = _first_units(name, SHEET_NAME), 2
-    while shown.casefold() in taken or shown.endswith("'"):
-        suffix = f" ({number})"
-        shown = _first_units(name, SHEET_NAME - len(suffix)) + suffix
-        number += 1
-    return shown
+    names = (_first_units(name, SHEET_NAME - len(suffix)) + suffix for suffix in numbered(""))
+    return next(each for each in names if each.casefold() not in taken and not each.endswith("'"))
 
 
 def unique_titles(header: Sequence[str]) -> list[str]:

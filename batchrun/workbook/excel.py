@@ -107,10 +107,8 @@ def part_paths(target: Path, rows: int, rows_per_file: int | None) -> tuple[Path
 
 def split(results: BatchResults, target: Path, rows_per_file: int | None) -> list[Part]:
     """Return the parts to split a workbook into; none if all rows fit into one file."""
-    paths, most = (
-        part_paths(target, results.summary.rows, rows_per_file),
-        min(rows_per_file or MAX_ROWS, MAX_ROWS),
-    )
+    paths = part_paths(target, results.summary.rows, rows_per_file)
+    most = min(rows_per_file or MAX_ROWS, MAX_ROWS)
     parts: list[Part] = []
     if len(paths) == 1:
         return parts

@@ -85,27 +85,26 @@ def _add(flat: Flat, prefix: Path, values: dict[str, JSON], depth: int) -> None:
         path = (*prefix, key)
         if not isinstance(value, (dict, list)):
             flat.values[path] = value
-        elif isinstance(value, dict) and value and len(path) < depth:
+        elif not value:
+            flat.values[path] = None
+        elif isinstance(value, list):
+            _add_list(flat, path, value)
+        elif len(path) < depth:
             _add(flat, path, value, depth)
         else:
-            _leaf(flat, path, value)
+            flat.values[path] = as_json(value)
 
 
-def _leaf(flat: Flat, path: Path, value: JSON) -> None:
-    if not value:
-        flat.values[path] = None
-    elif isinstance(value, list):
-        objects = [item for item in value if isinstance(item, dict)]
-        if len(objects) == len(value):
-            flat.items[path] = objects
-            flat.values[path] = len(objects)
-        else:
-            lines = _lines(value)
-            flat.values[path] = as_json(value) if lines is None else lines
-            if lines is not None:
-                flat.listed.append(path)
+def _add_list(flat: Flat, path: Path, values: list[JSON]) -> None:
+    objects = [item for item in values if isinstance(item, dict)]
+    if len(objects) == len(values):
+        flat.items[path] = objects
+        flat.values[path] = len(objects)
+    elif (lines := _lines(values)) is not None:
+        flat.listed.append(path)
+        flat.values[path] = lines
     else:
-        flat.values[path] = as_json(value)
+        flat.values[path] = as_json(values)
 
 
 def _lines(values: list[JSON]) -> str | None:
@@ -115,5 +114,5 @@ def _lines(values: list[JSON]) -> str | None:
         if all(text.strip() and "\n" not in text for text in texts):
             return "\n".join(texts)
     elif all(isinstance(item, (bool, int, float)) for item in values):
-        return "\n".join(as_json(item) for item in values)
+        return "\n".join(map(as_json, values))
     return None

@@ -149,9 +149,8 @@ class OverviewSheet:
             if mark is CHANGED:
                 for name, number in fields.most_common(MAX_CHANGED_FIELDS):
                     block.fact(name, number, indent=2)
-                if (more := len(fields) - MAX_CHANGED_FIELDS) > 0:
-                    name = f"and {plural(more, 'other field')}"
-                    block.fact(name, None, location=where, indent=2)
+                more = len(fields) - MAX_CHANGED_FIELDS
+                _more(block, more, "field", location=where, indent=2)
 
     def _largest(
         self, block: Block, analysis: Analysis, comparison: Comparison, rows: TableSheets
@@ -270,10 +269,10 @@ def _share(block: Block, name: str, number: int, *, of: int, location: str = "")
     block.fact(name, number, share, formats=("#,##0", code), location=location)
 
 
-def _more(block: Block, number: int, what: str) -> None:
+def _more(block: Block, number: int, what: str, **more: Any) -> None:
     """End a section with how many more there are than it shows, if any."""
     if number > 0:
-        block.fact(f"and {plural(number, f'other {what}')}")
+        block.fact(f"and {plural(number, f'other {what}')}", **more)
 
 
 def _in_millions(code: str) -> str:
