@@ -719,6 +719,8 @@ class _Pages:
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         stem, figures = Path(view.summary.source.name).stem, view.figures
+        if form.crm is not None and view.summary.practice:
+            suffix = f".practice{suffix}"
         part = f" ({figures.done:,} of {plural(figures.rows, 'row')})"
         name = f"{stem}{'' if view.phase is screens.Phase.DONE else part}{suffix}"
         with ExitStack() as stack:
