@@ -158,7 +158,7 @@ def export(
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}"), whole])
     if written.name != output.name:
         print_text(f"Note:      {messages.kept_words(output, written, summary.batch_id)}", err=True)
-    if summary.practice:
+    if summary.practice or is_practice(summary.base_url):
         print_text("Practice:  these results are invented.")
     if crm is not None:
         print_lines(messages.import_lines(summary, settings))

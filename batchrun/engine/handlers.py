@@ -191,11 +191,7 @@ class RequestHandlers:
         self._set_aside.clear()
 
     def require_key(self) -> None:
-        """Check, once nothing is left to do, that no rows are still set aside.
-
-        Raises:
-            KeyRefusedError: Rows are set aside, because no trigger has shown that the key is good.
-        """
+        """Raise `KeyRefusedError` if, in the end, no trigger has shown that the key is good."""
         if self._set_aside:
             raise key_refused(self._set_aside[0][1])
 

@@ -338,12 +338,7 @@ class BatchJobs:
         return True
 
     def _holds(self, of_slice: int) -> bool:
-        """Whether this worker holds a slice.
-
-        Raises:
-            TakenOverError: Another process has taken over the batch that this one held.
-            JournalLostError: The journal was replaced.
-        """
+        """Whether this worker holds a slice; an error if it no longer holds the batch it held."""
         if self.slices.holds(of_slice):
             return True
         if self.leads:

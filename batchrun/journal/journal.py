@@ -108,7 +108,6 @@ class Journal(AbstractContextManager["Journal"]):
         check = (lambda: None) if self._file is None else self._file.check
         self._writer = JournalWriter(self._engine, self.location, check)
         self._copy: SafetyCopy | None = None
-        self._copy_is_whole = True
         self._lock = ProcessLock(location)
         self._key_hashes: dict[str, str] = {}
 
@@ -346,9 +345,8 @@ class Journal(AbstractContextManager["Journal"]):
         """
         if self._file is not None:
             with suppress(sqlite3.Error, SQLAlchemyError, JournalError):
-                self._copy = SafetyCopy(self._file.path, batch_id)
+                self._copy = SafetyCopy(self._file.path, batch_id, is_whole=alone)
                 self._writer.mirror = self._copy.apply
-                self._copy_is_whole = alone
         try:
             yield
         finally:
@@ -366,17 +364,13 @@ class Journal(AbstractContextManager["Journal"]):
         return unwritable(self.location, error) if type(error) is JournalError else error
 
     def save_copy(self) -> Path | None:
-        """Save the copy of a batch whose journal was lost, so `resume` can continue it.
-
-        Returns:
-            A journal with only this batch; ``None`` if it can't be saved.
-        """
+        """Save a batch whose journal was lost as a journal of its own; ``None`` if that fails."""
         if self._copy is None:
             return None
         rescue = self._rescue(self._copy.batch_id)
         # If an older copy of the journal is restored, this keeps it from triggering jobs again.
         rescue.keep(*self._copy.steps())
-        return self._copy.save(rescue.journals()) if self._copy_is_whole else None
+        return self._copy.save(rescue.journals()) if self._copy.is_whole else None
 
     def rescued(self, batch_id: str) -> list[Path]:
         """Return the rescue files of a batch, with steps that the next `resume` will commit."""
@@ -490,7 +484,7 @@ class Journal(AbstractContextManager["Journal"]):
     @contextmanager
     def copied_results(self, batch_id: str) -> Iterator[BatchResults | None]:
         """Like `results`, from the safety copy; ``None`` if there is no complete copy."""
-        if self._copy is None or not self._copy_is_whole:
+        if self._copy is None or not self._copy.is_whole:
             yield None
             return
         with self._copy.connection() as connection:

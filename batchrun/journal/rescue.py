@@ -198,15 +198,13 @@ _PROGRESS = (
 
 
 class SafetyCopy:
-    """A copy of one batch, kept up to date by `JournalWriter`.
+    """A copy of one batch, kept up to date by `JournalWriter`; an error if there is no space.
 
-    Raises:
-        SQLAlchemyError: There is no space for it.
-        sqlite3.Error: There is no space for it.
+    It is whole unless other processes work on the batch, too.
     """
 
-    def __init__(self, path: Path, batch_id: str) -> None:
-        self.batch_id = batch_id
+    def __init__(self, path: Path, batch_id: str, *, is_whole: bool) -> None:
+        self.batch_id, self.is_whole = batch_id, is_whole
         self._busy = threading.RLock()
         self._usable = True
         self._sql: dict[Executable, tuple[str, dict[str, Any]]] = {}

@@ -246,11 +246,7 @@ class Slices:
             return connection.scalar(mine) is not None
 
     def state(self) -> BatchState:
-        """Return the batch's state.
-
-        Raises:
-            TakenOverError: A newer batchrun has migrated the journal.
-        """
+        """Return the batch's state; raise `TakenOverError` if a newer batchrun has migrated it."""
         with self.engine.connect() as connection, connection.begin():
             schema = connection.scalar(SCHEMA_IN_USE)
             if schema != str(SCHEMA_VERSION):

@@ -112,11 +112,7 @@ class Archive:
         Raises:
             InputError: It is damaged.
         """
-        try:
-            with self.open(part) as stream:
-                return stream.read(size)
-        except _UNREADABLE as error:
-            raise self.damaged() from error
+        return next(self.chunks(part), b"")[:size]
 
     def open(self, part: str) -> IO[bytes]:
         """Open a part; unlike the other methods, does not check its size."""
@@ -147,6 +143,18 @@ class Archive:
                 found.clear()
         except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
             raise self.damaged() from error
+
+    def relations(self, part: str) -> list[dict[str, str]]:
+        """Return the relations of a part, or of the whole workbook; none if it has none.
+
+        Raises:
+            InputError: They are damaged.
+        """
+        folder, name = posixpath.split(part)
+        relations = posixpath.join(folder, "_rels", f"{name}.rels")
+        if canonical(relations) not in self.parts:
+            return []
+        return [each for _, each in self.elements(relations, {"Relationship"})]
 
     def refuse_declarations(self) -> None:
         """Refuse XML that declares a document type or entities; no workbook needs them.

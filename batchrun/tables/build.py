@@ -6,7 +6,6 @@ import gc
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,7 +60,9 @@ def build_table(
         InputError: There is no header or no row below it, the header seems to hold data, or there
             is a second table.
     """
-    with _no_garbage_collection():
+    collects = gc.isenabled()
+    gc.disable()  # it would scan millions of new lists again and again for nothing
+    try:
         lines, rows = _beginning(blocks, options.header_row)
         head = read_header(lines, rows, source, options, merged)
         names = head.names
@@ -108,6 +109,9 @@ def build_table(
         doubts = (doubt,) if doubt else ()
         table = Table(source, tuple(names), cells, kept_lines, header_doubts=doubts)
         return replace(table, misaligned=_misaligned(table, collector, merged))
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _settle_second_header(
@@ -262,18 +266,6 @@ def _shifted_by_merge(table: Table, merged: Sequence[Merged], long: Sequence[int
     places = np.flatnonzero(covered[table.lines]).tolist()
     found = {line for line in long if line <= last and from_above[line]}
     return found | _with_stray_ids(table, places, is_filled)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Pause garbage collection: it would scan millions of new lists again and again for nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _beginning(

@@ -12,7 +12,8 @@ import struct
 import zipfile
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +27,20 @@ from batchrun.tables.archive import part_name
 from batchrun.tables.formats import SAVE_AS, Format, protected
 from batchrun.tables.sheets import (
     HOLDS_ID,
-    LAST_COLUMN,
     LAST_ROW,
+    MAX_STYLES,
     NumberFormats,
     Sheet,
+    SheetDetails,
     SheetRows,
     Traits,
     WorkbookReader,
     attribute,
     count_of,
+    duration_of,
     local_name,
     numbered,
     refuse_far,
-    repeated_cell,
     style_kinds,
 )
 
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
     from batchrun.tables.archive import Archive
     from batchrun.tables.options import LoadLimits
-    from batchrun.tables.sheets import Block, Merged
+    from batchrun.tables.sheets import Block
 
 
 class CalamineReader(WorkbookReader):
@@ -87,7 +89,7 @@ class CalamineReader(WorkbookReader):
         """Read a sheet."""
         content = content_of(self._sheet(sheet), self._name, sheet, self._limits)
         try:
-            details: _Details
+            details: SheetDetails
             if self._archive is None:
                 details = _read_xls(self._raw, sheet.name)
             elif self.format is Format.XLSB:
@@ -96,28 +98,10 @@ class CalamineReader(WorkbookReader):
                 details = _read_ods(self._archive, sheet.name)
         except _UNREADABLE:
             return replace(content, traits=Traits(unknown=True))
-        if details.repeated is not None:
-            raise repeated_cell(self._name, sheet.name, *details.repeated)
+        details.refuse_repeated(self._name, sheet.name)
         blocks = _patched(content.blocks, details.patches, content.first_column)
         merged = content.merged or details.merged
         return replace(content, blocks=blocks, traits=details.traits, merged=merged)
-
-
-@dataclass(slots=True)
-class _Details:
-    """What calamine leaves out of a sheet.
-
-    Attributes:
-        traits: Its traits.
-        merged: Its merged ranges.
-        patches: Values to use instead of those from calamine, as (row, column, value).
-        repeated: Row and column of a cell that is there twice.
-    """
-
-    traits: Traits = field(default_factory=Traits)
-    merged: list[Merged] = field(default_factory=list)
-    patches: list[tuple[int, int, bool | float | str]] = field(default_factory=list)
-    repeated: tuple[int, int] | None = None
 
 
 def _patched(
@@ -192,9 +176,8 @@ _MAX_BYTES = 2**28
 
 
 _CALC_TYPE = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
-_NEGATIVE = re.compile(r"-PT(\d{1,9})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
 _ODS_DETAILS = re.compile(
-    rb"-spanned=|value-type=\"(boolean|error)\"|<text:a |time-value=\"-"
+    rb"-spanned=|value-type=\"(boolean|error)\"|<text:(a|tab|line-break)\b|time-value=\"-"
     rb"|visibility=\"(collapse|filter)\"|office:value=\"[^\"]*\"[^<>]*><text:p>0\d"
 )
 
@@ -217,7 +200,7 @@ def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
             if inside and name in {"table-cell", "covered-table-cell"}:
                 repeated = count_of(element, "number-columns-repeated", 1)
                 if name == "table-cell":
-                    found.add_cell(element, repeated)
+                    found.take_cell(element, repeated)
                 found.column += repeated
                 element.clear()  # nested cells would be searched again and again
             elif name == "table-row":
@@ -228,7 +211,7 @@ def _read_ods(archive: Archive, sheet: str) -> _OdsSheet:
     return found
 
 
-class _OdsSheet(_Details):
+class _OdsSheet(SheetDetails):
     """Collects the details of a sheet, cell by cell."""
 
     def __init__(self) -> None:
@@ -236,7 +219,7 @@ class _OdsSheet(_Details):
         self._shown: dict[int, set[str]] = {}
         """Column → its numbers as displayed; ``""`` for any that is not a plain whole number."""
         self._row = self.column = 1
-        self._values: list[tuple[int, bool | float | str]] = []
+        self._values: list[tuple[int, bool | float | str, str]] = []
 
     def end_row(self, element: Any) -> None:
         repeated = count_of(element, "number-rows-repeated", 1)
@@ -248,11 +231,11 @@ class _OdsSheet(_Details):
         left = MAX_PATCHES - len(self.patches)
         patched_rows = left // len(self._values) if self._values else 0
         for row in range(self._row, self._row + repeated)[:patched_rows]:
-            for column, value in self._values:
+            for column, value, kind in self._values:
                 self.patches.append((row, column, value))
-                if isinstance(value, str):
-                    self.traits.errors.append((row, column, value))
-                elif not isinstance(value, bool):
+                if kind == "error":
+                    self.traits.errors.append((row, column, str(value)))
+                elif kind == "time":
                     self.traits.negative.append((row, column))
         self._row += repeated
         self.column = 1
@@ -264,7 +247,7 @@ class _OdsSheet(_Details):
             if not others and width > 1 and any(code.startswith("0") for code in codes):
                 self.traits.formats.append((column, "0" * width))
 
-    def add_cell(self, element: Any, repeated: int) -> None:
+    def take_cell(self, element: Any, repeated: int) -> None:
         row, column = self._row, self.column
         rows = count_of(element, "number-rows-spanned", 1)
         columns = count_of(element, "number-columns-spanned", 1)
@@ -276,20 +259,36 @@ class _OdsSheet(_Details):
         here = range(column, column + min(repeated, 1_000))
         value: bool | float | str | None = None
         if element.get(_CALC_TYPE) == "error":
-            value = "".join(element.itertext()).strip()
+            kind, value = "error", "".join(element.itertext()).strip()
         elif kind == "boolean":
             value = attribute(element, "boolean-value") == "true"
-        elif kind == "time" and (found := _NEGATIVE.fullmatch(attribute(element, "time-value"))):
-            hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
-            value = -(hours + minutes / 60 + seconds / 3600) / 24
+        elif kind == "time" and (time := attribute(element, "time-value")).startswith("-"):
+            if (duration := duration_of(time[1:])) is not None:
+                value = -duration / timedelta(days=1)
         elif kind == "float":
             shown = "".join(element.itertext())
             value_text = attribute(element, "value")
             whole = shown.isdecimal() and value_text.isdecimal()
             exact = whole and shown.lstrip("0") == value_text.lstrip("0")
             self._shown.setdefault(column, set()).add(shown if exact else "")
+        elif kind == "string" and not attribute(element, "string-value"):
+            value = _text_with_breaks(element)
         if value is not None:
-            self._values += [(number, value) for number in here]
+            self._values += [(number, value, kind) for number in here]
+
+
+def _text_with_breaks(cell: Any) -> str | None:
+    """Return a cell's text if it has tabs or line breaks in a paragraph: calamine drops them."""
+    marks = [(each, name) for each in cell.iter() if (name := local_name(each)) in _MARKS]
+    if all(name == "s" for _, name in marks):
+        return None
+    for each, name in marks:
+        each.text = _MARKS[name] * min(count_of(each, "c", 1), MAX_SPACES)
+    return "\n".join("".join(each.itertext()) for each in cell.iterfind("{*}p"))
+
+
+_MARKS = {"s": " ", "tab": "\t", "line-break": "\n"}
+MAX_SPACES = 1_000
 
 
 # XLS and XLSB. Records follow [MS-XLS] 2.4 and [MS-XLSB] 2.4; unknown ones are skipped.
@@ -297,27 +296,16 @@ class _OdsSheet(_Details):
 FILE_PASS = 0x2F
 ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?",
           0x24: "#NUM!", 0x2A: "#N/A"}  # fmt: skip
-MAX_STYLES = 100_000
 
 _Record = tuple[int, bytes]
 
 
-class _RecordSheet(_Details):
+class _RecordSheet(SheetDetails):
     """Collects the details of a sheet from its records, which count rows and columns from 0."""
 
     def __init__(self, styles: list[int], formats: dict[int, str]) -> None:
         super().__init__()
         self.numbers = NumberFormats(self.traits, *style_kinds(styles, formats))
-        self._seen: dict[int, int] = {}
-        """Row → its filled columns, as bits."""
-
-    def add_cell(self, row: int, column: int) -> None:
-        """Record a filled cell."""
-        columns = self._seen.get(row, 0)
-        if column < LAST_COLUMN:
-            if columns >> column & 1:
-                self.repeated = self.repeated or (row + 1, column + 1)
-            self._seen[row] = columns | 1 << column
 
     def add_number(self, row: int, column: int, style: int, value: bytes) -> None:
         """Record a number; ``value`` is a double (8 bytes) or an RkNumber (4 bytes)."""
@@ -373,7 +361,7 @@ _XLS_CELLS = {0x0006, 0x00D6, 0x00FD, 0x0203, 0x0204, 0x0205, 0x027E}
 
 def _take_xls(found: _RecordSheet, kind: int, content: bytes) -> None:
     if kind in _XLS_CELLS:
-        found.add_cell(_u16(content, 0), _u16(content, 2))
+        found.add_cell(_u16(content, 0) + 1, _u16(content, 2) + 1)
     match kind:
         case 0x0208 if content[12] & 0x20:
             found.traits.hidden_rows.append(_u16(content, 0) + 1)
@@ -386,7 +374,7 @@ def _take_xls(found: _RecordSheet, kind: int, content: bytes) -> None:
         case 0x00BD:
             row, first = struct.unpack_from("<HH", content)
             for column, at in enumerate(range(4, len(content) - 6, 6), start=first):
-                found.add_cell(row, column)
+                found.add_cell(row + 1, column + 1)
                 found.add_number(row, column, _u16(content, at), content[at + 2 : at + 6])
         case 0x0006:
             if content[12:14] != b"\xff\xff":
@@ -426,8 +414,8 @@ def _read_xlsb(archive: Archive, sheet: str) -> _RecordSheet:
         if kind == 156:
             link, end = _xlsb_text(content, 8)
             links[_xlsb_text(content, end)[0]] = link
-    relations = archive.elements("xl/_rels/workbook.bin.rels", {"Relationship"})
-    targets = {each.get("Id"): each.get("Target", "") for _, each in relations}
+    relations = archive.relations("xl/workbook.bin")
+    targets = {each.get("Id"): each.get("Target", "") for each in relations}
     part = part_name("xl", targets[links[sheet]])
     found = _RecordSheet(*_xlsb_styles(archive))
     row = 0
@@ -445,7 +433,7 @@ _XLSB_CELLS = {*range(2, 12), 62}
 
 def _take_xlsb(found: _RecordSheet, row: int, kind: int, content: bytes) -> None:
     if kind in _XLSB_CELLS:
-        found.add_cell(row, struct.unpack_from("<I", content)[0])
+        found.add_cell(row + 1, struct.unpack_from("<I", content)[0] + 1)
     match kind:
         case 0 if content[11] & 0x10:
             found.traits.hidden_rows.append(row + 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from batchrun.advice import Advice
@@ -14,6 +15,8 @@ from batchrun.text import close_matches, plural
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
+
+    from batchrun.model import Table
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -25,6 +28,7 @@ BOMS = (
 MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
 """A byte order mark that a program took for letters."""
 PIECE_BYTES = 256 * 1024
+SHOWN_CELLS, SHOWN_CHARACTERS = 2, 40
 SAMPLE_BYTES = 256 * 1024
 AGAIN = "Export it again, as CSV in UTF-8 if you can choose."
 MIXED_SHARE = 0.25
@@ -129,6 +133,24 @@ def encoding_of(raw: bytes, name: str, given: str | None) -> Encoding:
     raise InputError(
         f"{given} is not a known encoding.", f"Choose one of {', '.join(_OFFERED)}.{meant}"
     )
+
+
+def with_guess_notice(table: Table, encoding: Encoding) -> Table:
+    """Add a notice with the encoding and two cells to check it by, if it is a guess."""
+    if not encoding.guessed:
+        return table
+    found = (
+        f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
+        for row in table.rows()
+        for cell in row.cells
+        if isinstance(cell, str) and not cell.isascii()
+    )
+    shown = " and ".join(islice(found, SHOWN_CELLS))
+    said = f"{table.source.name} is not UTF-8; read as {encoding.guessed}, a guess"
+    said = Advice(
+        said + (f": check {shown}" if shown else ""), "; --encoding settles it", encoding=""
+    )
+    return replace(table, source=replace(table.source, notices=(said, *table.source.notices)))
 
 
 def survey(stream: BufferedIOBase) -> tuple[bool, bool]:

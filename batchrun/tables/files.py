@@ -16,7 +16,7 @@ from batchrun.advice import reworded
 from batchrun.errors import InputError, missing_file
 from batchrun.model import Table, TableSource
 from batchrun.tables.archive import RAISE_LIMIT_HINT
-from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, is_container, mentions
+from batchrun.tables.formats import HEAD_BYTES, Format, detect_format, mentions
 from batchrun.tables.frames import RowCollector
 from batchrun.tables.html import read_page, read_tables
 from batchrun.tables.isolated import open_book
@@ -99,7 +99,7 @@ def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     _refuse_unfit(file, options.limits, pipes=False)
     with file.open("rb") as stream:
         head = stream.read(MENTION_BYTES)
-        file_format = None if is_container(head) else detect_format(head, file.name)
+        file_format = detect_format(head, file.name)
         if file_format is Format.TEXT:
             texts = [TextFile(stream, file, options).rows()] if mentions(head, mention) else []
             yield {}, ((file.name, rows) for rows in texts)
@@ -141,12 +141,14 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
     raw = stream.read(HEAD_BYTES)
     if not raw:
         raise InputError(f"{file.name} is empty (0 bytes).", "Export the list again.")
-    match None if is_container(raw) else detect_format(raw, file.name):
-        case Format.TEXT if options.sheet is not None:
-            raise InputError(
-                f"{file.name} is a text file and has no sheet {options.sheet!r}.",
-                "Leave the sheet out, or name the workbook.",
-            )
+    file_format = detect_format(raw, file.name)
+    if options.sheet is not None and file_format in _WITHOUT_SHEETS:
+        raise InputError(
+            f"{file.name} is a {_WITHOUT_SHEETS[file_format]} file and has no sheet"
+            f" {options.sheet!r}.",
+            "Leave the sheet out, or name the workbook.",
+        )
+    match file_format:
         case Format.TEXT:
             return TextFile(stream, file, options).read()
         case Format.PARQUET:
@@ -155,6 +157,9 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
             return read_page(raw + stream.read(), file, options)
         case _:
             return read_workbook(raw + stream.read(), file, options)
+
+
+_WITHOUT_SHEETS = {Format.TEXT: "text", Format.PARQUET: "Parquet"}
 
 
 def _refuse_unfit(file: Path, limits: LoadLimits, *, pipes: bool) -> None:

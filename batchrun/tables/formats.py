@@ -101,21 +101,21 @@ class Format(Enum):
     PARQUET = "parquet"
 
 
-def is_container(head: bytes) -> bool:
-    """Whether detecting the format takes the whole file, not only its first bytes."""
-    return head.startswith((ZIP_MAGIC, OLE_MAGIC))
-
-
-def detect_format(head: bytes, name: str) -> Format:
-    """Detect the format of a file that is not a container.
+def detect_format(head: bytes, name: str) -> Format | None:
+    """Detect the format of a file from its first bytes.
 
     Args:
         head: Its first ``HEAD_BYTES`` bytes.
         name: Its name, for messages only.
 
+    Returns:
+        The format; ``None`` for a container, whose format only the whole file shows.
+
     Raises:
         InputError: The format is known but not supported; the message names it.
     """
+    if head.startswith((ZIP_MAGIC, OLE_MAGIC)):
+        return None
     if head.startswith(PARQUET_MAGIC):
         return Format.PARQUET
     kind = next((kind for magic, kind in MAGIC_NAMES if head.startswith(magic)), None)

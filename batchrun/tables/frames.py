@@ -39,7 +39,6 @@ MAX_MISSING_CELLS = 50_000_000
 """Maximum number of cells that are missing because a few rows are much wider than the others."""
 
 
-FEWER = "fewer fields than the header; the missing ones were taken as empty"
 MORE = "more fields than the header; they are kept in columns without a name"
 
 
@@ -116,7 +115,8 @@ class RowCollector:
             besides: Lines of rows that don't count.
         """
         said = []
-        for lines, what in ((self.short, FEWER), (self.long, MORE)):
+        fewer = "fewer fields than the header; the missing ones were taken as empty"
+        for lines, what in ((self.short, fewer), (self.long, MORE)):
             if left := [line for line in lines if line not in besides]:
                 rows = plural(len(left), "row has", "rows have")
                 said.append(f"{rows} {what} (first: line {left[0]})")

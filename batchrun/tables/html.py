@@ -18,7 +18,7 @@ from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import build_table
 from batchrun.tables.cells import holds_id
-from batchrun.tables.encoding import PREFERRED, detect_encoding
+from batchrun.tables.encoding import BOMS, PREFERRED, Encoding, encoding_of, with_guess_notice
 from batchrun.tables.formats import SAVE_AS
 from batchrun.tables.header import HeaderPosition, find_header, header_names
 from batchrun.tables.roles import normalise
@@ -140,8 +140,9 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     Raises:
         InputError: The page has no table, or not the requested one.
     """
-    encoding, notices = _encoding(raw, file.name)
-    grids, links = _grids(raw.decode(encoding, "replace"), file.name, options)
+    encoding = _encoding(raw, file.name, options)
+    grids, links = _grids(raw.decode(encoding.name, "replace"), file.name, options)
+    notices = encoding.notices
     if not grids:
         raise InputError(
             f"{file.name} is a web page (HTML) without a table, whatever its name says;"
@@ -163,13 +164,13 @@ def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
         name=file.name,
         path=str(file.absolute()),
         format="html",
-        encoding=encoding,
+        encoding=encoding.name,
         notices=(*notices, *said),
         links=links_notice(links),
     )
     if options.visible_only:
         page = visible_rows(page)
-    return build_table(page.blocks, source, options, page.merged)
+    return with_guess_notice(build_table(page.blocks, source, options, page.merged), encoding)
 
 
 def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]:
@@ -178,8 +179,8 @@ def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]
     Raises:
         InputError: A table has too many cells.
     """
-    encoding, _ = _encoding(raw, file.name)
-    for grid in _grids(raw.decode(encoding, "replace"), file.name, options)[0]:
+    text = raw.decode(_encoding(raw, file.name, options).name, "replace")
+    for grid in _grids(text, file.name, options)[0]:
         yield list(range(1, len(grid.rows) + 1)), grid.rows
 
 
@@ -355,18 +356,16 @@ def _joined(group: _Group) -> tuple[SheetRows, int]:
     return joined, titles
 
 
-def _encoding(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the encoding and notices: the declared encoding if it fits, else a detected one."""
-    declared = _CHARSET.search(raw[:4096])
-    if declared and not raw.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+def _encoding(raw: bytes, name: str, options: LoadOptions) -> Encoding:
+    """Return the encoding that the user gave, else the declared one if it fits, or detect it."""
+    declared = _CHARSET.search(raw[:4096]) if options.encoding is None else None
+    if declared and not raw.startswith(tuple(bom for bom, _ in BOMS)):
         with suppress(LookupError, UnicodeDecodeError):
             encoding = codecs.lookup(declared[1].decode("ascii")).name
             encoding = PREFERRED.get(encoding, encoding)
             raw.decode(encoding)
-            return encoding, ()
-    found = detect_encoding(raw, name)
-    guess = (f"{name} is not UTF-8; read as {found.guessed}, a guess",) if found.guessed else ()
-    return found.name, found.notices + guess
+            return Encoding(encoding)
+    return encoding_of(raw, name, options.encoding)
 
 
 def _span(text: str | None, most: int) -> int:
@@ -428,6 +427,10 @@ class _TableParser(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._unseen:
             self._add(_SPACE.sub(" ", data))
+
+    def handle_comment(self, data: str) -> None:
+        if data.startswith("[CDATA["):  # text in XHTML
+            self.handle_data(data[len("[CDATA[") :].removesuffix("]]"))
 
     def _open_table(self) -> None:
         if len(self._open) >= DEEPEST_TABLE:

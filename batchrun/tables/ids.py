@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
+from uuid import UUID
 
 from batchrun.text import one_line
 
@@ -172,7 +173,7 @@ def find_id(cell: Cell, *, lenient: bool = False) -> str | None:
         return lowered
     bare, lowered = _bare(cell)
     if _is_uuid(whole := lowered.translate(_WITHOUT_BLANKS)):
-        return _hyphenate(whole)
+        return str(UUID(whole))
     if lenient and _LIKE_CANONICAL.fullmatch(lowered):
         return bare[-len(lowered) :]
     found = _ids_inside(lowered) if "/" in lowered else set()
@@ -210,12 +211,7 @@ def _is_uuid(lowered: str) -> bool:
 
 
 def _ids_inside(lowered: str) -> set[str]:
-    return {_hyphenate(each) for each in _EMBEDDED.findall(lowered)}
-
-
-def _hyphenate(lowered: str) -> str:
-    digits = lowered.replace("-", "")
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return {str(UUID(each)) for each in _EMBEDDED.findall(lowered)}
 
 
 def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:

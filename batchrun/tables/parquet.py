@@ -46,11 +46,6 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
             f"{file.name} is a Parquet file, and the library that reads it is not installed.",
             install_hint("parquet"),
         )
-    if options.sheet is not None:
-        raise InputError(
-            f"{file.name} is a Parquet file and has no sheet {options.sheet!r}.",
-            "Leave the sheet out, or name the workbook.",
-        )
     with open_book(raw, file.name, options.limits) as book:
         blocks = book.read(book.sheets[0]).blocks
         lines, rows = next(blocks)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import operator
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.model import is_stored
 from batchrun.tables.cells import (
     LABEL_CHARACTERS,
     holds_id,
@@ -110,9 +109,7 @@ class Body:
 
     def row(self, at: int) -> list[Cell]:
         """Return the cells of a row."""
-        if is_stored(self.columns):
-            return self.columns.row(at)
-        return cast("list[Cell]", self.columns[:, at].tolist())
+        return [column[at] for column in self.columns]
 
     def filled(self, at: int) -> list[Cell]:
         """Return the filled cells of a row."""

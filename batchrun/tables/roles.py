@@ -16,8 +16,8 @@ import re
 import unicodedata
 from array import array
 from collections import Counter
-from dataclasses import dataclass
-from functools import cache, lru_cache, reduce
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
 from operator import add
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -203,13 +203,11 @@ def column_options(header: Sequence[str], roles: Mapping[Role, int]) -> tuple[st
     """Return the options with which the same ID columns are found again; none if by their names."""
     words: list[str] = []
     for role in Role:
-        at, kind = roles.get(role), role.name.lower()
-        if at is None:
-            named = any(role in roles_named(name) for name in header)
-            words += [f"--no-{kind}"] if named else []
+        if (at := roles.get(role)) is None:
+            words += [NONE_OF[role]] if any(role in roles_named(name) for name in header) else []
         elif role not in roles_named(header[at]) or header.count(header[at]) > 1:
             unique = header[at].strip() and header.count(header[at]) == 1
-            words += [f"--{kind}-column", header[at] if unique else str(at + 1)]
+            words += [OPTIONS[role], header[at] if unique else str(at + 1)]
     return tuple(words)
 
 
@@ -373,52 +371,69 @@ def find_roles(
     named = {Role.COMPANY: company_column, Role.CONTACT: contact_column}
     _check_without(without, named)
     roles = _named_roles(table, named)
-
-    @cache
-    def holds_ids(column: int) -> bool:
-        return mostly_ids(table, column, lenient=lenient)
-
     wanted = [role for role in Role if role not in without]
+    holders = [at for at in range(len(table.header)) if mostly_ids(table, at, lenient=lenient)]
+    search = _Search(table, wanted, holders, lenient, ask)
     for role in wanted:
-        if role in roles:
-            continue
-        candidates = _distinct(table, _candidates(table, role, roles, holds_ids))
-        if len(candidates) > 1:
-            count = f"{table.source.name} has {len(candidates)} columns"
-            text = f"{count} that may hold the {WORDS[role]} IDs"
-            hint = Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
-            roles.update(
-                [_asked(table, text, (role,), candidates, ask=ask, hint=hint, lenient=lenient)]
-            )
-        else:
-            roles.update((role, column) for column in candidates)
-    holders = [column for column in range(len(table.header)) if holds_ids(column)]
+        if role not in roles:
+            roles.update(search.by_name(role, roles))
     if not roles and not holders:
         # each row then gets a reason that says what its cell holds instead of an ID
         roles.update(_by_name_alone(table, wanted))
     for role in wanted:
         if roles and role not in roles:
-            _refuse_partly_ids(table, role, roles, lenient=lenient)
+            search.refuse_partly_ids(role, roles)
     if not roles:
-        roles.update([_ask_for_any(table, wanted, holders, ask, lenient=lenient)])
+        roles.update([search.ask_for_any()])
     if None in named.values():
         _refuse_side_by_side(table, roles)
     return roles
 
 
-def _refuse_partly_ids(
-    table: Table, role: Role, roles: Mapping[Role, int], *, lenient: bool
-) -> None:
-    """Refuse to leave out a column that is named like IDs of a role and holds some.
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The search for the ID columns of a list.
 
-    Raises:
-        InputError: There is such a column.
+    Attributes:
+        table: The list.
+        wanted: The roles to find.
+        holders: The columns that mostly hold IDs.
+        lenient: Whether IDs that are not valid UUIDs also count.
+        ask: Asks the user; ``None`` if there is no user to ask.
     """
-    for column in _named_like(table, role):
-        if column not in roles.values() and any(_are_ids(table, column, 1, lenient)):
-            contents = read_contents(table, column, lenient=lenient)
+
+    table: Table
+    wanted: Sequence[Role]
+    holders: Sequence[int]
+    lenient: bool
+    ask: Ask | None
+
+    def by_name(self, role: Role, taken: Mapping[Role, int]) -> list[tuple[Role, int]]:
+        """Find the column that holds IDs and has a name of a role; ask if there are several."""
+        free = [at for at in self.holders if at not in taken.values()]
+        named = (
+            [at for at in free if tier & _spellings(self.table.header[at])] for tier in NAMES[role]
+        )
+        columns = _distinct(self.table, next(filter(None, named), []))
+        if len(columns) < 2:
+            return [(role, column) for column in columns]
+        count = f"{self.table.source.name} has {len(columns)} columns"
+        text = f"{count} that may hold the {WORDS[role]} IDs"
+        hint = Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
+        return [self._asked(text, (role,), columns, hint)]
+
+    def refuse_partly_ids(self, role: Role, roles: Mapping[Role, int]) -> None:
+        """Refuse to leave out a column that is named like IDs of a role and holds some.
+
+        Raises:
+            InputError: There is such a column.
+        """
+        for column in _named_like(self.table, role, roles):
+            if not any(_are_ids(self.table, column, 1, self.lenient)):
+                continue
+            contents = read_contents(self.table, column, lenient=self.lenient)
             raise InputError(
-                f"{table.source.name}: only some cells of column {contents.name} are PG:AI IDs"
+                f"{self.table.source.name}: only some cells of column {contents.name} are PG:AI IDs"
                 f" ({contents.words}).",
                 Advice(
                     "Correct it",
@@ -427,6 +442,69 @@ def _refuse_partly_ids(
                     **{column_parameter(role): contents.name},
                 ),
             )
+
+    def ask_for_any(self) -> tuple[Role, int]:
+        """Ask which column to use if none both holds UUIDs and has a known name.
+
+        The candidates are the columns that hold UUIDs.
+
+        Raises:
+            InputError: There are no candidates, or the question was not answered.
+        """
+        table, wanted = self.table, self.wanted
+        number = f" {self.holders[0] + 1}" if self.holders else ""
+        named_by = " or ".join(f"{OPTIONS[role]}{number}" for role in wanted)
+        parameters = {column_parameter(role): "" for role in wanted}
+        hint: str = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
+        kinds = " or ".join(WORDS[role] for role in wanted)
+        name, columns = table.source.name, f" {_columns_hint(table)}"
+        like = [column for role in wanted for column in _named_like(table, role, {})]
+        if self.holders:
+            failed = f" ({_quoted(table, like)}: most cells are not PG:AI IDs)" if like else ""
+            text = f"{name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
+            text += " PG:AI IDs are in"
+            hint += _header_hint(table)
+            return self._asked(text, wanted, self.holders, hint, columns)
+        links = table.source.links
+        like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
+        if not like:
+            raise InputError(
+                f"{name}: no column is named like a {kinds} ID, and none holds PG:AI IDs.{columns}",
+                (links and f"{links} ")
+                + hint
+                + f" If no column has them, e{_EXPORT_IDS}"
+                + _header_hint(table)
+                + _delimiter_hint(table),
+            )
+        text = f"{name}: no column holds PG:AI IDs. Other IDs are in"
+        hint = GET_IDS + (links and f" {links}") + _doubt_hint(table)
+        return replace(self, ask=None)._asked(text, wanted, like, hint, columns)
+
+    def _asked(
+        self,
+        text: str,
+        roles: Sequence[Role],
+        columns: Sequence[int],
+        hint: str,
+        more: str = "",
+    ) -> tuple[Role, int]:
+        """Ask which of the columns to use.
+
+        Raises:
+            InputError: There is nobody to ask, or no answer.
+        """
+        table = self.table
+        shown = columns[:SHOWN_CANDIDATES]
+        contents = tuple(read_contents(table, column, lenient=self.lenient) for column in shown)
+        question = ColumnQuestion(text, tuple(roles), contents, table.header_doubts)
+        if self.ask and (answer := self.ask(question)):
+            return answer
+        candidates = [
+            f"{each.name} (column {each.position + 1}: {each.words}"
+            f"{', such as ' if each.samples else ''}{', '.join(each.samples)})"
+            for each in contents
+        ]
+        raise InputError(f"{text}: {'; '.join(candidates)}.{more}", hint)
 
 
 def _check_without(without: Collection[Role], named: Mapping[Role, str | None]) -> None:
@@ -455,14 +533,13 @@ def role_notices(table: Table, roles: Mapping[Role, int], without: Collection[Ro
                 )
             )
         elif role not in roles:
-            for column in _named_like(table, role):
-                if column not in roles.values():
-                    contents = read_contents(table, column)
-                    holds = contents.words if contents.damaged or contents.uuids else "empty"
-                    said.append(
-                        f"Column {contents.name} is not used for {WORDS[role]} IDs: most of its"
-                        f" cells are not PG:AI IDs ({holds})"
-                    )
+            for column in _named_like(table, role, roles):
+                contents = read_contents(table, column)
+                holds = contents.words if contents.damaged or contents.uuids else "empty"
+                said.append(
+                    f"Column {contents.name} is not used for {WORDS[role]} IDs: most of its"
+                    f" cells are not PG:AI IDs ({holds})"
+                )
     return said
 
 
@@ -513,9 +590,10 @@ def _distinct(table: Table, columns: list[int]) -> list[int]:
     return [first, *(each for each in others if _hashes(table.cells[each]) != ids)]
 
 
-def _named_like(table: Table, role: Role) -> list[int]:
-    named = frozenset().union(*NAMES[role])
-    return [at for at, name in enumerate(table.header) if named & _spellings(name)]
+def _named_like(table: Table, role: Role, taken: Mapping[Role, int]) -> list[int]:
+    """Return the columns named like IDs of a role that have no role yet."""
+    named = [at for at, name in enumerate(table.header) if role in roles_named(name)]
+    return [at for at in named if at not in taken.values()]
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
@@ -624,66 +702,6 @@ def _named_roles(table: Table, named: Mapping[Role, str | None]) -> dict[Role, i
     return roles
 
 
-def _candidates(
-    table: Table, role: Role, taken: Mapping[Role, int], holds_ids: Callable[[int], bool]
-) -> list[int]:
-    free = [
-        (column, _spellings(name))
-        for column, name in enumerate(table.header)
-        if column not in taken.values()
-    ]
-    for tier in NAMES[role]:
-        found = [column for column, names in free if tier & names and holds_ids(column)]
-        if found:
-            return found
-    return []
-
-
-def _ask_for_any(
-    table: Table,
-    wanted: Sequence[Role],
-    holders: Sequence[int],
-    ask: Ask | None,
-    *,
-    lenient: bool,
-) -> tuple[Role, int]:
-    """Ask which column to use if none both holds UUIDs and has a known name.
-
-    The candidates are the columns that hold UUIDs.
-
-    Raises:
-        InputError: There are no candidates, or the question was not answered.
-    """
-    number = f" {holders[0] + 1}" if holders else ""
-    named_by = " or ".join(f"{OPTIONS[role]}{number}" for role in wanted)
-    parameters = {column_parameter(role): "" for role in wanted}
-    hint: str = Advice("", f"Choose it by name or number, with {named_by}.", **parameters)
-    kinds = " or ".join(WORDS[role] for role in wanted)
-    name, columns = table.source.name, f" {_columns_hint(table)}"
-    like = [column for role in wanted for column in _named_like(table, role)]
-    if holders:
-        failed = f" ({_quoted(table, like)}: most cells are not PG:AI IDs)" if like else ""
-        text = f"{name}: no column with PG:AI IDs is named like a {kinds} ID{failed}."
-        text += " PG:AI IDs are in"
-        hint += _header_hint(table)
-    else:
-        links = table.source.links
-        like = like or [column for column in range(len(table.header)) if _crm_ids(table, column)]
-        if not like:
-            raise InputError(
-                f"{name}: no column is named like a {kinds} ID, and none holds PG:AI IDs.{columns}",
-                (links and f"{links} ")
-                + hint
-                + f" If no column has them, e{_EXPORT_IDS}"
-                + _header_hint(table)
-                + _delimiter_hint(table),
-            )
-        text = f"{name}: no column holds PG:AI IDs. Other IDs are in"
-        hint, ask = GET_IDS + (links and f" {links}") + _doubt_hint(table), None
-    shown = holders or like
-    return _asked(table, text, wanted, shown, ask=ask, hint=hint, more=columns, lenient=lenient)
-
-
 def _crm_ids(table: Table, position: int) -> bool:
     """Whether most filled cells in a sample of a column are a CRM's IDs."""
     column = table.cells[position][:SAMPLED_CELLS]
@@ -725,34 +743,6 @@ def _header_hint(table: Table) -> str:
         header_row="",
         no_header="",
     )
-
-
-def _asked(
-    table: Table,
-    text: str,
-    roles: Sequence[Role],
-    columns: Sequence[int],
-    *,
-    ask: Ask | None,
-    hint: str,
-    more: str = "",
-    lenient: bool,
-) -> tuple[Role, int]:
-    """Ask which of the columns to use.
-
-    Raises:
-        InputError: There is nobody to ask, or no answer.
-    """
-    shown = columns[:SHOWN_CANDIDATES]
-    contents = tuple(read_contents(table, column, lenient=lenient) for column in shown)
-    if ask and (answer := ask(ColumnQuestion(text, tuple(roles), contents, table.header_doubts))):
-        return answer
-    candidates = [
-        f"{each.name} (column {each.position + 1}: {each.words}"
-        f"{', such as ' if each.samples else ''}{', '.join(each.samples)})"
-        for each in contents
-    ]
-    raise InputError(f"{text}: {'; '.join(candidates)}.{more}", hint)
 
 
 def find_column(table: Table, name: str, option: str) -> int:

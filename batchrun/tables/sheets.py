@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import cache
+from datetime import timedelta
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 1_000
 """Rows to collect before they are transposed to columns; few, so they fit into the CPU cache."""
 
-
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """The last row and column of an Excel sheet (Excel specifications and limits)."""
+MAX_STYLES = 100_000
 
 
 @dataclass(slots=True)
@@ -59,6 +60,47 @@ class Traits:
     links: list[str] = field(default_factory=list)
     linked: bool = False
     unknown: bool = False
+
+
+@dataclass(slots=True)
+class SheetDetails:
+    """What a reader finds in a sheet beside the values. Rows and columns count from 1.
+
+    Attributes:
+        traits: The sheet's traits.
+        merged: Its merged ranges.
+        patches: Values to use instead of those from calamine, as (row, column, value).
+        repeated: Row and column of a cell that is there twice.
+    """
+
+    traits: Traits = field(default_factory=Traits)
+    merged: list[Merged] = field(default_factory=list)
+    patches: list[tuple[int, int, bool | float | str]] = field(default_factory=list)
+    repeated: tuple[int, int] | None = None
+    _seen: dict[int, int] = field(default_factory=dict)
+    """Row → its filled columns, as bits."""
+
+    def add_cell(self, row: int, column: int) -> None:
+        """Record a filled cell."""
+        columns = self._seen.get(row, 0)
+        if column <= LAST_COLUMN:
+            if columns >> column & 1:
+                self.repeated = self.repeated or (row, column)
+            self._seen[row] = columns | 1 << column
+
+    def refuse_repeated(self, name: str, sheet: str) -> None:
+        """Refuse a sheet that holds a cell twice: one of the two would get lost.
+
+        Raises:
+            InputError: There is such a cell.
+        """
+        if self.repeated:
+            raise InputError(
+                f"{name}, sheet {sheet}, line {self.repeated[0]}: cell"
+                f" {cell_name(*self.repeated)} is there twice, and only one of the two could be"
+                " read.",
+                "Export the list again. If that doesn't help, export it as CSV.",
+            )
 
 
 def without_overlaps(merged: Iterable[Merged]) -> list[Merged]:
@@ -236,15 +278,7 @@ def refuse_far(name: str, sheet: str, last_row: int, last_column: int, limits: L
     )
 
 
-def repeated_cell(name: str, sheet: str, row: int, column: int) -> InputError:
-    """Return the error for a cell that a sheet holds twice: one of the two would get lost."""
-    return InputError(
-        f"{name}, sheet {sheet}, line {row}: cell {cell_name(row, column)} is there twice,"
-        " and only one of the two could be read.",
-        "Export the list again. If that doesn't help, export it as CSV.",
-    )
-
-
+@lru_cache(LAST_COLUMN)
 def column_letters(number: int) -> str:
     """Return the letters of a column, given its number from 1."""
     letters = ""
@@ -273,6 +307,17 @@ def attribute(element: Any, name: str) -> str:
 def count_of(element: Any, name: str, least: int = 0) -> int:
     """Return an attribute of an XML element as a number; ``least`` if it is not there."""
     return whole_number(attribute(element, name)) or least
+
+
+_DURATION = re.compile(r"PT(\d{1,9})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")
+
+
+def duration_of(text: str) -> timedelta | None:
+    """Return a duration as ODS files hold it, in the format of ISO 8601; ``None`` if it is none."""
+    if (found := _DURATION.fullmatch(text)) is None:
+        return None
+    hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)

@@ -17,8 +17,8 @@ from batchrun.tables.sheets import (
     LAST_ROW,
     NumberFormats,
     Sheet,
+    SheetDetails,
     SheetRows,
-    Traits,
     WorkbookReader,
     ZeroFormat,
     attribute,
@@ -27,7 +27,6 @@ from batchrun.tables.sheets import (
     local_name,
     numbered,
     refuse_far,
-    repeated_cell,
     zero_format,
 )
 
@@ -74,8 +73,7 @@ class Xml2003Reader(WorkbookReader):
         table = self._tables[self.sheets.index(sheet)]
         table.numbers.finish()
         table.traits.hidden_rows = distinct(table.hidden_rows, LAST_ROW)
-        if table.repeated:
-            raise repeated_cell(self._name, sheet.name, *table.repeated)
+        table.refuse_repeated(self._name, sheet.name)
         width = max((max(row) for row in table.rows.values() if row), default=1)
         height = max(table.rows, default=1)
         refuse_far(self._name, sheet.name, height, width, self._limits)
@@ -112,15 +110,13 @@ class Xml2003Reader(WorkbookReader):
                 sheet.traits.filtered = True
 
 
-class _Sheet:
+class _Sheet(SheetDetails):
     def __init__(self, name: str, zeros: dict[str, ZeroFormat]) -> None:
+        super().__init__()
         self.name, self.visible = name, True
         self.rows: dict[int, dict[int, Cell]] = {}
         self.hidden_rows: list[tuple[int, int]] = []
-        self.merged: list[tuple[int, int, int, int]] = []
-        self.traits = Traits()
         self.numbers = NumberFormats(self.traits, zeros)
-        self.repeated: tuple[int, int] | None = None
         self._line = self._column = 0
 
     def add_column(self, element: Any) -> None:
@@ -147,10 +143,8 @@ class _Sheet:
                 if kind == "Number":
                     self.numbers.add(line, column, attribute(cell, "StyleID"), 0.0)
                 if (value := _cell(kind, text)) != "":
-                    row = self.rows.setdefault(line, {})
-                    if column in row and self.repeated is None:
-                        self.repeated = line, column
-                    row[column] = value
+                    self.add_cell(line, column)
+                    self.rows.setdefault(line, {})[column] = value
             elif attribute(cell, "Formula"):
                 self.traits.uncalculated.append((line, column))
             column += across

@@ -113,10 +113,6 @@ class StoredCells:
         block = self._block_of(row)
         return self._cached(block, column)[row - self._blocks[block].first]
 
-    def row(self, row: int) -> list[Cell]:
-        """Return the cells of a row."""
-        return [self.cell(column, row) for column in range(self.width)]
-
     def _cached(self, block: int, column: int) -> list[Cell]:
         key = block, column
         if (cells := self._cache.get(key)) is None:
@@ -219,8 +215,6 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
             return "text", joined.encode("utf-8", "surrogatepass")
     if kinds == {float}:
         return "float", array("d", column).tobytes()
-    if kinds == {bool}:
-        return "bool", bytes(column)
     if kinds <= {datetime, date}:
         return "moment", "\0".join([cell.isoformat() for cell in column]).encode()
     return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
@@ -233,8 +227,6 @@ def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
             return content.decode("utf-8", "surrogatepass").split("\0")
         case "float":
             return array("d", content)
-        case "bool":
-            return list(map(bool, content))
         case "moment":
             return [
                 date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)

@@ -19,7 +19,13 @@ from batchrun.advice import Advice
 from batchrun.errors import InputError
 from batchrun.model import TableSource
 from batchrun.tables.build import build_table
-from batchrun.tables.encoding import MISREAD_MARK, Encoding, encoding_of, survey
+from batchrun.tables.encoding import (
+    MISREAD_MARK,
+    Encoding,
+    encoding_of,
+    survey,
+    with_guess_notice,
+)
 from batchrun.tables.frames import MORE
 from batchrun.tables.ids import find_id
 from batchrun.tables.sheets import BLOCK_ROWS
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS = 256 * 1024
 SAMPLE_RECORDS = 200
-SHOWN_CELLS, SHOWN_CHARACTERS = 2, 40
 
 _DELIMITER_NAMES = {
     "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " ",
@@ -307,12 +312,11 @@ class TextFile:
             self._dialect = replace(self._dialect, spaced=True)
             return self.read()
         notices = [*table.source.notices, *self._swallowed_notice()]
-        if self._encoding.guessed:
-            notices.insert(0, self._guess_notice(table))
         if self._odd_marks:
             marks = "1 byte order mark" if len(self._odd_marks) == 1 else "Byte order marks"
             notices.append(f"{marks} inside the file left out (first: line {self._odd_marks[0]})")
-        return replace(table, source=replace(table.source, notices=tuple(notices)))
+        table = replace(table, source=replace(table.source, notices=tuple(notices)))
+        return with_guess_notice(table, self._encoding)
 
     def rows(self) -> Iterator[Block]:
         """Yield all raw rows.
@@ -402,22 +406,6 @@ class TextFile:
                     yield left
             else:
                 yield line
-
-    def _guess_notice(self, table: Table) -> str:
-        """Return a notice with the guessed encoding and two cells to check it by."""
-        found = (
-            f'"{cell[:SHOWN_CHARACTERS]}" in line {row.line}'
-            for row in table.rows()
-            for cell in row.cells
-            if isinstance(cell, str) and not cell.isascii()
-        )
-        shown = " and ".join(itertools.islice(found, SHOWN_CELLS))
-        cells = f": check {shown}" if shown else ""
-        return Advice(
-            f"{table.source.name} is not UTF-8; read as {self._encoding.guessed}, a guess{cells}",
-            "; --encoding settles it",
-            encoding="",
-        )
 
     def _broken_quotes(self, start: int) -> InputError:
         """Return the error for broken quotes: where, how many, and what to do.

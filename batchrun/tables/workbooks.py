@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from batchrun.advice import Advice
@@ -20,6 +18,7 @@ from batchrun.tables.sheets import (
     cell_name,
     column_letters,
     distinct,
+    duration_of,
     links_notice,
     visible_rows,
 )
@@ -305,10 +304,6 @@ def _exact_ods_column(column: Sequence[Cell]) -> Sequence[Cell]:
     """Do the same for ODS, and convert durations, which calamine returns as ISO 8601 text."""
     cells = list(_exact_column(column))
     for at, cell in enumerate(cells):
-        if isinstance(cell, str) and (found := _ODS_DURATION.fullmatch(cell)):
-            hours, minutes, seconds = (float(each.replace(",", ".")) for each in found.groups())
-            cells[at] = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        if isinstance(cell, str) and (duration := duration_of(cell)) is not None:
+            cells[at] = duration
     return cells
-
-
-_ODS_DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2}(?:[.,]\d+)?)S")

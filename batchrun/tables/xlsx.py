@@ -19,9 +19,10 @@ import zipfile
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from defusedxml import DefusedXmlException
@@ -35,8 +36,10 @@ from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
     LAST_ROW,
+    MAX_STYLES,
     NumberFormats,
     Sheet,
+    SheetDetails,
     SheetRows,
     Traits,
     WorkbookReader,
@@ -45,7 +48,6 @@ from batchrun.tables.sheets import (
     cell_name,
     local_name,
     refuse_far,
-    repeated_cell,
     style_kinds,
 )
 
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
     from batchrun.tables.sheets import Block, Merged
 
 MAX_ROW_BYTES = 64 * 1024**2
-MAX_STYLES = 100_000
 COPY = Path("sheet.xlsx")
 """Path of the workbook for calamine, in the child process's own temporary folder."""
 
@@ -167,8 +168,8 @@ class XlsxReader(WorkbookReader):
             content = self._read(sheet)
         except UnreadableError:  # calamine rejects some files that other programs open
             content = self._read(sheet, parsed=True)
-        others = any(part.startswith("xl/externallinks/") for part in self._archive.parts)
-        content.traits.linked = others
+        parts = self._archive.parts
+        content.traits.linked = any(part.startswith("xl/externallinks/") for part in parts)
         return content
 
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
@@ -214,8 +215,7 @@ class XlsxReader(WorkbookReader):
         if filled < traits.filled:  # or some texts are empty
             rewriter = _Rewriter(self._archive, sheet, self._parts)
             deque(rewriter.blocks(), maxlen=0)
-            if rewriter.repeated:
-                raise repeated_cell(self._archive.name, sheet.name, *rewriter.repeated)
+            rewriter.refuse_repeated(self._archive.name, sheet.name)
 
 
 def find_parts(archive: Archive) -> Parts:
@@ -228,14 +228,13 @@ def find_parts(archive: Archive) -> Parts:
         InputError: The workbook is damaged.
     """
     workbook = _workbook_part(archive)
-    folder, name = posixpath.split(workbook)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
-    if workbook not in archive.parts or relations not in archive.parts:
+    relations = archive.relations(workbook)
+    if workbook not in archive.parts or not relations:
         raise archive.damaged()
     found, targets = Parts(), {}
-    for _, relation in archive.elements(relations, {"Relationship"}):
+    for relation in relations:
         kind = relation.get("Type", "").rpartition("/")[2]
-        part = part_name(folder, relation.get("Target", ""))
+        part = part_name(posixpath.dirname(workbook), relation.get("Target", ""))
         if kind == "worksheet":
             targets[relation.get("Id", "")] = part
         elif kind in {"styles", "sharedStrings"} and part in archive.parts:
@@ -273,9 +272,7 @@ def _read_styles(archive: Archive, part: str, found: Parts) -> None:
 def _workbook_part(archive: Archive) -> str:
     """Return the part that lists the sheets; some programs use another name or folder for it."""
     usual = "xl/workbook.xml"
-    if usual in archive.parts or "_rels/.rels" not in archive.parts:
-        return usual
-    for _, relation in archive.elements("_rels/.rels", {"Relationship"}):
+    for relation in archive.relations("") if usual not in archive.parts else ():
         if relation.get("Type", "").endswith("/officeDocument"):
             return part_name("", relation.get("Target", ""))
     return usual
@@ -283,12 +280,8 @@ def _workbook_part(archive: Archive) -> str:
 
 def _links(archive: Archive, sheet: Sheet) -> list[str]:
     """Return the addresses with IDs that cells of a sheet lead to."""
-    folder, name = posixpath.split(sheet.part)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
-    if relations not in archive.parts:
-        return []
-    found = archive.elements(relations, {"Relationship"})
-    return [target for _, each in found if HOLDS_ID.search(target := each.get("Target", ""))]
+    targets = (each.get("Target", "") for each in archive.relations(sheet.part))
+    return list(filter(HOLDS_ID.search, targets))
 
 
 def _refuse_made_up_count(archive: Archive, parts: Parts) -> None:
@@ -344,19 +337,17 @@ def _searched(
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
         text = block
-        if number == 0 and block.startswith(b"<?xml "):
-            text = block.partition(b"?>")[2]
+        if number == 0:  # the rows in the root element: calamine notices a tag that is only closed
+            head, rows, rest = block.partition(b"<sheetData")
+            if not rows or b"<!" in head or b"<?" in head[1:]:
+                raise _UnusualError
+            text = rows + rest
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
         marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
         if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
-        if number == 0:  # the rows in the root element: calamine notices a tag that is only closed
-            _, rows, rest = text.partition(b"<sheetData")
-            if not rows:
-                raise _UnusualError
-            text = _NO_MERGED + rows + rest
-        yield text
+        yield text if number else _NO_MERGED + text
     traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
@@ -437,6 +428,7 @@ def _hidden_columns(archive: Archive, sheet: Sheet) -> list[tuple[int, int]]:
     return hidden
 
 
+@lru_cache(LAST_COLUMN)
 def column_number(letters: str) -> int:
     """Return a column's number: 1 for ``A`` and ``a``, 27 for ``AA``, 0 for no letters."""
     number = 0
@@ -445,32 +437,29 @@ def column_number(letters: str) -> int:
     return number
 
 
-class _Rewriter:
+class _Rewriter(SheetDetails):
     """Parses a sheet and rewrites its XML in the usual form: each cell with its reference.
 
     Rows and cells without a position are counted, as calamine does.
 
     Attributes:
-        traits: The details that calamine does not report.
         last_row: Row of the lowest filled cell.
         last_column: Column of the rightmost filled cell.
-        merged: The merged ranges.
-        repeated: Row and column of a cell that is there twice.
     """
 
     def __init__(self, archive: Archive, sheet: Sheet, parts: Parts) -> None:
-        self.traits = Traits()
+        super().__init__()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
-        self.merged: list[Merged] = []
         self.last_row = self.last_column = 1
         self._archive, self._sheet = archive, sheet
         self._written: list[str] = []
         self._row = self._column = 0
-        self.repeated: tuple[int, int] | None = None
-        self._seen: dict[int, int] = {}
-        """Row → its filled columns, as bits."""
-        self._open: list[Element] = []
+        self._open: list[tuple[str, dict[str, str]]] = []
         """The open cell, and the open elements in it."""
+        self._parts: dict[str, list[str]] = {}
+        """The texts of the elements in the open cell."""
+        self._runs: list[tuple[str, bool]] = []
+        """The parts of its text, and whether blanks in them are preserved."""
         self._text: list[str] = []
 
     def blocks(self) -> Iterator[bytes]:
@@ -500,45 +489,45 @@ class _Rewriter:
         yield b"</sheetData></worksheet>"
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        element = Element(name.rpartition(":")[2], attributes)
+        tag = name.rpartition(":")[2]
         self._text.clear()
-        match element.tag:
-            case "c":
-                self._open = [element]
-            case "row":
-                self._row = _whole_number(attributes.get("r", "")) or self._row + 1
-                self._column = 0
-                flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
-                if attributes.get("hidden") in _TRUE or flat:
-                    self.traits.hidden_rows.append(self._row)
-            case "mergeCell":
-                self.merged += _merged_range(attributes.get("ref", ""))
-            case "autoFilter":
-                self.traits.filtered = True
-            case _ if self._open:
-                self._open[-1].append(element)
-                self._open.append(element)
+        if tag == "c":
+            self._open, self._parts, self._runs = [(tag, attributes)], {}, []
+        elif tag == "row":
+            self._row = _whole_number(attributes.get("r", "")) or self._row + 1
+            self._column = 0
+            flat = re.fullmatch(r"0(\.0*)?", attributes.get("ht", ""))
+            if attributes.get("hidden") in _TRUE or flat:
+                self.traits.hidden_rows.append(self._row)
+        elif tag == "mergeCell":
+            self.merged += _merged_range(attributes.get("ref", ""))
+        elif tag == "autoFilter":
+            self.traits.filtered = True
+        elif self._open:
+            self._open.append((tag, attributes))
 
     def _end(self, name: str) -> None:
-        if not self._open or self._open[-1].tag != name.rpartition(":")[2]:
+        tag = name.rpartition(":")[2]
+        if not self._open or self._open[-1][0] != tag:
             return
-        element = self._open.pop()
-        element.text = "".join(self._text)
-        if element.tag == "rPh":
-            self._open[-1].remove(element)
-        elif element.tag == "c":
-            self._end_cell(element)
+        _, attributes = self._open.pop()
+        text = "".join(self._text)
+        if tag == "c":
+            self._end_cell(attributes)
+        elif tag != "t":
+            self._parts.setdefault(tag, []).append(text)
+        elif "rPh" not in map(itemgetter(0), self._open):
+            self._runs.append((text, attributes.get("xml:space") == "preserve"))
 
-    def _end_cell(self, cell: Element) -> None:
+    def _end_cell(self, cell: dict[str, str]) -> None:
         row, column = self._row, self._column + 1
         if reference := _REFERENCE.fullmatch(cell.get("r", "")):
             row, column = _whole_number(reference[2]), column_number(reference[1])
         self._column = column
-        parts: dict[str, list[str]] = {}
-        for each in cell.iter():
-            parts.setdefault(each.tag, []).append(each.text or "")
+        parts = self._parts
         value, formula = "".join(parts.get("v", ())), "".join(parts.get("f", ()))
-        text = _text(cell) if "t" in parts else ""
+        text = "".join([run for run, preserved in self._runs if preserved or run.strip()])
+        text = text or "".join([run for run, _ in self._runs])  # blanks are kept if alone
         kind, style = cell.get("t", ""), cell.get("s", "")
         if value and kind in {"", "n"}:
             with suppress(ValueError):
@@ -561,24 +550,11 @@ class _Rewriter:
         self.last_row, self.last_column = max(self.last_row, row), max(self.last_column, column)
         if row > LAST_ROW or column > LAST_COLUMN:
             return  # `refuse_far` will refuse the sheet
-        columns = self._seen.get(row, 0)
-        if columns >> column & 1:
-            self.repeated = self.repeated or (row, column)
+        self.add_cell(row, column)
         self.traits.filled += 1
-        self._seen[row] = columns | 1 << column
         attributes = f' s="{html.escape(style)}"' if style else ""
         attributes += f' t="{html.escape(kind)}"' if kind else ""
         self._written.append(f'<c r="{cell_name(row, column)}"{attributes}>{content}</c>')
-
-
-def _text(cell: Element) -> str:
-    """Join the text of all runs, without blank ones that need not be preserved.
-
-    If nothing else is left, blank runs are kept.
-    """
-    texts = [(each.text or "", each.get("xml:space") == "preserve") for each in cell.iter("t")]
-    kept = "".join(text for text, preserved in texts if preserved or text.strip())
-    return kept or "".join(text for text, _ in texts)
 
 
 def _whole_number(digits: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import InputError
+from batchrun.tables import load
 from tests.tables.files import UUID, cells, load_bytes
 
 if TYPE_CHECKING:
@@ -64,3 +65,16 @@ def test_a_web_page_is_one_whatever_it_begins_with(
 def test_a_page_is_read_in_the_encoding_that_browsers_take(tmp_path: Path, charset: str) -> None:
     page = f"<html><meta charset={charset}><table><tr><td>Company ID<td>Name<tr><td>{UUID}<td>5 €"
     assert cells(load_bytes(tmp_path, page.encode("cp1252"), "page.html")) == [[UUID, "5 €"]]
+
+
+def test_a_page_is_read_in_the_encoding_that_the_user_gives(tmp_path: Path) -> None:
+    file = tmp_path / "page.xls"
+    page = f"<html><table><tr><td>Company ID<td>Name<tr><td>{UUID}<td>Žižkov</table>"
+    file.write_bytes(page.encode("iso8859-2"))
+    assert cells(load(file, encoding="iso8859-2")) == [[UUID, "Žižkov"]]
+    assert "--encoding settles it" in load(file).source.notices[0]
+
+
+def test_marked_text_of_a_page_is_text_and_a_comment_is_not(tmp_path: Path) -> None:
+    page = f"<html><table><tr><td>Company ID<tr><td><![CDATA[{UUID}]]><!-- old --></table>"
+    assert cells(load_bytes(tmp_path, page, "page.html")) == [[UUID]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import tempfile
 import zipfile
@@ -252,3 +253,24 @@ def test_a_sheet_in_utf_16_is_not_an_empty_one(tmp_path: Path) -> None:
     sheet = "xl/worksheets/sheet1.xml"
     parts[sheet] = f'<?xml version="1.0" encoding="UTF-16"?>{parts[sheet]!s}'.encode("utf-16")
     assert cells(load_bytes(tmp_path, pack(parts), "list.xlsx")) == [[UUID, "Müller"]]
+
+
+@pytest.mark.parametrize(("mark", "text"), [("tab", "\t"), ("line-break", "\n")])
+def test_a_break_in_a_cell_of_an_open_document_is_kept(
+    tmp_path: Path, mark: str, text: str
+) -> None:
+    file = tmp_path / "list.ods"
+    with (
+        zipfile.ZipFile(FILES / "libreoffice-texts-ods.ods") as whole,
+        zipfile.ZipFile(file, "w") as changed,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "content.xml":
+                broken = f"<text:p>M<text:s text:c='2'/>A<text:{mark}/>B</text:p><text:p>C"
+                content, count = re.subn("<text:p>(?=Müller)".encode(), broken.encode(), content)
+                assert count
+            changed.writestr(name, content)
+    whole_list, table = load(FILES / "libreoffice-texts-ods.ods"), load(file)
+    assert table.lines.tolist() == whole_list.lines.tolist()
+    assert str(cells(table)[0][1]).startswith(f"M  A{text}B\nCMüller")
