@@ -8,7 +8,7 @@
     ├── text.py, frame.py    → CSV, JSON Lines; DataFrame, Parquet
     └── excel.py             → a workbook:
         analysis.py, changes.py, reasons.py    what the sheets show
-        overview.py         sheets of facts, drawn with page.py
+        overview.py         sheets of facts
         table_sheets.py     sheets of rows, drawn with sheets.py; markdown.py formats texts
         rows.py             cells → XML → file; styles.py, cells.py (what Excel can store)
     target.py           whole files or none; marks.py reads them back; form.py has the options

@@ -93,10 +93,9 @@ class ColumnSurvey:
         elif not self.varied:
             self.varied = value != self.example
         self.filled += 1
-        kind = type(value)
-        self.kinds.add(kind)
-        if kind is str:
-            self._see_text(value)  # type: ignore[arg-type]  # `kind` was just checked
+        self.kinds.add(type(value))
+        if isinstance(value, str):
+            self._see_text(value)
             return
         if isinstance(value, int):
             self.largest = max(self.largest, abs(value))

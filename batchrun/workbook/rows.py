@@ -116,7 +116,7 @@ class SheetRows:
 
     def __init__(self, name: str, stack: ExitStack) -> None:
         self.name = name
-        file = partial(tempfile.SpooledTemporaryFile, _MEMORY_BYTES)
+        file = partial(tempfile.SpooledTemporaryFile, _MEMORY_BYTES, buffering=_MEMORY_BYTES)
         self._rows, self._links, self._relations = (stack.enter_context(file()) for _ in range(3))
         self.count = 0
         self.links = self.targets = 0

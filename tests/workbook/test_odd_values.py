@@ -25,8 +25,7 @@ from batchrun.sandbox import SandboxSettings, running
 from batchrun.workbook import excel
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.layout import MORE_OF_LIST, Layout
-from batchrun.workbook.overview import OverviewSheet, RunDetailsSheet
-from batchrun.workbook.page import Page
+from batchrun.workbook.overview import OverviewSheet, Page, RunDetailsSheet
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.table_sheets import AttentionSheet, ColumnsSheet, DetailSheets
 from tests.workbook.batches import BEGAN, batch, batch_of, company, row, sheet, table
