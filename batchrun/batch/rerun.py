@@ -131,7 +131,12 @@ def _unknown(path: Path, results: ResultsFile, location: str) -> JournalError:
     return JournalError(
         f"{path.name} holds the results {batch}, which the journal {shown(location)} does not"
         " know.",
-        Advice("", "Name its journal with --journal, or run the list itself.", Action.RUN_LIST),
+        Advice(
+            "",
+            "If the batch is in another journal, name that with --journal. If it was forgotten, run"
+            " the list itself; you pay for all its rows.",
+            Action.RUN_LIST,
+        ),
     )
 
 

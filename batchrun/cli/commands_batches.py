@@ -61,6 +61,7 @@ from batchrun.cli.settings import (
 )
 from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt, Outcome
+from batchrun.settings.location import is_practice
 from batchrun.text import did_you_mean, duration, plural, visible
 
 if TYPE_CHECKING:
@@ -157,9 +158,10 @@ def export(
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}"), whole])
     if written.name != output.name:
         print_text(f"Note:      {messages.kept_words(output, written, summary.batch_id)}", err=True)
-    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
-    if crm is not None and left_out:
-        print_text(f"Left out: {plural(left_out, 'row')} not completed")
+    if summary.practice or is_practice(summary.base_url):
+        print_text("Practice:  these results are invented.")
+    if crm is not None:
+        print_lines(messages.import_lines(summary, settings))
 
 
 def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
@@ -415,10 +417,13 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     """Ask for confirmation; end the command if the answer is no."""
     err, batches = beside_question(yes=yes), plural(len(found), "batch", "batches")
     for one in found:
-        line = f"{one.batch_id}  {one.workflow.name}  rows: {messages.counts(one)}"
+        what = f"{one.workflow.name}: {one.source.name}"
+        line = f"{one.batch_id}  {what}  rows: {messages.counts(one)}"
         print_text(line, err=err, hanging=2)
-    after = "Deleted batches can't be reused, exported or retried. Their workbooks stay."
-    print_text(after, err=err)
+    after = "Deleted batches can't be reused, exported or retried"
+    paid = not all(is_practice(one.base_url) for one in found)
+    after += ": if you run a list again, you pay for all its rows. " if paid else ". "
+    print_text(f"{after}Their workbooks stay.", err=err)
     if not confirmed(f"Delete {batches} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True
@@ -493,7 +498,8 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"
-    return f"Send {shown} of batch {summary.batch_id} again, and pay for {them} again?"
+    pay = "" if is_practice(summary.base_url) else f", and pay for {them} again"
+    return f"Send {shown} of {summary.source.name} (batch {summary.batch_id}) again{pay}?"
 
 
 def _rows_that_are(outcome: Outcome, number: int) -> str:

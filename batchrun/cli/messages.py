@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
     from batchrun.journal.journal import Remaining
+    from batchrun.list_rows import RowNumbers
     from batchrun.model import ResultRow, Workflow
     from batchrun.plan import Plan
     from batchrun.service.answers import Credits
@@ -241,23 +243,51 @@ def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
 
     if not (found := other_names(plan)):
         return []
-    at = RowNumbers.of_table(plan.table)
     lines = [_other_names_words(len(found))]
-    lines += [
-        f"line {at.words(line)}, {name or 'no name'}: "
-        f"same ID as line {at.words(first)}, {first_name or 'no name'}"
-        for line, name, first, first_name in (found if details else found[:LINES_NAMED])
-    ]
-    hidden = len(found) + 1 - len(lines)
-    return [
-        *lines,
-        *([f"… and {hidden:,} more (to list them: check --details)"] if hidden else []),
-    ]
+    shown = found if details else found[:LINES_NAMED]
+    lines += _other_names(shown, RowNumbers.of_table(plan.table))
+    hidden = len(found) - len(shown)
+    more = [f"… and {hidden:,} more (to list them: check --details)"] if hidden else []
+    return [*lines, *more]
 
 
 def _other_names_words(rows: int) -> str:
     have = plural(rows, "row has", "rows have")
     return f"{have} a different name than an earlier row with the same ID: is the ID right?"
+
+
+def _other_names(found: Iterable[tuple[int, str, int, str]], at: RowNumbers) -> list[str]:
+    return [
+        f"line {at.words(line)}, {name or 'no name'}: "
+        f"same ID as line {at.words(first)}, {first_name or 'no name'}"
+        for line, name, first, first_name in found
+    ]
+
+
+def import_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+    """Return what to know before results are imported into a CRM, which can't be undone."""
+    from batchrun import rows
+    from batchrun.batch.history import existing_journal
+    from batchrun.list_rows import RowNumbers, other_names_in
+
+    left_out = summary.rows - summary.counts[Outcome.COMPLETED]
+    lines = [f"Left out:  {plural(left_out, 'row')} not completed"] if left_out else []
+    with (
+        existing_journal(settings.journal) as journal,
+        journal.results(summary.batch_id) as results,
+    ):
+        found = other_names_in(results)
+    if found:
+        rows_of = partial(rows, summary.batch_id, settings=settings)
+        lines.append(f"Check:     {_other_names_words(len(found))}")
+        lines += [
+            f"           {each}"
+            for each in _other_names(found, RowNumbers.of_batch(summary, rows_of))
+        ]
+        lines.append(
+            "           Delete the rows with a wrong ID from the file before you import it."
+        )
+    return lines
 
 
 def paid_before(plan: Plan) -> dict[int, datetime]:
@@ -269,16 +299,17 @@ def paid_before(plan: Plan) -> dict[int, datetime]:
     }
 
 
-def question(plan: Plan, now: int, left: int) -> str:
+def question(plan: Plan, now: int, left: int, *, practice: bool) -> str:
     """Return the question before a run triggers ``now`` of the jobs that are ``left``."""
     words = f"Trigger {plural(now, 'job')} now?" if now else ""
     to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
     if paid := len({*islice(to_trigger, now)} & paid_before(plan).keys()):  # none has been sent
         have, them = ("has", "it") if paid == 1 else ("have", "them")
+        again = f"send {them} again" if practice else f"pay for {them} again"
         later = "After that, --reuse can't be added for the other rows. " if now < left else ""
         words = (
             f"{paid:,} of {plural(now, 'job')} {have} a result from an earlier batch "
-            f"(see --reuse), and you pay for {them} again. {later}{words}"
+            f"(see --reuse), and you {again}. {later}{words}"
         )
     return words
 
@@ -289,9 +320,10 @@ def known_lines(plan: Plan) -> list[str]:
     if plan.reused:
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
     if ended := paid_before(plan):
+        newest = min(max(ended.values()), datetime.now(UTC))  # practice runs ahead of time
         lines.append(
             f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
-            f"the newest from {max(ended.values()):%Y-%m-%d}. To reuse those of the last "
+            f"the newest from {newest:%Y-%m-%d}. To reuse those of the last "
             f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d now: "
             "it counts only when a batch starts"
         )
@@ -696,8 +728,7 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     if path and Path(file).absolute() != Path(path):
         file = path
     lines: list[str] = []
-    has_duplicates = summary.jobs < summary.rows - summary.counts[Outcome.INVALID]
-    if has_duplicates and summary.rows <= COMPARED_ROWS:
+    if summary.rows <= COMPARED_ROWS:
         with (
             existing_journal(settings.journal) as journal,
             journal.results(summary.batch_id) as results,

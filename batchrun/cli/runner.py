@@ -24,6 +24,7 @@ from batchrun.cli.prompts import (
 from batchrun.cli.signals import Stopper
 from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
 from batchrun.estimate import price_of
+from batchrun.settings.location import is_practice
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def _confirmed(
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
     lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]
-    question = messages.question(plan, now, to_trigger)
+    question = messages.question(plan, now, to_trigger, practice=is_practice(settings.base_url))
     if not now and earlier is None and output and output.exists() and is_as_written(output):
         question = f"Replace {output.name}?"
     unasked = yes or not (now or sys.stdin.isatty()) or not question

@@ -313,10 +313,12 @@ def choose_column(contents: Contents, role: Role) -> Advice:
 _COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
+_EXPORT_IDS = (
+    "xport the list from PG:AI, or add the CRM field that holds the PG:AI ID (such as PG Company"
+    " ID or PG Contact ID) to the report or view and export it again."
+)
 GET_IDS = (
-    f"PG:AI needs its own IDs, such as {EXAMPLE_ID}; IDs of your CRM"
-    " can't be sent. Export the list from PG:AI, or add the CRM field that holds the PG:AI ID (such"
-    " as PG Company ID or PG Contact ID) to the report or view and export it again."
+    f"PG:AI needs its own IDs, such as {EXAMPLE_ID}; IDs of your CRM can't be sent. E{_EXPORT_IDS}"
 )
 """What to do if the list holds a CRM's own IDs."""
 
@@ -468,7 +470,11 @@ class _Search:
         if not like:
             raise InputError(
                 f"{name}: no column is named like a {kinds} ID, and none holds PG:AI IDs.{columns}",
-                (links and f"{links} ") + hint + _header_hint(table) + _delimiter_hint(table),
+                (links and f"{links} ")
+                + hint
+                + f" If no column has them, e{_EXPORT_IDS}"
+                + _header_hint(table)
+                + _delimiter_hint(table),
             )
         text = f"{name}: no column holds PG:AI IDs. Other IDs are in"
         hint = GET_IDS + (links and f" {links}") + _doubt_hint(table)

@@ -34,7 +34,7 @@ from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError
 from batchrun.model import Role
 from batchrun.settings.credentials import address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
-from batchrun.settings.location import shown
+from batchrun.settings.location import is_practice, shown
 from batchrun.settings.model import masked_end, masked_key
 from batchrun.settings.profiles import DEFAULT_PROFILE
 from batchrun.tables.ids import EXAMPLE_ID
@@ -719,6 +719,8 @@ class _Pages:
         view = self._batch(request)
         suffix, form = _EDITIONS.get(request.query_params.get("as", ""), _EDITIONS["xlsx"])
         stem, figures = Path(view.summary.source.name).stem, view.figures
+        if form.crm is not None and is_practice(view.summary.base_url):
+            suffix = f".practice{suffix}"
         part = f" ({figures.done:,} of {plural(figures.rows, 'row')})"
         name = f"{stem}{'' if view.phase is screens.Phase.DONE else part}{suffix}"
         with ExitStack() as stack:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,7 @@ def test_the_batches_to_forget_are_shown_with_the_question(
     batchrun(*RUN, "--yes")
     ended = answered(batchrun, "y\n", "forget", "--older-than", "0h")
     assert ended.stdout == "Forgotten: 1 batch\n"
-    assert "Account Research  rows: 4" in ended.stderr
+    assert "Account Research: accounts.csv  rows: 4" in ended.stderr
     assert "for good? [y/N]: " in ended.stderr
 
 
@@ -136,7 +137,10 @@ def test_the_question_about_doubts_goes_to_standard_error(batchrun: CommandLine)
 @pytest.mark.usefixtures("doubtful")
 def test_the_question_of_retry_goes_to_standard_error(batchrun: CommandLine) -> None:
     again = answered(batchrun, "y\n", "retry", "--outcome", "in-doubt", "--quiet")
-    assert "pay for them again? [y/N]: " in again.stderr
+    said = " ".join(again.stderr.split())
+    assert re.search(
+        r"of accounts\.csv \(batch \S+\) again, and pay for them again\? \[y/N\]:", said
+    )
     assert again.stdout == f"{batchrun.folder / RESULTS}\n"
 
 

@@ -197,7 +197,7 @@ def test_retry_says_which_rows_have_a_result_in_another_batch(
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
         [first] = batches(settings=load_settings())
-        paid = "2 jobs have a result in another batch. Send 3 rejected rows of batch"
+        paid = "2 jobs have a result in another batch. Send 3 rejected rows of accounts.csv"
         assert paid not in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
         batchrun(*RUN, "--again")
         assert paid in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr

@@ -283,6 +283,33 @@ def test_the_last_lines_repeat_that_an_id_may_be_wrong(batchrun: CommandLine) ->
     assert "Check:" not in batchrun(*RUN, "--yes", "--sandbox").stdout
 
 
+def test_an_import_that_cannot_be_undone_names_doubtful_rows_and_practice(
+    batchrun: CommandLine,
+) -> None:
+    path = batchrun.folder / "accounts.csv"
+    rows = [(IDS[0], "Baker"), (IDS[1], "Lindt"), (IDS[1], "Hafen")]
+    lines = [f"{id_},{name},1234{at}" for at, (id_, name) in enumerate(rows)]
+    path.write_text("\n".join(["Company ID,Name,Record ID", *lines]))
+    batchrun(*RUN, "--yes", "--sandbox")
+    said = batchrun("export", "-o", "import.csv", "--crm", "hubspot", "--sandbox").stdout
+    assert "Practice:  these results are invented." in said
+    assert "1 row has a different name than an earlier row with the same ID" in said
+    assert "line 4, Hafen: same ID as line 3, Lindt" in said
+    assert "Delete the rows with a wrong ID from the file before you import it." in said
+
+
+def test_what_is_deleted_has_the_name_of_its_list(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    batchrun(*RUN, "--yes", "--sandbox")
+    batchrun(*RUN, "--yes")
+    for options, pays in ((("--sandbox",), False), ((), True)):
+        answer(batchrun, "n\n")
+        said = " ".join(batchrun("forget", "--older-than", "0h", *options).stderr.split())
+        assert "Account Research: accounts.csv rows: 4" in said
+        assert ("if you run a list again, you pay for all its rows" in said) is pays
+
+
 def test_no_reason_is_dropped_without_a_word(batchrun: CommandLine, accounts: Path) -> None:
     damaged = ["12", "n/a", "=1/0", "0015g00000XyZabAAB", "x@example.com", "14829301754", "#N/A"]
     with accounts.open("a", encoding="utf-8") as file:

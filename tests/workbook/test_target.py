@@ -204,6 +204,19 @@ def test_looking_whether_results_can_go_somewhere_leaves_nothing(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("note", ["~$out.xlsx", ".~lock.out.xlsx#"])
+def test_a_workbook_that_is_open_on_any_system_is_not_replaced(tmp_path: Path, note: str) -> None:
+    """Excel and LibreOffice would save over a file that was replaced under them."""
+    target, lock = tmp_path / "out.xlsx", tmp_path / note
+    for path in (target, lock):
+        path.write_text("before")
+    for beside, name in ((True, "out (2).xlsx"), (False, "out.xlsx")):
+        with atomic_file(target, beside=beside) as place:
+            place.temporary.write_text("after")
+        assert place.final.name == name
+        assert place.final.read_text() == "after"
+
+
 def test_a_target_that_is_held_whatever_its_number_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
