@@ -11,11 +11,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, UsageError
 from batchrun.journal import schema
+from batchrun.settings.model import Settings
 from batchrun.web.lists import Lists
+from batchrun.web.server import serve
 from tests.cli.conftest import accounts, batchrun, beginning, beginnings, place, sandbox
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 
@@ -205,8 +208,12 @@ def test_a_pipe_beside_a_journal_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_no_price_is_written_where_a_link_leads(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
+def test_nothing_is_written_or_deleted_where_a_link_beside_a_journal_leads(tmp_path: Path) -> None:
+    precious = tmp_path / "elsewhere" / "0123456789ab"
+    precious.mkdir(parents=True)
     (tmp_path / "journal.lists").symlink_to("elsewhere")
     Lists(tmp_path / "journal.lists").remember_price("wf", {"a": 2.5})
-    assert not [*(tmp_path / "elsewhere").iterdir()]
+    settings = Settings(api_key=SecretStr("key"), journal=str(tmp_path / "journal.db"))
+    with pytest.raises(UsageError, match="is a link"):
+        serve(settings, lambda: settings, sandbox_journal="", open_browser=False)
+    assert [*(tmp_path / "elsewhere").iterdir()] == [precious]
