@@ -850,9 +850,12 @@ def reason_for_number(report: Report) -> str:
 def kept_words(usual: Path, written: Path, batch_id: str) -> str:
     """Return why a file was kept, and which new file has the results of a batch."""
     from batchrun import Rerun
+    from batchrun.workbook import is_open
 
     other = Rerun.batch_of(usual)
-    if other == batch_id:
+    if is_open(usual):
+        why = "is open in another program"
+    elif other == batch_id:
         why = "has changed since batchrun wrote it"
     else:
         why = "already existed" if other is None else f"contains the results of batch {other}"
