@@ -64,9 +64,12 @@ def serve(
     one, or else any free one.
 
     Raises:
-        UsageError: The port is taken, or a server that is already running does not answer.
+        UsageError: The port is taken, a server that is already running does not answer, or the
+            folder of the lists is a link.
     """
     folder = lists_folder(sandbox_journal if sandbox else settings.journal)
+    if folder.is_symlink():  # a stranger's journal may come with a link to any folder
+        raise UsageError(f"The folder {folder} is a link.", "Remove it, then start batchrun again.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         lock = FileLock(folder / "page.lock").acquire(timeout=0)

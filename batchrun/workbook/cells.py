@@ -123,7 +123,7 @@ class Fitter:
             return _ESCAPED.sub(_escape, text) if "_x" in text else text
         marks = []
         if _INVALID_XML.search(text):
-            text = _INVALID_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+            text = self.plain(text)
             marks.append("control characters replaced")
         if self._is_too_long(text):
             marks.append(f"cut, {len(text):,} characters")

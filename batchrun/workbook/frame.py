@@ -198,7 +198,7 @@ def require_parquet() -> Any:
     return pyarrow
 
 
-def write_parquet(results: BatchResults, path: Path, form: Form | None = None) -> None:
+def write_parquet(results: BatchResults, path: Path, form: Form) -> None:
     """Write the columns of the Results sheet, streamed in groups of rows.
 
     A column with values of several types becomes text. Status times are in UTC.

@@ -73,9 +73,6 @@ class RichText(NamedTuple):
                 styles.append(style)
         return cls(tuple(map(Run, texts, styles)), "".join(texts), link)
 
-    def __str__(self) -> str:
-        return self.text
-
 
 def rich_text(text: str) -> RichText | None:
     """Render a Markdown text; ``None`` for any other text, which is shown unchanged."""
@@ -211,7 +208,7 @@ def _add_inline(runs: list[tuple[str, Style]], content: str, style: Style) -> in
 def without_markup(text: str) -> str:
     """Return a Markdown text without its markup; any other text unchanged."""
     rich = rich_text(text)
-    return text if rich is None else str(rich)
+    return text if rich is None else rich.text
 
 
 _HEADING = re.compile(r"\A#+ .*\n+(?=\S)")

@@ -70,8 +70,8 @@ class OverviewSheet:
         self,
         content: Content,
         rows: TableSheets,
-        attention: AttentionSheet | None = None,
-        changes: ChangesSheet | None = None,
+        attention: AttentionSheet | None,
+        changes: ChangesSheet | None,
     ) -> None:
         """Write the whole sheet."""
         page, summary, analysis = self._page, content.results.summary, content.analysis

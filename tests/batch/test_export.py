@@ -27,8 +27,9 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(str(tmp_path / "journal.db"))
 
 
-def new_batch(journal: Journal) -> str:
-    listed = from_frame(pd.DataFrame({"Company ID": [company(1)]}), "accounts.csv")
+def new_batch(journal: Journal, *companies: int) -> str:
+    ids = [company(number) for number in companies or (1,)]
+    listed = from_frame(pd.DataFrame({"Company ID": ids}), "accounts.csv")
     workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
     plan = make_plan(listed, workflow, roles, Parameters(), EstimateRates(60, 45))
     return journal.create(plan, "https://api.example.com/v1")
@@ -84,6 +85,39 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
         with journal.hold(batch_id):
             written = write_results(journal, batch_id, target, Form())
         assert written == tmp_path / "out (2).xlsx"
+
+
+def test_a_workbook_that_stays_open_does_not_get_a_new_file_at_each_write(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """Such as when LibreOffice broke off, and its note that the file is open is left behind."""
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+    another, note = new_batch(journal, 2), tmp_path / ".~lock.out.xlsx#"
+    settings = load_settings(journal=str(tmp_path / "journal.db"))
+    with journal, journal.hold(batch_id), journal.hold(another):
+        write_results(journal, batch_id, target, Form())
+        write_results(journal, another, tmp_path / "out (2).xlsx", Form())
+        note.touch()
+        for _ in range(3):
+            assert write_results(journal, batch_id, target, Form()) == tmp_path / "out (3).xlsx"
+            assert export(batch_id, target, settings) == tmp_path / "out (3).xlsx"
+        note.unlink()
+        assert write_results(journal, batch_id, target, Form()) == target
+    assert len([*tmp_path.glob("*.xlsx")]) == 3
+
+
+def test_the_parts_of_a_workbook_stay_together_if_one_of_them_is_open(
+    journal: Journal, tmp_path: Path
+) -> None:
+    batch_id = new_batch(journal, 1, 2)
+    with journal, journal.hold(batch_id):
+        for note, name in ((".~lock.out.part2.xlsx#", "out.xlsx"), ("none", "out (2).xlsx")):
+            form = Form(rows_per_file=1)
+            written = write_results(journal, batch_id, tmp_path / "out.xlsx", form)
+            assert written == tmp_path / name
+            assert workbook.other_parts(written) == (written.with_suffix(".part2.xlsx"),)
+            (tmp_path / note).touch()
+    assert len([*tmp_path.glob("*.xlsx")]) == 4
 
 
 @pytest.mark.parametrize("fault", [JournalError("It is locked."), OSError(28, "No space left")])

@@ -48,6 +48,8 @@ def test_a_csv_for_the_crm_lists_what_it_leaves_out(batchrun: CommandLine) -> No
     assert ended.exit_code == 0
     assert "Left out:  1 row not completed" in ended.stdout
     assert "Check:" not in ended.stdout
+    other = batchrun("export", "-o", "import.csv", "--crm", "salesforce")
+    assert "Its column Record ID has those of HubSpot: use --crm hubspot." in other.stderr
     assert (
         (batchrun.folder / "import.csv")
         .read_text(encoding="utf-8")
@@ -64,6 +66,16 @@ def test_a_workbook_that_was_refreshed_is_complete_at_the_end(
     results = openpyxl.load_workbook("accounts.results.xlsx")["Results"]
     assert [cells[3] for cells in results.values][1:] == ["completed"] * 3 + ["can't be sent"]
     assert not list(batchrun.folder.glob("*(2)*"))
+
+
+@pytest.mark.usefixtures("results")
+def test_an_export_says_which_file_is_open(batchrun: CommandLine) -> None:
+    batchrun("export", "-o", "out.csv")
+    (batchrun.folder / ".~lock.out.csv#").touch()
+    for _ in range(2):
+        said = " ".join(batchrun("export", "-o", "out.csv").stderr.split())
+        assert "out.csv is open in another program" in said
+        assert "The new file is out (2).csv" in said
 
 
 @pytest.mark.usefixtures("results")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import sys
@@ -10,11 +11,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, UsageError
 from batchrun.journal import schema
+from batchrun.settings.model import Settings
 from batchrun.web.lists import Lists
+from batchrun.web.server import serve
 from tests.cli.conftest import accounts, batchrun, beginning, beginnings, place, sandbox
 from tests.cli.test_bad_input import assert_refused, triggers_accepted
 
@@ -186,16 +190,30 @@ def test_a_few_bytes_of_a_result_do_not_become_gigabytes(monkeypatch: pytest.Mon
 def test_a_price_beside_a_journal_is_a_number_or_not_known(tmp_path: Path) -> None:
     lists = Lists(tmp_path / "journal.lists")
     lists.folder.mkdir()
-    for price in ('{"a": "x"}', '{"a": NaN}', '{"a": Infinity}', '{"a": -1}', "[1]", "{}", "3"):
-        (lists.folder / "prices.json").write_text(f'{{"wf": {price}}}', encoding="utf-8")
+    large = f'{{"a": 1{"0" * 400}}}'  # no float is as large
+    for price in ('{"a": "x"}', '{"a": NaN}', '{"a": Infinity}', '{"a": -1}', large, "[1]", "3"):
+        text = f'{{"wf": {price}, "\\ud800": {{}}}}'  # half a character, which is not UTF-8
+        (lists.folder / "prices.json").write_text(text, encoding="utf-8")
         assert lists.price("wf") is None
     lists.remember_price("wf", {"a": 2.5})
     assert lists.price("wf") == {"a": 2.5}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none there")
+def test_a_pipe_beside_a_journal_is_not_waited_for(tmp_path: Path) -> None:
+    lists = Lists(tmp_path / "journal.lists")
+    lists.folder.mkdir()
+    os.mkfifo(lists.folder / "prices.json")
+    assert lists.price("wf") is None
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_no_price_is_written_where_a_link_leads(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
+def test_nothing_is_written_or_deleted_where_a_link_beside_a_journal_leads(tmp_path: Path) -> None:
+    precious = tmp_path / "elsewhere" / "0123456789ab"
+    precious.mkdir(parents=True)
     (tmp_path / "journal.lists").symlink_to("elsewhere")
     Lists(tmp_path / "journal.lists").remember_price("wf", {"a": 2.5})
-    assert not [*(tmp_path / "elsewhere").iterdir()]
+    settings = Settings(api_key=SecretStr("key"), journal=str(tmp_path / "journal.db"))
+    with pytest.raises(UsageError, match="is a link"):
+        serve(settings, lambda: settings, sandbox_journal="", open_browser=False)
+    assert [*(tmp_path / "elsewhere").iterdir()] == [precious]
