@@ -229,7 +229,7 @@ def _diagnosis(lowered: str) -> tuple[IdKind, str, str]:
             return kind, words, ""
     wrong = _NOT_HEX.search(lowered)
     if wrong is None:
-        return _count_digits(sum(character != "-" for character in lowered))
+        return _count_digits(len(lowered) - lowered.count("-"))
     if len(lowered) in _LIKE_A_UUID and not _SPACE.search(lowered):
         words = "is not a PG:AI ID: a character in it is not one of 0-9 and a-f"
         return IdKind.MISTYPED, words, f", {_named(wrong[0])} at position {wrong.start() + 1}"
