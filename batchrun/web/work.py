@@ -330,7 +330,7 @@ class Workspace:
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
-        self.lists = Lists(lists_folder(settings.journal))
+        self.lists = Lists(lists_folder(settings.journal), settings.base_url)
         self.states: dict[str, ListState] = {}
         self.runs: dict[str, BatchRun] = {}
         self.credits: Credits | None = None
