@@ -121,7 +121,7 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     again = "have a result from an earlier batch (see --reuse), and you pay for them again. Trigger"
     assert f"2 of 3 jobs {again} 3 jobs now?" in said()
     again = again.replace("have", "has").replace("them", "it").removesuffix("Trigger")
-    rest = "After that, --reuse can't be added for the other rows. Trigger 1 job now?"
+    rest = "After that, you can't add --reuse for the other rows. Trigger 1 job now?"
     assert f"1 of 1 job {again}{rest}" in said("--limit", "1")
     batchrun(*RUN, "--limit", "1", "--yes")
     assert "--reuse" not in said("--limit", "1")  # too late
@@ -298,7 +298,7 @@ def test_an_import_that_cannot_be_undone_names_doubtful_rows_and_practice(
     assert "Delete the rows with a wrong ID from the file before you import it." in said
 
 
-def test_what_is_deleted_has_the_name_of_its_list(
+def test_forget_names_the_list_of_each_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes", "--sandbox")
