@@ -53,6 +53,10 @@ def write_results(
     """
     if as_its_workbook:
         target = workbook.free_target(target, is_as_written)
+    if workbook.is_open(target):  # the file that was written beside it last time is replaced
+        target = workbook.free_target(
+            target, lambda path: not workbook.is_open(path) and is_as_written(path, batch_id)
+        )
     with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
         written = _write(found, target, form, journal.location)
     if as_its_workbook:

@@ -192,6 +192,7 @@ class _BatchDisplay:
                 if not key:
                     raise
                 self._settings = self._settings.with_typed_key(key)
+                self.credits = None  # this key may be another organization's
 
     def _confirm_rest(self, report: Report) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""

@@ -7,6 +7,7 @@ drops cells after about 250 unclosed tags, and lexbor takes quadratic time for d
 from __future__ import annotations
 
 import codecs
+import html
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -187,12 +188,19 @@ def read_tables(raw: bytes, file: Path, options: LoadOptions) -> Iterator[Block]
 def _grids(text: str, name: str, options: LoadOptions) -> tuple[list[_Grid], list[str]]:
     """Return the tables that hold anything, and the addresses of their links that hold an ID."""
     parser = _TableParser()
-    text = _ENDLESS_REFERENCE.sub("\ufffd", text)
+    text = _ENDLESS_REFERENCE.sub("\ufffd", _without_sections(text))
     end = text.rfind(">") + 1
     parser.feed(text[:end])
     parser.handle_data(text[end:])  # the parser takes quadratic time for an unclosed tag
     grids = [_place(page, name, options) for page in _data_tables(parser.pages)]
     return [grid for grid in grids if any(map(any, grid.rows))], parser.links
+
+
+def _without_sections(text: str) -> str:
+    """Return a page with the CDATA sections of XHTML as usual text: the parser ends one at a >."""
+    before, *sections = text.split("<![CDATA[")
+    parts = (section.partition("]]>") for section in sections)
+    return before + "".join(html.escape(marked) + after for marked, _, after in parts)
 
 
 def _data_tables(pages: Sequence[_Page]) -> list[_Page]:
@@ -427,10 +435,6 @@ class _TableParser(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._unseen:
             self._add(_SPACE.sub(" ", data))
-
-    def handle_comment(self, data: str) -> None:
-        if data.startswith("[CDATA["):  # text in XHTML
-            self.handle_data(data[len("[CDATA[") :].removesuffix("]]"))
 
     def _open_table(self) -> None:
         if len(self._open) >= DEEPEST_TABLE:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import secrets
 import shutil
@@ -27,6 +26,7 @@ LIST_FILE = "list.json"
 REMEMBERED_FILE = "remembered.json"
 PREFERENCES_FILE = "preferences.json"
 PRICES_FILE = "prices.json"
+MAX_PRICE = 1e9
 RESULTS = "results"
 
 _FROM_RUNS = "batch_id", "refused", "ran_as"
@@ -153,7 +153,7 @@ class Lists:
         """Return what a row cost with a workflow last time; ``None`` if that is not known."""
         found = _read(self.folder / PRICES_FILE).get(workflow)
         amounts = list(found.values()) if isinstance(found, dict) else []
-        numbers = all(isinstance(each, (int, float)) and 0 < each < math.inf for each in amounts)
+        numbers = all(isinstance(each, (int, float)) and 0 < each < MAX_PRICE for each in amounts)
         return found if amounts and numbers else None
 
     def remembered(self, header: Sequence[str], path: Path) -> Request | None:
@@ -175,7 +175,7 @@ class Lists:
     def _update(self, name: str, changes: dict[str, Any]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = _read(self.folder / name) | changes
-        write_whole(self.folder / name, json.dumps(kept, ensure_ascii=False))
+        write_whole(self.folder / name, json.dumps(kept))
 
     def _save(self, saved: SavedList) -> None:
         kept = {
@@ -223,7 +223,7 @@ def _shape(header: Sequence[str]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -269,17 +269,17 @@ def _open_to_others(written: Path, target: Path) -> None:
         written.chmod(mode)
 
 
-def _is_open(path: Path) -> bool:
+def is_open(path: Path) -> bool:
     """Whether Excel or LibreOffice has left a lock file. Only Windows locks the workbook itself."""
     notes = (f"~${path.name}", f".~lock.{path.name}#")
-    return any(os.path.lexists(path.with_name(note)) for note in notes)
+    return os.path.lexists(path) and any(os.path.lexists(path.with_name(note)) for note in notes)
 
 
 def _put(temporary: Path, target: Path, most: int) -> Path:
     """Move a file to its target, or to a free name beside it if the target is open elsewhere."""
     for number, place in enumerate(chain([target], numbered_beside(target)), 1):
         if number == 1 or not place.exists():
-            if number < most and _is_open(place):
+            if number < most and is_open(place):
                 continue
             try:
                 return temporary.replace(place)

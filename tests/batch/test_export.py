@@ -27,8 +27,8 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(str(tmp_path / "journal.db"))
 
 
-def new_batch(journal: Journal) -> str:
-    listed = from_frame(pd.DataFrame({"Company ID": [company(1)]}), "accounts.csv")
+def new_batch(journal: Journal, of_company: int = 1) -> str:
+    listed = from_frame(pd.DataFrame({"Company ID": [company(of_company)]}), "accounts.csv")
     workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
     plan = make_plan(listed, workflow, roles, Parameters(), EstimateRates(60, 45))
     return journal.create(plan, "https://api.example.com/v1")
@@ -84,6 +84,25 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
         with journal.hold(batch_id):
             written = write_results(journal, batch_id, target, Form())
         assert written == tmp_path / "out (2).xlsx"
+
+
+def test_a_workbook_that_stays_open_does_not_get_a_new_file_at_each_write(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """Such as when LibreOffice broke off, and its note that the file is open is left behind."""
+    target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
+    another, note = new_batch(journal, 2), tmp_path / ".~lock.out.xlsx#"
+    settings = load_settings(journal=str(tmp_path / "journal.db"))
+    with journal, journal.hold(batch_id), journal.hold(another):
+        write_results(journal, batch_id, target, Form())
+        write_results(journal, another, tmp_path / "out (2).xlsx", Form())
+        note.touch()
+        for _ in range(3):
+            assert write_results(journal, batch_id, target, Form()) == tmp_path / "out (3).xlsx"
+            assert export(batch_id, target, settings) == tmp_path / "out (3).xlsx"
+        note.unlink()
+        assert write_results(journal, batch_id, target, Form()) == target
+    assert len([*tmp_path.glob("*.xlsx")]) == 3
 
 
 @pytest.mark.parametrize("fault", [JournalError("It is locked."), OSError(28, "No space left")])

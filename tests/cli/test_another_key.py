@@ -58,6 +58,19 @@ def test_the_limit_counts_what_the_first_key_triggered(
     assert len(sandbox.bodies()) == 2
 
 
+def test_what_two_keys_have_left_is_not_the_price_of_a_job(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    """The second key may be another organization's, and only its jobs are counted."""
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\nn\n"))
+    batchrun.monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    sandbox.meet(None, KEY_REFUSED)
+    ended = batchrun(*RUN[:-1], "--limit", "2")
+    assert "The rest:" in ended.stdout
+    assert "credit" not in ended.stdout.partition("It took:")[2]
+    assert "last time" not in batchrun("check", *RUN[1:-1]).stdout
+
+
 def test_the_limit_of_resume_counts_what_the_first_key_triggered(
     batchrun: CommandLine, sandbox: FaultySandbox
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import sys
@@ -189,11 +190,21 @@ def test_a_few_bytes_of_a_result_do_not_become_gigabytes(monkeypatch: pytest.Mon
 def test_a_price_beside_a_journal_is_a_number_or_unknown(tmp_path: Path) -> None:
     lists = Lists(tmp_path / "journal.lists")
     lists.folder.mkdir()
-    for price in ('{"a": "x"}', '{"a": NaN}', '{"a": Infinity}', '{"a": -1}', "[1]", "{}", "3"):
-        (lists.folder / "prices.json").write_text(f'{{"wf": {price}}}', encoding="utf-8")
+    large = f'{{"a": 1{"0" * 400}}}'  # no float is as large
+    for price in ('{"a": "x"}', '{"a": NaN}', '{"a": Infinity}', '{"a": -1}', large, "[1]", "3"):
+        text = f'{{"wf": {price}, "\\ud800": {{}}}}'  # half a character, which is not UTF-8
+        (lists.folder / "prices.json").write_text(text, encoding="utf-8")
         assert lists.price("wf") is None
     lists.remember_price("wf", {"a": 2.5})
     assert lists.price("wf") == {"a": 2.5}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none there")
+def test_a_pipe_beside_a_journal_is_not_waited_for(tmp_path: Path) -> None:
+    lists = Lists(tmp_path / "journal.lists")
+    lists.folder.mkdir()
+    os.mkfifo(lists.folder / "prices.json")
+    assert lists.price("wf") is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

@@ -76,5 +76,7 @@ def test_a_page_is_read_in_the_encoding_that_the_user_gives(tmp_path: Path) -> N
 
 
 def test_cdata_in_a_page_is_text_and_a_comment_is_not(tmp_path: Path) -> None:
-    page = f"<html><table><tr><td>Company ID<tr><td><![CDATA[{UUID}]]><!-- old --></table>"
-    assert cells(load_bytes(tmp_path, page, "page.html")) == [[UUID]]
+    marked = "<![CDATA[a > b & <i>c</i> &amp;]]>"
+    page = f"<html><table><tr><td>Company ID<td>Name<tr><td><![CDATA[{UUID}]]><!-- old --><td>"
+    page += f"{marked}<!--[CDATA[old]]--> d</table>"
+    assert cells(load_bytes(tmp_path, page, "page.html")) == [[UUID, "a > b & <i>c</i> &amp; d"]]

@@ -217,6 +217,13 @@ def test_a_workbook_that_is_open_on_any_system_is_not_replaced(tmp_path: Path, n
         assert place.final.read_text() == "after"
 
 
+def test_a_note_about_a_file_that_is_gone_does_not_rename_the_results(tmp_path: Path) -> None:
+    (tmp_path / ".~lock.out.xlsx#").touch()
+    with atomic_file(tmp_path / "out.xlsx") as place:
+        place.temporary.write_text("after")
+    assert place.final.name == "out.xlsx"
+
+
 def test_a_target_that_is_held_whatever_its_number_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
