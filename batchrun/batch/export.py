@@ -53,9 +53,9 @@ def write_results(
     """
     if as_its_workbook:
         target = workbook.free_target(target, is_as_written)
-    if workbook.is_open(target):  # the file that was written beside it last time is replaced
+    if _is_open(target):  # the file that was written beside it last time is replaced
         target = workbook.free_target(
-            target, lambda path: not workbook.is_open(path) and is_as_written(path, batch_id)
+            target, lambda path: not _is_open(path) and is_as_written(path, batch_id)
         )
     with journal.results(batch_id, earlier=earlier_batches(journal, batch_id, form)) as found:
         written = _write(found, target, form, journal.location)
@@ -64,6 +64,11 @@ def write_results(
             journal.keep(batch_id, "output", str(written))
         agree(Consent.OUTPUT, str(written))
     return written
+
+
+def _is_open(written: Path) -> bool:
+    """Return whether another program has a file open, or one of its parts."""
+    return any(map(workbook.is_open, (written, *workbook.other_parts(written))))
 
 
 def _remember(written: Path, batch_id: str) -> None:

@@ -219,13 +219,18 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     )
 
 
-def completed_elsewhere(rows: Iterable[ResultRow], batch: BatchSummary, settings: Settings) -> int:
-    """Return how many of a batch's unsuccessful jobs have a result in another batch."""
-    numbers = {row.job for row in rows if row.job is not None}
-    if not numbers:
+def completed_elsewhere(
+    chosen: Iterable[ResultRow] | int, batch: BatchSummary, settings: Settings
+) -> int:
+    """Return how many of a batch's jobs without a result have one in another batch.
+
+    ``chosen`` are rows, or how many of the jobs to trigger next.
+    """
+    jobs = chosen if isinstance(chosen, int) else {row.job for row in chosen if row.job is not None}
+    if not jobs:
         return 0
     with existing_journal(settings.journal) as journal:
-        return journal.completed_elsewhere(batch, numbers)
+        return journal.completed_elsewhere(batch, jobs)
 
 
 def requests_today(settings: Settings) -> int:

@@ -258,9 +258,7 @@ async def _confirm_rest(
     """Ask before jobs are triggered that nobody has confirmed."""
     left = session.journal.remaining(batch.batch_id).to_trigger
     left = left if limit is None else min(limit, left)
-    if left and not confirm(
-        Rest(batch, left, session.estimate(batch, left), await session.credits())
-    ):
+    if left and not confirm(await session.rest(batch, left)):
         raise NotConfirmedError("The rest was not confirmed.", "Nothing was triggered.")
 
 

@@ -70,12 +70,14 @@ class Rest:
         to_trigger: How many jobs would be triggered now.
         estimate: What they are expected to cost.
         credits: The credits left; ``None`` if not known.
+        elsewhere: How many of these jobs have a result in another batch.
     """
 
     summary: BatchSummary
     to_trigger: int
     estimate: Estimate
     credits: Credits | None = None
+    elsewhere: int = 0
 
 
 @contextmanager

@@ -149,6 +149,11 @@ class Session:
         running = self.journal.remaining(batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
+    async def rest(self, batch: BatchSummary, jobs: int) -> Rest:
+        """Return what it costs to trigger some jobs of a batch; costs a request itself."""
+        elsewhere = self.journal.completed_elsewhere(batch, jobs)
+        return Rest(batch, jobs, self.estimate(batch, jobs), await self.credits(), elsewhere)
+
     def quota_opens_at(self) -> datetime:
         """Return when the quota allows requests again (UTC, rounded up to a minute)."""
         now = self.clock.now()
@@ -162,7 +167,7 @@ class Session:
 async def cost_of(batch: BatchSummary, jobs: int, settings: Settings) -> Rest:
     """Return what it costs to trigger some jobs of a batch; costs a request itself."""
     async with open_session(for_batch(settings, batch), few_requests=True) as session:
-        return Rest(batch, jobs, session.estimate(batch, jobs), await session.credits())
+        return await session.rest(batch, jobs)
 
 
 @asynccontextmanager

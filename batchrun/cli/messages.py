@@ -99,10 +99,28 @@ def batch_lines(
     now = left.to_trigger if limit is None else min(limit, left.to_trigger)
     return [
         UnbrokenLine(f"List:      {summary.source.name}{'' if named else ', the newest batch'}"),
+        *(_changed_lines(summary) if now else []),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
         *([jobs_line(left.to_trigger, now)] if now else []),
     ]
+
+
+def _changed_lines(summary: BatchSummary) -> list[str]:
+    """Return that the list's file has changed since the batch began, and how to run it as it is."""
+    path, began = summary.source.path, summary.created_at
+    if path is None:
+        return []
+    try:
+        changed = Path(path).stat().st_mtime > began.timestamp()
+    except (OSError, ValueError):
+        return ["           The file is gone: its rows are sent as they were."]
+    since = f"{began.astimezone():%Y-%m-%d %H:%M}"
+    lines = [
+        f"           The file has changed since {since}: its rows are sent as they were then.",
+        UnbrokenLine(f"           To run it as it is now: {run_corrected(path, summary)}"),
+    ]
+    return lines if changed else []
 
 
 def jobs_line(left: int, now: int, sent_before: str = "") -> str:
@@ -304,14 +322,19 @@ def question(plan: Plan, now: int, left: int, *, practice: bool) -> str:
     words = f"Trigger {plural(now, 'job')} now?" if now else ""
     to_trigger = (number for number in range(len(plan.bodies)) if number not in plan.reused)
     if paid := len({*islice(to_trigger, now)} & paid_before(plan).keys()):  # none has been sent
-        have, them = ("has", "it") if paid == 1 else ("have", "them")
-        again = f"send {them} again" if practice else f"pay for {them} again"
-        later = "After that, you can't add --reuse for the other rows. " if now < left else ""
-        words = (
-            f"{paid:,} of {plural(now, 'job')} {have} a result from an earlier batch "
-            f"(see --reuse), and you {again}. {later}{words}"
-        )
+        them = "it" if paid == 1 else "them"
+        reuse = f"To reuse {them} instead, answer n and add --reuse {REUSE_AGE.days}d"
+        late = "; you can't add it later" if now < left else ""
+        where = "from an earlier batch"
+        words = f"{paid_words(paid, now, where, practice=practice)} {reuse}{late}. {words}"
     return words
+
+
+def paid_words(paid: int, jobs: int, where: str, *, practice: bool) -> str:
+    """Return that some of the jobs have a result already, and what sending them means."""
+    have, them = ("has", "it") if paid == 1 else ("have", "them")
+    again = f"send {them} again" if practice else f"pay for {them} again"
+    return f"{paid:,} of {plural(jobs, 'job')} {have} a result {where}, and you {again}."
 
 
 def known_lines(plan: Plan) -> list[str]:
@@ -827,9 +850,12 @@ def reason_for_number(report: Report) -> str:
 def kept_words(usual: Path, written: Path, batch_id: str) -> str:
     """Return why a file was kept, and which new file has the results of a batch."""
     from batchrun import Rerun
+    from batchrun.workbook import is_open
 
     other = Rerun.batch_of(usual)
-    if other == batch_id:
+    if is_open(usual):
+        why = "is open in another program"
+    elif other == batch_id:
         why = "has changed since batchrun wrote it"
     else:
         why = "already existed" if other is None else f"contains the results of batch {other}"

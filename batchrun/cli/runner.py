@@ -337,6 +337,12 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
     measure = "" if question else f"resume with --limit {messages.PILOT_JOBS}"
     costs = messages.cost_lines(rest.estimate, rest.credits, jobs, settings, workflow, measure)
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
-    question = question or f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"
+    if not question:
+        question = f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"
+        if rest.elsewhere:
+            practice = is_practice(rest.summary.base_url)
+            where = "in another batch"
+            paid = messages.paid_words(rest.elsewhere, jobs, where, practice=practice)
+            question = f"{paid} {question}"
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")

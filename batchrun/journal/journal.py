@@ -219,11 +219,21 @@ class Journal(AbstractContextManager["Journal"]):
         with self._engine.connect() as connection, connection.begin():
             return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
 
-    def completed_elsewhere(self, batch: BatchSummary, numbers: Collection[int]) -> int:
-        """Return how many of a batch's unsuccessful jobs have a result in another batch."""
+    def completed_elsewhere(self, batch: BatchSummary, chosen: Collection[int] | int) -> int:
+        """Return how many of a batch's jobs without a result have one in another batch.
+
+        ``chosen`` are their numbers, or how many of those to trigger next.
+        """
         query = select(jobs.c.number, jobs.c.body).where(jobs.c.batch_id == batch.batch_id)
+        if isinstance(chosen, int):
+            pending = query.where(jobs.c.state == JobState.PENDING)
+            query = pending.order_by(jobs.c.number).limit(chosen)
         with self._engine.connect() as connection, connection.begin():
-            bodies = [body for number, body in connection.execute(query) if number in numbers]
+            bodies = [
+                body
+                for number, body in connection.execute(query)
+                if isinstance(chosen, int) or number in chosen
+            ]
             found = known_jobs(connection, bodies, batch.workflow.id, batch.base_url)
         return sum(job.outcome is Outcome.COMPLETED for job in found.values())
 

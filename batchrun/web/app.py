@@ -575,6 +575,11 @@ class _Pages:
             "found": screens.findings_of(view),
             "saved": self._workspace.lists.of_source(view.summary.source.path),
             "gone": screens.sandbox_gone(view),
+            "elsewhere": 0
+            if view.phase.live
+            else completed_elsewhere(
+                view.status.left.to_trigger, view.summary, self._workspace.settings
+            ),
         }
 
     def batch_live(self, request: Request) -> Response:

@@ -27,8 +27,9 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(str(tmp_path / "journal.db"))
 
 
-def new_batch(journal: Journal, of_company: int = 1) -> str:
-    listed = from_frame(pd.DataFrame({"Company ID": [company(of_company)]}), "accounts.csv")
+def new_batch(journal: Journal, *companies: int) -> str:
+    ids = [company(number) for number in companies or (1,)]
+    listed = from_frame(pd.DataFrame({"Company ID": ids}), "accounts.csv")
     workflow, roles = Workflow("wf_1", "Research"), {Role.COMPANY: 0}
     plan = make_plan(listed, workflow, roles, Parameters(), EstimateRates(60, 45))
     return journal.create(plan, "https://api.example.com/v1")
@@ -103,6 +104,20 @@ def test_a_workbook_that_stays_open_does_not_get_a_new_file_at_each_write(
         note.unlink()
         assert write_results(journal, batch_id, target, Form()) == target
     assert len([*tmp_path.glob("*.xlsx")]) == 3
+
+
+def test_the_parts_of_a_workbook_stay_together_if_one_of_them_is_open(
+    journal: Journal, tmp_path: Path
+) -> None:
+    batch_id = new_batch(journal, 1, 2)
+    with journal, journal.hold(batch_id):
+        for note, name in ((".~lock.out.part2.xlsx#", "out.xlsx"), ("none", "out (2).xlsx")):
+            form = Form(rows_per_file=1)
+            written = write_results(journal, batch_id, tmp_path / "out.xlsx", form)
+            assert written == tmp_path / name
+            assert workbook.other_parts(written) == (written.with_suffix(".part2.xlsx"),)
+            (tmp_path / note).touch()
+    assert len([*tmp_path.glob("*.xlsx")]) == 4
 
 
 @pytest.mark.parametrize("fault", [JournalError("It is locked."), OSError(28, "No space left")])

@@ -67,6 +67,16 @@ def test_a_workbook_that_was_refreshed_is_complete_at_the_end(
 
 
 @pytest.mark.usefixtures("results")
+def test_an_export_says_which_file_is_open(batchrun: CommandLine) -> None:
+    batchrun("export", "-o", "out.csv")
+    (batchrun.folder / ".~lock.out.csv#").touch()
+    for _ in range(2):
+        said = " ".join(batchrun("export", "-o", "out.csv").stderr.split())
+        assert "out.csv is open in another program" in said
+        assert "The new file is out (2).csv" in said
+
+
+@pytest.mark.usefixtures("results")
 @pytest.mark.parametrize(
     ("options", "words"),
     [

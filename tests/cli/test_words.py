@@ -20,7 +20,7 @@ import openpyxl
 import pyte
 import pytest
 
-from batchrun import status, workbook
+from batchrun import batches, status, workbook
 from batchrun.batch.control import Control
 from batchrun.cli.commands_batches import lines_of
 from batchrun.cli.output import OutputMode
@@ -118,11 +118,41 @@ def test_the_question_names_jobs_that_were_paid_for_before(
         answer(batchrun, "n\n")
         return " ".join(batchrun(*RUN, *options).stderr.split())
 
-    again = "have a result from an earlier batch (see --reuse), and you pay for them again. Trigger"
-    assert f"2 of 3 jobs {again} 3 jobs now?" in said()
-    again = again.replace("have", "has").replace("them", "it").removesuffix("Trigger")
-    rest = "After that, you can't add --reuse for the other rows. Trigger 1 job now?"
-    assert f"1 of 1 job {again}{rest}" in said("--limit", "1")
+    again = "have a result from an earlier batch, and you pay for them again. "
+    again += "To reuse them instead, answer n and add --reuse 30d"
+    assert f"2 of 3 jobs {again}. Trigger 3 jobs now?" in said()
+    again = again.replace("have", "has").replace("them", "it")
+    late = "; you can't add it later. Trigger 1 job now?"
+    assert f"1 of 1 job {again}{late}" in said("--limit", "1")
+
+
+def test_resume_says_what_another_batch_has_paid_for_and_that_the_list_has_changed(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    write_list(accounts, 3)
+    answer(batchrun, "y\nn\n")
+    batchrun(*RUN, "--limit", "1")
+    pilot = batches(settings=load_settings())[0].batch_id
+
+    def said(*options: str) -> str:
+        answer(batchrun, "n\n")
+        ended = batchrun("resume", *options)
+        return " ".join(f"{ended.stdout} {ended.stderr}".split())
+
+    assert "The file" not in said()
+    assert "another batch" not in said()
+    with accounts.open("a", encoding="utf-8") as file:
+        file.write(f"\n{uuid.uuid4()}\n")
+    later = time.time() + 60
+    os.utime(accounts, (later, later))
+    batchrun(*RUN, "--yes", "--reuse", "30d")
+    words = said(pilot)
+    assert "The file has changed since" in words
+    assert "To run it as it is now: " in words
+    paid = "2 of 2 jobs have a result in another batch, and you pay for them again. Trigger"
+    assert paid in words
+    accounts.unlink()
+    assert "The file is gone" in said(pilot)
     batchrun(*RUN, "--limit", "1", "--yes")
     assert "--reuse" not in said("--limit", "1")  # too late
 

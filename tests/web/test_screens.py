@@ -444,6 +444,20 @@ def test_rows_with_a_result_in_a_later_run_are_not_paid_for_again_without_a_word
         assert re.search(rf"{words} (a result|results) for {again} of these rows", said)
 
 
+def test_the_rest_of_a_pilot_is_not_paid_for_after_another_run_without_a_word(site: Site) -> None:
+    workspace, saved = site.workspace, chosen_list(site, FEW)
+    pilot = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
+    assert workspace.wait(60)
+    words = "Another run already has"
+    assert words not in shown(site, f"/batches/{pilot.batch_id}")
+    longer = chosen_list(site, FEW + 1)
+    workspace.run(longer, checked_list(workspace, longer).id, limit=None, again=False)
+    assert workspace.wait(60)
+    assert f"{words} results for {FEW - 5} of these rows" in shown(
+        site, f"/batches/{pilot.batch_id}"
+    )
+
+
 def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: Path) -> None:
     people, spellings = tmp_path / "people.csv", tmp_path / "spellings.csv"
     rows = [f"{ID}{10 + at % 2},First{at},Last{at},p{at}@acme.example\n" for at in range(6)]
