@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 PILOT_JOBS = 5
 REASONS_SHOWN = 5
 LINES_NAMED = 5
+IMPORTED_SHOWN = 100
 ROWS_SHOWN = 5
 LINES_PER_FIELD = 4
 NAME_WIDTH = 18
@@ -298,13 +299,11 @@ def import_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     if found:
         rows_of = partial(rows, summary.batch_id, settings=settings)
         lines.append(f"Check:     {_other_names_words(len(found))}")
-        lines += [
-            f"           {each}"
-            for each in _other_names(found, RowNumbers.of_batch(summary, rows_of))
-        ]
-        lines.append(
-            "           Delete the rows with a wrong ID from the file before you import it."
-        )
+        more = _other_names(found[:IMPORTED_SHOWN], RowNumbers.of_batch(summary, rows_of))
+        if (hidden := len(found) - len(more)) > 0:
+            more.append(f"… and {hidden:,} more (see Needs attention in the workbook)")
+        more.append("Delete the rows with a wrong ID from the file before you import it.")
+        lines += [f"           {each}" for each in more]
     return lines
 
 

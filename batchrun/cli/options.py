@@ -461,7 +461,8 @@ class ListOptions:
     """Options for reading a list and sending its rows, the same for `check` and `run`."""
 
     sheet: Annotated[
-        str | None, _list(metavar="NAME", help="Sheet of the workbook. Without it, the first.")
+        str | None,
+        _list(metavar="NAME", help="Sheet of the workbook. Without it, the first visible one."),
     ] = None
     header_row: Annotated[
         int | None,

@@ -188,11 +188,10 @@ _OTHER_IDS = {
 _OTHER_ID = f"This is another kind of ID. Put PG:AI's {{id}} there, such as {EXAMPLE_ID}."
 _SOURCES = "from PG:AI, or from your CRM if it has a field for PG:AI's IDs"
 _CORRECTIONS: Mapping[IdKind, str] = {
-    IdKind.SCIENTIFIC: "Excel changed the ID into a number. Export the list again, "
-    "and open it with this column as text.",
+    IdKind.SCIENTIFIC: "Export the list again, and open it with this column as text.",
     IdKind.FORMULA_ERROR: "Repair the formula in the list.",
-    IdKind.TRUNCATED: f"The end of the ID is missing. Copy the whole ID {_SOURCES}.",
-    IdKind.MISTYPED: f"The ID has a typing error. Copy it {_SOURCES}.",
+    IdKind.TRUNCATED: f"Copy the whole ID {_SOURCES}.",
+    IdKind.MISTYPED: f"Copy the ID {_SOURCES}.",
     IdKind.PLACEHOLDER: "Replace the placeholder with the {id}, or delete the row.",
     IdKind.SEVERAL: "Leave one ID in the cell. Give every other ID a row of its own.",
 }

@@ -247,9 +247,13 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = record_column(results.header, results.rows, form.crm)
     if record is None:
+        hint = "Export it from the CRM with the record's ID, and run that list."
+        for crm in Crm:
+            if (other := record_column(results.header, results.rows, crm)) is not None:
+                hint = f"Its column {results.header[other]} has those of {_NAMES[crm]}: "
+                hint += f"use --crm {crm.value}."
         raise OutputError(
-            f"The list has no column with the record IDs of {_NAMES[form.crm]}.",
-            "Export it from the CRM with the record's ID, and run that list.",
+            f"The list has no column with the record IDs of {_NAMES[form.crm]}.", hint
         )
     own = results.header[record]
     taken = {own.casefold(), *STANDARD_FIELDS}  # an importer ignores case

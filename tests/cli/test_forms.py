@@ -48,6 +48,8 @@ def test_a_csv_for_the_crm_lists_what_it_leaves_out(batchrun: CommandLine) -> No
     assert ended.exit_code == 0
     assert "Left out:  1 row not completed" in ended.stdout
     assert "Check:" not in ended.stdout
+    other = batchrun("export", "-o", "import.csv", "--crm", "salesforce")
+    assert "Its column Record ID has those of HubSpot: use --crm hubspot." in other.stderr
     assert (
         (batchrun.folder / "import.csv")
         .read_text(encoding="utf-8")

@@ -328,6 +328,19 @@ def test_an_import_that_cannot_be_undone_names_doubtful_rows_and_practice(
     assert "Delete the rows with a wrong ID from the file before you import it." in said
 
 
+def test_an_import_lists_only_the_first_doubtful_rows(batchrun: CommandLine) -> None:
+    names = ("Baker", "Lindt", "Hafen", "Lauf")
+    lines = [f"{IDS[0]},{name},1234{at}" for at, name in enumerate(names)]
+    path = batchrun.folder / "accounts.csv"
+    path.write_text("\n".join(["Company ID,Name,Record ID", *lines]))
+    batchrun(*RUN, "--yes", "--sandbox")
+    batchrun.monkeypatch.setattr("batchrun.cli.messages.IMPORTED_SHOWN", 2)
+    said = batchrun("export", "-o", "import.csv", "--crm", "hubspot", "--sandbox").stdout
+    assert "line 4, Hafen" in said
+    assert "line 5" not in said
+    assert "… and 1 more (see Needs attention in the workbook)" in said
+
+
 def test_forget_names_the_list_of_each_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:

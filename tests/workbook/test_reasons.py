@@ -197,9 +197,9 @@ def test_each_cause_has_the_advice_that_fits(
     [
         ("0015g00000XyZabAAB", "another kind of ID"),
         ("someone@example.com", "another kind of ID"),
-        ("1.23E+17", "Excel changed the ID"),
+        ("1.23E+17", "Export the list again"),
         ("#REF!", "Repair the formula"),
-        ("3f2504e0-4f89-11d3-9a0c", "The end of the ID is missing"),
+        ("3f2504e0-4f89-11d3-9a0c", "Copy the whole ID from PG:AI"),
         ("3f2504e0-4f89-11d3-9a0c", "from PG:AI, or from your CRM if it has a field"),
         ("3f2504e0-4f89-11d3-9a0c-0305e82c330l", "from PG:AI, or from your CRM if it has a field"),
         ("n/a", "Replace the placeholder with the company ID"),
