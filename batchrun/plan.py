@@ -10,8 +10,9 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from itertools import repeat
-from typing import TYPE_CHECKING, TypeVar, assert_never, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Work
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import (
     GET_IDS,
+    WORDS,
     candidate_contents,
     choose_column,
     column_name,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary
     from batchrun.service.answers import Credits
+    from batchrun.tables.roles import Contents
 
 T = TypeVar("T")
 
@@ -93,7 +96,7 @@ class _RowPlanner:
 
     Attributes:
         columns: Positions of the columns to read: first the IDs, then the parameters.
-        roles: The roles of the ID columns, in the same order.
+        roles: Position of each ID column, in the same order.
     """
 
     def __init__(
@@ -105,10 +108,11 @@ class _RowPlanner:
         *,
         lenient_ids: bool,
     ) -> None:
-        self._table = table
+        self.table = table
         self.columns = (*roles.values(), *parameters.columns.values())
-        self.roles = tuple(roles)
-        self._lenient = lenient_ids
+        self.roles = roles
+        self.lenient = lenient_ids
+        self._no_ids = " and ".join(f"no {WORDS[role]} ID" for role in roles)
         self._misaligned = table.misaligned
         formats = dict(table.source.formats)
         self._named = [(name, formats.get(at, "")) for name, at in parameters.columns.items()]
@@ -118,36 +122,30 @@ class _RowPlanner:
 
     def decide(self, line: int, values: Sequence[Cell]) -> Decision:
         """Decide what to send for a row, given its line and its cells in ``columns``."""
-        ids: list[str | None] = []
+        ids: dict[Role, str | None] = {}
         problems: list[tuple[str, str]] = []
         if line in self._misaligned:
             problems.append((_MISALIGNED, ""))
         for role, cell in zip(self.roles, values, strict=False):
-            parsed = parse_id(cell, lenient=self._lenient)
-            ids.append(parsed.value if isinstance(parsed, ValidId) else None)
+            parsed = parse_id(cell, lenient=self.lenient)
+            ids[role] = parsed.value if isinstance(parsed, ValidId) else None
             if isinstance(parsed, DamagedId):
-                problems.append((f"{_ROLE_WORDS[role]} {parsed.reason}", parsed.shown))
-        if not problems and not any(ids):
-            no_ids = " and no ".join(_ROLE_WORDS[role] for role in self.roles)
-            problems.append((f"no {no_ids}", ""))
-        end = self._body_end
-        sent: dict[str, JSON] = {}
-        if self._named:
-            sent = dict(self._constant)
-            for (name, code), cell in zip(self._named, values[len(ids) :], strict=True):
-                if isinstance(cell, float) and not math.isfinite(cell):
-                    problems.append((f"parameter {name} is not a number JSON can carry", str(cell)))
-                elif cell is not None and cell != "":
-                    sent[name] = _json_value(as_displayed(cell, code))
-        by_role = dict(zip(self.roles, ids, strict=True))
-        company, contact = by_role.get(Role.COMPANY), by_role.get(Role.CONTACT)
+                problems.append((f"{WORDS[role]} ID {parsed.reason}", parsed.shown))
+        if not problems and not any(ids.values()):
+            problems.append((self._no_ids, ""))
+        sent = dict(self._constant)
+        for (name, code), cell in zip(self._named, values[len(ids) :], strict=True):
+            if isinstance(cell, float) and not math.isfinite(cell):
+                problems.append((f"parameter {name} is not a number JSON can carry", str(cell)))
+            elif cell is not None and cell != "":
+                sent[name] = _json_value(as_displayed(cell, code))
+        company, contact = ids.get(Role.COMPANY), ids.get(Role.CONTACT)
         if problems:
             reason = "; ".join(words for words, _ in problems)
             shown = ", ".join(value for _, value in problems if value)
             return Decision(company, contact, "", reason, shown)
-        if self._named:
-            end = _parameters_text(sent) + "}"
-        return Decision(company, contact, self._body(by_role, end))
+        end = _parameters_text(sent) + "}" if self._named else self._body_end
+        return Decision(company, contact, self._body(ids, end))
 
     def without_contact(self, decision: Decision) -> str:
         """Return the body of a row without its contact ID."""
@@ -160,7 +158,7 @@ class _RowPlanner:
 
     def body_at(self, place: int) -> str:
         """Return what is sent for the row at a place."""
-        return self.row(self._table.row(place)).body
+        return self.row(self.table.row(place)).body
 
     def planned(self, row: Row, job: int) -> PlannedRow:
         """Return a row with what is sent for it, and its job: -1 for none."""
@@ -177,8 +175,8 @@ class _RowPlanner:
 
     def all(self) -> Iterator[Decision]:
         """Decide what to send for each row. Reads only ``columns``."""
-        lines = self._table.lines.tolist() if self._misaligned else repeat(0)
-        cells = zip(*(self._table.cells[at] for at in self.columns), strict=True)
+        lines = self.table.lines.tolist() if self._misaligned else repeat(0)
+        cells = zip(*(self.table.cells[at] for at in self.columns), strict=True)
         return map(self.decide, lines, cells)
 
     def _body(self, ids: Mapping[Role, str | None], end: str) -> str:
@@ -236,23 +234,36 @@ class MadeOnAccess(Sequence[T]):
 
 
 class PlannedRows(MadeOnAccess[PlannedRow]):
-    """The rows of a plan, of which only the job numbers are kept: -1 for an invalid row.
+    """The rows of a plan, of which only numbers are kept.
 
-    The plan's fingerprint is ``""`` until it is computed.
+    ``jobs`` has the job number of each row: -1 for an invalid row. ``invalid`` has the places of
+    the invalid rows by reason. The plan's fingerprint is ``""`` until it is computed.
     """
 
-    def __init__(self, table: Table, planner: _RowPlanner, jobs: npt.NDArray[np.int32]) -> None:
-        super().__init__(range(len(jobs)), self._planned)
-        self._table = table
+    def __init__(
+        self,
+        planner: _RowPlanner,
+        jobs: npt.NDArray[np.int32],
+        invalid: Mapping[str, array[int]],
+    ) -> None:
+        super().__init__(range(len(jobs)), self.at)
         self._planner = planner
         self.jobs = jobs
+        self.invalid = invalid
         self.fingerprint = ""
 
-    def _planned(self, place: int) -> PlannedRow:
-        return self._planner.planned(self._table.row(place), int(self.jobs[place]))
+    @cached_property
+    def contents(self) -> Sequence[Contents]:
+        """What the ID columns hold, and other columns that might be one. Reads all their cells."""
+        planner = self._planner
+        return candidate_contents(planner.table, planner.roles, lenient=planner.lenient)
+
+    def at(self, place: int) -> PlannedRow:
+        """Return the row at a place."""
+        return self._planner.planned(self._planner.table.row(place), int(self.jobs[place]))
 
     def __iter__(self) -> Iterator[PlannedRow]:
-        return map(self._planner.planned, self._table.rows(), map(int, self.jobs))
+        return map(self._planner.planned, self._planner.table.rows(), map(int, self.jobs))
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -333,14 +344,12 @@ class Plan:
     @property
     def invalid(self) -> Sequence[PlannedRow]:
         """The rows that can't be sent, in input order."""
-        return MadeOnAccess(np.flatnonzero(self.rows.jobs < 0), lambda place: self.rows[place])
+        return MadeOnAccess(np.flatnonzero(self.rows.jobs < 0), self.rows.at)
 
-    def invalid_by_reason(self) -> list[tuple[str, list[PlannedRow]]]:
+    def invalid_by_reason(self) -> list[tuple[str, Sequence[PlannedRow]]]:
         """Group the rows that can't be sent by reason, most frequent first."""
-        groups: dict[str, list[PlannedRow]] = {}
-        for row in self.invalid:
-            groups.setdefault(row.reason, []).append(row)
-        return sorted(groups.items(), key=lambda group: -len(group[1]))
+        groups = sorted(self.rows.invalid.items(), key=lambda group: -len(group[1]))
+        return [(reason, MadeOnAccess(np.array(at), self.rows.at)) for reason, at in groups]
 
     @property
     def duplicates(self) -> int:
@@ -371,8 +380,7 @@ class Plan:
         """
         if len(self.bodies):
             return
-        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
-        columns = "; ".join(f"{each.name}: {each.words}" for each in found)
+        columns = "; ".join(f"{each.name}: {each.words}" for each in self.rows.contents)
         first = self.rows[0]
         raise InputError(
             f"Nothing in {self.table.source.name} can be sent ({plural(len(self.rows), 'row')}). "
@@ -433,9 +441,9 @@ class Plan:
 
     def _advice(self) -> str:
         """Return what to do if no row can be sent."""
-        if all(row.reason == _MISALIGNED for row in self.invalid):
+        if self.rows.invalid.keys() <= {_MISALIGNED}:
             return MEND_HEADER
-        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        found = self.rows.contents
         others = [each for each in found if each.uuids and each.position not in self.roles.values()]
         if others and len(self.roles) == 1:
             return choose_column(others[0], *self.roles)
@@ -469,12 +477,8 @@ class Plan:
     def _company_hint(self, object_: Role | None, where: str) -> list[str]:
         """Return a hint if sending companies only would need fewer jobs."""
         jobs, companies, contacts, without = self.companies or (0, 0, 0, 0)
-        if (
-            object_ is Role.CONTACT
-            or not self.to_trigger
-            or not contacts
-            or jobs >= len(self.bodies)
-        ):
+        saves = self.to_trigger and contacts and jobs < len(self.bodies)
+        if object_ is Role.CONTACT or not saves:
             return []
         left_out = f" and leaves out {plural(without, 'row')} without a company ID"
         hint = Advice(
@@ -489,13 +493,10 @@ class Plan:
         return [hint]
 
     def id_lines(self) -> list[str]:
-        """Describe the contents of each ID column and of each column that might be one.
-
-        Reads every cell of those columns.
-        """
-        found = candidate_contents(self.table, self.roles, lenient=self.lenient_ids)
+        """Describe the contents of each ID column and of each column that might be one."""
+        lines = [f"{each.name}: {each.words}" for each in self.rows.contents]
         swapped = swap_notice(self.table, self.roles)
-        return [f"{each.name}: {each.words}" for each in found] + ([swapped] if swapped else [])
+        return [*lines, swapped] if swapped else lines
 
     def __repr__(self) -> str:
         return f"<Plan {'; '.join(f'{name}: {text}' for name, text in self._lines())}>"
@@ -542,11 +543,14 @@ def make_plan(
     planner = _RowPlanner(workflow, table, roles, parameters, lenient_ids=lenient_ids)
     digests = bytearray()  # the bodies themselves would take too much memory for a large list
     valid = bytearray()
+    invalid: dict[str, array[int]] = {}
     both = set(roles) == set(Role)
     alone, companies, contacts = array("q"), array("q"), array("q")
-    for decision in planner.all():
+    for place, decision in enumerate(planner.all()):
         body = decision.body.encode()
         valid.append(bool(body))
+        if not body:
+            invalid.setdefault(decision.reason, array("i")).append(place)
         digests += hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
         if both and body and decision.company_id is not None:
             alone.append(hash(planner.without_contact(decision)))
@@ -565,7 +569,7 @@ def make_plan(
         table,
         roles,
         parameters,
-        PlannedRows(table, planner, jobs),
+        PlannedRows(planner, jobs, invalid),
         MadeOnAccess(np.flatnonzero(is_first).astype(np.int32), planner.body_at),
         rates,
         lenient_ids,
@@ -658,17 +662,12 @@ def _subject_of(workflow: Workflow) -> tuple[Role | None, str]:
     return None, ""
 
 
-_ROLE_WORDS = {Role.COMPANY: "company ID", Role.CONTACT: "contact ID"}
-
-
 def _json_value(cell: Cell) -> JSON:
     """Convert a cell to JSON: dates and times to ISO 8601, durations to seconds."""
     match cell:
-        case datetime() | date() | time():
+        case date() | time():
             return cell.isoformat()
         case timedelta():
             return cell.total_seconds()
-        case None | str() | bool() | int() | float():
-            return cell
         case _:
-            assert_never(cell)
+            return cell

@@ -88,7 +88,9 @@ def one_line(
     text: str, most: int, mark: str = "…", length: Callable[[str], int] = columns_of
 ) -> str:
     """A text on one line of at most ``most`` columns; the mark shows that it was shortened."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else " " for each in text)
+    line = " ".join(text.split())
     if length(line) <= most and len(line) <= 4 * most:  # a column can have many accents
         return line
     line = line[:most]  # only combining characters take less than a column

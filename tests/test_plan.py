@@ -7,11 +7,13 @@ import json
 import math
 import pickle
 from datetime import datetime
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from batchrun.cli.messages import hides_invalid_rows, plan_lines
 from batchrun.errors import InputError
 from batchrun.estimate import EstimateRates
 from batchrun.model import Role, Table, TableSource, Workflow
@@ -21,6 +23,7 @@ from batchrun.plan import (
     make_plan,
 )
 from batchrun.tables import from_frame
+from batchrun.tables.ids import parse_id
 
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 BETA = "b1b2c3d4-e5f6-7890-abcd-ef1234567890"
@@ -60,6 +63,22 @@ def test_a_damaged_id_makes_its_row_invalid_and_the_others_go_on() -> None:
     assert [row.row.line for row in plan.invalid] == [3, 4]
     assert "Salesforce" in plan.invalid[0].reason
     assert plan.invalid[1].reason == "no company ID"
+
+
+def test_ids_that_cannot_be_sent_are_read_as_often_as_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def readings(cell: str) -> int:
+        reading = Mock(wraps=parse_id)
+        monkeypatch.setattr("batchrun.plan.parse_id", reading)
+        monkeypatch.setattr("batchrun.tables.roles.parse_id", reading)
+        plan = plan_of(*[cell] * 500)
+        assert plan_lines(plan)
+        hides_invalid_rows(plan)
+        return reading.call_count
+
+    for cell in ("0015g00000XyZabAAB", ACME[:-6], ""):
+        assert readings(cell) < readings(ACME) + 50  # the first rows are shown as examples
 
 
 def test_invalid_rows_of_a_kind_have_one_reason_and_show_their_values() -> None:

@@ -290,6 +290,7 @@ def _show_plan(
 ) -> None:
     from batchrun import aio
     from batchrun.batch.pipeline import refuses_again, ways_on
+    from batchrun.settings.credentials import address_of
 
     confirm_address(settings)
     plan = asyncio.run(aio.check(request, settings=settings, with_credits=not as_json))
@@ -300,8 +301,9 @@ def _show_plan(
         print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
         measure = "" if refused else messages.pilot_of(plan)
+        jobs, at = plan.to_trigger, address_of(settings)
         shown = messages.cost_lines(
-            plan.estimate, plan.credits, plan.to_trigger, settings, plan.workflow, measure
+            plan.estimate, plan.credits, jobs, settings, plan.workflow, at, measure
         )
         print_lines(messages.plan_lines(plan, costs=shown, details=details))
         if messages.hides_invalid_rows(plan) and not details:

@@ -457,6 +457,7 @@ def cost_lines(
     jobs: int,
     settings: Settings,
     workflow: Workflow,
+    base_url: str,
     measure: str = "",
 ) -> list[str]:
     """Return what some jobs cost, in lines; none if there is nothing to request.
@@ -465,7 +466,7 @@ def cost_lines(
     """
     if not estimate.requests:
         return []
-    price, now = prices(settings).price(workflow.id), datetime.now(UTC)
+    price, now = prices(settings.journal, base_url).price(workflow.id), datetime.now(UTC)
     lines = [f"Quota:     {estimate_words(estimate, now, settings.speed)}"]
     if words := pause_words(estimate, now, wait=settings.wait):
         lines.append(f"           {words}")
@@ -483,11 +484,11 @@ def pilot_of(plan: Plan) -> str:
     return f"run with --limit {PILOT_JOBS}{reuse}"
 
 
-def prices(settings: Settings) -> Lists:
-    """Return where the price of a job is kept, for the command line and for the page."""
+def prices(journal: str, base_url: str) -> Lists:
+    """Return where the price of a job at a service is kept, for the page, too."""
     from batchrun.web.lists import Lists, lists_folder
 
-    return Lists(lists_folder(settings.journal))
+    return Lists(lists_folder(journal), base_url)
 
 
 def pause_words(estimate: Estimate, now: datetime, *, wait: bool) -> str:

@@ -215,7 +215,8 @@ class _BatchDisplay:
                     report = replace(report, credits=rest.credits)
                 if price := price_of(self.credits, report.credits, len(report.sent)):
                     with suppress(OSError):  # it is only shown
-                        messages.prices(self._settings).remember_price(batch.workflow.id, price)
+                        prices = messages.prices(self._settings.journal, batch.base_url)
+                        prices.remember_price(batch.workflow.id, price)
                 rows_of = partial(rows, batch.batch_id, settings=self._settings)
                 page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
                 lines += messages.pilot_lines(
@@ -285,6 +286,7 @@ def _confirmed(
     yes: bool,
 ) -> bool:
     from batchrun.batch.export import is_as_written
+    from batchrun.settings.credentials import address_of
 
     to_trigger, running = plan.to_trigger, 0
     if earlier is not None:
@@ -292,7 +294,9 @@ def _confirmed(
     now = to_trigger if limit is None else min(limit, to_trigger)
     estimate = plan.rates.of(now, running)
     measure = "" if yes else messages.pilot_of(plan)
-    costs = messages.cost_lines(estimate, plan.credits, now, settings, plan.workflow, measure)
+    costs = messages.cost_lines(
+        estimate, plan.credits, now, settings, plan.workflow, address_of(settings), measure
+    )
     lines = messages.plan_lines(plan, now, to_trigger, costs=costs)
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
@@ -333,12 +337,14 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
     Raises:
         NotConfirmedError: The answer is no.
     """
-    jobs, workflow = rest.to_trigger, rest.summary.workflow
+    jobs, batch = rest.to_trigger, rest.summary
     measure = "" if question else f"resume with --limit {messages.PILOT_JOBS}"
-    costs = messages.cost_lines(rest.estimate, rest.credits, jobs, settings, workflow, measure)
+    costs = messages.cost_lines(
+        rest.estimate, rest.credits, jobs, settings, batch.workflow, batch.base_url, measure
+    )
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
     if not question:
-        question = f"Trigger {plural(jobs, 'job')} of {rest.summary.source.name} now?"
+        question = f"Trigger {plural(jobs, 'job')} of {batch.source.name} now?"
         if rest.elsewhere:
             practice = is_practice(rest.summary.base_url)
             where = "in another batch"

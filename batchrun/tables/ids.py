@@ -154,10 +154,9 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
         return MissingId()
     if not isinstance(cell, str):
         return _damaged_value(cell)
-    found = find_id(cell, lenient=lenient)
+    found, bare, lowered = _find(cell, lenient=lenient)
     if found is not None:
         return ValidId(found)
-    bare, lowered = _bare(cell)
     if not lowered:
         return MissingId()
     kind, words, where = _diagnosis(lowered)
@@ -168,16 +167,20 @@ def find_id(cell: Cell, *, lenient: bool = False) -> str | None:
     """Return the ID in a cell, as `parse_id` does; ``None`` if there is none, without a reason."""
     if not isinstance(cell, str) or len(cell) < MIN_ID_CHARACTERS:
         return None
-    lowered = cell.lower()
-    if _CANONICAL.fullmatch(lowered):
-        return lowered
-    bare, lowered = _bare(cell)
+    return _find(cell, lenient=lenient)[0]
+
+
+def _find(text: str, *, lenient: bool) -> tuple[str | None, str, str]:
+    """Return the ID in a text, if any, and the text as `_bare` does."""
+    if _CANONICAL.fullmatch(lowered := text.lower()):
+        return lowered, text, lowered
+    bare, lowered = _bare(text)
     if _is_uuid(whole := lowered.translate(_WITHOUT_BLANKS)):
-        return str(UUID(whole))
+        return str(UUID(whole)), bare, lowered
     if lenient and _LIKE_CANONICAL.fullmatch(lowered):
-        return bare[-len(lowered) :]
+        return bare[-len(lowered) :], bare, lowered
     found = _ids_inside(lowered) if "/" in lowered else set()
-    return found.pop() if len(found) == 1 else None
+    return found.pop() if len(found) == 1 else None, bare, lowered
 
 
 def _bare(text: str) -> tuple[str, str]:

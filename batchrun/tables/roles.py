@@ -19,7 +19,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from operator import add
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -214,23 +214,16 @@ def column_options(header: Sequence[str], roles: Mapping[Role, int]) -> tuple[st
 def read_contents(table: Table, position: int, *, lenient: bool = False) -> Contents:
     """Summarize a column's contents. Reads every cell."""
     column = table.cells[position]
-    uuids = empty = 0
-    damaged: Counter[IdKind] = Counter()
-    for cell in column:
-        match parse_id(cell, lenient=lenient):
-            case ValidId():
-                uuids += 1
-            case MissingId():
-                empty += 1
-            case DamagedId(kind=kind):
-                damaged[kind] += 1
+    parsed = (parse_id(cell, lenient=lenient) for cell in column)
+    found: Counter[Any] = Counter(getattr(each, "kind", type(each)) for each in parsed)
+    uuids, empty = found.pop(ValidId, 0), found.pop(MissingId, 0)
     filled = (str(cell) for cell in column if cell is not None and str(cell).strip())
     samples = itertools.islice(dict.fromkeys(itertools.islice(filled, SAMPLED_CELLS)), SAMPLES)
     return Contents(
         position,
         column_name(table, position),
         uuids,
-        dict(damaged.most_common()),
+        dict(found.most_common()),
         empty,
         tuple(one_line(sample, SAMPLE_CHARACTERS) for sample in samples),
     )

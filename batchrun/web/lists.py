@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from platformdirs import user_data_path
 
 from batchrun import Request
-from batchrun.settings.location import is_server
+from batchrun.settings.location import DEFAULT_BASE_URL, is_server, service_of
 from batchrun.settings.private_file import write_whole
 
 if TYPE_CHECKING:
@@ -52,10 +52,15 @@ class SavedList:
 
 
 class Lists:
-    """The folder of the uploaded lists, readable only by the user."""
+    """The folder of the uploaded lists, readable only by the user.
 
-    def __init__(self, folder: Path) -> None:
+    Prices are those of one service: at another, such as a sandbox, a row costs something else.
+    """
+
+    def __init__(self, folder: Path, service: str = DEFAULT_BASE_URL) -> None:
         self.folder = folder
+        service = service_of(service)
+        self._at = "" if service == DEFAULT_BASE_URL else f"{service} "
 
     def new_path(self, name: str) -> Path:
         """Return where to write a list with this name, in a new folder of its own."""
@@ -147,11 +152,11 @@ class Lists:
     def remember_price(self, workflow: str, price: Mapping[str, float]) -> None:
         """Store what a row cost with a workflow: name of the credits → amount."""
         if not self.folder.is_symlink():  # a stranger's journal may come with a link to any folder
-            self._update(PRICES_FILE, {workflow: dict(price)})
+            self._update(PRICES_FILE, {self._at + workflow: dict(price)})
 
     def price(self, workflow: str) -> dict[str, float] | None:
         """Return what a row cost with a workflow last time; ``None`` if that is not known."""
-        found = _read(self.folder / PRICES_FILE).get(workflow)
+        found = _read(self.folder / PRICES_FILE).get(self._at + workflow)
         amounts = list(found.values()) if isinstance(found, dict) else []
         numbers = all(isinstance(each, (int, float)) and 0 < each < MAX_PRICE for each in amounts)
         return found if amounts and numbers else None

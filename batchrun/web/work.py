@@ -188,7 +188,7 @@ class CheckedPlan:
             next((found for found in by_age if found[1]), (REUSE_AGES[0], 0)),
             [plan.table.row(int(at)) for at in islice(to_send, NAMED_ROWS)],
             tuple(plan.invalid),
-            plan.invalid_by_reason(),
+            [(reason, list(rows)) for reason, rows in plan.invalid_by_reason()],
             plan.estimate,
             plan.credits,
             plan.first_body,
@@ -330,7 +330,7 @@ class Workspace:
         self._batches: _Cached[list[BatchSummary]] = _Cached()
         self._workflows: _Cached[list[Workflow]] = _Cached()
         self._requests: _Cached[int | None] = _Cached()
-        self.lists = Lists(lists_folder(settings.journal))
+        self.lists = Lists(lists_folder(settings.journal), settings.base_url)
         self.states: dict[str, ListState] = {}
         self.runs: dict[str, BatchRun] = {}
         self.credits: Credits | None = None

@@ -71,6 +71,19 @@ def test_what_two_keys_have_left_is_not_the_price_of_a_job(
     assert "last time" not in batchrun("check", *RUN[1:-1]).stdout
 
 
+def test_what_a_job_costs_at_one_service_is_not_its_price_at_another(
+    batchrun: CommandLine, sandbox: FaultySandbox
+) -> None:
+    """Such as in a sandbox, before the first run with the real service."""
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\nn\n"))
+    batchrun.monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    batchrun(*RUN[:-1], "--limit", "2")
+    assert "1 a job last time" in " ".join(batchrun("check", *RUN[1:-1]).stdout.split())
+    with faulty_sandbox() as (other, _):
+        batchrun.connect(other, speed=SPEED)
+        assert "last time" not in batchrun("check", *RUN[1:-1]).stdout
+
+
 def test_the_limit_of_resume_counts_what_the_first_key_triggered(
     batchrun: CommandLine, sandbox: FaultySandbox
 ) -> None:

@@ -71,7 +71,7 @@ def started(
 ) -> Iterator[tuple[Popen, str]]:
     """`batchrun web` as a process of its own, with the service of a site behind it."""
     settings = site.workspace.settings
-    remember_prices(Lists(lists_folder(str(folder / "own.db"))))
+    remember_prices(Lists(lists_folder(str(folder / "own.db")), settings.base_url))
     environment = {
         **os.environ,
         "PGAI_API_KEY": "sandbox",
