@@ -112,7 +112,7 @@ _HOMES = {
     "tables": "ColumnQuestion",
     "workbook": "Crm Form UnknownColumn",
 }
-"""The names that each module has."""
+"""The public names, by module."""
 
 
 def __getattr__(name: str) -> object:

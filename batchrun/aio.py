@@ -398,7 +398,7 @@ def _request(
 def _for_workers(
     settings: Settings | None, workers: int | Dask | None, limit: int | None, *, detach: bool
 ) -> Settings:
-    """The settings with who works on the batch. A part of a batch can't be left to others."""
+    """Return the settings with the workers; other processes can't run only a part of a batch."""
     if detach and limit is not None:
         raise UsageError(
             "The options --detach and --limit can't be combined: only the process that was asked "

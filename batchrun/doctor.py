@@ -307,9 +307,9 @@ def _on_server(connection: Connection, name: str) -> Finding:
         return _usable(connection, name)
     may = func.has_schema_privilege(func.current_schema(), "CREATE")
     if connection.scalar(select(may)):
-        return _ok("Journal", f"none yet; the first run makes it in {name}")
+        return _ok("Journal", f"none yet; the first run creates it in {name}")
     advice = "Create a database for it, such as: CREATE DATABASE batchrun OWNER USER"
-    return _fault("Journal", f"{name}: this user may make no tables there", advice)
+    return _fault("Journal", f"{name}: this user can't create tables there", advice)
 
 
 # The service

@@ -109,7 +109,7 @@ def spent_words(gone: Mapping[str, float] | None, jobs: int) -> str:
 
 
 def rest_words(price: Mapping[str, float] | None, rest: int, after: Credits | None) -> str:
-    """Return what the jobs left cost in credits, of those left; ``""`` if that is unknown.
+    """Return what the remaining jobs cost, and the credits left; ``""`` if that is unknown.
 
     ``price`` is what a job costs.
     """

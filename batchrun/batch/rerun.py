@@ -133,8 +133,8 @@ def _unknown(path: Path, results: ResultsFile, location: str) -> JournalError:
         " know.",
         Advice(
             "",
-            "If the batch is in another journal, name that with --journal. If it was forgotten, run"
-            " the list itself; you pay for all its rows.",
+            "If the batch is in another journal, add --journal. If it was deleted, run the list"
+            " itself; you pay for all its rows.",
             Action.RUN_LIST,
         ),
     )
@@ -257,7 +257,7 @@ def _job(
             return job, False
         if execution == job.execution_id:
             return _ended(job), True
-    raise InputError(f"the batch knows no execution {execution} of its IDs", _MARK_IT)
+    raise InputError(f"the batch has no execution {execution} with its IDs", _MARK_IT)
 
 
 def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:

@@ -118,8 +118,8 @@ class Session:
         if reuse is None:
             return plan
         raise UsageError(
-            f"Batch {earlier.batch_id} of this list has begun and isn't finished: it is too late "
-            "for it to reuse earlier results. Nothing was triggered.",
+            f"Batch {earlier.batch_id} of this list isn't finished, and only a new batch can reuse "
+            "earlier results. Nothing was triggered.",
             Advice(
                 "Resuming it triggers the rest, and you pay for that. ",
                 "In a scheduled job, run batchrun resume --all before this command. ",

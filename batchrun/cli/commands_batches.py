@@ -245,7 +245,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         lines.append(f"Opens:     {messages.opens_words(status.opens_at, now)}")
     lines += messages.workbook_lines(summary)
     if status.starts_soon:
-        return [*lines, "Worked on: not yet; its worker processes start by themselves"]
+        return [*lines, "Worked on: not yet; its worker processes are starting"]
     if summary.unfinished and status.working:
         return lines
     return [*lines, *messages.next_lines(summary), *messages.attention_lines(summary, settings)]
@@ -423,7 +423,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
     after = "Deleted batches can't be reused, exported or retried"
     paid = not all(is_practice(one.base_url) for one in found)
     after += ": if you run a list again, you pay for all its rows. " if paid else ". "
-    print_text(f"{after}Their workbooks stay.", err=err)
+    print_text(f"{after}The workbooks stay.", err=err)
     if not confirmed(f"Delete {batches} for good?", yes=yes):
         raise typer.Exit(ExitCode.COMPLETED)
     return True

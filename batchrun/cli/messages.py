@@ -323,7 +323,7 @@ def question(plan: Plan, now: int, left: int, *, practice: bool) -> str:
     if paid := len({*islice(to_trigger, now)} & paid_before(plan).keys()):  # none has been sent
         them = "it" if paid == 1 else "them"
         reuse = f"To reuse {them} instead, answer n and add --reuse {REUSE_AGE.days}d"
-        late = "; it can't be added later" if now < left else ""
+        late = "; you can't add it later" if now < left else ""
         where = "from an earlier batch"
         words = f"{paid_words(paid, now, where, practice=practice)} {reuse}{late}. {words}"
     return words
@@ -347,7 +347,7 @@ def known_lines(plan: Plan) -> list[str]:
             f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
             f"the newest from {newest:%Y-%m-%d}. To reuse those of the last "
             f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d now: "
-            "it counts only when a batch starts"
+            "you can't add it later"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
     if under_way:
@@ -627,8 +627,8 @@ def columns_of_the_list(form: Form | None, header: Sequence[str]) -> list[str]:
 def _of_the_list(own: Sequence[str]) -> list[str]:
     are = "is a column" if len(own) == 1 else "are columns"
     named = ", ".join(own[:COLUMNS_NAMED])
-    note = f"{named} {are} of the list, which are always written as they are; "
-    note += "--columns and --rename are for the columns of the results"
+    note = f"{named} {are} of the list and always kept unchanged; "
+    note += "--columns and --rename apply only to columns of the results"
     return [f"Note:      {note}"] if own else []
 
 

@@ -751,7 +751,7 @@ def read_parameters(path: Path) -> dict[str, JSON]:
     Raises:
         UsageError: The file can't be read, or is not an object.
     """
-    problem = "does not hold an object"
+    problem = "doesn't contain a JSON object"
     try:
         found = strict_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

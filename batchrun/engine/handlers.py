@@ -191,7 +191,7 @@ class RequestHandlers:
         self._set_aside.clear()
 
     def require_key(self) -> None:
-        """Raise `KeyRefusedError` if, in the end, no trigger has shown that the key is good."""
+        """Raise `KeyRefusedError` if, by the end, no trigger has shown that the key is valid."""
         if self._set_aside:
             raise key_refused(self._set_aside[0][1])
 

@@ -216,7 +216,7 @@ class JournalFile:
         self._log_was_written = bool(magic)
 
     def check_content(self) -> None:
-        """Raise `JournalLostError`, too, if a new connection finds no journal in the file."""
+        """Also raise `JournalLostError` if a new connection finds no journal in the file."""
         self.check()
         if not self._finds(_HAS_SCHEMA):
             raise self._lost("was truncated or overwritten")

@@ -67,7 +67,7 @@ SCHEMA_VERSION = 13
 """When an older journal is opened, its missing tables, columns, and indexes are added."""
 
 ROWS_AT_ONCE = 1_000
-"""Number of rows that are read, or written by one statement, at a time."""
+"""Number of rows to read, or to write with one statement, at a time."""
 
 metadata = MetaData()
 

@@ -175,7 +175,7 @@ class Slices:
     def close(self, why: str) -> None:
         """Let no worker claim another slice, and make the active ones stop triggering.
 
-        If failures are ``why``, a person must agree before the rest is sent.
+        ``why`` names the failures, if any: then a person must confirm the rest.
         """
         mine = self._own & slices.c.closed.is_(None)
         statements = [update(slices).where(mine).values(closed=why)]

@@ -26,7 +26,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
-"""A byte order mark that a program took for letters."""
+"""A UTF-8 byte order mark that a program misread as letters."""
 PIECE_BYTES = 256 * 1024
 SHOWN_CELLS, SHOWN_CHARACTERS = 2, 40
 SAMPLE_BYTES = 256 * 1024
@@ -148,7 +148,9 @@ def with_guess_notice(table: Table, encoding: Encoding) -> Table:
     shown = " and ".join(islice(found, SHOWN_CELLS))
     said = f"{table.source.name} is not UTF-8; read as {encoding.guessed}, a guess"
     said = Advice(
-        said + (f": check {shown}" if shown else ""), "; --encoding settles it", encoding=""
+        said + (f": check {shown}" if shown else ""),
+        "; if it is wrong, add --encoding",
+        encoding="",
     )
     return replace(table, source=replace(table.source, notices=(said, *table.source.notices)))
 

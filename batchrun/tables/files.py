@@ -146,7 +146,7 @@ def _read(stream: BufferedIOBase, file: Path, options: LoadOptions) -> Table:
         raise InputError(
             f"{file.name} is a {_WITHOUT_SHEETS[file_format]} file and has no sheet"
             f" {options.sheet!r}.",
-            "Leave the sheet out, or name the workbook.",
+            "Leave out the sheet, or name the workbook.",
         )
     match file_format:
         case Format.TEXT:

@@ -115,7 +115,7 @@ class RowCollector:
             besides: Lines of rows that don't count.
         """
         said = []
-        fewer = "fewer fields than the header; the missing ones were taken as empty"
+        fewer = "fewer fields than the header; the missing ones were read as empty"
         for lines, what in ((self.short, fewer), (self.long, MORE)):
             if left := [line for line in lines if line not in besides]:
                 rows = plural(len(left), "row has", "rows have")

@@ -197,7 +197,7 @@ def _grids(text: str, name: str, options: LoadOptions) -> tuple[list[_Grid], lis
 
 
 def _without_sections(text: str) -> str:
-    """Return a page with the CDATA sections of XHTML as usual text: the parser ends one at a >."""
+    """Return a page with the CDATA sections of XHTML as normal text: the parser ends one at a >."""
     before, *sections = text.split("<![CDATA[")
     parts = (section.partition("]]>") for section in sections)
     return before + "".join(html.escape(marked) + after for marked, _, after in parts)

@@ -412,7 +412,7 @@ class _Search:
             return [(role, column) for column in columns]
         count = f"{self.table.source.name} has {len(columns)} columns"
         text = f"{count} that may hold the {WORDS[role]} IDs"
-        hint = Advice("", f"Say which with {OPTIONS[role]}.", **{column_parameter(role): ""})
+        hint = Advice("", f"Choose one with {OPTIONS[role]}.", **{column_parameter(role): ""})
         return [self._asked(text, (role,), columns, hint)]
 
     def refuse_partly_ids(self, role: Role, roles: Mapping[Role, int]) -> None:
@@ -430,7 +430,7 @@ class _Search:
                 f" ({contents.words}).",
                 Advice(
                     "Correct it",
-                    f", or decide: {OPTIONS[role]} {column + 1} sends the rows that hold one,"
+                    f", or choose: {OPTIONS[role]} {column + 1} sends the rows that hold one,"
                     f" {NONE_OF[role]} sends no {WORDS[role]} IDs.",
                     **{column_parameter(role): contents.name},
                 ),

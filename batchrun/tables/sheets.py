@@ -97,7 +97,7 @@ class SheetDetails:
         if self.repeated:
             raise InputError(
                 f"{name}, sheet {sheet}, line {self.repeated[0]}: cell"
-                f" {cell_name(*self.repeated)} is there twice, and only one of the two could be"
+                f" {cell_name(*self.repeated)} is there twice, and only one of the two can be"
                 " read.",
                 "Export the list again. If that doesn't help, export it as CSV.",
             )

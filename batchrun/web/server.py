@@ -69,7 +69,9 @@ def serve(
     """
     folder = lists_folder(sandbox_journal if sandbox else settings.journal)
     if folder.is_symlink():  # a stranger's journal may come with a link to any folder
-        raise UsageError(f"The folder {folder} is a link.", "Remove it, then start batchrun again.")
+        raise UsageError(
+            f"The folder {folder} is a link.", "Remove the link, then start batchrun again."
+        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         lock = FileLock(folder / "page.lock").acquire(timeout=0)

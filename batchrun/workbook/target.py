@@ -270,7 +270,7 @@ def _open_to_others(written: Path, target: Path) -> None:
 
 
 def is_open(path: Path) -> bool:
-    """Whether Excel or LibreOffice has noted that a file is open; only Windows then protects it."""
+    """Whether Excel or LibreOffice has left a lock file. Only Windows locks the workbook itself."""
     notes = (f"~${path.name}", f".~lock.{path.name}#")
     return os.path.lexists(path) and any(os.path.lexists(path.with_name(note)) for note in notes)
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from batchrun.advice import Advice
 from batchrun.errors import OutputError
 from batchrun.model import Outcome
 from batchrun.text import as_displayed, as_json
@@ -247,11 +248,11 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = record_column(results.header, results.rows, form.crm)
     if record is None:
-        hint = "Export it from the CRM with the record's ID, and run that list."
+        hint: str = "Export it from the CRM with the record's ID, and run that list."
         for crm in Crm:
             if (other := record_column(results.header, results.rows, crm)) is not None:
-                hint = f"Its column {results.header[other]} has those of {_NAMES[crm]}: "
-                hint += f"use --crm {crm.value}."
+                own = f"Its column {results.header[other]} has those of {_NAMES[crm]}"
+                hint = Advice(own, f": use --crm {crm.value}.")
         raise OutputError(
             f"The list has no column with the record IDs of {_NAMES[form.crm]}.", hint
         )

@@ -90,7 +90,7 @@ def test_a_workbook_held_open_is_left_alone_until_the_end(
 def test_a_workbook_that_stays_open_does_not_get_a_new_file_at_each_write(
     journal: Journal, tmp_path: Path
 ) -> None:
-    """Such as when LibreOffice broke off, and its note that the file is open is left behind."""
+    """Such as when LibreOffice crashed and left its lock file behind."""
     target, batch_id = tmp_path / "out.xlsx", new_batch(journal)
     another, note = new_batch(journal, 2), tmp_path / ".~lock.out.xlsx#"
     settings = load_settings(journal=str(tmp_path / "journal.db"))

@@ -148,10 +148,7 @@ def test_a_column_of_the_list_is_noted_before_the_question(
     batchrun: CommandLine, accounts: Path
 ) -> None:
     ended = batchrun("run", str(accounts), "-w", "Account Research", "--rename", "Name=Firm")
-    assert (
-        "Note:      Name is a column of the list, which are always written as they are"
-        in ended.stdout
-    )
+    assert "Note:      Name is a column of the list and always kept unchanged" in ended.stdout
     assert "Can't ask for confirmation" in ended.stderr
 
 

@@ -122,7 +122,7 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     again += "To reuse them instead, answer n and add --reuse 30d"
     assert f"2 of 3 jobs {again}. Trigger 3 jobs now?" in said()
     again = again.replace("have", "has").replace("them", "it")
-    late = "; it can't be added later. Trigger 1 job now?"
+    late = "; you can't add it later. Trigger 1 job now?"
     assert f"1 of 1 job {again}{late}" in said("--limit", "1")
 
 
@@ -328,7 +328,7 @@ def test_an_import_that_cannot_be_undone_names_doubtful_rows_and_practice(
     assert "Delete the rows with a wrong ID from the file before you import it." in said
 
 
-def test_an_import_does_not_list_doubtful_rows_without_end(batchrun: CommandLine) -> None:
+def test_an_import_lists_only_the_first_doubtful_rows(batchrun: CommandLine) -> None:
     names = ("Baker", "Lindt", "Hafen", "Lauf")
     lines = [f"{IDS[0]},{name},1234{at}" for at, name in enumerate(names)]
     path = batchrun.folder / "accounts.csv"
@@ -341,7 +341,7 @@ def test_an_import_does_not_list_doubtful_rows_without_end(batchrun: CommandLine
     assert "… and 1 more (see Needs attention in the workbook)" in said
 
 
-def test_what_is_deleted_has_the_name_of_its_list(
+def test_forget_names_the_list_of_each_batch(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
     batchrun(*RUN, "--yes", "--sandbox")

@@ -70,7 +70,7 @@ def test_the_progress_of_a_worker_ends_at_what_all_workers_did(batchrun: Command
     assert seen[-1].seconds_left == 0
 
 
-def test_failures_end_a_worker_with_the_code_of_a_run(
+def test_failures_end_a_worker_with_the_exit_code_of_a_run(
     batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_list(accounts, 300)

@@ -123,7 +123,7 @@ def test_what_failed_succeeds_when_it_is_sent_again() -> None:
     assert statuses == ["failed", "completed", "completed"]
 
 
-def test_what_succeeds_when_it_is_sent_again_fails_for_a_reason_that_passes() -> None:
+def test_a_job_that_succeeds_on_retry_fails_for_a_temporary_reason() -> None:
     service = unlimited(fail=1.0)
     ended = [told(service, triggered(service, number), NOON + 120) for number in range(30)]
     assert {cause_of(str(each["error"])) for each in ended} == {Cause.TEMPORARY}

@@ -187,7 +187,7 @@ def test_a_few_bytes_of_a_result_do_not_become_gigabytes(monkeypatch: pytest.Mon
         assert "not read" in str(schema.decode_result(stored))
 
 
-def test_a_price_beside_a_journal_is_a_number_or_not_known(tmp_path: Path) -> None:
+def test_a_price_beside_a_journal_is_a_number_or_unknown(tmp_path: Path) -> None:
     lists = Lists(tmp_path / "journal.lists")
     lists.folder.mkdir()
     large = f'{{"a": 1{"0" * 400}}}'  # no float is as large

@@ -54,7 +54,7 @@ def test_a_list_whose_first_column_is_called_id_is_no_sylk_file(tmp_path: Path) 
 
 @pytest.mark.parametrize("before", ["<b>Accounts</b>", "<br>", "<form action=x>", "<pre></pre>"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_web_page_is_one_whatever_it_begins_with(
+def test_a_web_page_is_recognized_with_any_first_tag(
     tmp_path: Path, before: str, encoding: str
 ) -> None:
     page = f"{before}<table><tr><td>Company ID<tr><td>{UUID}</table>"
@@ -62,7 +62,7 @@ def test_a_web_page_is_one_whatever_it_begins_with(
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "latin1", "windows-1252"])
-def test_a_page_is_read_in_the_encoding_that_browsers_take(tmp_path: Path, charset: str) -> None:
+def test_a_page_is_read_in_the_encoding_that_browsers_use(tmp_path: Path, charset: str) -> None:
     page = f"<html><meta charset={charset}><table><tr><td>Company ID<td>Name<tr><td>{UUID}<td>5 €"
     assert cells(load_bytes(tmp_path, page.encode("cp1252"), "page.html")) == [[UUID, "5 €"]]
 
@@ -72,10 +72,10 @@ def test_a_page_is_read_in_the_encoding_that_the_user_gives(tmp_path: Path) -> N
     page = f"<html><table><tr><td>Company ID<td>Name<tr><td>{UUID}<td>Žižkov</table>"
     file.write_bytes(page.encode("iso8859-2"))
     assert cells(load(file, encoding="iso8859-2")) == [[UUID, "Žižkov"]]
-    assert "--encoding settles it" in load(file).source.notices[0]
+    assert "if it is wrong, add --encoding" in load(file).source.notices[0]
 
 
-def test_marked_text_of_a_page_is_text_and_a_comment_is_not(tmp_path: Path) -> None:
+def test_cdata_in_a_page_is_text_and_a_comment_is_not(tmp_path: Path) -> None:
     marked = "<![CDATA[a > b & <i>c</i> &amp;]]>"
     page = f"<html><table><tr><td>Company ID<td>Name<tr><td><![CDATA[{UUID}]]><!-- old --><td>"
     page += f"{marked}<!--[CDATA[old]]--> d</table>"

@@ -248,7 +248,7 @@ def test_merged_cells_are_found_however_the_xml_writes_them(tmp_path: Path, merg
     assert cells(table) == [[UUID, "x"], [UUID, "y"]]
 
 
-def test_a_sheet_in_utf_16_is_not_an_empty_one(tmp_path: Path) -> None:
+def test_a_sheet_in_utf_16_is_not_read_as_empty(tmp_path: Path) -> None:
     parts = xlsx_parts(rows(["Company ID", "Name"], [UUID, "Müller"]))
     sheet = "xl/worksheets/sheet1.xml"
     parts[sheet] = f'<?xml version="1.0" encoding="UTF-16"?>{parts[sheet]!s}'.encode("utf-16")
