@@ -307,11 +307,11 @@ _COLUMN_PARAMETERS = dict.fromkeys(map(column_parameter, Role), "")
 WORDS = {Role.COMPANY: "company", Role.CONTACT: "contact"}
 SHOWN_CANDIDATES = 8
 _EXPORT_IDS = (
-    "xport the list from PG:AI, or add the CRM field that holds the PG:AI ID (such as PG Company"
+    "Export the list from PG:AI, or add the CRM field that holds the PG:AI ID (such as PG Company"
     " ID or PG Contact ID) to the report or view and export it again."
 )
 GET_IDS = (
-    f"PG:AI needs its own IDs, such as {EXAMPLE_ID}; IDs of your CRM can't be sent. E{_EXPORT_IDS}"
+    f"PG:AI needs its own IDs, such as {EXAMPLE_ID}; IDs of your CRM can't be sent. {_EXPORT_IDS}"
 )
 """What to do if the list holds a CRM's own IDs."""
 
@@ -465,7 +465,7 @@ class _Search:
                 f"{name}: no column is named like a {kinds} ID, and none holds PG:AI IDs.{columns}",
                 (links and f"{links} ")
                 + hint
-                + f" If no column has them, e{_EXPORT_IDS}"
+                + f" If no column holds PG:AI IDs: {_EXPORT_IDS}"
                 + _header_hint(table)
                 + _delimiter_hint(table),
             )
