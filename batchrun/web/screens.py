@@ -390,8 +390,9 @@ def _home_batch(workspace: Workspace, summary: BatchSummary) -> tuple[str, HomeL
         )
     if view.phase is Phase.DONE:
         return ran
-    tried = f"First {summary.jobs - summary.reused - view.status.left.to_trigger:,} tried"
-    tag = "wait", tried if view.phase is Phase.PILOT else "Stopped"
+    sent = summary.jobs - view.status.left.to_trigger
+    tried = "First rows" if view.reused is None else f"First {sent - view.reused:,}"
+    tag = "wait", f"{tried} tried" if view.phase is Phase.PILOT else "Stopped"
     return "Needs a decision", replace(line, tag=tag, words=ended_words(view), action="Open")
 
 

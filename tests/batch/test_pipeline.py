@@ -197,7 +197,7 @@ def test_results_are_not_reused_in_secret_where_a_batch_of_the_list_has_begun(
     asyncio.run(aio.run(Request(longer, WORKFLOW), settings=settings, limit=1))
     reusing = Request(longer, WORKFLOW, reuse=timedelta(days=30))
     for what in (aio.run, aio.check):
-        with pytest.raises(UsageError, match="too late") as refused:
+        with pytest.raises(UsageError, match="only a new batch can reuse") as refused:
             asyncio.run(what(reusing, settings=settings))
         assert re.search(r"you pay for that\. .*batchrun resume \S+$", refused.value.hint)
         assert "forget" not in refused.value.hint  # its jobs would be paid for twice

@@ -96,6 +96,7 @@ def running_site(
     speed: float = SPEED,
     faults: Faults | None = None,
     priced: bool = False,
+    port: int = 0,
 ) -> Iterator[Site]:
     """A page with a sandbox behind it, while the block lasts.
 
@@ -107,7 +108,7 @@ def running_site(
         behind: ASGIApp = create_app(service, clock)
         if faults is not None:
             behind = FaultyApp(behind, faults, seed=1, speed=speed)
-        url = stack.enter_context(running_app(behind))
+        url = stack.enter_context(running_app(behind, port))
         settings = Settings(
             api_key=SecretStr("sandbox"),
             base_url=url,

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import openpyxl
 import pytest
 
@@ -1525,7 +1526,9 @@ def test_credits_are_added_up_only_if_each_row_was_sent_once_and_accepted(tmp_pa
 def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_path: Path) -> None:
     workspace = site.workspace
 
-    def ran(name: str, *numbers: int, reuse: timedelta | None = None) -> BatchRun:
+    def ran(
+        name: str, *numbers: int, reuse: timedelta | None = None, limit: int | None = None
+    ) -> BatchRun:
         rows = "".join(f"00000000-0000-4000-8000-{at:012d}\n" for at in numbers)
         path = tmp_path / name
         path.write_text(f"Company ID\n{rows}")
@@ -1536,7 +1539,7 @@ def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_
         request = replace(saved.request, workflow="wf_account_research", reuse=reuse)
         saved = workspace.lists.change(saved, request=request)
         workspace.check(saved)
-        run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
+        run = workspace.run(saved, checked_list(workspace, saved).id, limit=limit, again=False)
         assert workspace.wait(60)
         return run
 
@@ -1551,6 +1554,8 @@ def test_only_what_was_sent_is_paid_for_when_results_are_reused(site: Site, tmp_
     run = ran("again.csv", *range(6, 9), 12, reuse=timedelta(days=365))
     said = shown(site, f"/batches/{run.batch_id}")
     assert "4 rows: 1 sent, 3 reused. This run cost 1 credit." in said
+    ran("pilot.csv", *[0] * 9, *range(20, 30), reuse=timedelta(days=365), limit=2)
+    assert "First rows tried" in shown(site, "/")
 
 
 def test_a_run_stays_in_reach_when_its_list_cannot_be_checked_again(
@@ -1721,7 +1726,8 @@ def test_the_first_rows_and_the_question_about_the_rest_are_there_after_a_restar
         workspace, saved = site.workspace, chosen_list(site)
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
         assert workspace.wait(60)
-    with running_site(tmp_path) as site:
+        port = httpx.URL(workspace.settings.base_url).port or 0
+    with running_site(tmp_path, port=port) as site:
         said = shown(site, f"/batches/{run.batch_id}")
         assert "5 results to look at" in said
         assert "They cost about 5 credits. The other 55 rows: about " in said
