@@ -362,11 +362,13 @@ class Plan:
         ``left`` is how many jobs are still to be triggered; ``None`` for all.
         """
         left = self.to_trigger if left is None else left
+        reused = int(np.count_nonzero(np.isin(self.rows.jobs, [*self.reused])))
+        duplicates = self.duplicates - (reused - len(self.reused))
         parts = {
             "to send": left,
             "sent before": self.to_trigger - left,
-            "reused": len(self.reused),
-            "duplicate" if self.duplicates == 1 else "duplicates": self.duplicates,
+            "reused": reused,
+            "duplicate" if duplicates == 1 else "duplicates": duplicates,
             CANT_BE_SENT: len(self.invalid),
         }
         return f"{len(self.rows):,} ({counted(parts)})"

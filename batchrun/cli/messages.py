@@ -80,8 +80,8 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
         completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
         parts[parts.index(completed)] += f" including {summary.reused:,} reused"
     duplicates = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs
-    jobs = "" if summary.reused else f"{plural(summary.jobs, 'job')} and "
-    shared = f"; {jobs}{plural(duplicates, 'duplicate')}" if duplicates > 0 else ""
+    shared = f"; {plural(summary.jobs, 'job')} and {plural(duplicates, 'duplicate')}"
+    shared = shared if duplicates > 0 and not summary.reused else ""
     return f"{summary.rows:,} ({', '.join(parts) or 'none'}){shared}"
 
 

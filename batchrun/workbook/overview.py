@@ -379,7 +379,7 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
     yield "estimated", summary.estimated_requests or None
     yield "made", summary.requests
     yield "rows with the result of an earlier batch", summary.reused or None
-    yield "jobs (rows without their duplicates)", summary.jobs
+    yield "jobs, sent or reused (rows without their duplicates)", summary.jobs
 
 
 def _settings(content: Content) -> Iterable[tuple[str, Cell]]:

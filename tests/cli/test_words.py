@@ -126,6 +126,19 @@ def test_the_question_names_jobs_that_were_paid_for_before(
     assert f"1 of 1 job {again}{late}" in said("--limit", "1")
 
 
+def test_rows_of_a_reused_result_are_counted_alike_before_and_after(
+    batchrun: CommandLine, sandbox: str, accounts: Path
+) -> None:
+    write_list(accounts, 2)
+    batchrun(*RUN, "--yes")
+    first = accounts.read_text(encoding="utf-8").splitlines()[1]
+    with accounts.open("a", encoding="utf-8") as file:
+        file.write(f"\n{first}\n{uuid.uuid4()}\n")
+    said = batchrun(*RUN, "--yes", "--reuse", "30d").stdout
+    assert "4 (1 to send, 3 reused)" in said
+    assert "4 (4 completed including 3 reused)\n" in said
+
+
 def test_resume_says_what_another_batch_has_paid_for_and_that_the_list_has_changed(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:
@@ -389,7 +402,7 @@ def test_a_run_with_nothing_to_request_names_no_requests(
 ) -> None:
     (batchrun.folder / "copy.csv").write_bytes(accounts.read_bytes())
     ended = batchrun("run", "copy.csv", *RUN[2:], "--reuse", "30d", "--yes")
-    assert "2 reused" in ended.stdout
+    assert "3 reused" in ended.stdout
     assert not re.findall("(Quota|Credits|Requests):", ended.stdout)
 
 
