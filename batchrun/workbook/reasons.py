@@ -330,7 +330,8 @@ def _lines_about(
         case Step.DECIDE:
             yield f"Check in PG:AI whether it ran, then decide: {call(step, batch)}"
         case Step.CORRECT:
-            yield f"Then ({free}): {call.run_corrected(list_name(summary), summary)}"
+            command = call.run_corrected(list_name(summary), summary)
+            yield f"Then, in the folder of the list ({free}): {command}"
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"
         case Step.DOWNLOAD:
