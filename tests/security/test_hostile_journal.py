@@ -215,5 +215,5 @@ def test_nothing_is_written_or_deleted_where_a_link_beside_a_journal_leads(tmp_p
     Lists(tmp_path / "journal.lists").remember_price("wf", {"a": 2.5})
     settings = Settings(api_key=SecretStr("key"), journal=str(tmp_path / "journal.db"))
     with pytest.raises(UsageError, match="is a link"):
-        serve(settings, lambda: settings, sandbox_journal="", open_browser=False)
+        serve(settings, lambda: settings, sandbox_journal="", open_browser=False, say=pytest.fail)
     assert [*(tmp_path / "elsewhere").iterdir()] == [precious]
