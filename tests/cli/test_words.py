@@ -281,7 +281,9 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
     book.save("fix.xlsx")
     assert "1 to send" in follow(batchrun, exported.stdout, "Correct").stdout
     sheet = openpyxl.load_workbook("accounts.results.xlsx")["Needs attention"]
-    [told] = [str(cell) for row in sheet.values for cell in row if "Then, in the folder" in str(cell)]
+    [told] = [
+        str(cell) for row in sheet.values for cell in row if "Then, in the folder" in str(cell)
+    ]
     accounts.write_text(accounts.read_text().replace(wrong, IDS[2]))
     assert "reused" in follow(batchrun, ended.stdout, "Correct").stdout
     assert "reused" in follow(batchrun, told, "Then").stdout
