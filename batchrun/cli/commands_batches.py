@@ -492,7 +492,7 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
-        steps = messages.next_lines(summary) or messages.attention_lines(summary, settings)
+        steps = messages.next_lines(summary) or messages.reason_lines(summary, settings)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
             " ".join(f"Its rows: {messages.counts(summary)}. {''.join(steps[-1:])}".split()),
