@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["Event", "EventMessage"]
-
-
 class Event(StrEnum):
     """What can happen; docs/reference.md lists the facts of each."""
 

@@ -159,13 +159,9 @@ class Engine:
         self._retries = RetryState(math.inf if self._settings.wait else UNREACHABLE_SECONDS)
         self._failures = FailureWatch(self._settings.stop_after_failures)
         self._handlers = RequestHandlers(
-            client=session.client,
+            session=session,
             jobs=jobs,
-            quota=self._quota,
-            share=self._share,
             forecast=self._forecast,
-            clock=self._clock,
-            patience_seconds=self._settings.patience_seconds,
             queue=self.queue,
             counters=self.counters,
             retries=self._retries,

@@ -139,24 +139,22 @@ def create_app(service: SandboxService, clock: Clock, path: str = USUAL_PATH) ->
 
 def serve(
     settings: SandboxSettings | None = None,
-    host: str = _LOOPBACK,
     port: int = 0,
     speed: float = 1.0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a sandbox until Ctrl-C.
+    """Serve a sandbox on localhost until Ctrl-C.
 
     Args:
         settings: How it behaves; defaults to the service's standard plan.
-        host: Address to listen on.
         port: TCP port; 0 for any free port.
         speed: Virtual seconds per real second.
         on_ready: Called with the base URL once the server accepts requests.
 
     Raises:
-        UsageError: The sandbox can't listen on this address.
+        UsageError: The sandbox can't listen on this port.
     """
-    with closing(_listen(host, port)) as listener:
+    with closing(_listen(port)) as listener:
         url = _base_url(listener)
         server = _server(_app(settings, speed), lambda: on_ready(url) if on_ready else None)
         with suppress(KeyboardInterrupt):
@@ -205,7 +203,7 @@ def running_app(
     """Run any ASGI app, like `running`; ``http`` replaces uvicorn's protocol class."""
     up_or_dead = threading.Event()
     with (
-        closing(_listen(_LOOPBACK, port)) as listener,
+        closing(_listen(port)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
         server = _server(app, up_or_dead.set, http)
@@ -257,26 +255,24 @@ def _server(
     return _Server(config, on_started)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(port: int) -> socket.socket:
     # Pass the protocol: asyncio sets TCP_NODELAY only if the socket has one. Without it, each
     # response waits 40 ms for the client's delayed ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # on Windows it would let two servers share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        listener.bind((_LOOPBACK, port))
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", error)
         raise UsageError(
-            f"The sandbox can't listen on {host}, port {port}: {reason}.",
+            f"The sandbox can't listen on {_LOOPBACK}, port {port}: {reason}.",
             "Choose another port, or 0 for any that is free.",
         ) from error
     return listener
 
 
 def _base_url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{USUAL_PATH}"
+    return f"http://{_LOOPBACK}:{listener.getsockname()[1]}{USUAL_PATH}"

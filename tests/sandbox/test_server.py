@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.sandbox import SandboxClock, SandboxSettings, running, serve, server
+from batchrun.sandbox import SandboxSettings, server
+from batchrun.sandbox.server import SandboxClock, running, serve
 
 from .strategies import KEY, NOON, company, trigger_body
 
@@ -146,7 +147,7 @@ def test_serve_tells_its_url_and_ends_when_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
-    with closing(server._listen("127.0.0.1", 0)) as listener:
+    with closing(server._listen(0)) as listener:
         # What asyncio looks at before it sets TCP_NODELAY; without it an answer takes 40 ms.
         assert listener.proto == socket.IPPROTO_TCP
 
