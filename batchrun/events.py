@@ -42,9 +42,7 @@ class Event(StrEnum):
 class EventMessage:
     """The message of a log record, formatted only when a handler needs it.
 
-    Attributes:
-        event: What happened.
-        facts: Its details by name; those that are ``None`` are left out.
+    Facts that are ``None`` are left out.
     """
 
     event: Event

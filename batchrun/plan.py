@@ -77,15 +77,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRow(Decision):
-    """One input row and what is sent for it.
-
-    Attributes:
-        row: The row.
-        job: Number of its job; ``None`` if the row is invalid.
-    """
+    """One input row and what is sent for it."""
 
     row: Row
-    job: int | None
+    job: int | None  # number of its job; None if the row is invalid
 
 
 class _RowPlanner:
@@ -201,12 +196,7 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
 
 
 class MadeOnAccess(Sequence[T]):
-    """A sequence that saves memory: its items are made each time they are read.
-
-    Args:
-        places: The place of the row that each item is made from.
-        make: Makes the item of a place.
-    """
+    """A sequence that saves memory: each item is made from a row's place each time it is read."""
 
     def __init__(self, places: range | npt.NDArray[np.integer], make: Callable[[int], T]) -> None:
         self._places, self._make = places, make
@@ -223,11 +213,6 @@ class MadeOnAccess(Sequence[T]):
         if isinstance(at, slice):
             return [self._make(int(place)) for place in self._places[at]]
         return self._make(int(self._places[at]))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class PlannedRows(MadeOnAccess[PlannedRow]):

@@ -343,10 +343,7 @@ def key_refused(reason: str) -> KeyRefusedError:
 class JobQueue:
     """The pending jobs of the slices that this worker claims; each is taken once unless put back.
 
-    Args:
-        jobs: The batch's jobs.
-        limit: Maximum number of jobs to take; ``None`` for all.
-        only: Numbers of the pending jobs that may be taken; ``None`` for all.
+    At most ``limit`` are taken, and none but those with the numbers in ``only``; ``None`` for all.
 
     Attributes:
         waiting: Number of selected jobs left, ignoring the limit.

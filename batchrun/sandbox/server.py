@@ -143,13 +143,9 @@ def serve(
     speed: float = 1.0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a sandbox on localhost until Ctrl-C.
+    """Serve a sandbox like `running` until Ctrl-C.
 
-    Args:
-        settings: How it behaves; defaults to the service's standard plan.
-        port: TCP port; 0 for any free port.
-        speed: Virtual seconds per real second.
-        on_ready: Called with the base URL once the server accepts requests.
+    ``on_ready`` is called with the base URL once the server accepts requests.
 
     Raises:
         UsageError: The sandbox can't listen on this port.
