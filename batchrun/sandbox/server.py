@@ -152,7 +152,8 @@ def serve(
     """
     with closing(_listen(port)) as listener:
         url = _base_url(listener)
-        server = _server(_app(settings, speed), lambda: on_ready(url) if on_ready else None)
+        config = quiet_config(_app(settings, speed), _GRACE_SECONDS)
+        server = _Server(config, lambda: on_ready(url) if on_ready else None)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -202,7 +203,7 @@ def running_app(
         closing(_listen(port)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
-        server = _server(app, up_or_dead.set, http)
+        server = _Server(quiet_config(app, _GRACE_SECONDS, http), up_or_dead.set)
         life = thread.submit(server.run, sockets=[listener])
         life.add_done_callback(lambda _: up_or_dead.set())
         try:
@@ -231,12 +232,11 @@ def _app(settings: SandboxSettings | None, speed: float, path: str = USUAL_PATH)
     return create_app(SandboxService(settings or SandboxSettings(), clock()), clock, path)
 
 
-def _server(
-    app: ASGIApp,
-    on_started: Callable[[], None],
-    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
-) -> _Server:
-    config = uvicorn.Config(
+def quiet_config(
+    app: ASGIApp, grace_seconds: int, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+) -> uvicorn.Config:
+    """Return the configuration of a server that prints nothing and adds no headers of its own."""
+    return uvicorn.Config(
         app,
         http=http,
         log_config=None,
@@ -244,14 +244,19 @@ def _server(
         access_log=False,
         date_header=False,
         server_header=False,
+        proxy_headers=False,
         lifespan="off",
         ws="none",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
     )
-    return _Server(config, on_started)
 
 
-def _listen(port: int) -> socket.socket:
+def listening_socket(port: int) -> socket.socket:
+    """Listen on this machine only; port 0 is any free one.
+
+    Raises:
+        OSError, OverflowError: The port can't be used.
+    """
     # Pass the protocol: asyncio sets TCP_NODELAY only if the socket has one. Without it, each
     # response waits 40 ms for the client's delayed ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -260,14 +265,21 @@ def _listen(port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_LOOPBACK, port))
         listener.listen()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError):
         listener.close()
+        raise
+    return listener
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return listening_socket(port)
+    except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", error)
         raise UsageError(
             f"The sandbox can't listen on {_LOOPBACK}, port {port}: {reason}.",
             "Choose another port, or 0 for any that is free.",
         ) from error
-    return listener
 
 
 def _base_url(listener: socket.socket) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from queue import Queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -132,13 +132,13 @@ def test_a_sandbox_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -
 def test_serve_tells_its_url_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     urls: Queue[str] = Queue()
     servers: list[server._Server] = []
-    make = server._server
 
-    def remembered(*arguments: object) -> server._Server:
-        servers.append(make(*arguments))  # type: ignore[arg-type]
-        return servers[-1]
+    class Remembered(server._Server):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            servers.append(self)
 
-    monkeypatch.setattr(server, "_server", remembered)
+    monkeypatch.setattr(server, "_Server", Remembered)
     with ThreadPoolExecutor(1) as thread:
         life = thread.submit(serve, on_ready=urls.put)
         assert httpx.get(f"{urls.get()}/health").status_code == 200
