@@ -45,34 +45,22 @@ T = TypeVar("T")
 class Parameters:
     """The values for the trigger body's ``parameters``.
 
-    Attributes:
-        constant: Sent with every row.
-        columns: Parameter name → position of the column that holds its values. If the cell is
-            empty, the parameter is omitted. A column overrides a constant of the same name.
+    A column overrides a constant of the same name. If its cell is empty, the parameter is omitted.
     """
 
-    constant: Mapping[str, JSON] = field(default_factory=dict)
-    columns: Mapping[str, int] = field(default_factory=dict)
+    constant: Mapping[str, JSON] = field(default_factory=dict)  # sent with every row
+    columns: Mapping[str, int] = field(default_factory=dict)  # name → position of the column
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The trigger body of a row, or the reason why nothing is sent.
-
-    Attributes:
-        company_id: Canonical company ID, if any.
-        contact_id: Canonical contact ID, if any.
-        body: The trigger body as JSON text; ``""`` if the row is invalid.
-        reason: Why the row is invalid, without its values so that rows can be grouped by reason;
-            ``""`` if it is valid.
-        shown: The values that make it invalid, ready for display; ``""`` if there are none.
-    """
+    """The trigger body of a row, or the reason why nothing is sent. IDs are in canonical form."""
 
     company_id: str | None
     contact_id: str | None
-    body: str
-    reason: str = ""
-    shown: str = ""
+    body: str  # the trigger body as JSON text; "" if the row is invalid
+    reason: str = ""  # why it is invalid, without its values so that rows can be grouped by reason
+    shown: str = ""  # the values that make it invalid, ready for display
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,9 +72,6 @@ class RequestHandlers:
     Each answer updates the quota, the forecast, the counters, and what is known of the service
     (``retries``), of the key, and of failures. Jobs that were certainly not accepted go back to the
     queue.
-
-    Attributes:
-        running_rows: Number of rows that share the executions being watched.
     """
 
     session: Session
@@ -85,7 +82,7 @@ class RequestHandlers:
     retries: RetryState
     failures: FailureWatch
     key: KeyRefusals
-    running_rows: int = 0
+    running_rows: int = 0  # number of rows that share the executions being watched
     _watched: dict[int, _Watched] = field(default_factory=dict)
     _set_aside: list[tuple[Job, str]] = field(default_factory=list)
     _sound_answers: int = 0
@@ -344,9 +341,6 @@ class JobQueue:
     """The pending jobs of the slices that this worker claims; each is taken once unless put back.
 
     At most ``limit`` are taken, and none but those with the numbers in ``only``; ``None`` for all.
-
-    Attributes:
-        waiting: Number of selected jobs left, ignoring the limit.
     """
 
     def __init__(
@@ -359,6 +353,7 @@ class JobQueue:
         self._exhausted = False
         self._only = None if only is None else frozenset(only)
         self._last = math.inf if only is None else max(only, default=-1)
+        # Number of selected jobs left, ignoring the limit
         self.waiting = jobs.count_pending() if only is None else len(only)
         self._allowed = math.inf if limit is None else limit
         self._taken: set[int] | None = None if limit is None else set()
