@@ -72,12 +72,7 @@ class PlannedRow(Decision):
 
 
 class _RowPlanner:
-    """Decides what to send for each row.
-
-    Attributes:
-        columns: Positions of the columns to read: first the IDs, then the parameters.
-        roles: Position of each ID column, in the same order.
-    """
+    """Decides what to send for each row."""
 
     def __init__(
         self,
@@ -89,7 +84,7 @@ class _RowPlanner:
         lenient_ids: bool,
     ) -> None:
         self.table = table
-        self.columns = (*roles.values(), *parameters.columns.values())
+        self.columns = (*roles.values(), *parameters.columns.values())  # those to read, IDs first
         self.roles = roles
         self.lenient = lenient_ids
         self._no_ids = " and ".join(f"no {WORDS[role]} ID" for role in roles)

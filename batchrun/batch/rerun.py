@@ -226,11 +226,9 @@ def _ids(
         if not places:
             return None
         at = column if column in places else places[0]
-        match parse_id(row.cells[at] if at < len(row.cells) else None):
-            case ValidId(value):
-                ids[role] = value
-            case _:
-                pass
+        parsed = parse_id(row.cells[at] if at < len(row.cells) else None)
+        if isinstance(parsed, ValidId):
+            ids[role] = parsed.value
     return ids.get(Role.COMPANY), ids.get(Role.CONTACT)
 
 
