@@ -324,7 +324,7 @@ def test_reading_gives_the_other_process_no_secret(monkeypatch: pytest.MonkeyPat
         return popen(*words, **given)  # type: ignore[call-overload]
 
     monkeypatch.setattr("batchrun.tables.isolated.subprocess.Popen", noting)
-    from batchrun.tables import load
+    from batchrun.tables.files import load
 
     load(FILES / "libreoffice-typed.xls")
     (given,) = started
