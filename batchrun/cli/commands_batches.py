@@ -358,13 +358,13 @@ def retry(
             begin_log_block(f"Batch {summary.batch_id}")
         sends = any(summary.counts[each] for each in chosen)
         confirm_batch(settings, summary, output, sends=sends)
+        question, words = _retry_question(summary, chosen, settings), ""
         rows = rows_of(summary.batch_id, chosen, settings=settings).rows
-        words = ""
         if paid := completed_elsewhere(rows, summary, settings):
             words = f"{plural(paid, 'job has', 'jobs have')} a result in another batch."
         if not yes:
             jobs = len({row.job for row in rows})
-            question = f"{words} {_retry_question(summary, chosen, settings)}".strip()
+            question = f"{words} {question}".strip()
             confirm_jobs(summary, jobs, settings, reporting.mode(), question)
         elif words:
             print_text(f"Note:      {words}", err=True)

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchSummary, Role
     from batchrun.settings.model import Settings
-    from batchrun.tables import ColumnQuestion
-    from batchrun.tables.roles import Contents
+    from batchrun.tables.roles import ColumnQuestion, Contents
 
 _T = TypeVar("_T")
 
