@@ -60,9 +60,11 @@ def test_a_retry_has_an_estimate_of_its_own(batchrun: CommandLine) -> None:
     with faulty_sandbox(triggers=[REFUSED]) as (url, _):
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
-        ended = batchrun("retry", "--yes").stdout
+        batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+        ended = batchrun("retry").stdout
     assert estimated(ended) == 3
     assert "In all:" in ended
+    assert "Cost:      1 credit (1 a job); 9,992 left" in ended
 
 
 def test_the_end_of_what_somebody_was_asked_about_says_what_it_cost(
