@@ -97,17 +97,11 @@ _OFFERED = (
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """The encoding of a text.
+    """The encoding of a text."""
 
-    Attributes:
-        name: Python's name for it.
-        notices: Notices about it.
-        guessed: Display name of the encoding if it is a guess; ``""`` if it is certain.
-    """
-
-    name: str
+    name: str  # Python's name for it
     notices: tuple[str, ...] = ()
-    guessed: str = ""
+    guessed: str = ""  # display name of the encoding if it is a guess; "" if it is certain
 
 
 _NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}

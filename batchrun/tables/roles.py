@@ -385,21 +385,13 @@ def find_roles(
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """The search for the ID columns of a list.
-
-    Attributes:
-        table: The list.
-        wanted: The roles to find.
-        holders: The columns that mostly hold IDs.
-        lenient: Whether IDs that are not valid UUIDs also count.
-        ask: Asks the user; ``None`` if there is no user to ask.
-    """
+    """The search for the ID columns of a list."""
 
     table: Table
     wanted: Sequence[Role]
-    holders: Sequence[int]
-    lenient: bool
-    ask: Ask | None
+    holders: Sequence[int]  # the columns that mostly hold IDs
+    lenient: bool  # whether IDs that are not valid UUIDs also count
+    ask: Ask | None  # asks the user; None if there is no user to ask
 
     def by_name(self, role: Role, taken: Mapping[Role, int]) -> list[tuple[Role, int]]:
         """Find the column that holds IDs and has a name of a role; ask if there are several."""

@@ -52,23 +52,14 @@ _DELIMITER_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a text separates and quotes its fields.
+    """How a text separates and quotes its fields."""
 
-    Attributes:
-        delimiter: One of ``DELIMITERS``, or any character from a ``sep=`` line or the user.
-        declared: Whether the first line is a ``sep=`` line.
-        literal: Whether quotes are ordinary characters.
-        spaced: Whether white space between quotes and delimiters is ignored.
-        quote: The character that encloses fields.
-        wrapped: Whether whole records are quoted as well.
-    """
-
-    delimiter: str
-    declared: bool = False
-    literal: bool = False
-    spaced: bool = False
-    quote: str = '"'
-    wrapped: bool = False
+    delimiter: str  # one of `DELIMITERS`, or any character from a `sep=` line or the user
+    declared: bool = False  # whether the first line is a `sep=` line
+    literal: bool = False  # whether quotes are ordinary characters
+    spaced: bool = False  # whether white space between quotes and delimiters is ignored
+    quote: str = '"'  # the character that encloses fields
+    wrapped: bool = False  # whether whole records are quoted as well
 
     def reader(self, lines: Iterable[str]) -> Any:
         """Return a reader, like `csv.reader`, for lines in this dialect."""

@@ -76,23 +76,15 @@ MAX_COMPARED = 12
 
 @dataclass(frozen=True, slots=True)
 class _SheetSummary:
-    """A sheet that was read to compare it with others.
-
-    Attributes:
-        name: Its name.
-        table: Its table, or the error if it can't be read.
-        ids: Number of rows with an ID.
-        words: A description of its contents, for messages.
-        named: Whether a column with IDs has a known name; true if the sheet can't be read.
-        hidden: Whether Excel hides it.
-    """
+    """A sheet that was read to compare it with others."""
 
     name: str
-    table: Table | InputError
-    ids: int
-    words: str
+    table: Table | InputError  # its table, or the error if it can't be read
+    ids: int  # number of rows with an ID
+    words: str  # a description of its contents, for messages
+    # Whether a column with IDs has a known name; true if the sheet can't be read
     named: bool = True
-    hidden: bool = False
+    hidden: bool = False  # whether Excel hides it
 
 
 def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _SheetSummary:

@@ -107,25 +107,19 @@ class _UnusualError(Exception):
 
 @dataclass(slots=True)
 class Parts:
-    """The sheets and other parts of a workbook.
+    """The sheets and other parts of a workbook."""
 
-    Attributes:
-        sheets: The worksheets, without chart and macro sheets.
-        others: Relation type (``styles`` or ``sharedStrings``) → part.
-        from_1904: Whether dates count from 1904.
-        styles: The number of each style's format.
-        codes: Number → format, for formats that are not built in.
-        zeros: Style → its format, for styles with leading zeros.
-        dates: Styles for dates and times.
-    """
-
+    # The worksheets, without chart and macro sheets
     sheets: list[Sheet] = field(default_factory=list)
+    # Relation type (`styles` or `sharedStrings`) → part
     others: dict[str, str] = field(default_factory=dict)
-    from_1904: bool = False
-    styles: list[int] = field(default_factory=list)
+    from_1904: bool = False  # whether dates count from 1904
+    styles: list[int] = field(default_factory=list)  # the number of each style's format
+    # Number → format, for formats that are not built in
     codes: dict[int, str] = field(default_factory=dict)
+    # Style → its format, for styles with leading zeros
     zeros: Mapping[int, ZeroFormat] = field(default_factory=dict)
-    dates: frozenset[int] = frozenset()
+    dates: frozenset[int] = frozenset()  # styles for dates and times
 
 
 class XlsxReader(WorkbookReader):
