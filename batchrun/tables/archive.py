@@ -37,11 +37,6 @@ _UNREADABLE = (
 class Archive:
     """The parts of a workbook. Unpacking stops at a part's declared size and at the limits.
 
-    Args:
-        raw: The whole file.
-        name: Its name, for messages.
-        limits: The limits to enforce.
-
     Raises:
         InputError: It is damaged or malicious.
     """

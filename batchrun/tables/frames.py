@@ -111,8 +111,7 @@ class RowCollector:
     def notices(self, besides: Collection[int] = ()) -> list[str]:
         """Return notices about blank rows, and about rows that are not as wide as the header.
 
-        Args:
-            besides: Lines of rows that don't count.
+        Rows in the lines ``besides`` don't count.
         """
         said = []
         fewer = "fewer fields than the header; the missing ones were read as empty"

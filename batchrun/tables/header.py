@@ -208,11 +208,6 @@ def find_header(
     The header is the first row, unless a later row looks more like one: it names an ID column
     above IDs; or it is wider than all rows above it and holds only labels, and the rows above are
     so narrow that they can only be a report's title and filters.
-
-    Args:
-        lines: Line number of each row.
-        rows: The first non-blank rows of the file.
-        merged: Merged ranges of the sheet.
     """
     fills = [sum(map(is_filled, row)) for row in rows]
     index, doubt = 0, ""

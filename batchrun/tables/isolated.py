@@ -92,11 +92,7 @@ class Book:
         return bool(self._ask(["may_contain", text])[0])
 
     def read(self, sheet: Sheet, correct: Corrector | None = None) -> SheetRows:
-        """Read a sheet; its rows are streamed.
-
-        Args:
-            sheet: One of the sheets.
-            correct: Corrects the values of a column; ``None`` if they are correct.
+        """Read a sheet; its rows are streamed, each column of a block corrected by ``correct``.
 
         Raises:
             InputError: The sheet is damaged or malicious.
@@ -168,11 +164,6 @@ class Book:
 @contextmanager
 def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
     """Open a workbook in a child process, which ends when the block ends.
-
-    Args:
-        raw: The whole file.
-        name: Its name, for messages.
-        limits: The limits to enforce.
 
     Raises:
         InputError: The file is not a workbook, is damaged or malicious, or needs a password.

@@ -162,11 +162,7 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
     """Set aside the rows that belong to the report, not to the list.
 
     Totals and groups are searched only if the file is clearly a report: it has lines above the
-    header, a footer, or a total in its last rows.
-
-    Args:
-        body: The rows.
-        report: Whether there were lines above the header.
+    header (``report``), a footer, or a total in its last rows.
 
     Returns:
         Notices about these rows, and about rows that only look like part of the report.

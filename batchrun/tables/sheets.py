@@ -286,11 +286,7 @@ HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGN
 
 
 def links_notice(links: Sequence[str]) -> str:
-    """Say that there are links with IDs, which are not read.
-
-    Args:
-        links: Their addresses.
-    """
+    """Say that there are links to addresses with IDs, which are not read."""
     if not links:
         return ""
     one, many = "link leads to an address with an ID", "links lead to addresses with IDs"

@@ -153,9 +153,6 @@ def detect_dialect(sample: str) -> Dialect:
 
     If the header has no delimiter, the list has a single column, unless a wider table follows below
     a title.
-
-    Args:
-        sample: The start of the text, up to ``SAMPLE_CHARACTERS`` characters.
     """
     declared = re.match(r"sep=([^\r\n\"])(?:\r|\n|$)", sample, re.IGNORECASE)
     if declared:
@@ -202,9 +199,7 @@ def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
 def _below_preamble(delimiter: str, counts: list[int]) -> tuple[int, int, bool, str] | None:
     """Score a table with at least three columns below a report's title; ``None`` if there is none.
 
-    Args:
-        delimiter: A delimiter.
-        counts: Number of fields in each record.
+    ``counts`` has the number of fields of each record.
     """
     wide = [count for count in counts if count >= 3]
     if not wide:
@@ -249,12 +244,9 @@ class _BrokenQuoteError(InputError):
 
 
 class TextFile:
-    """Delimited text. It is read again if the first attempt shows a problem with quotes.
+    """Delimited text, as a seekable stream.
 
-    Args:
-        stream: The file; must be seekable.
-        file: Its path, used only for names.
-        options: Header, encoding and delimiter, if the user gave them.
+    It is read again if the first attempt shows a problem with quotes.
 
     Raises:
         InputError: The text can't be decoded.
@@ -401,8 +393,7 @@ class TextFile:
     def _broken_quotes(self, start: int) -> InputError:
         """Return the error for broken quotes: where, how many, and what to do.
 
-        Args:
-            start: First line of the record with the broken quote.
+        The first broken one is in the record that starts in the line ``start``.
         """
         field = rf'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^{re.escape(self._dialect.delimiter)}]*+)'
         well_formed = re.compile(f"{field}(?:{re.escape(self._dialect.delimiter)}{field})*+")

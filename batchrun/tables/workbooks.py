@@ -44,11 +44,6 @@ EXACT_INTEGERS = 2**53
 def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read a sheet of a workbook.
 
-    Args:
-        raw: The whole file.
-        file: Its path, used only for names.
-        options: Which sheet and which rows to read.
-
     Raises:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
@@ -157,11 +152,7 @@ def _choose_sheet(
 ) -> tuple[Sheet, list[Sheet]]:
     """Choose the sheet to read: the requested one, or the first visible sheet that is not empty.
 
-    Args:
-        sheets: The worksheets, in order.
-        wanted: Name of a sheet, or its number among the visible ones; ``None`` to choose one.
-        filled: Returns whether a sheet holds anything.
-        name: The workbook's name, for messages.
+    ``wanted`` is its name, or its number among the visible ones; ``None`` to choose one.
 
     Returns:
         The sheet, and the other visible sheets that are not empty (none for a requested sheet).

@@ -169,9 +169,7 @@ class XlsxReader(WorkbookReader):
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
         """Read a sheet from a workbook with this sheet alone, written for calamine.
 
-        Args:
-            sheet: The sheet.
-            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
+        With ``parsed``, it is parsed even if its XML could be copied unchanged.
 
         Raises:
             InputError: The sheet is damaged or malicious.
@@ -213,10 +211,7 @@ class XlsxReader(WorkbookReader):
 
 
 def find_parts(archive: Archive) -> Parts:
-    """Find the sheets and other parts of a workbook.
-
-    Args:
-        archive: A workbook; its parts must not declare entities.
+    """Find the sheets and other parts of a workbook, whose parts must not declare entities.
 
     Raises:
         InputError: The workbook is damaged.

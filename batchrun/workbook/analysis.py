@@ -30,11 +30,9 @@ BEST = 10
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
-    """Return the smallest value with at least this share of the values at or below it.
+    """Return the smallest value with at least this share (0 to 1) of the values at or below it.
 
-    Args:
-        counted: The distinct values, ascending, each with its count.
-        share: Between 0 and 1.
+    ``counted`` has the distinct values, ascending, each with its count.
     """
     left = share * sum(number for _, number in counted)
     for value, number in counted:

@@ -382,13 +382,7 @@ def lines_of(text: str, letters: int) -> int:
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
-    """Set a sheet to print on landscape pages.
-
-    Args:
-        sheet: The sheet.
-        wide: Number of pages for its columns.
-        high: Number of pages for its rows; 0 for as many as they need.
-    """
+    """Print a sheet on landscape pages: ``wide`` across, ``high`` down (0 for as needed)."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = wide, high
     sheet.page_setup.pageOrder = "overThenDown"
