@@ -60,20 +60,13 @@ _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
 
 class Book:
-    """A workbook that is open in a child process.
-
-    Attributes:
-        format: Its format.
-        sheets: Its worksheets, in order.
-        properties: Its custom properties.
-    """
+    """A workbook that is open in a child process."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], raw: bytes, name: str, limits: LoadLimits
     ) -> None:
         self._process = process
-        self._sends_rows = False
-        """Whether the process is still sending the rows of a sheet."""
+        self._sends_rows = False  # whether the process is still sending the rows of a sheet
         (kind, sheets, properties), _ = self._ask([name, asdict(limits)], raw)
         self.format = Format(kind)
         self.sheets = [Sheet(str(title), bool(visible)) for title, visible in sheets]

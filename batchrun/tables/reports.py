@@ -82,14 +82,7 @@ IdColumn: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
 class Body:
     """All that stands below the header, while its rows are told from the rest.
 
-    Attributes:
-        names: The column names.
-        columns: The cells, column by column.
-        lines: The line number of each row.
-        after_blank: Positions of rows that follow a blank row.
-        aside: Positions of the rows that are not rows of the list.
-        id_columns: The columns that hold IDs.
-        without_ids: Positions of the rows without an ID; none if the list has no ID columns.
+    Rows are told by their positions, not by their lines.
     """
 
     def __init__(
@@ -97,10 +90,11 @@ class Body:
     ) -> None:
         self.names, self.columns, self.lines = names, columns, lines
         self.after_blank = after_blank
-        self.aside: set[int] = set()
+        self.aside: set[int] = set()  # the rows that are not rows of the list
         self.id_columns = _id_columns(columns)
         odd = [set(places) for _, places in self.id_columns]
         left = sorted(set.intersection(*odd)) if odd else []
+        # The rows without an ID; none if the list has no ID columns
         self.without_ids = [at for at in left if not holds_id(self.filled(at))]
         self._without_ids = frozenset(self.without_ids)
 

@@ -75,11 +75,7 @@ class SheetDetails:
             self._seen[row] = columns | 1 << column
 
     def refuse_repeated(self, name: str, sheet: str) -> None:
-        """Refuse a sheet that holds a cell twice: one of the two would get lost.
-
-        Raises:
-            InputError: There is such a cell.
-        """
+        """Refuse a sheet that holds a cell twice: one of the two would get lost."""
         if self.repeated:
             raise InputError(
                 f"{name}, sheet {sheet}, line {self.repeated[0]}: cell"

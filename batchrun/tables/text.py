@@ -249,7 +249,8 @@ class TextFile:
     It is read again if the first attempt shows a problem with quotes.
 
     Raises:
-        InputError: The text can't be decoded.
+        InputError: The text can't be decoded; when it is read, a quote is not closed, or there is
+            no table.
     """
 
     def __init__(self, stream: BufferedIOBase, file: Path, options: LoadOptions) -> None:
@@ -278,11 +279,7 @@ class TextFile:
         )
 
     def read(self) -> Table:
-        """Read the table.
-
-        Raises:
-            InputError: A quote is not closed, or there is no table.
-        """
+        """Read the table."""
         self._swallowed.clear()
         with field_limit(self._options.limits.field_characters), self._text() as text:
             try:
@@ -302,11 +299,7 @@ class TextFile:
         return with_guess_notice(table, self._encoding)
 
     def rows(self) -> Iterator[Block]:
-        """Yield all raw rows.
-
-        Raises:
-            InputError: A quote is not closed.
-        """
+        """Yield all raw rows."""
         with field_limit(self._options.limits.field_characters), self._text() as text:
             yield from self._blocks(text)
 

@@ -486,11 +486,7 @@ class Page:
 
 
 class Block:
-    """A column of sections on a page, one below the other, with an empty row between them.
-
-    Attributes:
-        row: The next row.
-    """
+    """A column of sections on a page, one below the other, with an empty row between them."""
 
     def __init__(self, page: Page, column: int, row: int) -> None:
         self.page, self.column, self.row, self._top = page, column, row, row
