@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from batchrun.errors import ArgumentError
 from batchrun.model import InDoubt, Outcome
 from batchrun.options import ReadingOptions
 from batchrun.text import did_you_mean, one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 P = ParamSpec("P")
 T = TypeVar("T")

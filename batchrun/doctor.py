@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import create_engine, func, inspect, select
+from sqlalchemy import Connection, create_engine, func, inspect, select
 from sqlalchemy import text as sql
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,21 +34,17 @@ from batchrun.journal.schema import SCHEMA_VERSION, batches, meta
 from batchrun.service.client import Client, unreachable_hint
 from batchrun.service.transport import describe, proxy_for
 from batchrun.settings.credentials import address_of, find_credentials, key_source
-from batchrun.settings.files import find_configuration
+from batchrun.settings.files import Configuration, find_configuration
 from batchrun.settings.loading import load_settings
 from batchrun.settings.location import checked_base_url, is_loopback, is_practice, is_server, shown
-from batchrun.settings.model import masked_end, masked_key
+from batchrun.settings.model import Settings, masked_end, masked_key
 from batchrun.settings.profiles import KeyStorage, stored_profiles
 from batchrun.text import plural, quoted_command, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sqlalchemy import Connection
-
     from batchrun.service.answers import Probe
-    from batchrun.settings.files import Configuration
-    from batchrun.settings.model import Settings
 
 
 class Verdict(StrEnum):
@@ -225,7 +221,8 @@ def _journal(location: str) -> Finding:
     text = f"{found.text}; {free / 1e9:,.1f} GB free"
     if free < LITTLE_FREE_BYTES:
         return _warning("Journal", text, "Free some disk space before a long run.")
-    if _others_can_replace_files(folder):
+    mode = folder.stat().st_mode
+    if os.name == "posix" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         text += f"; every user of this machine can replace files in {folder}"
         return _warning("Journal", text, _ELSEWHERE)
     return replace(found, text=text)
@@ -240,11 +237,6 @@ def _place(path: Path, folder: Path) -> Finding | None:
         advice = f"Give yourself permission. {_ELSEWHERE}"
         return _fault("Journal", f"{path} can't be written", advice)
     return None
-
-
-def _others_can_replace_files(folder: Path) -> bool:
-    mode = folder.stat().st_mode
-    return os.name == "posix" and bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def _contents(path: Path) -> Finding:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchrun.model import Outcome
+from batchrun.model import BatchResults, BatchSummary, Outcome, Row, Table, TableSource
 from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of
 from batchrun.workbook.readable import cell_words
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from batchrun.batch.history import RowPage
-    from batchrun.model import BatchResults, BatchSummary, Row, Table, TableSource
     from batchrun.plan import Plan
 
 COMPARED_ROWS = 50_000

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.service.client import Client, checked_key
 from batchrun.settings import keyring
 from batchrun.settings.location import checked_base_url, is_loopback
-from batchrun.settings.model import key_end
+from batchrun.settings.model import Settings, key_end
 from batchrun.settings.profiles import (
     DEFAULT_PROFILE,
     KeyStorage,
@@ -18,9 +17,6 @@ from batchrun.settings.profiles import (
     checked_name,
     stored_profiles,
 )
-
-if TYPE_CHECKING:
-    from batchrun.settings.model import Settings
 
 _NOTHING_SAVED = "Nothing was saved."
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-    import pandas as pd
     from typing_extensions import TypeIs
 
     from batchrun.tables.store import StoredCells
@@ -212,20 +211,6 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.lines)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The cells as a DataFrame of objects; its index holds the line numbers.
-
-        The cells are shared and read-only. Copy the frame to change them.
-        """
-        import pandas as pd  # slow to import, and not needed to plan or run a list
-
-        index = pd.Index(self.lines)
-        if not is_stored(self.cells):
-            return pd.DataFrame(self.cells.T, index=index, dtype=object, copy=False)
-        columns = {at: column.tolist() for at, column in enumerate(self.cells)}
-        return pd.DataFrame(columns, index=index, dtype=object)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows in file order."""

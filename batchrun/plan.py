@@ -7,7 +7,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -18,7 +18,7 @@ import numpy as np
 
 from batchrun.advice import Advice
 from batchrun.errors import InputError
-from batchrun.model import JSON, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
+from batchrun.model import JSON, BatchSummary, Cell, KnownJob, Outcome, Role, Row, Table, Workflow
 from batchrun.tables.ids import DamagedId, IdKind, ValidId, parse_id
 from batchrun.tables.roles import (
     GET_IDS,
@@ -32,12 +32,9 @@ from batchrun.tables.roles import (
 from batchrun.text import CANT_BE_SENT, as_displayed, counted, duration, html_table, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     import numpy.typing as npt
 
     from batchrun.estimate import Estimate, EstimateRates
-    from batchrun.model import BatchSummary
     from batchrun.service.answers import Credits
     from batchrun.tables.roles import Contents
 

@@ -316,26 +316,24 @@ def without_password(address: str) -> str:
     last @ counts as user and password.
     """
     found = _URL.fullmatch(address)
-    return address if found is None else found["scheme"] + _without_password(found["rest"])
+    if found is None:
+        return address
+    rest = _SECRETS_OF_QUERY.sub(rf"\g<kept>{HIDDEN}", found["rest"])
+    head, question, query = rest.partition("?")
+    if "@" not in head:  # the question mark may be part of the password
+        head, question, query = rest, "", ""
+    who, at, host = head.rpartition("@")
+    user, colon, _ = who.partition(":")
+    shown = f"{user}:{HIDDEN}@{host}{question}{query}" if at and colon else rest
+    return found["scheme"] + shown
 
 
 def without_user(address: str) -> str:
     """A proxy's address without its user name, which may be a token."""
     found = _URL.fullmatch(address)
     scheme, rest = ("", address) if found is None else (found["scheme"], found["rest"])
-    user, at, host = rest.rpartition("@")
-    del user
+    _, at, host = rest.rpartition("@")
     return f"{scheme}{HIDDEN}@{host}" if at else address
-
-
-def _without_password(rest: str) -> str:
-    rest = _SECRETS_OF_QUERY.sub(rf"\g<kept>{HIDDEN}", rest)
-    head, question, query = rest.partition("?")
-    if "@" not in head:  # the question mark may be part of the password
-        head, question, query = rest, "", ""
-    who, at, host = head.rpartition("@")
-    user, colon, _ = who.partition(":")
-    return f"{user}:{HIDDEN}@{host}{question}{query}" if at and colon else rest
 
 
 _SAFE_IN_ANY_SHELL = re.compile(r"[A-Za-z0-9_./:\\+-]+(?:=[A-Za-z0-9_./:\\+-]*)?")

@@ -13,6 +13,7 @@ import venv
 from importlib.metadata import PathDistribution
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -23,7 +24,6 @@ from batchrun.cli.output import name_commands, runnable_commands
 from batchrun.installation import Change, Installation, Installer, program, this_installation
 
 ROOT = Path(__file__).parents[1]
-LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAMES_A_STRANGER = re.compile(
     r"\b(?:(?:pip3?|pipx|uv pip|uv tool) (?:install|upgrade|inject|reinstall|download)"
@@ -112,20 +112,29 @@ SAFE_FROM = {
 """The lowest versions without a known vulnerability."""
 
 
+@pytest.fixture(scope="module")
+def locked_packages() -> list[dict[str, Any]]:
+    """What uv.lock names, read only by the process that needs it: that takes half a second."""
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
+    return found
+
+
 @pytest.mark.parametrize("name", SAFE_FROM)
-def test_no_version_with_a_known_vulnerability_is_allowed(name: str) -> None:
+def test_no_version_with_a_known_vulnerability_is_allowed(
+    name: str, locked_packages: list[dict[str, Any]]
+) -> None:
     extras = PROJECT["optional-dependencies"].values()
     requirements = map(Requirement, chain(PROJECT["dependencies"], *extras))
     [needed] = [each for each in requirements if each.name == name]
     lowest = [Version(each.version) for each in needed.specifier if each.operator == ">="]
     assert max(lowest) >= Version(SAFE_FROM[name])
-    [locked] = [each["version"] for each in LOCK["package"] if each["name"] == name]
+    [locked] = [each["version"] for each in locked_packages if each["name"] == name]
     assert locked in needed.specifier
 
 
-def test_each_locked_file_has_a_hash() -> None:
+def test_each_locked_file_has_a_hash(locked_packages: list[dict[str, Any]]) -> None:
     ours = {"name": installation.DISTRIBUTION, "source": {"editable": "."}}
-    for package in LOCK["package"]:
+    for package in locked_packages:
         files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
         assert files or ours.items() <= package.items(), package["name"]
         assert all(each["hash"].startswith("sha256:") for each in files), package["name"]

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 
 from batchrun import workbook
 from batchrun.advice import Action, Advice
-from batchrun.errors import (
-    BatchrunError,
-    JournalLostError,
-    JournalWriteError,
-    UsageError,
-)
+from batchrun.errors import BatchrunError, JournalLostError, JournalWriteError, UsageError
 from batchrun.events import Event, log_event
 from batchrun.installation import program
 from batchrun.settings.consent import Consent, agree, has_agreed

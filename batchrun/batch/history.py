@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
-from batchrun.model import Outcome, counted_outcomes
+from batchrun.model import BatchSummary, Outcome, ResultRow, Role, counted_outcomes
 from batchrun.notebook import TableList
 from batchrun.settings.credentials import find_credentials, for_batch
 from batchrun.settings.loading import load_settings
@@ -30,11 +30,9 @@ from batchrun.text import html_table, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-    from datetime import timedelta
 
     import pandas as pd
 
-    from batchrun.model import BatchSummary, ResultRow, Role
     from batchrun.settings.consent import ConsentRequest
     from batchrun.settings.model import Settings
 

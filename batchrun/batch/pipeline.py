@@ -37,13 +37,12 @@ from batchrun.batch.report import Report, Rest
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.session import Session, open_session
 from batchrun.batch.worker import (
-    new_engine,
     other_workers,
     start_process,
     wait_for_other_workers,
     working,
 )
-from batchrun.engine.engine import Ending
+from batchrun.engine.engine import Ending, Engine
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -57,7 +56,7 @@ from batchrun.errors import (
     UsageError,
 )
 from batchrun.events import Event, log_event
-from batchrun.journal import Journal
+from batchrun.journal import BatchJobs, Journal
 from batchrun.journal.slices import slice_size
 from batchrun.model import RETRIED_BY_ITSELF, InDoubt, Outcome, retriable
 from batchrun.service.client import choose_workflow
@@ -74,9 +73,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.engine.engine import Engine
     from batchrun.engine.progress import Progress
-    from batchrun.journal import BatchJobs
     from batchrun.model import BatchSummary, Decide, TableSource
     from batchrun.plan import Plan
     from batchrun.settings.model import Settings
@@ -321,7 +318,7 @@ async def _help(
     journal, batch_id = session.journal, summary.batch_id
     with control.detached_at_end(), journal.safety_copy(batch_id, alone=False):
         jobs = journal.jobs(batch_id, session.key, leads=False)
-        engine = new_engine(session, jobs, summary, on_progress)
+        engine = Engine(session, jobs, summary, on_progress)
         control.attach(batch_id, from_any_thread(engine.stop))
         async with working(jobs, engine):
             await engine.work()
@@ -363,7 +360,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
         form = remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
         before, only, alone = await _prepared(session, jobs, options)
-        engine = new_engine(
+        engine = Engine(
             session, jobs, before, options.on_progress, limit=options.limit, only=only, alone=alone
         )
         spent, estimate = engine.counters, session.estimate(before, engine.jobs_left)

@@ -17,7 +17,7 @@ from batchrun.settings.consent import (
 )
 from batchrun.settings.credentials import find_credentials, profile_of
 from batchrun.settings.location import is_loopback, service_of
-from batchrun.settings.model import KEY_VARIABLE
+from batchrun.settings.model import KEY_VARIABLE, Settings
 from batchrun.text import quoted_command
 from batchrun.workbook.marks import signature_of
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from batchrun.batch.pipeline import RunOptions
     from batchrun.journal import BatchJobs, Journal
     from batchrun.model import BatchSummary, Decide
-    from batchrun.settings.model import Settings
 
 
 def require_same_service(batch_id: str, own: str, given: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batchrun.errors import InputError, UsageError
-from batchrun.model import Role
+from batchrun.model import Role, Table, Workflow
 from batchrun.options import FileOptions, ReadingOptions
 from batchrun.plan import Parameters, Plan, make_plan
 from batchrun.tables.files import load
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchrun.estimate import EstimateRates
-    from batchrun.model import Table, Workflow
     from batchrun.settings.model import Settings
     from batchrun.tables.roles import Ask
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from batchrun.advice import Action, Advice, reworded, run_corrected
 from batchrun.batch.history import existing_journal, is_missing
 from batchrun.errors import InputError, JournalError
-from batchrun.model import Role
+from batchrun.model import BatchSummary, Role
 from batchrun.settings.loading import load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.cells import is_filled
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from batchrun.journal import Journal
     from batchrun.journal.results import SentJob
-    from batchrun.model import BatchSummary
     from batchrun.settings.model import Settings
     from batchrun.workbook.marks import MarkedRow, ResultsFile, ResultsSheet
 

@@ -12,52 +12,23 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batchrun.batch.control import from_any_thread
-from batchrun.engine.engine import Engine
 from batchrun.errors import JournalError
 from batchrun.journal.lease import HEARTBEAT_SECONDS, heartbeat
 from batchrun.settings.model import KEY_VARIABLE, Settings, variable_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator
 
     from batchrun.batch.cluster import Cluster
     from batchrun.batch.session import Session
-    from batchrun.engine.progress import Progress
+    from batchrun.engine.engine import Engine
     from batchrun.journal import BatchJobs
-    from batchrun.model import BatchSummary
 
 END_CHECK_SECONDS = 0.5
 END_SECONDS = 30.0
 """How long worker processes may take to exit when nothing is left to do."""
 _OWN = ("api_key", "profile", "log_file", "workers", "dask", "rate")
 """Settings that a worker process does not inherit as they are."""
-
-
-def new_engine(
-    session: Session,
-    jobs: BatchJobs,
-    before: BatchSummary,
-    on_progress: Callable[[Progress], None] | None,
-    *,
-    limit: int | None = None,
-    only: Collection[int] | None = None,
-    alone: bool = False,
-) -> Engine:
-    """Create the engine of a worker; the last three arguments are those of `Engine`."""
-    return Engine(
-        session.client,
-        jobs,
-        before.counts,
-        quota=session.quota,
-        share=session.share,
-        forecast=session.forecast(before.workflow.id),
-        clock=session.clock,
-        settings=session.settings,
-        limit=limit,
-        only=only,
-        alone=alone,
-        on_progress=on_progress,
-    )
 
 
 @asynccontextmanager

@@ -21,18 +21,13 @@ from batchrun.engine.progress import Counters, Progress
 from batchrun.events import Event, log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping
+    from collections.abc import Callable, Collection, Coroutine
 
-    from batchrun.engine.clock import Clock
-    from batchrun.engine.forecast import Forecast
+    from batchrun.batch.session import Session
     from batchrun.engine.handlers import Followup
-    from batchrun.engine.quota import Quota
-    from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs
     from batchrun.journal.slices import BatchState
-    from batchrun.model import Outcome
-    from batchrun.service.client import Client
-    from batchrun.settings.model import Settings
+    from batchrun.model import BatchSummary
 
 
 _LOG = logging.getLogger(__name__)
@@ -126,7 +121,7 @@ NAP_SECONDS = 30.0
 class Engine:
     """Works on the jobs of one batch until none is left or something stops it.
 
-    Starts with ``counts``, rows by outcome, and calls ``on_progress`` after each committed step.
+    ``before`` is the batch as it is at the start. Calls ``on_progress`` after each committed step.
     Triggers at most ``limit`` jobs, and none but those with the numbers in ``only``. If it works
     ``alone``, no other worker may claim jobs of the batch.
 
@@ -137,45 +132,40 @@ class Engine:
 
     def __init__(
         self,
-        client: Client,
+        session: Session,
         jobs: BatchJobs,
-        counts: Mapping[Outcome, int],
-        *,
-        quota: Quota,
-        share: QuotaShare,
-        forecast: Forecast,
-        clock: Clock,
-        settings: Settings,
-        limit: int | None,
-        only: Collection[int] | None,
-        alone: bool,
+        before: BatchSummary,
         on_progress: Callable[[Progress], None] | None,
+        *,
+        limit: int | None = None,
+        only: Collection[int] | None = None,
+        alone: bool = False,
     ) -> None:
         self._jobs = jobs
-        self._quota = quota
-        self._share = share
-        self._forecast = forecast
-        self._clock = clock
-        self._settings = settings
+        self._quota = session.quota
+        self._share = session.share
+        self._forecast = session.forecast(before.workflow.id)
+        self._clock = session.clock
+        self._settings = session.settings
         self._alone = alone
-        self._max_at_once = client.requests_at_once
+        self._max_at_once = session.client.requests_at_once
         self._on_progress = on_progress
-        self.counters = Counters(counts, self._report)
+        self.counters = Counters(before.counts, self._report)
         self.queue = JobQueue(jobs, limit, only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
         self._started_at = 0.0
         self._opens_at = -math.inf  # end of the current wait for the quota
-        self._retries = RetryState(math.inf if settings.wait else UNREACHABLE_SECONDS)
-        self._failures = FailureWatch(settings.stop_after_failures)
+        self._retries = RetryState(math.inf if self._settings.wait else UNREACHABLE_SECONDS)
+        self._failures = FailureWatch(self._settings.stop_after_failures)
         self._handlers = RequestHandlers(
-            client=client,
+            client=session.client,
             jobs=jobs,
-            quota=quota,
-            share=share,
-            forecast=forecast,
-            clock=clock,
-            patience_seconds=settings.patience_seconds,
+            quota=self._quota,
+            share=self._share,
+            forecast=self._forecast,
+            clock=self._clock,
+            patience_seconds=self._settings.patience_seconds,
             queue=self.queue,
             counters=self.counters,
             retries=self._retries,

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchrun.engine.run_times import MAX_RUN_SECONDS, RunTimes
-from batchrun.model import ExecutionStatus
+from batchrun.model import Execution, ExecutionStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from batchrun.model import Execution
 
 SCOUT_SECONDS = (4.0, 20.0, MAX_RUN_SECONDS / 2, MAX_RUN_SECONDS * 4 / 5)
 """Ages of the first scouts, in seconds. Cached answers take 4 s. At 20 s a short batch may have

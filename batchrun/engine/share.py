@@ -13,11 +13,10 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from batchrun.engine.quota import MARGIN_SECONDS, WINDOW_SECONDS
+from batchrun.engine.quota import MARGIN_SECONDS, WINDOW_SECONDS, Quota
 
 if TYPE_CHECKING:
     from batchrun.engine.clock import Clock
-    from batchrun.engine.quota import Quota
     from batchrun.journal import QuotaLedger
 
 AHEAD_SECONDS = 0.5

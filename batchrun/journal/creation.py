@@ -32,15 +32,13 @@ from batchrun.journal.schema import (
     rows,
 )
 from batchrun.model import KnownJob, Outcome
-from batchrun.plan import BodyIndex
+from batchrun.plan import BodyIndex, Plan
 from batchrun.settings.location import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Table
-
-    from batchrun.plan import Plan
 
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.advice import Advice, choose_journal
-from batchrun.errors import JournalError
+from batchrun.errors import JournalError, JournalLostError
 from batchrun.installation import install_hint
 from batchrun.journal.errors import INSUFFICIENT_PRIVILEGE, lost, primary_code, unusable
 from batchrun.journal.schema import bring_up_to_date
@@ -25,8 +25,6 @@ from batchrun.settings.location import is_server, server_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from batchrun.errors import JournalLostError
 
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
 from batchrun.journal.lease import LEASE_RECHECK_SECONDS, held_by, require_hold
 from batchrun.journal.ledger import counted, today
-from batchrun.journal.rescue import Step
+from batchrun.journal.rescue import RescueFiles, Step
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     ENDED,
@@ -32,7 +32,7 @@ from batchrun.journal.schema import (
     slices,
 )
 from batchrun.journal.writer import Change, Count
-from batchrun.model import Execution, ExecutionStatus, Outcome
+from batchrun.model import JSON, Cause, Execution, ExecutionStatus, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Executable
 
-    from batchrun.journal.rescue import RescueFiles
     from batchrun.journal.slices import Slice, Slices
-    from batchrun.model import JSON, Cause
 
 
 _LOG = logging.getLogger(__name__)

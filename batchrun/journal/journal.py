@@ -13,17 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy import Column, Connection, Executable, Row, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.advice import Action, Advice, choose_journal, watch_with
-from batchrun.errors import (
-    BatchrunError,
-    HeldError,
-    JournalError,
-    JournalLostError,
-    NoBatchError,
-)
+from batchrun.errors import BatchrunError, HeldError, JournalError, JournalLostError, NoBatchError
 from batchrun.journal.creation import (
     BatchMaker,
     batches_of,
@@ -35,14 +29,7 @@ from batchrun.journal.creation import (
 from batchrun.journal.database import JournalFile, compact, open_database, writing
 from batchrun.journal.errors import unwritable
 from batchrun.journal.jobs import BatchJobs
-from batchrun.journal.lease import (
-    Holder,
-    ProcessLock,
-    find_holder,
-    held_by,
-    hold_batch,
-    taken_over,
-)
+from batchrun.journal.lease import Holder, ProcessLock, find_holder, held_by, hold_batch, taken_over
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles, SafetyCopy
 from batchrun.journal.rescue import folders as rescue_folders
@@ -79,8 +66,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from concurrent.futures import Future
     from types import TracebackType
-
-    from sqlalchemy import Column, Executable, Row
 
     from batchrun.plan import Plan
 

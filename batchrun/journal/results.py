@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, false, func, select
+from sqlalchemy import Connection, and_, false, func, select
 
 from batchrun.journal.schema import (
     ENDED,
@@ -21,15 +21,11 @@ from batchrun.journal.schema import (
     jobs,
     rows,
 )
-from batchrun.model import Cause, Outcome, ResultRow, Row
+from batchrun.model import JSON, Cause, Outcome, ResultRow, Role, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
-
-    from sqlalchemy import Connection
-
-    from batchrun.model import JSON, Role
 
 
 FEW_ROWS = 10_000

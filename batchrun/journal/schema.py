@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 from sqlalchemy import (
     Column,
     Connection,
+    Executable,
     Float,
     ForeignKey,
     Index,
@@ -52,15 +53,11 @@ from sqlalchemy.schema import CreateColumn
 from batchrun.advice import choose_journal
 from batchrun.errors import JournalError
 from batchrun.installation import update_hint
-from batchrun.model import Cause, Outcome
+from batchrun.model import JSON, Cause, Cell, Outcome
 from batchrun.text import as_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from sqlalchemy import Executable
-
-    from batchrun.model import JSON, Cell
 
 
 SCHEMA_VERSION = 13

@@ -18,7 +18,7 @@ from batchrun.advice import watch_with
 from batchrun.errors import HeldError, JournalError, TakenOverError
 from batchrun.installation import update_hint
 from batchrun.journal.database import repeated_on_deadlock, writing
-from batchrun.journal.lease import SILENCE_SECONDS, shared_now, taken_over
+from batchrun.journal.lease import SILENCE_SECONDS, ProcessLock, shared_now, taken_over
 from batchrun.journal.results import read_counts
 from batchrun.journal.schema import (
     OPEN,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Engine, Executable, Exists, FromClause
 
-    from batchrun.journal.lease import ProcessLock
     from batchrun.journal.writer import JournalWriter
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, Executable, text
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import JournalError, JournalLostError, JournalWriteError
@@ -27,8 +27,6 @@ from batchrun.journal.errors import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-
-    from sqlalchemy import Connection, Engine, Executable
 
     Statement: TypeAlias = "Executable | Change | Count"
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from heapq import heappush, heapreplace
 from typing import TYPE_CHECKING, assert_never
 
-from batchrun.model import ExecutionStatus, Workflow
+from batchrun.model import JSON, ExecutionStatus, Workflow
 from batchrun.sandbox.results import canonical, draw_fate, draw_result
 from batchrun.text import strict_json, unique_members
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
-    from batchrun.model import JSON
 
 WORKFLOWS = (
     Workflow("wf_account_research", "Account Research", "Research one company in depth."),
@@ -237,10 +236,6 @@ class SandboxService:
         left: dict[str, JSON] = {"credits": max(self.settings.credits - spent, 0)}
         answer = Answer(200, {"credit_remaining": left})
         return self._answer("credits", key, Scope.SETTINGS, now, lambda: answer)
-
-    def health(self) -> Answer:
-        """Answer ``GET /v1/health``. Needs no key and uses no quota."""
-        return Answer(200, {"status": "ok"})
 
     def report(self, now: float) -> dict[str, JSON]:
         """Return counts of requests, triggers and executions, for tests. Not part of the contract.

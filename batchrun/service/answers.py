@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchrun.model import Cause
+from batchrun.model import JSON, Cause, Execution, Workflow
 from batchrun.service.parsing import (
     QuotaReading,
     UnusableAnswerError,
@@ -46,8 +46,6 @@ from batchrun.text import MIN_SECRET_CHARACTERS, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from batchrun.model import JSON, Execution, Workflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,7 @@ import httpx
 
 from batchrun import __version__
 from batchrun.advice import Action, Advice
-from batchrun.errors import (
-    BatchrunError,
-    KeyRefusedError,
-    ServiceError,
-    UsageError,
-    WorkflowError,
-)
+from batchrun.errors import BatchrunError, KeyRefusedError, ServiceError, UsageError, WorkflowError
 from batchrun.events import Event, log_event
 from batchrun.service.answers import (
     Credits,

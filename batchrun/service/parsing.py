@@ -515,17 +515,16 @@ _MAX_PER_MINUTE = 600
 
 
 def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
-    """Read X-RateLimit-Limit, -Remaining, and -Reset, and Retry-After.
+    """Read X-RateLimit-Limit, -Remaining, and -Reset, and Retry-After; all names in lower case.
 
     Absolute times are measured against the answer's own ``Date``, if it has one: the local clock
     may be wrong, and a sandbox runs in compressed time. Without one, ``now`` is used (local time,
     Unix seconds). Returns ``None`` if no header is usable.
     """
-    named = {name.lower(): value for name, value in headers.items()}
-    sent_at = _http_date(named.get("date", ""))  # cached: equal for all answers of one second
+    sent_at = http_date(headers.get("date", ""))  # cached: equal for all answers of one second
     reference = now if sent_at is None else sent_at
-    retry_after = named.get("retry-after", "")
-    limit, reset_at = _count(named.get("x-ratelimit-limit", "")), named.get("x-ratelimit-reset", "")
+    limit = _count(headers.get("x-ratelimit-limit", ""))
+    reset_at = headers.get("x-ratelimit-reset", "")
     reset = _span(reset_at, reference)
     is_moment = reset != _span(reset_at, reference + 1)
     if sent_at is None and is_moment and limit is not None and limit <= _MAX_PER_MINUTE:
@@ -533,16 +532,11 @@ def read_quota(headers: Mapping[str, str], now: float) -> QuotaReading | None:
         reset = min(reset or 0.0, 60.0)
     reading = QuotaReading(
         limit=limit,
-        remaining=_count(named.get("x-ratelimit-remaining", "")),
+        remaining=_count(headers.get("x-ratelimit-remaining", "")),
         reset_seconds=reset,
-        retry_after_seconds=_span(retry_after, reference),
+        retry_after_seconds=_span(headers.get("retry-after", ""), reference),
     )
     return None if reading == QuotaReading() else reading
-
-
-def read_date(headers: Mapping[str, str]) -> float | None:
-    """The answer's ``Date``, in Unix seconds."""
-    return _http_date({name.lower(): value for name, value in headers.items()}.get("date", ""))
 
 
 def _count(text: str) -> int | None:
@@ -556,7 +550,7 @@ def _span(text: str, reference: float) -> float | None:
         return None
     matched = _NUMBER.fullmatch(text)
     if matched is None:
-        moment = _http_date(text)
+        moment = http_date(text)
         return None if moment is None else max(0.0, moment - reference)
     number = float(matched[1])
     if number >= _FIRST_MILLISECONDS:
@@ -567,7 +561,8 @@ def _span(text: str, reference: float) -> float | None:
 
 
 @lru_cache(maxsize=16)
-def _http_date(text: str) -> float | None:
+def http_date(text: str) -> float | None:
+    """Parse a ``Date`` header, as Unix seconds; ``None`` for any other text."""
     try:
         seconds = parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, OverflowError, OSError, IndexError):

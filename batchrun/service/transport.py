@@ -20,7 +20,7 @@ import httpx
 from batchrun.errors import UsageError
 from batchrun.installation import install_hint
 from batchrun.service.answers import NoReply, Reply
-from batchrun.service.parsing import read_date, read_quota, tidy
+from batchrun.service.parsing import http_date, read_quota, tidy
 from batchrun.settings.location import is_loopback
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ async def exchange(sent: Awaitable[httpx.Response], deadline_seconds: float) -> 
     try:
         async with asyncio.timeout(deadline_seconds):
             response = await sent
-            headers = dict(response.headers.items())  # faster to look up
+            headers = dict(response.headers.items())  # faster to look up; in lower case
             body_error = await _receive(response.stream, headers, content)
     # OSError covers the deadline (TimeoutError) and TLS errors that httpx doesn't wrap.
     except (httpx.RequestError, OSError) as error:
@@ -197,7 +197,7 @@ async def exchange(sent: Awaitable[httpx.Response], deadline_seconds: float) -> 
         quota=read_quota(headers, time.time()),
         location=headers.get("location", ""),
         body_error=body_error,
-        dated=read_date(headers),
+        dated=http_date(headers.get("date", "")),
     )
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchrun.batch.session import open_session
-from batchrun.batch.worker import new_engine
 from batchrun.cli.output import print_text
+from batchrun.engine.engine import Engine
 from batchrun.errors import ExitCode
 from batchrun.model import Outcome
 from batchrun.sandbox import SandboxSettings, running
@@ -63,7 +63,7 @@ def test_the_progress_of_a_worker_ends_at_what_all_workers_did(batchrun: Command
             counts = {**batch.counts, Outcome.PENDING: 3, Outcome.COMPLETED: 0}
             jobs = session.journal.jobs(batch.batch_id, session.key, leads=False)
             before = replace(batch, counts=counts)
-            await new_engine(session, jobs, before, seen.append).work()
+            await Engine(session, jobs, before, seen.append).work()
 
     asyncio.run(help_too_late())
     assert seen[-1].done == seen[-1].total == 4

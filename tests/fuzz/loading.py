@@ -30,6 +30,7 @@ from batchrun.tables.files import load
 from batchrun.tables.options import LoadLimits
 from tests.corpus.cases import FILES
 from tests.corpus.spelling import Spelling, respelled
+from tests.tables.files import cells, lines
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -169,7 +170,7 @@ def spell(content: bytes, chance: random.Random) -> bytes:
 def digest(table: Table) -> str:
     """What stands for all that is read of a list."""
     told = repr((table.source.sheet, table.source.notices, table.header))
-    read = repr(table.frame.to_numpy().tolist()) + repr(table.frame.index.tolist())
+    read = repr(cells(table)) + repr(lines(table))
     return hashlib.sha256((told + read).encode("utf-8", "surrogatepass")).hexdigest()
 
 

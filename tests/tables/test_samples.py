@@ -35,8 +35,8 @@ def test_the_salesforce_report_is_clean() -> None:
     table = load(SAMPLES / "salesforce_accounts.csv")
     roles = find_roles(table)
     assert roles == {Role.COMPANY: 0}
-    assert all(isinstance(parse_id(cell), ValidId) for cell in table.frame[0])
-    assert "01067" in set(table.frame[table.header.index("Billing Postal Code")])
+    assert all(isinstance(parse_id(cell), ValidId) for cell in table.cells[0])
+    assert "01067" in table.cells[table.header.index("Billing Postal Code")]
     assert table.source.notices == ()
 
 
@@ -52,7 +52,7 @@ def test_the_hubspot_contacts_keep_their_types() -> None:
 
 def test_the_damaged_list_shows_each_kind_of_id() -> None:
     table = load(SAMPLES / "duplicates_and_damage.csv")
-    parsed = [parse_id(cell) for cell in table.frame[0]]
+    parsed = [parse_id(cell) for cell in table.cells[0]]
     assert Counter(map(type, parsed)) == {ValidId: 18, DamagedId: 10, MissingId: 2}
     assert Counter(parsed).most_common(1)[0][1] == 7
     assert "cp1252" in table.source.notices[0]
@@ -62,5 +62,5 @@ def test_the_report_is_the_list_in_it() -> None:
     table = load(SAMPLES / "salesforce_report.xlsx")
     assert find_roles(table) == {Role.COMPANY: 0}
     assert len(table) == 15
-    assert all(isinstance(parse_id(cell), ValidId) for cell in table.frame[0])
+    assert all(isinstance(parse_id(cell), ValidId) for cell in table.cells[0])
     assert len(load(SAMPLES / "salesforce_report.xlsx", visible_only=True)) == 14

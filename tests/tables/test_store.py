@@ -72,7 +72,7 @@ def test_a_wider_row_later_on_widens_a_list_on_disk(
     assert table.header == ("Company ID", "Name", "")
     assert table.row(2_500).cells == (OTHER_UUID, "y", "more")
     assert [row.cells[2] for row in table.rows()].count("more") == 1
-    assert len(table.frame) == 3_701
+    assert len(table) == 3_701
 
 
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
