@@ -19,14 +19,8 @@ import typer
 
 import batchrun
 from batchrun.cli import app
-from batchrun.sandbox import (
-    SandboxClock,
-    SandboxService,
-    SandboxSettings,
-    Scope,
-    create_app,
-    running_app,
-)
+from batchrun.sandbox.model import SandboxService, SandboxSettings, Scope
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from tests.corpus.cases import FILES
 
 if TYPE_CHECKING:
