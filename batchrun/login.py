@@ -40,7 +40,7 @@ def address_for(name: str, settings: Settings) -> str:
     """
     earlier, given = stored_profiles().get(name), "base_url" in settings.model_fields_set
     if earlier is None or given or (name == DEFAULT_PROFILE and is_loopback(earlier.base_url)):
-        return checked_base_url(settings.base_url)  # a sandbox's profile: it no longer runs
+        return checked_base_url(settings.base_url)  # a sandbox there no longer runs
     return checked_base_url(earlier.base_url)
 
 
