@@ -114,6 +114,17 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
     return confirm(question, details)
 
 
+def accept(words: str, *, yes: bool) -> None:
+    """Say what somebody has to agree to where nobody can be asked: only ``yes`` agrees.
+
+    Raises:
+        UsageError: ``yes`` is not given.
+    """
+    if not yes:
+        raise UsageError(words, "To send them anyway, add --yes.")
+    print_text(f"Note:      {words}", err=True)
+
+
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     """Ask which column holds the IDs; ``None`` if the user does not choose."""
     columns = question.candidates
