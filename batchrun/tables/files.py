@@ -190,13 +190,8 @@ SHOWN_FILES, SHOWN_NAMES = 5, 4
 def _files_of(path: Path) -> list[Path]:
     """List the files of a folder or of a pattern such as ``exports/*.csv``, sorted by name.
 
-    Skips batchrun's results, and names that start with a dot, an underscore or a tilde.
-
-    Args:
-        path: A folder, or a path with ``*``, ``?`` or ``[…]`` that is not an existing file.
-
-    Returns:
-        The files; empty if the path is neither a folder nor a pattern.
+    Skips batchrun's results, and names that start with a dot, an underscore or a tilde. Returns
+    none for any other path, or for that of a file with ``*``, ``?`` or ``[…]`` in its name.
 
     Raises:
         InputError: There are no lists, or too many.
@@ -235,11 +230,6 @@ def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Ta
     """Concatenate files with the same columns.
 
     Line numbers continue from file to file. Results that batchrun wrote are left out.
-
-    Args:
-        path: The folder or pattern that the user gave.
-        files: The files.
-        options: How to read each.
 
     Raises:
         InputError: A file can't be read, or its columns differ from those of the first file.

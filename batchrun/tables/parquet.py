@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read a Parquet file; the column names count as line 1.
 
-    Args:
-        raw: The whole file.
-        file: Its path, used only for names.
-        options: The limits to enforce.
-
     Raises:
         InputError: The file is damaged or has no rows, or pyarrow is not installed.
     """

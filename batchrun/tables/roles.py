@@ -385,21 +385,13 @@ def find_roles(
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """The search for the ID columns of a list.
-
-    Attributes:
-        table: The list.
-        wanted: The roles to find.
-        holders: The columns that mostly hold IDs.
-        lenient: Whether IDs that are not valid UUIDs also count.
-        ask: Asks the user; ``None`` if there is no user to ask.
-    """
+    """The search for the ID columns of a list."""
 
     table: Table
     wanted: Sequence[Role]
-    holders: Sequence[int]
-    lenient: bool
-    ask: Ask | None
+    holders: Sequence[int]  # the columns that mostly hold IDs
+    lenient: bool  # whether IDs that are not valid UUIDs also count
+    ask: Ask | None  # asks the user; None if there is no user to ask
 
     def by_name(self, role: Role, taken: Mapping[Role, int]) -> list[tuple[Role, int]]:
         """Find the column that holds IDs and has a name of a role; ask if there are several."""
@@ -416,11 +408,7 @@ class _Search:
         return [self._asked(text, (role,), columns, hint)]
 
     def refuse_partly_ids(self, role: Role, roles: Mapping[Role, int]) -> None:
-        """Refuse to leave out a column that is named like IDs of a role and holds some.
-
-        Raises:
-            InputError: There is such a column.
-        """
+        """Refuse to leave out a column that is named like IDs of a role and holds some."""
         for column in _named_like(self.table, role, roles):
             if not any(_are_ids(self.table, column, 1, self.lenient)):
                 continue
@@ -481,11 +469,7 @@ class _Search:
         hint: str,
         more: str = "",
     ) -> tuple[Role, int]:
-        """Ask which of the columns to use.
-
-        Raises:
-            InputError: There is nobody to ask, or no answer.
-        """
+        """Ask which of the columns to use; without an answer, the question becomes the error."""
         table = self.table
         shown = columns[:SHOWN_CANDIDATES]
         contents = tuple(read_contents(table, column, lenient=self.lenient) for column in shown)
@@ -590,11 +574,7 @@ def _named_like(table: Table, role: Role, taken: Mapping[Role, int]) -> list[int
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
-    """Refuse two lists side by side: their rows don't belong together.
-
-    Raises:
-        InputError: There seem to be two lists.
-    """
+    """Refuse two lists side by side: their rows don't belong together."""
     if len(roles) < 2:
         return
     first, last = sorted(roles.values())

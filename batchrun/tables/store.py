@@ -32,18 +32,12 @@ CACHED_BLOCKS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A block of rows in the file.
-
-    Attributes:
-        first: Position of the first row.
-        rows: Number of rows.
-        kinds: Packing kind of each column.
-        starts: Offset of each packed column in the file, in bytes, and of what follows the last.
-    """
+    """A block of rows in the file."""
 
     first: int
     rows: int
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...]  # packing kind of each column
+    # Offset of each packed column in the file, in bytes, and of what follows the last
     starts: tuple[int, ...]
 
 

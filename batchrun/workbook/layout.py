@@ -368,10 +368,8 @@ def _hidden_reasons(
 ) -> dict[Path, str]:
     """Return the columns that people rarely want, each with the reason.
 
-    Args:
-        survey: The columns.
-        repeats: In how many rows a column repeats an ID of the list.
-        counts: In how many rows a column's value may be the number of a list's items.
+    ``repeats`` says in how many rows a column repeats an ID of the list; ``counts``, in how many
+    its value may be the number of a list's items.
     """
     found = {}
     lists = [words_of(path[-1]) for path in survey.lists]

@@ -436,14 +436,9 @@ class Page:
         block: Block,
         colors: Mapping[int, str] | None = None,
     ) -> None:
-        """Add a bar chart of the numbers next to a column of names.
+        """Add a bar chart of the numbers next to a column of names, at the end of a block.
 
-        Args:
-            title: The chart's title.
-            lines: The first and last row.
-            column: The column of the names, counted from 1.
-            block: The block at whose end the chart is.
-            colors: Colors of single bars, by their position.
+        ``lines`` are the first and last row; ``colors`` are of single bars, by their position.
         """
         first, last = lines
         names = [str(self._cells[row][column][0]) for row in range(first, last + 1)]
@@ -493,11 +488,7 @@ class Page:
 
 
 class Block:
-    """A column of sections on a page, one below the other, with an empty row between them.
-
-    Attributes:
-        row: The next row.
-    """
+    """A column of sections on a page, one below the other, with an empty row between them."""
 
     def __init__(self, page: Page, column: int, row: int) -> None:
         self.page, self.column, self.row, self._top = page, column, row, row

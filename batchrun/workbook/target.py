@@ -220,11 +220,7 @@ def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
     """Yield a temporary file beside the target, which replaces the target when it is complete.
 
     If a program such as Excel has the target open, the file goes beside it under a new name, which
-    ``final`` contains.
-
-    Args:
-        target: The path of the file.
-        beside: Whether to write beside a target that is open elsewhere; otherwise that is an error.
+    ``final`` contains; without ``beside``, that is an error.
 
     Raises:
         OutputError: The disk is full or the folder can't be written to.
