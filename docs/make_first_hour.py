@@ -412,6 +412,7 @@ DIFFERENT_EACH_TIME = (
     (r"\n {11}(?=\S)", " "),  # where a line breaks depends on the numbers in it
     (r"^Note: +\S+ contains practice results.*\n", ""),  # of the first command, which no test types
     (r"^(?:A request failed|Running:) .*\n", ""),  # only on a busy machine
+    (r"^Cost: .*\n", ""),  # there must be a request to spare
     (r"^ *\d+%\|.*$", "(the bar)"),
     (r"\d{4}-([a-z-]+)-[0-9a-f]{4}", r"BATCH-\1"),
     (r"(?<![\d:])\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?", "TIME"),
