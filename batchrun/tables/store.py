@@ -44,10 +44,7 @@ class _Block:
 class StoredCells:
     """Cells on disk, used like an array of shape (columns, rows).
 
-    Args:
-        name: Name of the list, for messages.
-        fill_value: Value for the missing cells of a short row.
-        width: Number of columns, unless a row is wider.
+    The arguments are those of `RowCollector`.
     """
 
     def __init__(self, name: str, fill_value: Cell, width: int) -> None:
