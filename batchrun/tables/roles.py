@@ -719,15 +719,9 @@ def _header_hint(table: Table) -> str:
 
 
 def find_column(table: Table, name: str, option: str) -> int:
-    """Find a column by exact name, by normalized name, or by number from 1.
+    """Return the position of a column, found by exact name, normalized name, or number from 1.
 
-    Args:
-        table: The list.
-        name: What the user entered.
-        option: The option it was given with, for the error message.
-
-    Returns:
-        The position of the column, from 0.
+    ``option`` is the one that the name was given with, for the error message.
 
     Raises:
         InputError: There is no such column, or there are several.

@@ -106,7 +106,6 @@ class Book:
     """The workbook being written; a context manager that owns its temporary files.
 
     Args:
-        limits: The limits of a sheet.
         footer: The text at the foot of each printed page, next to the page number.
         whole_name: The file that shortened cells refer to.
     """
@@ -209,9 +208,6 @@ class TableSheets:
     """A table on as many sheets as its rows need, each with a header.
 
     Args:
-        book: The workbook.
-        name: The name of its sheets.
-        columns: Its columns.
         rows: Number of rows that will be appended.
         frozen: Number of columns that stay visible when scrolling to the right.
         outcome: Position of the column that names an outcome, if there is one.
