@@ -263,12 +263,10 @@ class TableSheets:
         inside: Mapping[int, str] | None = None,
         formats: RowFormats = (),
     ) -> None:
-        """Add a row.
+        """Add a row of one value per column.
 
-        Args:
-            values: One value per column.
-            inside: Column position → the place in this workbook that the cell links to.
-            formats: Number formats of the first columns; ``""`` for the default.
+        ``inside`` has the column positions of cells that link to a place in this workbook.
+        ``formats`` are those of the first columns; ``""`` stands for the default.
         """
         rows = self._sheets[self._appended // self._room]
         try:
