@@ -118,12 +118,9 @@ class ZeroFormat(NamedTuple):
 
 
 class NumberFormats:
-    """Collects the number formats of a sheet's columns.
+    """Collects the number formats of a sheet's columns, and adds them to the sheet's traits.
 
-    Args:
-        traits: The sheet's traits, to which the formats are added.
-        zeros: Style → its format, for styles with leading zeros.
-        dates: Styles for dates and times.
+    `style_kinds` returns the styles: ``zeros`` and ``dates``.
     """
 
     def __init__(
