@@ -48,13 +48,9 @@ def build_table(
     options: FileOptions,
     merged: Sequence[Merged] = (),
 ) -> Table:
-    """Build a table from rows.
+    """Build a table from all rows of a file, including blank ones.
 
-    Args:
-        blocks: All rows of the file, including blank ones.
-        source: Where they come from; its notices come first in the table's notices.
-        options: Where the header is, if the user said it.
-        merged: Merged ranges; the value is in the first cell of each.
+    The notices of the ``source`` come first in the table's notices.
 
     Raises:
         InputError: There is no header or no row below it, the header seems to hold data, or there

@@ -289,11 +289,7 @@ def _wide_without_bom(raw: bytes) -> str | None:
 
 
 def _guess(raw: bytes, name: str) -> Encoding:
-    """Guess the encoding with chardet, which gets only the fields that are not ASCII.
-
-    Raises:
-        InputError: Some lines are UTF-8; any other encoding would garble them.
-    """
+    """Guess the encoding with chardet, which gets only the fields that are not ASCII."""
     import chardet
 
     fields = [field for field in _FIELD_ENDS.split(raw) if not field.isascii()]

@@ -86,10 +86,7 @@ Read each sheet before the next one."""
 def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     """Open a file for its raw rows, with the same safety checks as for a list.
 
-    Args:
-        file: Its path.
-        mention: Text to search for, in lowercase; the search ignores case. If the file does not
-            contain it, no sheets are read.
+    If the file does not contain the ``mention``, a lowercase text, in any case, no sheets are read.
 
     Raises:
         InputError: The file can't be read.
@@ -192,9 +189,6 @@ def _files_of(path: Path) -> list[Path]:
 
     Skips batchrun's results, and names that start with a dot, an underscore or a tilde. Returns
     none for any other path, or for that of a file with ``*``, ``?`` or ``[…]`` in its name.
-
-    Raises:
-        InputError: There are no lists, or too many.
     """
     if path.is_dir():
         found = [each for each in path.iterdir() if each.suffix.lower() in ENDINGS]
@@ -230,9 +224,6 @@ def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Ta
     """Concatenate files with the same columns.
 
     Line numbers continue from file to file. Results that batchrun wrote are left out.
-
-    Raises:
-        InputError: A file can't be read, or its columns differ from those of the first file.
     """
     name = path.name or str(path.absolute())
     header: tuple[str, ...] = ()

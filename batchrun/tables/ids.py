@@ -140,10 +140,8 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     ``urn:uuid:`` around a UUID, converts it to lowercase, and adds missing hyphens. From a URL that
     contains one UUID, takes the UUID.
 
-    Args:
-        cell: The cell.
-        lenient: Also accept, unchanged, a value with the five groups of a UUID but with letters
-            beyond f. The service's documentation shows such a contact ID.
+    If ``lenient``, also accepts, unchanged, a value with the five groups of a UUID but with letters
+    beyond f. The service's documentation shows such a contact ID.
     """
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return MissingId()

@@ -259,11 +259,7 @@ def main() -> None:
 
 
 def _open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
-    """Open a workbook in any supported format; each reader is imported only if it is needed.
-
-    Raises:
-        InputError: The file is not a workbook or can't be opened; the message says why.
-    """
+    """Open a workbook in any supported format; each reader is imported only if it is needed."""
     if raw.startswith(PARQUET_MAGIC):
         from batchrun.tables.parquet import ParquetReader
 

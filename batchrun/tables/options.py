@@ -27,10 +27,6 @@ RATIO_MATTERS_FROM = 16 * 1024**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions(FileOptions):
-    """How to read a file, and how large it may be.
-
-    Attributes:
-        limits: Upper limits for the file.
-    """
+    """How to read a file, and how large it may be."""
 
     limits: LoadLimits = field(default_factory=LoadLimits)

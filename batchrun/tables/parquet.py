@@ -61,11 +61,7 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
 
 
 class ParquetReader(WorkbookReader):
-    """Reads a Parquet file as a workbook with one sheet.
-
-    Raises:
-        InputError: The file is damaged, or has too many cells.
-    """
+    """Reads a Parquet file as a workbook with one sheet."""
 
     format = Format.PARQUET
 

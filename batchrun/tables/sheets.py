@@ -118,12 +118,9 @@ class ZeroFormat(NamedTuple):
 
 
 class NumberFormats:
-    """Collects the number formats of a sheet's columns.
+    """Collects the number formats of a sheet's columns, and adds them to the sheet's traits.
 
-    Args:
-        traits: The sheet's traits, to which the formats are added.
-        zeros: Style → its format, for styles with leading zeros.
-        dates: Styles for dates and times.
+    `style_kinds` returns the styles: ``zeros`` and ``dates``.
     """
 
     def __init__(
@@ -334,14 +331,9 @@ _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50
 def style_kinds(
     styles: Iterable[int], codes: Mapping[int, str]
 ) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
-    """Find the cell styles with leading zeros and the styles for dates and times.
+    """Return each style with leading zeros and its format, and the styles for dates and times.
 
-    Args:
-        styles: Format number of each style.
-        codes: Format number → format, for formats that are not built in.
-
-    Returns:
-        Style → its format with leading zeros; and the styles for dates and times.
+    ``styles`` has the number of each style's format; ``codes``, the formats that are not built in.
     """
     zeros: dict[int, ZeroFormat] = {}
     dates = set()

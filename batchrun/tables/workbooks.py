@@ -156,9 +156,6 @@ def _choose_sheet(
 
     Returns:
         The sheet, and the other visible sheets that are not empty (none for a requested sheet).
-
-    Raises:
-        InputError: There is no such sheet, or it is empty.
     """
     visible = [each for each in sheets if each.visible]
     hidden = [each.name for each in sheets if not each.visible]

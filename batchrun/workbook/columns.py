@@ -152,9 +152,7 @@ def type_name(kind: type) -> str:
 class TableSurvey:
     """Statistics about a table: the results of all rows, or the items of a list of objects.
 
-    Args:
-        most_columns: The most columns to keep.
-        tickets: Yields once for each list table that may still be created, over all tables.
+    ``tickets`` yields once for each list table that may still be created, over all tables.
     """
 
     def __init__(self, most_columns: int, tickets: Iterator[object]) -> None:

@@ -499,12 +499,9 @@ class Block:
         return self.row + (self.row > self._top)
 
     def section(self, *titles: str, wide: int = 0, left: Collection[int] = ()) -> None:
-        """Write the header of a section.
+        """Write the header of a section, over at least ``wide`` columns.
 
-        Args:
-            titles: The headers of its columns.
-            wide: The fewest columns that it spans.
-            left: Positions of headers over texts, which are left-aligned; the first always is.
+        The first title and those at the positions in ``left`` are over texts, so left-aligned.
         """
         self.row = self.below
         for position in range(max(len(titles), wide)):

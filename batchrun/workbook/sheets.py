@@ -106,7 +106,6 @@ class Book:
     """The workbook being written; a context manager that owns its temporary files.
 
     Args:
-        limits: The limits of a sheet.
         footer: The text at the foot of each printed page, next to the page number.
         whole_name: The file that shortened cells refer to.
     """
@@ -209,9 +208,6 @@ class TableSheets:
     """A table on as many sheets as its rows need, each with a header.
 
     Args:
-        book: The workbook.
-        name: The name of its sheets.
-        columns: Its columns.
         rows: Number of rows that will be appended.
         frozen: Number of columns that stay visible when scrolling to the right.
         outcome: Position of the column that names an outcome, if there is one.
@@ -267,12 +263,10 @@ class TableSheets:
         inside: Mapping[int, str] | None = None,
         formats: RowFormats = (),
     ) -> None:
-        """Add a row.
+        """Add a row of one value per column.
 
-        Args:
-            values: One value per column.
-            inside: Column position → the place in this workbook that the cell links to.
-            formats: Number formats of the first columns; ``""`` for the default.
+        ``inside`` has the column positions of cells that link to a place in this workbook.
+        ``formats`` are those of the first columns; ``""`` stands for the default.
         """
         rows = self._sheets[self._appended // self._room]
         try:
