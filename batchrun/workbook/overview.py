@@ -287,7 +287,9 @@ def _notes(content: Content) -> tuple[str, ...]:
     have = "has" if completed == 1 else "have"
     asked = f"Run on {day}. {completed:,} of {plural(summary.rows, 'row')} {have} a result."
     if open_rows := content.layout.attention:
-        asked += f" Needs attention lists {plural(open_rows, 'row')}."
+        pending = summary.counts[Outcome.PENDING] if whole else 0
+        waiting = f" ({pending:,} pending)" if pending else ""
+        asked += f" Needs attention lists {plural(open_rows, 'row')}{waiting}."
     copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
     if copies > 0:
         asked += f" Rows that repeat another one and share its result: {copies:,}."
