@@ -38,7 +38,7 @@ class Archive:
     """The parts of a workbook. Unpacking stops at a part's declared size and at the limits.
 
     Raises:
-        InputError: It is damaged or malicious; so do all methods that unpack a part.
+        InputError: It is damaged or malicious. Methods that unpack a part raise the same.
     """
 
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:

@@ -46,12 +46,8 @@ class RowCollector:
     """Collects rows block by block and transposes them to columns.
 
     Each block is copied to its place while its cells are in the CPU cache: accessing millions of
-    cells again at the end takes longer than reading them.
-
-    Args:
-        name: Name of the list, for messages.
-        width: Number of columns of the header; wider rows add columns.
-        fill_value: Value for the missing cells of a short row.
+    cells again at the end takes longer than reading them. The header has ``width`` columns;
+    wider rows add more. ``fill_value`` stands for the missing cells of a short row.
     """
 
     def __init__(self, name: str, width: int, fill_value: Cell) -> None:

@@ -41,7 +41,8 @@ def to_frame(
     values are all numbers, all booleans, or all dates and times get that dtype; others are objects,
     with ``None`` for empty values.
 
-    If the batch was run with a DataFrame, the ``source``, its columns, dtypes, and index are kept.
+    If ``source`` is the DataFrame that the batch was run with, its columns, dtypes, and index are
+    kept.
 
     Raises:
         InputError: The rows of the batch are not those of the DataFrame.

@@ -371,7 +371,7 @@ def lines_of(text: str, letters: int) -> int:
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
-    """Print a sheet on landscape pages: ``wide`` across, ``high`` down (0 for as needed)."""
+    """Print a sheet on landscape pages: ``wide`` across, ``high`` down (0: as many as needed)."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = wide, high
     sheet.page_setup.pageOrder = "overThenDown"

@@ -111,8 +111,7 @@ class ResultsSheet:
     ) -> None:
         """Add a row: the layout's values, and the mark that says whether it is new or changed.
 
-        ``lists`` has the positions of the result columns that count a list, and the place of its
-        first item.
+        ``lists`` has the result columns that count a list, with the place of its first item.
         """
         every = [*values, mark, None]
         for at in self._untrue:  # the practice service's clock runs ahead

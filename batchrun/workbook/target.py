@@ -140,10 +140,8 @@ def _words(error: OSError, target: Path) -> str:
 def usual_target(source: Path | None, before: str | None, usual: Path | None) -> Path | None:
     """Return where results go by default: where they went before, or else a free name.
 
-    Args:
-        source: The list, if it is a file.
-        before: The path of the batch's earlier results.
-        usual: The preferred path; ``None`` for ``NAME.results.xlsx`` beside the list.
+    ``before`` is the path of the batch's earlier results; ``usual``, the preferred path, instead of
+    ``NAME.results.xlsx`` beside the list.
     """
     if before is not None:
         return Path(before)
