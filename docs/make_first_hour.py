@@ -132,7 +132,7 @@ def steps(batchrun: str) -> tuple[Step, ...]:
     return (
         Step("Save the key", "A mistyped key is refused.", f"{batchrun} login",
              answers=((r"\(not shown\): ", "pgai_mistyped_key"),), exit_code=5),
-        Step("", "The right key is saved.", f"{batchrun} login",
+        Step("", "The right key is saved. One for PG:AI is named `default`.", f"{batchrun} login",
              answers=((r"\(not shown\): ", "sandbox"),)),
         Step("", "These are the workflows that the key can see.", f"{batchrun} workflows"),
         Step("Look before you pay", "`check` triggers nothing.",

@@ -148,7 +148,7 @@ def export(
         chosen = sum(summary.counts[each] for each in form.only)
         what = plural(chosen, "row")
     elif crm is not None:
-        what = f"{plural(summary.counts[Outcome.COMPLETED], 'row')} (a line for each record)"
+        what = f"One line for each record, of {plural(summary.counts[Outcome.COMPLETED], 'row')}"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(messages.more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
@@ -224,6 +224,8 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         *([f"Practice:  at {summary.base_url}"] if summary.practice else []),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
+    if not status.working and (cost := messages.cost_in_all(summary, settings)):
+        lines.append(f"Cost:      {cost}")
     if left.oldest is not None:
         # A sandbox that is faster than the clock reports times in the future.
         oldest = "" if left.oldest > now else f", the oldest triggered {ago(left.oldest)}"

@@ -484,7 +484,7 @@ def resume(
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
     if not found.something_to_do:
-        others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
+        others = messages.unfinished_lines(batches(unfinished=True, settings=settings), settings)
         if not rewrites and written and Path(written).exists():
             missing = messages.attention_lines(found.summary, settings)
             first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")

@@ -136,14 +136,14 @@ def counts_in_short(summary: BatchSummary) -> str:
     return ", ".join([completed, *outcome_counts(summary.counts, {Outcome.COMPLETED})])
 
 
-def effort_lines(report: Report, *, speed: float = 1.0) -> list[str]:
-    """Return the requests and time of a command, its estimate, and those of the whole batch.
+def effort_lines(report: Report, settings: Settings) -> list[str]:
+    """Return the requests and time of a command, its estimate, and what the whole batch took.
 
     Times are real time, in a sandbox too.
     """
     from batchrun import Ending
 
-    summary, estimate = report.summary, report.estimate
+    summary, estimate, speed = report.summary, report.estimate, settings.speed
     if not report.requests and not estimate.requests:
         return []  # there was nothing to do
     quota = f", {duration(report.quota_seconds / speed)} of it waiting for the quota"
@@ -155,7 +155,21 @@ def effort_lines(report: Report, *, speed: float = 1.0) -> list[str]:
     if report.requests == summary.requests:
         return [now]
     worked = duration(summary.worked_seconds / speed)
-    return [now, f"In all:    {plural(summary.requests, 'request')} in {worked}"]
+    in_all = [f"{plural(summary.requests, 'request')} in {worked}", cost_in_all(summary, settings)]
+    return [now, f"In all:    {', '.join(filter(None, in_all))}"]
+
+
+def cost_in_all(summary: BatchSummary, settings: Settings) -> str:
+    """Return what a batch has cost, at the price last measured; ``""`` if that is unknown."""
+    from batchrun.batch.history import existing_journal
+
+    price = prices(settings.journal, summary.base_url).price(summary.workflow.id)
+    if price is None:
+        return ""
+    with existing_journal(settings.journal) as journal:
+        jobs = journal.accepted(summary.batch_id)
+    cost = credit_amounts({name: each * jobs for name, each in price.items()})
+    return f"about {cost} ({credit_amounts(price, bare=True)} a job)" if jobs else ""
 
 
 def plan_lines(
@@ -353,7 +367,7 @@ def known_lines(plan: Plan) -> list[str]:
         lines.append(
             f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
             f"the newest from {newest:%Y-%m-%d}. To reuse those of the last "
-            f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d now: "
+            f"{REUSE_AGE.days} days for free, add --reuse {REUSE_AGE.days}d when you run the list: "
             "you can't add it later"
         )
     under_way = [job for job in plan.known.values() if job.outcome is not Outcome.COMPLETED]
@@ -737,7 +751,7 @@ def _lines(report: Report, settings: Settings, cost: Sequence[str]) -> list[str]
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, running)}",
-        *effort_lines(report, speed=settings.speed),
+        *effort_lines(report, settings),
         *cost,
     ]
     if executions:
@@ -770,7 +784,8 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
             journal.results(summary.batch_id) as results,
         ):
             if found := other_names_in(results):
-                lines.append(f"Check:     {_other_names_words(len(found))}")
+                words = _other_names_words(len(found))
+                lines.append(f"Check:     {words} See Needs attention in the workbook")
     return lines + reason_lines(summary, settings)
 
 
@@ -847,12 +862,21 @@ def next_lines(summary: BatchSummary) -> list[str]:
     return []
 
 
-def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
+def unfinished_lines(unfinished: Sequence[BatchSummary], settings: Settings) -> list[str]:
     """Return how to continue the other batches of a journal that have work left."""
+    from batchrun import status
+    from batchrun.batch.history import completed_elsewhere
+
     are = plural(len(unfinished), "other batch is", "other batches are")
     how = "list them: batchrun batches"
     if len(unfinished) == 1:
-        how = f"continue it: batchrun resume {unfinished[0].batch_id}"
+        [other] = unfinished
+        left = status(other.batch_id, settings=settings).left
+        how = f"continue it: batchrun resume {other.batch_id}"
+        jobs = left.to_trigger
+        if jobs and not left.running and completed_elsewhere(jobs, other, settings) == jobs:
+            what = "1 other batch is unfinished, but its results are all in newer ones."
+            return [f"{what} To delete it: batchrun forget {other.batch_id}"]
     return [f"{are} unfinished. To {how}"] if unfinished else []
 
 
@@ -885,7 +909,7 @@ def kept_words(usual: Path, written: Path, batch_id: str) -> str:
         why = "has changed since batchrun wrote it"
     else:
         why = "already existed" if other is None else f"contains the results of batch {other}"
-    return f"{usual.name} {why}, so it was kept. The new file is {written.name}."
+    return f"{usual.name} {why}, so it was kept. These results are in {written.name}."
 
 
 def notice_of(report: Report) -> dict[str, str]:

@@ -171,13 +171,13 @@ class _BatchDisplay:
     def _measured(self, report: Report) -> Report:
         """Add the credits left now, and keep what a job cost, if somebody was asked about them.
 
-        This costs a request itself. A run that was stopped or that waits does not ask.
+        This costs a request itself. A run that waits does not ask.
         """
         from batchrun.engine.engine import Ending
         from batchrun.engine.session import cost_of
 
-        asked = {Ending.FINISHED, Ending.LIMIT, Ending.SELECTION_DONE, Ending.FAILURES}
-        if self.credits is None or not self.control.triggered or report.ending not in asked:
+        waits = {Ending.QUOTA, Ending.UNREACHABLE, Ending.DETACHED}
+        if self.credits is None or not self.control.triggered or report.ending in waits:
             return report
         batch = report.summary
         if report.credits is None:

@@ -294,6 +294,19 @@ class Journal(AbstractContextManager["Journal"]):
         to_trigger = found[JobState.PENDING].jobs
         return Remaining(to_trigger, running.jobs, running.rows, decode_time(triggered_at))
 
+    def accepted(self, batch_id: str) -> int:
+        """Return how many triggers of a batch the service has accepted, retries included."""
+        own = select(func.count()).where(
+            jobs.c.batch_id == batch_id,
+            jobs.c.execution_id.is_not(None),
+            jobs.c.reused_from.is_(None),
+        )
+        retried = select(func.count()).where(
+            attempts.c.batch_id == batch_id, attempts.c.execution_id.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            return sum(connection.execute(query).scalar_one() for query in (own, retried))
+
     def jobs(self, batch_id: str, key: str, *, leads: bool = True) -> BatchJobs:
         """Return the batch's jobs, for a worker with this key."""
         slices, rescue = self.slices(batch_id), self._rescue(batch_id)

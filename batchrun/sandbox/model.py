@@ -19,7 +19,7 @@ from heapq import heappush, heapreplace
 from typing import TYPE_CHECKING, assert_never
 
 from batchrun.model import JSON, ExecutionStatus, Workflow
-from batchrun.sandbox.results import canonical, draw_fate, draw_result
+from batchrun.sandbox.results import FAILURES, canonical, draw_fate, draw_result, result_digest
 from batchrun.text import strict_json, unique_members
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ WORKFLOWS = (
 
 CREDITS_A_TRIGGER = 1
 """An assumption: the service does not document the price of a trigger."""
+
+_ID = re.compile(r"exec_[0-9a-f]{8}(?P<result>[0-9a-f]{32})(?P<failure>[0-3])(?P<workflow>[0-3])")
 
 _WORKFLOW_CREATED_AT = "2025-06-02T09:00:00.000Z"
 
@@ -86,8 +88,8 @@ class SandboxSettings:
         retry_after: Whether a 429 has a ``Retry-After`` header; the service documents none.
         results: Whether completed executions have results. Generating them takes most of the time.
         credits: Credits at the start. Each accepted trigger uses one, until none are left.
-        knows_earlier: Whether executions of an earlier sandbox are reported as completed instead
-            of 404.
+        knows_earlier: Whether executions of an earlier sandbox are reported as ended instead of
+            404.
         keys: The accepted keys, with their scopes.
         silent_quota: Whether to omit X-RateLimit headers but still enforce the quota.
     """
@@ -158,8 +160,9 @@ class LoggedTrigger:
 
 @dataclass(frozen=True, slots=True)
 class _Execution:
-    trigger: LoggedTrigger
     workflow: Workflow
+    body: Mapping[str, JSON]
+    result: str  # what its result depends on
     starts_at: float
     ends_at: float
     error: str | None
@@ -289,39 +292,41 @@ class SandboxService:
             raise _RefusedError(404, "workflow not found")
         if workflow.status != "active":
             raise _RefusedError(400, f"workflow {workflow.id} is not active")
-        trigger = LoggedTrigger(now, self._new_id(workflow), body)
-        self.log.append(trigger)
-        self._executions[trigger.execution_id] = self._schedule(trigger, workflow)
+        execution = self._schedule(workflow, body, now)
+        execution_id = self._new_id(execution)
+        self.log.append(LoggedTrigger(now, execution_id, body))
+        self._executions[execution_id] = execution
         return Answer(
             202,
             {
-                "execution_id": trigger.execution_id,
+                "execution_id": execution_id,
                 "workflow_id": workflow.id,
                 "status": ExecutionStatus.QUEUED.value,
                 "created_at": _timestamp(now),
             },
         )
 
-    def _schedule(self, trigger: LoggedTrigger, workflow: Workflow) -> _Execution:
-        settings, body = self.settings, canonical(trigger.body)
+    def _schedule(self, workflow: Workflow, body: Mapping[str, JSON], now: float) -> _Execution:
+        settings, text = self.settings, canonical(body)
         run_seconds, error = draw_fate(
-            body,
+            text,
             seed=settings.seed,
-            fail=0.0 if body in self._seen else settings.fail,
+            fail=0.0 if text in self._seen else settings.fail,
             draw_run_seconds=self._draw_run_seconds,
         )
-        self._seen.add(body)
+        self._seen.add(text)
         # First come, first served: each execution gets the slot that frees up first, so its
         # start time is known when it is triggered.
         free_at = self._slots_free_at
         queued = settings.slots is not None and len(free_at) >= settings.slots
-        starts_at = max(trigger.at, free_at[0]) if queued else trigger.at
+        starts_at = max(now, free_at[0]) if queued else now
         ends_at = starts_at + run_seconds
         if queued:
             heapreplace(free_at, ends_at)
         elif settings.slots is not None:
             heappush(free_at, ends_at)
-        return _Execution(trigger, workflow, starts_at, ends_at, error)
+        result = result_digest(text, seed=settings.seed)
+        return _Execution(workflow, body, result, starts_at, ends_at, error)
 
     def _state_of(self, execution_id: str, now: float) -> Answer:
         execution = self._executions.get(execution_id) or self._of_earlier(execution_id)
@@ -339,28 +344,29 @@ class SandboxService:
             "result": None,
         }
         if status is ExecutionStatus.COMPLETED and self.settings.results:
-            body["result"] = draw_result(
-                execution.workflow.name, execution.trigger.body, seed=self.settings.seed
-            )
+            body["result"] = draw_result(execution.workflow.name, execution.body, execution.result)
         elif status is ExecutionStatus.FAILED:
             body["error"] = execution.error
         return Answer(200, body)
 
     def _of_earlier(self, execution_id: str) -> _Execution | None:
-        """Make up a completed execution for an ID of an earlier sandbox; `_new_id` explains how."""
+        """Return the ended execution of an earlier sandbox; `_new_id` says what its ID tells."""
         if not self.settings.knows_earlier:
             return None
-        last = execution_id[-1]
-        workflow = WORKFLOWS[int(last) if last.isdecimal() and int(last) < len(WORKFLOWS) else 0]
-        body: dict[str, JSON] = {"workflow_id": workflow.id, "company_id": execution_id}
-        trigger = LoggedTrigger(self._started_at, execution_id, body)
-        return _Execution(trigger, workflow, self._started_at, self._started_at, None)
+        result, failure, workflow = hashlib.sha256(execution_id.encode()).hexdigest(), "0", "0"
+        if known := _ID.fullmatch(execution_id):
+            result, failure, workflow = known.groups()
+        error = FAILURES[int(failure) - 1] if failure != "0" else None
+        at = self._started_at
+        return _Execution(WORKFLOWS[int(workflow)], {}, result, at, at, error)
 
-    def _new_id(self, workflow: Workflow) -> str:
-        """Return a new ID. Its last digit encodes the workflow, for later sandboxes."""
+    def _new_id(self, execution: _Execution) -> str:
+        """Return a new ID. It tells later sandboxes how the execution ends."""
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
-        digits = hashlib.sha256(name.encode()).hexdigest()[:15]
-        return f"exec_{digits}{WORKFLOWS.index(workflow)}"
+        unique = hashlib.sha256(name.encode()).hexdigest()[:8]
+        failure = 0 if execution.error is None else FAILURES.index(execution.error) + 1
+        workflow = WORKFLOWS.index(execution.workflow)
+        return f"exec_{unique}{execution.result}{failure}{workflow}"
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import JSON
 
-_FAILURES = (
+FAILURES = (
     "A data source was temporarily unavailable.",
     "The research step timed out after 3 attempts.",
     "The research service was overloaded.",
@@ -44,15 +44,20 @@ def draw_fate(
     body: str, *, seed: int, fail: float, draw_run_seconds: Callable[[Random], float]
 ) -> tuple[float, str | None]:
     """Draw how long a canonical body's execution runs, in seconds, and why it fails, if it does."""
-    random = _random(seed, "fate", body)
+    random = Random(int.from_bytes(_digest(seed, "fate", body), "big"))
     run_seconds = draw_run_seconds(random)
     failing = random.random() < fail
-    return run_seconds, random.choice(_FAILURES) if failing else None
+    return run_seconds, random.choice(FAILURES) if failing else None
 
 
-def draw_result(workflow: str, body: Mapping[str, JSON], *, seed: int) -> dict[str, JSON]:
+def result_digest(body: str, *, seed: int) -> str:
+    """Return what the result of a canonical body's execution depends on, in 32 hex digits."""
+    return _digest(seed, "result", body).hex()
+
+
+def draw_result(workflow: str, body: Mapping[str, JSON], digest: str) -> dict[str, JSON]:
     """Draw the result of a completed execution: nested, irregular and with non-ASCII text."""
-    random = _random(seed, "result", canonical(body))
+    random = Random(int(digest, 16))
     insights = _insights(random)
     city, country = random.choice(_CITIES)
     report_id = f"rpt_{random.getrandbits(32):08x}"
@@ -83,9 +88,8 @@ def draw_result(workflow: str, body: Mapping[str, JSON], *, seed: int) -> dict[s
     return result
 
 
-def _random(seed: int, purpose: str, body: str) -> Random:
-    digest = hashlib.sha256(f"{seed}\n{purpose}\n{body}".encode()).digest()
-    return Random(int.from_bytes(digest[:16], "big"))
+def _digest(seed: int, purpose: str, body: str) -> bytes:
+    return hashlib.sha256(f"{seed}\n{purpose}\n{body}".encode()).digest()[:16]
 
 
 def _insights(random: Random) -> list[dict[str, JSON]]:

@@ -81,6 +81,7 @@ def test_the_end_of_what_somebody_was_asked_about_says_what_it_cost(
     asked = [each for each in RUN if each != "--yes"]
     assert cost("y\n", *asked, "--limit", "2") == "2 credits (1 a job); 9,998 left"
     assert cost("y\n", "resume") == "4 credits (1 a job); 9,994 left"
+    assert "Cost:      about 6 credits (1 a job)\n" in batchrun("status").stdout
     assert cost("", *RUN, "--again") is None  # nobody was asked: it would take two requests
 
 

@@ -75,7 +75,7 @@ def test_an_export_says_which_file_is_open(batchrun: CommandLine) -> None:
     for _ in range(2):
         said = " ".join(batchrun("export", "-o", "out.csv").stderr.split())
         assert "out.csv is open in another program" in said
-        assert "The new file is out (2).csv" in said
+        assert "These results are in out (2).csv" in said
 
 
 @pytest.mark.usefixtures("results")
@@ -286,7 +286,7 @@ def test_a_workbook_that_was_edited_is_kept(
     assert workbook.read_bytes() == edited
     assert workbook.with_stem("accounts.results (2)").exists()
     said = " ".join((ended.stdout + ended.stderr).split())
-    assert "so it was kept. The new file is accounts.results (2).xlsx." in said
+    assert "so it was kept. These results are in accounts.results (2).xlsx." in said
 
 
 def test_why_the_workbook_has_a_number_is_said_once(
@@ -295,7 +295,7 @@ def test_why_the_workbook_has_a_number_is_said_once(
     run = ("run", accounts.name, "-w", "account research", "--yes")
     batchrun(*run)
     assert "so it was kept" in batchrun(*run, "--again", "--limit", "1").stdout
-    resumed = batchrun("resume")
+    resumed = batchrun("resume", "--yes")
     assert resumed.stdout.rstrip().endswith("accounts.results (2).xlsx")
     assert "so it was kept" not in resumed.stdout
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from datetime import datetime
 from itertools import accumulate
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -296,3 +297,23 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> 
 def _seconds(timestamp: object) -> float:
     assert isinstance(timestamp, str)
     return datetime.fromisoformat(timestamp).timestamp()
+
+
+def test_a_later_sandbox_ends_what_an_earlier_one_began_as_that_would_have() -> None:
+    """Practice goes on after Ctrl-C: the next command starts a sandbox of its own."""
+    settings = SandboxSettings(rate_per_minute=None, fail=0.5, knows_earlier=True)
+    earlier, later = SandboxService(settings, NOON), SandboxService(settings, NOON + 60)
+
+    def ending(service: SandboxService, execution_id: str) -> dict[str, Any]:
+        body: Any = service.execution(KEY, execution_id, NOON + 9_000).body
+        return {name: body.get(name) for name in ("status", "workflow_id", "error", "result")}
+
+    ended = set()
+    for number in range(20):
+        accepted: Any = earlier.trigger(KEY, wire(trigger_body(number)), NOON).body
+        first = ending(earlier, accepted["execution_id"])
+        if first["result"]:
+            first["result"]["company_id"] = None  # only the trigger says it
+        assert ending(later, accepted["execution_id"]) == first
+        ended.add(first["status"])
+    assert ended == {"completed", "failed"}
