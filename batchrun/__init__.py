@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from batchrun.settings.loading import load_settings
     from batchrun.settings.model import Settings
     from batchrun.sync import check, resume, retry, run, run_marked, work, workflows
-    from batchrun.tables import ColumnQuestion
+    from batchrun.tables.roles import ColumnQuestion
     from batchrun.workbook import Crm, Form, UnknownColumn
 
 __version__ = "0.1.0"
@@ -109,7 +109,7 @@ _HOMES = {
     "settings.loading": "load_settings",
     "settings.model": "Settings",
     "sync": "check resume retry run run_marked work workflows",
-    "tables": "ColumnQuestion",
+    "tables.roles": "ColumnQuestion",
     "workbook": "Crm Form UnknownColumn",
 }
 """The public names, by module."""

@@ -38,19 +38,13 @@ class Action(Enum):
 
 
 class Advice(str):
-    """A text for a terminal, with what it means. Text added with ``+`` is for every reader.
-
-    Attributes:
-        plain: The part of the text that names no option or command.
-        actions: What to do next.
-        options: The parameters of a request to change, each with a value to suggest, or ``""``.
-    """
+    """A text for a terminal, with what it means. Text added with ``+`` is for every reader."""
 
     __slots__ = ("actions", "options", "plain")
 
-    plain: str
-    actions: tuple[Action, ...]
-    options: Mapping[str, str]
+    plain: str  # the part of the text that names no option or command
+    actions: tuple[Action, ...]  # what to do next
+    options: Mapping[str, str]  # parameters of a request to change, each with a value to suggest
 
     def __new__(cls, plain: str, terminal: str = "", *actions: Action, **options: str) -> Advice:
         """Create advice from its plain part and the rest, which is only for a terminal."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.settings.model import Settings
-    from batchrun.tables import Ask
+    from batchrun.tables.roles import Ask
 
 __all__ = ["Reading", "check", "resume", "retry", "run", "run_marked", "work", "workflows"]
 

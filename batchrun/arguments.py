@@ -22,11 +22,7 @@ _TAKES_MORE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Check the arguments of a public function before it does anything.
-
-    Args:
-        more: The names that its ``**keywords`` take.
-    """
+    """Check the arguments of a public function; ``more`` are the names of its ``**keywords``."""
     more = frozenset(more)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

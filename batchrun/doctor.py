@@ -57,21 +57,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The finding of one check.
+    """The finding of one check."""
 
-    Attributes:
-        name: The thing that was checked.
-        verdict: The result.
-        text: The details. They contain no password, and at most the end of a key.
-        advice: What to do about it; ``""`` for nothing.
-        exit_code: The command's exit code if this is a fault.
-    """
-
-    name: str
+    name: str  # the thing that was checked
     verdict: Verdict
-    text: str
-    advice: str = ""
-    exit_code: ExitCode = ExitCode.UNUSABLE
+    text: str  # the details; no password, and at most the end of a key
+    advice: str = ""  # what to do about it
+    exit_code: ExitCode = ExitCode.UNUSABLE  # of the command, if this is a fault
 
 
 def _ok(name: str, text: str) -> Finding:

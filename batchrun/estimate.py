@@ -40,21 +40,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class EstimateRates:
-    """What an estimate is based on.
+    """What an estimate is based on."""
 
-    Attributes:
-        requests_per_minute: The quota's rate; ``math.inf`` for none.
-        seconds_per_execution: How long the slower executions take.
-        daily: Requests per day; ``None`` if no limit is known.
-        daily_left: Requests left today.
-        seconds_to_next_day: Until the day's quota is available again.
-    """
-
-    requests_per_minute: float
-    seconds_per_execution: float
-    daily: int | None = None
-    daily_left: float = math.inf
-    seconds_to_next_day: float = DAY_SECONDS
+    requests_per_minute: float  # math.inf for no limit
+    seconds_per_execution: float  # how long the slower executions take
+    daily: int | None = None  # requests per day; None if no limit is known
+    daily_left: float = math.inf  # requests left today
+    seconds_to_next_day: float = DAY_SECONDS  # until the day's quota is available again
 
     def of(self, jobs: int, in_flight: int = 0) -> Estimate:
         """Estimate a number of jobs to trigger, and of executions that are already running."""

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["Event", "EventMessage"]
-
-
 class Event(StrEnum):
     """What can happen; docs/reference.md lists the facts of each."""
 
@@ -45,9 +42,7 @@ class Event(StrEnum):
 class EventMessage:
     """The message of a log record, formatted only when a handler needs it.
 
-    Attributes:
-        event: What happened.
-        facts: Its details by name; those that are ``None`` are left out.
+    Facts that are ``None`` are left out.
     """
 
     event: Event

@@ -54,19 +54,12 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The way a copy of batchrun was installed.
-
-    Attributes:
-        installer: The tool that installed it.
-        source: The folder, file or address it came from; ``""`` for the package index.
-        editable: Whether changes in the folder take effect at once.
-        extras: The extras that are installed.
-    """
+    """The way a copy of batchrun was installed."""
 
     installer: Installer
-    source: str = ""
-    editable: bool = False
-    extras: frozenset[str] = frozenset()
+    source: str = ""  # the folder, file or address it came from; "" for the package index
+    editable: bool = False  # whether changes in the folder take effect at once
+    extras: frozenset[str] = frozenset()  # those that are installed
 
     def command(self, change: Change, *extras: str) -> str:
         """Return the command that changes this copy, or adds extras, quoted for the shell."""

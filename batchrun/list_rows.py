@@ -143,9 +143,7 @@ def other_names_in(results: BatchResults) -> list[tuple[int, str, int, str]]:
     )
 
 
-def _differing(
-    rows: Iterable[tuple[Hashable, int, str | None]],
-) -> list[tuple[int, str, int, str]]:
+def _differing(rows: Iterable[tuple[Hashable, int, str | None]]) -> list[tuple[int, str, int, str]]:
     """Return the rows with a different name than the first with the same IDs.
 
     Each of ``rows`` is IDs, line, name.

@@ -23,21 +23,13 @@ _NOTHING_SAVED = "Nothing was saved."
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A saved key.
-
-    Attributes:
-        profile: The profile of the key.
-        workflows: How many workflows the key can see; ``None`` if it was not checked.
-        place: The keyring's name, or the file's path.
-        why_a_file: Why it is in a file; ``""`` if it is in the keyring.
-        not_deleted_reason: Why an earlier key is still in the keyring; ``""`` if none is.
-    """
+    """A saved key."""
 
     profile: Profile
-    workflows: int | None
-    place: str
-    why_a_file: str = ""
-    not_deleted_reason: str = ""
+    workflows: int | None  # how many workflows the key can see; None if it was not checked
+    place: str  # the keyring's name, or the file's path
+    why_a_file: str = ""  # "" if it is in the keyring
+    not_deleted_reason: str = ""  # why an earlier key is still in the keyring; "" if none is
 
 
 def address_for(name: str, settings: Settings) -> str:

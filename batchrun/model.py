@@ -246,27 +246,16 @@ class ExecutionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution as the service describes it.
-
-    Attributes:
-        id: The service's execution id.
-        status: Its state.
-        created_at: When it was accepted, aware, UTC; ``None`` if unknown.
-        started_at: When it started to run.
-        completed_at: When it ended.
-        result: Its result, any JSON; ``None`` until there is one.
-        message: What the service says about a failure or an unknown status, else ``""``.
-        cause: Why it failed, if the message says; else ``None``.
-    """
+    """An execution as the service describes it. Its times are aware, UTC; ``None`` if unknown."""
 
     id: str
     status: ExecutionStatus
-    created_at: datetime | None = None
+    created_at: datetime | None = None  # when it was accepted
     started_at: datetime | None = None
     completed_at: datetime | None = None
-    result: JSON = None
-    message: str = ""
-    cause: Cause | None = None
+    result: JSON = None  # None until there is one
+    message: str = ""  # what the service says about a failure or an unknown status
+    cause: Cause | None = None  # why it failed, if the message says
 
     @property
     def ended(self) -> bool:
@@ -276,19 +265,12 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """How a trigger body ended in an earlier batch.
-
-    Attributes:
-        batch_id: The batch.
-        number: The job's number in it.
-        outcome: Completed, or not known to have ended: pending (it runs), timed out, in doubt.
-        finished_at: When it completed, aware, UTC; ``None`` if it did not.
-    """
+    """How a trigger body ended in an earlier batch."""
 
     batch_id: str
-    number: int
-    outcome: Outcome
-    finished_at: datetime | None = None
+    number: int  # of the job in that batch
+    outcome: Outcome  # completed, or not known to have ended: pending, timed out, in doubt
+    finished_at: datetime | None = None  # when it completed; aware, UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,37 +429,23 @@ class BatchSummary:
 
 @dataclass(frozen=True, slots=True)
 class EarlierResults:
-    """Results of earlier batches of the same workflow for the same companies and contacts.
+    """Results of earlier batches of the same workflow for the same companies and contacts."""
 
-    Attributes:
-        batch_ids: The earlier batches, newest first.
-        created_at: When the newest was planned, aware, UTC.
-        rows: For each row of the later batch, in its order: the result and when it finished, or
-            ``None`` for both. May be iterated more than once.
-    """
-
-    batch_ids: tuple[str, ...]
-    created_at: datetime
+    batch_ids: tuple[str, ...]  # newest first
+    created_at: datetime  # when the newest was planned; aware, UTC
+    # For each row of the later batch, in its order: the result and when it finished, or None for
+    # both. May be iterated more than once.
     rows: Iterable[tuple[JSON, datetime | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResults:
-    """Everything a workbook is made of.
-
-    Attributes:
-        summary: The batch as a whole.
-        header: The input's column names, as they were.
-        rows: The rows in input order. May be iterated more than once.
-        roles: The input's ID columns.
-        list_formats: The number formats of the input's cells, as `workbook.list_formats` encodes
-            them; ``None`` where they are not known.
-        earlier: What the results are compared with; ``None`` for nothing.
-    """
+    """Everything a workbook is made of."""
 
     summary: BatchSummary
-    header: tuple[str, ...]
-    rows: Iterable[ResultRow]
-    roles: Mapping[Role, int] = field(default_factory=dict)
+    header: tuple[str, ...]  # the input's column names, as they were
+    rows: Iterable[ResultRow]  # in input order; may be iterated more than once
+    roles: Mapping[Role, int] = field(default_factory=dict)  # the input's ID columns
+    # Number formats of the input's cells, as `workbook.list_formats` encodes them; None if unknown
     list_formats: bytes | None = None
-    earlier: EarlierResults | None = None
+    earlier: EarlierResults | None = None  # what the results are compared with

@@ -20,12 +20,7 @@ MAX_SHOWN = 50
 
 
 class TableList(list[T]):
-    """A list that a notebook shows as a table.
-
-    Args:
-        items: The items.
-        columns: Column title → function that returns the cell for an item.
-    """
+    """A list that a notebook shows as a table: column title → the cell of an item."""
 
     def __init__(self, items: Iterable[T], columns: Mapping[str, Callable[[T], object]]) -> None:
         super().__init__(items)

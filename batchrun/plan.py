@@ -45,56 +45,34 @@ T = TypeVar("T")
 class Parameters:
     """The values for the trigger body's ``parameters``.
 
-    Attributes:
-        constant: Sent with every row.
-        columns: Parameter name → position of the column that holds its values. If the cell is
-            empty, the parameter is omitted. A column overrides a constant of the same name.
+    A column overrides a constant of the same name. If its cell is empty, the parameter is omitted.
     """
 
-    constant: Mapping[str, JSON] = field(default_factory=dict)
-    columns: Mapping[str, int] = field(default_factory=dict)
+    constant: Mapping[str, JSON] = field(default_factory=dict)  # sent with every row
+    columns: Mapping[str, int] = field(default_factory=dict)  # name → position of the column
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The trigger body of a row, or the reason why nothing is sent.
-
-    Attributes:
-        company_id: Canonical company ID, if any.
-        contact_id: Canonical contact ID, if any.
-        body: The trigger body as JSON text; ``""`` if the row is invalid.
-        reason: Why the row is invalid, without its values so that rows can be grouped by reason;
-            ``""`` if it is valid.
-        shown: The values that make it invalid, ready for display; ``""`` if there are none.
-    """
+    """The trigger body of a row, or the reason why nothing is sent. IDs are in canonical form."""
 
     company_id: str | None
     contact_id: str | None
-    body: str
-    reason: str = ""
-    shown: str = ""
+    body: str  # the trigger body as JSON text; "" if the row is invalid
+    reason: str = ""  # why it is invalid, without its values so that rows can be grouped by reason
+    shown: str = ""  # the values that make it invalid, ready for display
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRow(Decision):
-    """One input row and what is sent for it.
-
-    Attributes:
-        row: The row.
-        job: Number of its job; ``None`` if the row is invalid.
-    """
+    """One input row and what is sent for it."""
 
     row: Row
-    job: int | None
+    job: int | None  # number of its job; None if the row is invalid
 
 
 class _RowPlanner:
-    """Decides what to send for each row.
-
-    Attributes:
-        columns: Positions of the columns to read: first the IDs, then the parameters.
-        roles: Position of each ID column, in the same order.
-    """
+    """Decides what to send for each row."""
 
     def __init__(
         self,
@@ -106,7 +84,7 @@ class _RowPlanner:
         lenient_ids: bool,
     ) -> None:
         self.table = table
-        self.columns = (*roles.values(), *parameters.columns.values())
+        self.columns = (*roles.values(), *parameters.columns.values())  # those to read, IDs first
         self.roles = roles
         self.lenient = lenient_ids
         self._no_ids = " and ".join(f"no {WORDS[role]} ID" for role in roles)
@@ -201,12 +179,7 @@ def _parameters_text(values: Mapping[str, JSON]) -> str:
 
 
 class MadeOnAccess(Sequence[T]):
-    """A sequence that saves memory: its items are made each time they are read.
-
-    Args:
-        places: The place of the row that each item is made from.
-        make: Makes the item of a place.
-    """
+    """A sequence that saves memory: each item is made from a row's place each time it is read."""
 
     def __init__(self, places: range | npt.NDArray[np.integer], make: Callable[[int], T]) -> None:
         self._places, self._make = places, make
@@ -223,11 +196,6 @@ class MadeOnAccess(Sequence[T]):
         if isinstance(at, slice):
             return [self._make(int(place)) for place in self._places[at]]
         return self._make(int(self._places[at]))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class PlannedRows(MadeOnAccess[PlannedRow]):

@@ -21,9 +21,6 @@ from batchrun.notebook import in_jupyter, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["check", "resume", "retry", "run", "run_marked", "work", "workflows"]
-
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -149,9 +149,7 @@ def strict_json(
 ) -> JSON:
     """Parse JSON without NaN and Infinity, which the standard doesn't have.
 
-    Args:
-        text: The JSON.
-        object_of: Makes an object from its members, such as `unique_members`.
+    ``object_of`` makes an object from its members, such as `unique_members`.
 
     Raises:
         ValueError: It is not JSON, or is nested too deeply.

@@ -30,7 +30,8 @@ from openpyxl import load_workbook
 from starlette.responses import Response
 
 from batchrun.errors import ExitCode
-from batchrun.sandbox import SandboxSettings, running_app
+from batchrun.sandbox import SandboxSettings
+from batchrun.sandbox.server import running_app
 from tests.sandbox.faults import (
     ACCEPTED_UNHEARD,
     FaultKind,

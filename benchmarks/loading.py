@@ -45,7 +45,7 @@ cpu += children.ru_utime + children.ru_stime
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children.ru_maxrss
 print(seconds, cpu, peak * 1024 if sys.platform != "darwin" else peak)
 """
-OURS = ("import pandas\nfrom batchrun.tables import load", "table = load(sys.argv[1])")
+OURS = ("import pandas\nfrom batchrun.tables.files import load", "table = load(sys.argv[1])")
 PANDAS = (
     "import pandas",
     "table = pandas.read_csv(sys.argv[1], engine='c', dtype=object, keep_default_na=False)",

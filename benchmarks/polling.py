@@ -33,7 +33,7 @@ from batchrun.engine.forecast import DuePoll, Forecast
 from batchrun.engine.quota import Quota
 from batchrun.engine.run_times import RunTimes
 from batchrun.model import Execution, ExecutionStatus
-from batchrun.sandbox import RunTimeKind, SandboxService, SandboxSettings
+from batchrun.sandbox.model import RunTimeKind, SandboxService, SandboxSettings
 from batchrun.service.parsing import read_quota
 
 if TYPE_CHECKING:

@@ -93,7 +93,8 @@ def planned(path: Path, stages: Stages) -> Plan:
     from batchrun.estimate import EstimateRates
     from batchrun.model import Workflow
     from batchrun.plan import Parameters, make_plan
-    from batchrun.tables import find_roles, load
+    from batchrun.tables.files import load
+    from batchrun.tables.roles import find_roles
 
     table = stages.measure("load", lambda: load(path))
     roles = stages.measure("find the columns", lambda: find_roles(table))

@@ -42,7 +42,7 @@ from batchrun.journal.slices import slice_size
 from batchrun.model import Execution, ExecutionStatus, Outcome, Role, Workflow
 from batchrun.plan import Parameters, make_plan
 from batchrun.sandbox import SandboxSettings, running
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 from benchmarks.service import fast_service
 from benchmarks.throughput import run as one_process
 from tests.postgres import running_server

@@ -264,7 +264,7 @@ def test_a_whole_request_says_what_the_keywords_say(settings: Settings) -> None:
         accounts(), WORKFLOW, settings=settings, parameters={"depth": 2}, lenient_ids=True
     )
     request = Request(accounts(), WORKFLOW, parameters={"depth": 2}, lenient_ids=True)
-    assert batchrun.check(request, settings=settings).bodies == keywords.bodies
+    assert list(batchrun.check(request, settings=settings).bodies) == list(keywords.bodies)
     assert batchrun.check(request, settings=settings, parameters={}).bodies != keywords.bodies
     with pytest.raises(UsageError, match="No workflow"):
         batchrun.check(accounts(), settings=settings)

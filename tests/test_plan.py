@@ -22,7 +22,7 @@ from batchrun.plan import (
     Plan,
     make_plan,
 )
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 from batchrun.tables.ids import parse_id
 
 ACME = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"

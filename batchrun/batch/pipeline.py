@@ -111,15 +111,6 @@ class RunOptions:
 
     Those without a description are parameters of `batchrun.aio.resume`. Jobs that were never sent
     keep waiting if ``retry`` or ``again`` is given.
-
-    Attributes:
-        retry: Send all jobs with one of these outcomes again.
-        again: Send jobs with these numbers again, unless sent more often than the value says.
-        decide: What to do about rows in doubt, or a function that decides.
-        frame: The list, if it is a DataFrame.
-        agreed: Whether the user has agreed to send also what is left after ``limit``.
-        joined: Whether other workers are or may be working on the batch.
-        cluster: Provides additional workers.
     """
 
     output: Path | None = None
@@ -127,15 +118,16 @@ class RunOptions:
     on_progress: Callable[[Progress], None] | None = None
     control: Control = field(default_factory=Control)
     form: workbook.Form = field(default_factory=workbook.Form)
-    decide: str | Decide = InDoubt.HOLD
+    decide: str | Decide = InDoubt.HOLD  # what to do about rows in doubt
     only: Collection[int] | None = None
-    retry: Collection[Outcome] = ()
+    retry: Collection[Outcome] = ()  # send all jobs with one of these outcomes again
+    # Send jobs with these numbers again, unless sent more often than the value says
     again: Mapping[int, int] = field(default_factory=dict)
     trusted: bool = False
-    agreed: bool = False
-    frame: pd.DataFrame | None = None
-    joined: bool = False
-    cluster: Cluster | None = None
+    agreed: bool = False  # whether the user has agreed to send also what is left after `limit`
+    frame: pd.DataFrame | None = None  # the list, if it is a DataFrame
+    joined: bool = False  # whether other workers are or may be working on the batch
+    cluster: Cluster | None = None  # provides additional workers
     detach: bool = False
 
 

@@ -13,19 +13,18 @@ from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table, Workflow
 from batchrun.options import FileOptions, ReadingOptions
 from batchrun.plan import Parameters, Plan, make_plan
-from batchrun.tables import (
+from batchrun.tables.files import load
+from batchrun.tables.frames import from_frame
+from batchrun.tables.isolated import open_book
+from batchrun.tables.options import LoadLimits, LoadOptions
+from batchrun.tables.roles import (
     ColumnQuestion,
     Contents,
-    LoadLimits,
-    LoadOptions,
     candidate_contents,
     find_column,
     find_roles,
-    from_frame,
-    load,
     role_notices,
 )
-from batchrun.tables.isolated import open_book
 from batchrun.workbook.layout import REASON
 from batchrun.workbook.text import unescaped
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from batchrun.estimate import EstimateRates
     from batchrun.settings.model import Settings
-    from batchrun.tables import Ask
+    from batchrun.tables.roles import Ask
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,11 +174,7 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     found_jobs = []
     for sheet, row in marked:
         try:
-            ids = _ids(sheet, row, header, roles)
-            if sheet.execution is None:  # the column was deleted
-                found_jobs.append(_due_since(_only_job(ids, sent), as_of))
-            else:
-                found_jobs.append(_job(_execution(sheet, row), ids, sent, as_of))
+            found_jobs.append(_job(sheet, row, _ids(sheet, row, header, roles), sent, as_of))
         except InputError as error:
             where = f"{path.name}, sheet {sheet.name}, line {row.line} is marked, but"
             raise InputError(
@@ -201,6 +197,11 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
 
 _MARK_IT = Advice(
     "Mark it in the workbook as batchrun wrote it", ": batchrun export {batch} -o OUT.xlsx"
+)
+_NOT_SENT = Advice(
+    "To send the other marked rows, remove the mark in line {line}. To send this one, "
+    "correct it in your list, not in this workbook",
+    ", then: {run}",
 )
 
 
@@ -225,16 +226,15 @@ def _ids(
         if not places:
             return None
         at = column if column in places else places[0]
-        match parse_id(row.cells[at] if at < len(row.cells) else None):
-            case ValidId(value):
-                ids[role] = value
-            case _:
-                pass
+        parsed = parse_id(row.cells[at] if at < len(row.cells) else None)
+        if isinstance(parsed, ValidId):
+            ids[role] = parsed.value
     return ids.get(Role.COMPANY), ids.get(Role.CONTACT)
 
 
 def _job(
-    execution: str | None,
+    sheet: ResultsSheet,
+    row: MarkedRow,
     ids: Ids | None,
     sent: Mapping[Ids, tuple[SentJob, ...]],
     as_of: datetime | None,
@@ -243,13 +243,17 @@ def _job(
 
     A row is identified by its execution ID, or by its IDs if it has none.
     """
+    if ids is not None and ids not in sent:
+        raise InputError("its IDs were not sent (see its Status)", _NOT_SENT)
+    execution = _execution(sheet, row)
     if execution is None:
         job = _only_job(ids, sent)
-        if job.execution_id is not None:  # triggered after the workbook was written
+        # Without the column, only the time of the workbook says whether it was sent since.
+        triggered_since = sheet.execution is not None and job.execution_id is not None
+        sent_at = job.retried_at
+        if triggered_since or (sent_at is not None and (as_of is None or sent_at > as_of)):
             return job, False
-        return _due_since(job, as_of)
-    if ids is not None and ids not in sent:
-        raise _unknown_ids()
+        return _ended(job), True
     jobs = sent[ids] if ids is not None else tuple(job for each in sent.values() for job in each)
     for job in jobs:
         if execution in job.replaced:
@@ -262,8 +266,6 @@ def _job(
 def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJob:
     if ids is None:
         raise InputError("it has neither an execution id nor all ID columns of the list", _MARK_IT)
-    if ids not in sent:
-        raise _unknown_ids()
     jobs = sent[ids]
     if len(jobs) > 1:
         raise InputError(
@@ -275,24 +277,6 @@ def _only_job(ids: Ids | None, sent: Mapping[Ids, tuple[SentJob, ...]]) -> SentJ
             ),
         )
     return jobs[0]
-
-
-def _unknown_ids() -> InputError:
-    return InputError(
-        "its IDs were not sent (see its Status)",
-        Advice(
-            "To send the other marked rows, remove the mark in line {line}. To send this one, "
-            "correct it in your list, not in this workbook",
-            ", then: {run}",
-        ),
-    )
-
-
-def _due_since(job: SentJob, as_of: datetime | None) -> tuple[SentJob, bool]:
-    """Return a job and whether to send it: not if it was sent again after the workbook."""
-    if job.retried_at is not None and (as_of is None or job.retried_at > as_of):
-        return job, False
-    return _ended(job), True
 
 
 def _ended(job: SentJob) -> SentJob:

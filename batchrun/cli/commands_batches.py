@@ -358,15 +358,16 @@ def retry(
             begin_log_block(f"Batch {summary.batch_id}")
         sends = any(summary.counts[each] for each in chosen)
         confirm_batch(settings, summary, output, sends=sends)
-        question = _retry_question(summary, chosen, settings)
+        question, words = _retry_question(summary, chosen, settings), ""
+        rows = rows_of(summary.batch_id, chosen, settings=settings).rows
+        if paid := completed_elsewhere(rows, summary, settings):
+            words = f"{plural(paid, 'job has', 'jobs have')} a result in another batch."
         if not yes:
-            rows = rows_of(summary.batch_id, chosen, settings=settings).rows
             jobs = len({row.job for row in rows})
-            if paid := completed_elsewhere(rows, summary, settings):
-                question = (
-                    f"{plural(paid, 'job has', 'jobs have')} a result in another batch. {question}"
-                )
+            question = f"{words} {question}".strip()
             confirm_jobs(summary, jobs, settings, reporting.mode(), question)
+        elif words:
+            print_text(f"Note:      {words}", err=True)
         continue_batch(
             partial(aio.retry, summary.batch_id, outcomes=chosen),
             settings,

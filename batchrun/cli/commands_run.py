@@ -60,6 +60,7 @@ from batchrun.cli.output import (
     print_text,
 )
 from batchrun.cli.prompts import (
+    accept,
     beside_question,
     confirm_address,
     confirm_batch,
@@ -409,8 +410,9 @@ def resume(
 ) -> None:
     """Pick up a batch where it left off.
 
-    At a terminal, it asks before it sends rows of a batch that you have not named, or the rows left
-    by --limit or by a stop after failures. --all does not send those rows.
+    At a terminal, it asks before it sends rows of a batch that you have not named, rows left by
+    --limit or by a stop after failures, and rows that another batch has paid for since. --all
+    leaves the last two unsent.
     """
     given = settings_of(pace, service, reporting)
     mode = reporting.mode()
@@ -423,8 +425,11 @@ def resume(
         files = configuration_of(summary)
         return files, settings_from(configuration=files, **given)
 
-    def resume_batch(summary: BatchSummary, found: tuple[Configuration, Settings]) -> None:
+    def resume_batch(
+        summary: BatchSummary, found: tuple[Configuration, Settings], *, sends: bool = True
+    ) -> None:
         from batchrun import aio, status
+        from batchrun.batch.history import completed_elsewhere
 
         files, settings = found
         form = form_from(
@@ -432,26 +437,29 @@ def resume(
         )
         print_configuration(files, settings)
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
-        asked = asks and not summary.confirmed
         before = status(summary.batch_id, settings=settings)
         left, named = None, batch is not None or all_batches
+        now = min(before.left.to_trigger, limit or before.left.to_trigger)
+        paid = completed_elsewhere(now, summary, settings, summary.created_at) if sends else 0
+        sends &= summary.confirmed or not asks or in_doubt in {None, InDoubt.HOLD}
         if not reporting.for_scripts:
-            lines = messages.batch_lines(summary, before.left, limit, named=named)
-            print_lines(lines, err=beside_question(yes=not asks))
-        settles = asked and in_doubt in {InDoubt.RETRY, InDoubt.DROP}
-        sends_none = settles or (all_batches and not summary.confirmed)
+            print_lines(
+                messages.batch_lines(summary, before.left, limit, named=named),
+                err=beside_question(yes=not asks),
+            )
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            if asks and not (asked or named):
+            if paid and not asks:
+                accept(messages.paid_elsewhere(paid, now, summary), yes=yes)
+            if asks and summary.confirmed and (paid or not named):
                 doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
-                now = min(before.left.to_trigger, limit or before.left.to_trigger)
                 if jobs := now + len({row.job for row in doubts}):
                     left = confirm_jobs(summary, jobs, settings, mode)
             continue_batch(
                 partial(
                     aio.resume,
                     summary.batch_id,
-                    only=() if sends_none else None,
+                    only=None if sends else (),
                     detach=pace.detach,
                 ),
                 settings,

@@ -336,6 +336,13 @@ def paid_words(paid: int, jobs: int, where: str, *, practice: bool) -> str:
     return f"{paid:,} of {plural(jobs, 'job')} {have} a result {where}, and you {again}."
 
 
+def paid_elsewhere(paid: int, jobs: int, batch: BatchSummary) -> str:
+    """Return that some of the jobs to send have a result in another batch."""
+    from batchrun.settings.location import is_practice
+
+    return paid_words(paid, jobs, "in another batch", practice=is_practice(batch.base_url))
+
+
 def known_lines(plan: Plan) -> list[str]:
     """Return what earlier batches know about the same jobs; reuse may save money."""
     lines = []

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from batchrun.model import BatchSummary, Role
     from batchrun.settings.model import Settings
-    from batchrun.tables import ColumnQuestion
-    from batchrun.tables.roles import Contents
+    from batchrun.tables.roles import ColumnQuestion, Contents
 
 _T = TypeVar("_T")
 
@@ -113,6 +112,17 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
             "Can't ask for confirmation outside a terminal.", "Add --yes, or run it in a terminal."
         )
     return confirm(question, details)
+
+
+def accept(words: str, *, yes: bool) -> None:
+    """Say what somebody has to agree to where nobody can be asked: only ``yes`` agrees.
+
+    Raises:
+        UsageError: ``yes`` is not given.
+    """
+    if not yes:
+        raise UsageError(words, "To send them anyway, add --yes.")
+    print_text(f"Note:      {words}", err=True)
 
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:

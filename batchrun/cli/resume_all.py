@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchrun.engine.engine import Ending
+    from batchrun.journal import Remaining
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
     from batchrun.settings.model import Settings
@@ -59,7 +60,7 @@ _ALL = "all batches"
 def resume_all(
     settings: Settings,
     configured: Callable[[BatchSummary], Configured],
-    resume_batch: Callable[[BatchSummary, Configured], None],
+    resume_batch: Callable[..., None],
     *,
     to_stderr: bool,
 ) -> None:
@@ -68,12 +69,12 @@ def resume_all(
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
     and so is a practice batch if the settings name no practice service. Jobs that nobody has
-    confirmed are not sent.
+    confirmed, or that another batch has paid for since, are not sent.
     """
-    from batchrun import batches, status
+    from batchrun import batches
     from batchrun.engine.engine import Ending
-    from batchrun.settings.credentials import account_of, address_of, for_batch
-    from batchrun.settings.location import is_loopback, shown
+    from batchrun.settings.credentials import account_of, for_batch
+    from batchrun.settings.location import shown
 
     # A missing default journal counts as no batches. As a named one, it is an error.
     named = settings.model_copy(update={"journal": settings.journal})
@@ -87,20 +88,15 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
-        left_alone, rest, running = "", 0, 0
-        if summary.practice and not is_loopback(address_of(settings)):
-            left_alone = f"it ran in the sandbox at {summary.base_url}. To continue it"
-        elif not summary.confirmed and (now := status(batch_id, settings=settings)).to_confirm:
-            rest, running = now.to_confirm, now.left.running
-            why = f"nobody has confirmed the rest ({plural(rest, 'job')}). {summary.note}".strip()
-            left_alone = f"{why} To run the rest"
-            if datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
-                codes.append(ExitCode.INCOMPLETE)
-        if left_alone:
-            what = f"batch {batch_id} ({summary.source.name}): {left_alone}"
+        why, left_now = _held_back(summary, settings)
+        if why:
+            rest = left_now is not None and left_now.to_trigger > 0
+            what = f"batch {batch_id} ({summary.source.name}): {why}"
             label = "Rest not sent" if rest else "Not resumed"
             print_text(f"{label}: {what}: batchrun resume {batch_id}", err=to_stderr)
-            if not running:
+            if rest and datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
+                codes.append(ExitCode.INCOMPLETE)
+            if left_now is None or not left_now.running:
                 continue  # else their results are collected
         try:
             found = configured(summary)
@@ -115,7 +111,7 @@ def resume_all(
             codes.append(ExitCode.PAUSED)
             continue
         begin_log_block(f"Batch {batch_id}", err=to_stderr, always=True)
-        code, ended = _resumed(partial(resume_batch, summary, found), batch_id)
+        code, ended = _resumed(partial(resume_batch, summary, found, sends=not why), batch_id)
         if isinstance(ended, ServiceError | JournalWriteError) or ended is Ending.UNREACHABLE:
             code = ExitCode.INCOMPLETE  # it may fail the next night, too
         codes.append(code)
@@ -123,6 +119,25 @@ def resume_all(
     for same, batch_ids in waiting.items():
         print_text(f"Not resumed now: {', '.join(batch_ids)}{same}", err=True)
     raise typer.Exit(max(codes, key=_BY_WEIGHT.index))
+
+
+def _held_back(summary: BatchSummary, settings: Settings) -> tuple[str, Remaining | None]:
+    """Return why a batch's jobs are not sent (``""`` if they are), and what is left of it."""
+    from batchrun import status
+    from batchrun.batch.history import completed_elsewhere
+    from batchrun.cli.messages import paid_elsewhere
+    from batchrun.settings.credentials import address_of
+    from batchrun.settings.location import is_loopback
+
+    if summary.practice and not is_loopback(address_of(settings)):
+        return f"it ran in the sandbox at {summary.base_url}. To continue it", None
+    left = status(summary.batch_id, settings=settings).left
+    jobs, why = left.to_trigger, ""
+    if jobs and not summary.confirmed:
+        why = f"nobody has confirmed the rest ({plural(jobs, 'job')}). {summary.note}".strip()
+    elif paid := completed_elsewhere(jobs, summary, settings, summary.created_at):
+        why = paid_elsewhere(paid, jobs, summary)
+    return why and f"{why} To run the rest", left
 
 
 def _resumed(resume: Callable[[], None], batch_id: str) -> tuple[ExitCode, Ending | BatchrunError]:

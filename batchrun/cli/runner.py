@@ -346,9 +346,6 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
     if not question:
         question = f"Trigger {plural(jobs, 'job')} of {batch.source.name} now?"
         if rest.elsewhere:
-            practice = is_practice(rest.summary.base_url)
-            where = "in another batch"
-            paid = messages.paid_words(rest.elsewhere, jobs, where, practice=practice)
-            question = f"{paid} {question}"
+            question = f"{messages.paid_elsewhere(rest.elsewhere, jobs, batch)} {question}"
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")

@@ -124,10 +124,6 @@ class Engine:
     ``before`` is the batch as it is at the start. Calls ``on_progress`` after each committed step.
     Triggers at most ``limit`` jobs, and none but those with the numbers in ``only``. If it works
     ``alone``, no other worker may claim jobs of the batch.
-
-    Attributes:
-        counters: What it has done so far.
-        queue: The pending jobs.
     """
 
     def __init__(
@@ -150,7 +146,7 @@ class Engine:
         self._alone = alone
         self._max_at_once = session.client.requests_at_once
         self._on_progress = on_progress
-        self.counters = Counters(before.counts, self._report)
+        self.counters = Counters(before.counts, self._report)  # what it has done so far
         self.queue = JobQueue(jobs, limit, only)
         self._outstanding = 0  # requests being sent, or whose answers are being applied
         self._unanswered = 0  # the part of these without an answer yet
@@ -159,13 +155,9 @@ class Engine:
         self._retries = RetryState(math.inf if self._settings.wait else UNREACHABLE_SECONDS)
         self._failures = FailureWatch(self._settings.stop_after_failures)
         self._handlers = RequestHandlers(
-            client=session.client,
+            session=session,
             jobs=jobs,
-            quota=self._quota,
-            share=self._share,
             forecast=self._forecast,
-            clock=self._clock,
-            patience_seconds=self._settings.patience_seconds,
             queue=self.queue,
             counters=self.counters,
             retries=self._retries,

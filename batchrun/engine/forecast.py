@@ -127,16 +127,11 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, order=True)
 class DuePoll:
-    """A poll of a job's execution, worth its request from ``at`` on.
+    """A poll of a job's execution, worth its request from ``at`` on."""
 
-    Attributes:
-        at: When it is due, in seconds of the engine's clock.
-        job: Number of the job.
-        scout: Whether it is sent ahead of triggers, to learn how long executions take.
-    """
-
-    at: float
-    job: int
+    at: float  # in seconds of the engine's clock
+    job: int  # number of the job
+    # Whether it is sent ahead of triggers, to learn how long executions take
     scout: bool = field(default=False, compare=False)
 
 

@@ -35,15 +35,12 @@ from batchrun.service.answers import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
+    from batchrun.batch.session import Session
     from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
-    from batchrun.engine.clock import Clock
     from batchrun.engine.forecast import DuePoll, Forecast
     from batchrun.engine.progress import Counters
-    from batchrun.engine.quota import Quota
-    from batchrun.engine.share import QuotaShare
     from batchrun.journal import BatchJobs, Job
     from batchrun.journal.slices import Slice
-    from batchrun.service.client import Client
     from batchrun.service.parsing import QuotaReading
 
 
@@ -75,25 +72,17 @@ class RequestHandlers:
     Each answer updates the quota, the forecast, the counters, and what is known of the service
     (``retries``), of the key, and of failures. Jobs that were certainly not accepted go back to the
     queue.
-
-    Attributes:
-        patience_seconds: How long to poll one execution before it times out.
-        running_rows: Number of rows that share the executions being watched.
     """
 
-    client: Client
+    session: Session
     jobs: BatchJobs
-    quota: Quota
-    share: QuotaShare
     forecast: Forecast
-    clock: Clock
-    patience_seconds: float
     queue: JobQueue
     counters: Counters
     retries: RetryState
     failures: FailureWatch
     key: KeyRefusals
-    running_rows: int = 0
+    running_rows: int = 0  # number of rows that share the executions being watched
     _watched: dict[int, _Watched] = field(default_factory=dict)
     _set_aside: list[tuple[Job, str]] = field(default_factory=list)
     _sound_answers: int = 0
@@ -121,11 +110,11 @@ class RequestHandlers:
             The follow-up to await after the answer; ``None`` if nothing was sent.
         """
         if not await self.jobs.begin_trigger(job):
-            self.quota.give_back(taken_at, self.clock.now())
+            self.session.quota.give_back(taken_at, self.session.clock.now())
             return None
-        answer = await self.client.trigger(job.request())
-        now = self.clock.now()
-        self.quota.answered(answer.quota, now)
+        answer = await self.session.client.trigger(job.request())
+        now = self.session.clock.now()
+        self.session.quota.answered(answer.quota, now)
         return self._settle_trigger(job, answer, now)
 
     async def _settle_trigger(self, job: Job, answer: TriggerAnswer, now: float) -> None:
@@ -202,10 +191,10 @@ class RequestHandlers:
         watched = self._watched[poll.job]
         assert watched.job.execution_id is not None
         self.jobs.count_request(watched.job)
-        sent_at = self.clock.now()
-        answer = await self.client.poll(watched.job.execution_id, watched.job.request())
-        now = self.clock.now()
-        self.quota.answered(answer.quota, now)
+        sent_at = self.session.clock.now()
+        answer = await self.session.client.poll(watched.job.execution_id, watched.job.request())
+        now = self.session.clock.now()
+        self.session.quota.answered(answer.quota, now)
         return self._settle_poll(watched, poll, answer, sent_at, now)
 
     async def _settle_poll(
@@ -267,9 +256,9 @@ class RequestHandlers:
     async def check_service(self) -> Followup:
         """Request the workflows, only to see whether the service answers."""
         self.jobs.count_request()
-        answer = await self.client.probe()
-        now = self.clock.now()
-        self.quota.answered(answer.quota, now)
+        answer = await self.session.client.probe()
+        now = self.session.clock.now()
+        self.session.quota.answered(answer.quota, now)
         return self._settle_check(answer, now)
 
     async def _settle_check(self, answer: Probe, now: float) -> None:
@@ -285,11 +274,11 @@ class RequestHandlers:
     ) -> None:
         """Schedule the next poll, or time the job out if its patience has ended."""
         job = watched.job
-        if now - watched.since < self.patience_seconds:
+        if now - watched.since < self.session.settings.patience_seconds:
             self.forecast.still_running(job.number, execution, now)
             self.counters.report(reason)
             return
-        minutes = self.patience_seconds / 60
+        minutes = self.session.settings.patience_seconds / 60
         why = f" ({reason})" if reason else ""
         await self.jobs.time_out(job, f"not finished after {minutes:.0f} minutes{why}")
         del self._watched[job.number]
@@ -307,15 +296,15 @@ class RequestHandlers:
         self._sound_answers += 1
         self.retries.answered()
         self.key.answered()
-        self.quota.accepted(now)
+        self.session.quota.accepted(now)
 
     def _back_off(self, now: float) -> None:
         """Pause all requests for a while, because the last one got no usable answer."""
-        self.quota.pause(self.retries.failed(now), now)
+        self.session.quota.pause(self.retries.failed(now), now)
 
     async def _refused(self, reading: QuotaReading | None, now: float) -> None:
-        self.quota.refused(reading, now)
-        await self.share.hold(self.quota.delay(now))
+        self.session.quota.refused(reading, now)
+        await self.session.share.hold(self.session.quota.delay(now))
 
 
 def _ended_if_unchanged(watched: _Watched, execution: Execution, now: float) -> Execution:
@@ -351,13 +340,7 @@ def key_refused(reason: str) -> KeyRefusedError:
 class JobQueue:
     """The pending jobs of the slices that this worker claims; each is taken once unless put back.
 
-    Args:
-        jobs: The batch's jobs.
-        limit: Maximum number of jobs to take; ``None`` for all.
-        only: Numbers of the pending jobs that may be taken; ``None`` for all.
-
-    Attributes:
-        waiting: Number of selected jobs left, ignoring the limit.
+    At most ``limit`` are taken, and none but those with the numbers in ``only``; ``None`` for all.
     """
 
     def __init__(
@@ -370,6 +353,7 @@ class JobQueue:
         self._exhausted = False
         self._only = None if only is None else frozenset(only)
         self._last = math.inf if only is None else max(only, default=-1)
+        # Number of selected jobs left, ignoring the limit
         self.waiting = jobs.count_pending() if only is None else len(only)
         self._allowed = math.inf if limit is None else limit
         self._taken: set[int] | None = None if limit is None else set()

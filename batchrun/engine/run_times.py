@@ -53,8 +53,7 @@ class RunTimes:
     def __init__(self, observed: Iterable[float] = ()) -> None:
         self._ended = deque((max(seconds, 0.0) for seconds in observed), maxlen=REMEMBERED)
         self._running: dict[int, float] = {}
-        self.version = 0
-        """Increases when the answers of this object may have changed."""
+        self.version = 0  # increases when the answers of this object may have changed
         self._unfitted = 0
         self._times: list[float] = []
         self._shares: list[float] = []
@@ -62,10 +61,8 @@ class RunTimes:
         self._explained = 0.0
         self._longest_seen = 0.0
         self._excess = 0.0
-        self.longest_ended = 0.0
-        """The longest known run time, in seconds; 0 if none is known."""
-        self.mean = 0.0
-        """The mean run time, in seconds."""
+        self.longest_ended = 0.0  # the longest known run time, in seconds; 0 if none is known
+        self.mean = 0.0  # of the run times, in seconds
         self._fit()
 
     @property

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, true, update
 
 from batchrun.advice import resume_with
 from batchrun.errors import UsageError
@@ -235,11 +235,16 @@ _SENT = frozenset(JobState) - {JobState.PENDING, JobState.FAILED, JobState.REJEC
 
 
 def known_jobs(
-    connection: Connection, bodies: Sequence[str], workflow_id: str, base_url: str
+    connection: Connection,
+    bodies: Sequence[str],
+    workflow_id: str,
+    base_url: str,
+    since: datetime | None = None,
 ) -> dict[int, KnownJob]:
     """Return what earlier batches know about trigger bodies, by the bodies' positions.
 
-    Prefers a completed job to one that hasn't completed, and the one that completed last.
+    Prefers a completed job to one that hasn't completed, and the one that completed last. With
+    ``since``, only jobs triggered from then on count.
     """
     found: dict[int, KnownJob] = {}
     earlier = batches_of(connection, workflow_id, base_url)
@@ -250,6 +255,7 @@ def known_jobs(
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
             .where(jobs.c.batch_id == batch_id, jobs.c.state.in_(_SENT))
+            .where(true() if since is None else jobs.c.triggered_at >= since.timestamp())
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
         for number, body, state, finished_at in connection.execute(query):

@@ -59,10 +59,8 @@ def connect_to_server(location: str) -> Engine:
             pool_size=2,
         )
     except ImportError:
-        raise JournalError(
-            "A journal on a PostgreSQL server needs psycopg.",
-            install_hint("postgres"),
-        ) from None
+        what = "A journal on a PostgreSQL server needs psycopg."
+        raise JournalError(what, install_hint("postgres")) from None
     event.listen(engine, "connect", partial(_make_server_durable, shown(location)))
     return engine
 

@@ -204,10 +204,13 @@ class Journal(AbstractContextManager["Journal"]):
         with self._engine.connect() as connection, connection.begin():
             return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
 
-    def completed_elsewhere(self, batch: BatchSummary, chosen: Collection[int] | int) -> int:
+    def completed_elsewhere(
+        self, batch: BatchSummary, chosen: Collection[int] | int, since: datetime | None = None
+    ) -> int:
         """Return how many of a batch's jobs without a result have one in another batch.
 
-        ``chosen`` are their numbers, or how many of those to trigger next.
+        ``chosen`` are their numbers, or how many of those to trigger next. With ``since``, only
+        jobs triggered from then on count.
         """
         query = select(jobs.c.number, jobs.c.body).where(jobs.c.batch_id == batch.batch_id)
         if isinstance(chosen, int):
@@ -219,7 +222,7 @@ class Journal(AbstractContextManager["Journal"]):
                 for number, body in connection.execute(query)
                 if isinstance(chosen, int) or number in chosen
             ]
-            found = known_jobs(connection, bodies, batch.workflow.id, batch.base_url)
+            found = known_jobs(connection, bodies, batch.workflow.id, batch.base_url, since)
         return sum(job.outcome is Outcome.COMPLETED for job in found.values())
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:

@@ -57,11 +57,6 @@ class ProcessLock:
     """The lock that shows other processes on this machine that this one is alive.
 
     Methods raise `JournalError` if the folder of the locks can't be used.
-
-    Attributes:
-        token: This process's random name, under which it holds batches and slices.
-        keeps_file: Whether the lock file is kept after release, to show that leases left in the
-            journal are free.
     """
 
     def __init__(self, location: str) -> None:
@@ -69,8 +64,8 @@ class ProcessLock:
         own = user_data_path("batchrun", appauthor=False)
         self._is_shared = is_server(location)
         self._folder = (own if self._is_shared else beside) / "locks"
-        self.token = secrets.token_hex(8)
-        self.keeps_file = False
+        self.token = secrets.token_hex(8)  # this process's name, under which it holds batches
+        self.keeps_file = False  # after release, to show that leases left in the journal are free
         self._lock: FileLock | None = None
         self._changing = threading.Lock()
 

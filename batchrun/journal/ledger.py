@@ -43,13 +43,10 @@ class QuotaLedger:
     """The request slots of one key, shared by all processes on a journal.
 
     Methods raise `JournalError` if the journal can't be written.
-
-    Attributes:
-        clock_ahead: Seconds by which the shared clock is ahead of this machine's.
     """
 
     def __init__(self, engine: Engine, key_hash: str) -> None:
-        self.clock_ahead = clock_ahead(engine)
+        self.clock_ahead = clock_ahead(engine)  # of this machine's, in seconds
         self._engine = engine
         self._key_hash = key_hash
         self._insert = inserter(engine)

@@ -78,9 +78,6 @@ class JournalWriter:
     """Commits statements in groups, in the order in which they were submitted.
 
     If ``check``, which is called before each commit, raises, every write of the group fails.
-
-    Attributes:
-        mirror: Called with the committed statements.
     """
 
     def __init__(
@@ -89,7 +86,7 @@ class JournalWriter:
         self._engine = engine
         self._location = location
         self._check = check
-        self.mirror: Callable[[Iterable[Statement]], None] = no_mirror
+        self.mirror: Callable[[Iterable[Statement]], None] = no_mirror  # gets what was committed
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False

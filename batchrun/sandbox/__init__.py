@@ -10,44 +10,16 @@
 The API contract is in ``openapi.yaml`` in this directory.
 """
 
-from batchrun.sandbox.demo_list import DEMO_HEADER, demo_rows, write_demo_list
-from batchrun.sandbox.model import (
-    DEFAULT_KEYS,
-    WORKFLOWS,
-    Answer,
-    LoggedTrigger,
-    RunTimeKind,
-    SandboxService,
-    SandboxSettings,
-    Scope,
-)
-from batchrun.sandbox.server import (
-    PRACTICE_SPEED,
-    SandboxClock,
-    create_app,
-    practice,
-    running,
-    running_app,
-    serve,
-)
+from batchrun.sandbox.demo_list import write_demo_list
+from batchrun.sandbox.model import RunTimeKind, SandboxSettings
+from batchrun.sandbox.server import PRACTICE_SPEED, practice, running, serve
 
 __all__ = [
-    "DEFAULT_KEYS",
-    "DEMO_HEADER",
     "PRACTICE_SPEED",
-    "WORKFLOWS",
-    "Answer",
-    "LoggedTrigger",
     "RunTimeKind",
-    "SandboxClock",
-    "SandboxService",
     "SandboxSettings",
-    "Scope",
-    "create_app",
-    "demo_rows",
     "practice",
     "running",
-    "running_app",
     "serve",
     "write_demo_list",
 ]

@@ -61,54 +61,31 @@ class RunTimeKind(StrEnum):
     """A distribution of run times."""
 
     LOGNORMAL = "lognormal"
-    BIMODAL = "bimodal"
-    UNIFORM = "uniform"
-    SHORT = "short"
-    NONE = "none"
+    BIMODAL = "bimodal"  # 40 % about 4 s (cached), the others about 85 s
+    UNIFORM = "uniform"  # 5 to 120 s
+    SHORT = "short"  # 1 to 4 s
+    NONE = "none"  # 0 s
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """How the sandbox behaves.
+    """How the sandbox behaves. Run times are in virtual seconds."""
 
-    Attributes:
-        rate_per_minute: Requests per minute for each key; ``None`` for no quota at all, neither
-            per minute nor per day, and no X-RateLimit headers.
-        daily: Requests per day for each key; ``None`` for no daily limit.
-        slots: Number of executions that run at the same time; others queue in order. ``None``
-            for no limit.
-        fail: Share of bodies whose first execution fails, 0 to 1; sent again, a body succeeds.
-        seed: Random seed. With the body, it determines run time, failure and result.
-        run_times: Distribution of run times. ``lognormal``: see the next three attributes;
-            ``bimodal``: 40 % about 4 s (cached), the others about 85 s; ``uniform``: 5 to 120 s;
-            ``short``: 1 to 4 s; ``none``: 0 s.
-        run_median_seconds: Median of the log-normal run time, in virtual seconds.
-        run_sigma: Standard deviation of the run time's logarithm.
-        run_cap_seconds: The longest run time, in virtual seconds.
-        retry_after: Whether a 429 has a ``Retry-After`` header; the service documents none.
-        results: Whether completed executions have results. Generating them takes most of the time.
-        credits: Credits at the start. Each accepted trigger uses one, until none are left.
-        knows_earlier: Whether executions of an earlier sandbox are reported as completed instead
-            of 404.
-        keys: The accepted keys, with their scopes.
-        silent_quota: Whether to omit X-RateLimit headers but still enforce the quota.
-    """
-
-    rate_per_minute: int | None = 60
-    daily: int | None = 10_000
-    slots: int | None = None
-    fail: float = 0.0
-    seed: int = 0
+    rate_per_minute: int | None = 60  # for each key; None: no quota of any kind, and no headers
+    daily: int | None = 10_000  # requests per day for each key; None: no limit
+    slots: int | None = None  # executions that run at the same time; the others queue in order
+    fail: float = 0.0  # share of bodies whose first execution fails; sent again, they succeed
+    seed: int = 0  # with the body, it determines run time, failure and result
     run_times: RunTimeKind = RunTimeKind.LOGNORMAL
-    run_median_seconds: float = 45.0
-    run_sigma: float = 0.35
-    run_cap_seconds: float = 120.0
-    retry_after: bool = False
-    results: bool = True
-    credits: int = 10_000
-    knows_earlier: bool = False
+    run_median_seconds: float = 45.0  # this one and the next two are for LOGNORMAL
+    run_sigma: float = 0.35  # standard deviation of the run time's logarithm
+    run_cap_seconds: float = 120.0  # the longest run time
+    retry_after: bool = False  # whether a 429 has a Retry-After header; the service documents none
+    results: bool = True  # of completed executions; generating them takes most of the time
+    credits: int = 10_000  # at the start; each accepted trigger uses one, until none are left
+    knows_earlier: bool = False  # whether an earlier sandbox's executions are completed, not 404
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
-    silent_quota: bool = False
+    silent_quota: bool = False  # whether to enforce the quota without X-RateLimit headers
 
     def __post_init__(self) -> None:
         for name in ("rate_per_minute", "daily", "slots"):
@@ -268,9 +245,13 @@ class SandboxService:
             self._requests["unauthorized"] += 1
             return _error(401, "missing or invalid API key")
         quota = self._quotas.get(key)
-        if quota is not None and not quota.take(now):
+        spent = quota is not None and not quota.take(now)
+        headers = {} if quota is None or self.settings.silent_quota else quota.headers()
+        if quota is not None and spent:
             self._requests["refused"] += 1
-            return self._over_quota(quota, now)
+            if self.settings.retry_after:
+                headers["Retry-After"] = str(quota.seconds_to_reset(now))
+            return _error(429, "rate limit exceeded", headers)
         self._requests[kind] += 1
         if scope in self.settings.keys[key]:
             try:
@@ -279,14 +260,7 @@ class SandboxService:
                 answer = _error(refused.status, str(refused))
         else:
             answer = _error(403, f"the API key lacks the scope {scope}")
-        headers = {} if quota is None or self.settings.silent_quota else quota.headers()
         return Answer(answer.status, answer.body, headers)
-
-    def _over_quota(self, quota: _KeyQuota, now: float) -> Answer:
-        headers = {} if self.settings.silent_quota else quota.headers()
-        if self.settings.retry_after:
-            headers["Retry-After"] = str(quota.seconds_to_reset(now))
-        return _error(429, "rate limit exceeded", headers)
 
     def _accept(self, body: dict[str, JSON], now: float) -> Answer:
         workflow = self._workflows.get(str(body["workflow_id"]))

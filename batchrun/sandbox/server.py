@@ -139,26 +139,21 @@ def create_app(service: SandboxService, clock: Clock, path: str = USUAL_PATH) ->
 
 def serve(
     settings: SandboxSettings | None = None,
-    host: str = _LOOPBACK,
     port: int = 0,
     speed: float = 1.0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a sandbox until Ctrl-C.
+    """Serve a sandbox like `running` until Ctrl-C.
 
-    Args:
-        settings: How it behaves; defaults to the service's standard plan.
-        host: Address to listen on.
-        port: TCP port; 0 for any free port.
-        speed: Virtual seconds per real second.
-        on_ready: Called with the base URL once the server accepts requests.
+    ``on_ready`` is called with the base URL once the server accepts requests.
 
     Raises:
-        UsageError: The sandbox can't listen on this address.
+        UsageError: The sandbox can't listen on this port.
     """
-    with closing(_listen(host, port)) as listener:
+    with closing(_listen(port)) as listener:
         url = _base_url(listener)
-        server = _server(_app(settings, speed), lambda: on_ready(url) if on_ready else None)
+        config = quiet_config(_app(settings, speed), _GRACE_SECONDS)
+        server = _Server(config, lambda: on_ready(url) if on_ready else None)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -205,10 +200,10 @@ def running_app(
     """Run any ASGI app, like `running`; ``http`` replaces uvicorn's protocol class."""
     up_or_dead = threading.Event()
     with (
-        closing(_listen(_LOOPBACK, port)) as listener,
+        closing(_listen(port)) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="sandbox") as thread,
     ):
-        server = _server(app, up_or_dead.set, http)
+        server = _Server(quiet_config(app, _GRACE_SECONDS, http), up_or_dead.set)
         life = thread.submit(server.run, sockets=[listener])
         life.add_done_callback(lambda _: up_or_dead.set())
         try:
@@ -237,12 +232,11 @@ def _app(settings: SandboxSettings | None, speed: float, path: str = USUAL_PATH)
     return create_app(SandboxService(settings or SandboxSettings(), clock()), clock, path)
 
 
-def _server(
-    app: ASGIApp,
-    on_started: Callable[[], None],
-    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
-) -> _Server:
-    config = uvicorn.Config(
+def quiet_config(
+    app: ASGIApp, grace_seconds: int, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+) -> uvicorn.Config:
+    """Return the configuration of a server that prints nothing and adds no headers of its own."""
+    return uvicorn.Config(
         app,
         http=http,
         log_config=None,
@@ -250,33 +244,43 @@ def _server(
         access_log=False,
         date_header=False,
         server_header=False,
+        proxy_headers=False,
         lifespan="off",
         ws="none",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
     )
-    return _Server(config, on_started)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def listening_socket(port: int) -> socket.socket:
+    """Listen on this machine only; port 0 is any free one.
+
+    Raises:
+        OSError, OverflowError: The port can't be used.
+    """
     # Pass the protocol: asyncio sets TCP_NODELAY only if the socket has one. Without it, each
     # response waits 40 ms for the client's delayed ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # on Windows it would let two servers share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        listener.bind((_LOOPBACK, port))
         listener.listen()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError):
         listener.close()
-        reason = getattr(error, "strerror", error)
-        raise UsageError(
-            f"The sandbox can't listen on {host}, port {port}: {reason}.",
-            "Choose another port, or 0 for any that is free.",
-        ) from error
+        raise
     return listener
 
 
+def _listen(port: int) -> socket.socket:
+    try:
+        return listening_socket(port)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", error)
+        raise UsageError(
+            f"The sandbox can't listen on {_LOOPBACK}, port {port}: {reason}.",
+            "Choose another port, or 0 for any that is free.",
+        ) from error
+
+
 def _base_url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{USUAL_PATH}"
+    return f"http://{_LOOPBACK}:{listener.getsockname()[1]}{USUAL_PATH}"

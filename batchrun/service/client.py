@@ -61,10 +61,8 @@ def checked_key(key: str) -> str:
     """
     bare = key.strip()
     if not bare:
-        raise KeyRefusedError(
-            "There is no API key.",
-            Advice("", "Save yours with: batchrun login", Action.LOG_IN),
-        )
+        hint = Advice("", "Save yours with: batchrun login", Action.LOG_IN)
+        raise KeyRefusedError("There is no API key.", hint)
     if not all("!" <= character <= "~" for character in bare):
         raise KeyRefusedError(
             "The API key holds a space or a character that no key has.",
@@ -272,10 +270,8 @@ class Client(AbstractAsyncContextManager["Client"]):
                 check = "Check the proxy, the firewall and the base URL"
                 hint = Advice(check, " (BATCHRUN_BASE_URL)") + "."
             case 401:
-                what, kind = (
-                    f"The service at {address} refuses the key: {reason}.",
-                    KeyRefusedError,
-                )
+                what = f"The service at {address} refuses the key: {reason}."
+                kind = KeyRefusedError
                 hint = Advice(
                     "",
                     "Save your current key with batchrun login, or set it in PGAI_API_KEY.",

@@ -14,7 +14,7 @@ from batchrun.errors import UsageError
 from batchrun.settings import keyring, location
 from batchrun.settings.consent import require_agreed_address
 from batchrun.settings.location import service_of
-from batchrun.settings.model import KEY_VARIABLE, Origin, masked_end, masked_key
+from batchrun.settings.model import KEY_VARIABLE, Origin, Settings, masked_end, masked_key
 from batchrun.settings.profiles import (
     DEFAULT_PROFILE,
     SANDBOX_PROFILE,
@@ -26,7 +26,6 @@ from batchrun.text import hide_secret, quoted_command, without_password
 if TYPE_CHECKING:
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
-    from batchrun.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

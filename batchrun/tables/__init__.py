@@ -16,51 +16,5 @@
     └── reports.py         sets aside rows of a report, and finds a second header
     roles.py           finds the ID columns; ids.py parses a cell
 
-The public names are loaded on first use: the process that reads a workbook needs few of them.
+Import from these modules: the process that reads a workbook needs few of them.
 """
-
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from batchrun.tables.files import load
-    from batchrun.tables.frames import from_frame
-    from batchrun.tables.options import LoadLimits, LoadOptions
-    from batchrun.tables.roles import (
-        Ask,
-        ColumnQuestion,
-        Contents,
-        candidate_contents,
-        find_column,
-        find_roles,
-        role_notices,
-    )
-
-__all__ = [
-    "Ask",
-    "ColumnQuestion",
-    "Contents",
-    "LoadLimits",
-    "LoadOptions",
-    "candidate_contents",
-    "find_column",
-    "find_roles",
-    "from_frame",
-    "load",
-    "role_notices",
-]
-
-_HOMES = {
-    "load": "files", "from_frame": "frames", "LoadLimits": "options", "LoadOptions": "options",
-}  # fmt: skip
-"""The modules of the names that are not in roles.py."""
-
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"batchrun.tables.{_HOMES.get(name, 'roles')}")
-    found = globals()[name] = getattr(home, name)
-    return found

@@ -29,9 +29,9 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
-from batchrun.batch.history import completed_elsewhere
+from batchrun.batch.history import RowPage, completed_elsewhere
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
-from batchrun.model import Role
+from batchrun.model import ResultRow, Role
 from batchrun.settings.credentials import address_of, given_key, profile_of
 from batchrun.settings.keyring import NoKeyring, open_keyring
 from batchrun.settings.location import is_practice, shown
@@ -40,7 +40,7 @@ from batchrun.settings.profiles import DEFAULT_PROFILE
 from batchrun.tables.ids import EXAMPLE_ID
 from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words
-from batchrun.web.security import Guard
+from batchrun.web.security import Guard, Session
 from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, REUSE_AGES, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
@@ -54,10 +54,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from batchrun.batch.history import RowPage
-    from batchrun.model import ResultRow
     from batchrun.web.lists import SavedList
-    from batchrun.web.security import Session
     from batchrun.web.work import BatchRun, Workspace
 
 _LOG = logging.getLogger(__name__)

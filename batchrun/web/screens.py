@@ -13,17 +13,17 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import batchrun
-from batchrun import Outcome, estimate, list_rows
+from batchrun import BatchSummary, Credits, Estimate, Outcome, Progress, Rerun, estimate, list_rows
 from batchrun.batch.pipeline import NOTES
 from batchrun.batch.report import compared
 from batchrun.engine.engine import Ending
-from batchrun.model import ResultRow
+from batchrun.model import Cell, ResultRow, Row
 from batchrun.settings.location import service_of
 from batchrun.text import duration, listed, plural, visible
 from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
-from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS
-from batchrun.workbook.changes import NEW
+from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS, BatchRun, ReadList, Workspace
+from batchrun.workbook.changes import NEW, Change
 from batchrun.workbook.columns import name_columns, name_of
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.readable import Fields, Names, cell_words
@@ -32,12 +32,8 @@ from batchrun.workbook.reasons import Reasons, remedy
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from batchrun import BatchSummary, Credits, Estimate, Progress, Rerun
     from batchrun.batch.history import BatchStatus, RowPage
     from batchrun.list_rows import RowNumbers
-    from batchrun.model import Cell, Row
-    from batchrun.web.work import BatchRun, ReadList, Workspace
-    from batchrun.workbook.changes import Change
     from batchrun.workbook.flatten import Path
 
 ROWS_A_PAGE = 50

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import json
-import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -20,6 +18,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from batchrun.errors import UsageError
+from batchrun.sandbox.server import listening_socket, quiet_config
 from batchrun.settings.private_file import write_whole
 from batchrun.text import duration, plural
 from batchrun.web.app import create_app
@@ -28,8 +27,11 @@ from batchrun.web.security import LINK_HEADER, LINK_PATH, Session
 from batchrun.web.work import Workspace
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from starlette.types import ASGIApp
 
     from batchrun import Settings
 
@@ -129,21 +131,9 @@ def _until_stopped(
 
 
 @contextmanager
-def _serving(app: object, listener: socket.socket) -> Iterator[threading.Thread]:
+def _serving(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
     """Serve in a thread until the block ends; the main thread stays free to receive Ctrl-C."""
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # an ASGI app
-        access_log=False,
-        date_header=False,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(quiet_config(app, GRACE_SECONDS))
     thread = threading.Thread(
         target=server.run, args=([listener],), name="batchrun-page", daemon=True
     )
@@ -231,19 +221,12 @@ def _words(error: OSError | OverflowError) -> str:
 def _listen(port: int | None) -> socket.socket:
     ports = [port] if port is not None else [USUAL_PORT, 0]
     for one in ports:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            if os.name == "posix":  # on Windows it would let two servers share the port
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, one))
-            listener.listen(128)
+            return listening_socket(one)
         except (OSError, OverflowError) as error:
-            listener.close()
             if one == ports[-1]:
                 raise UsageError(
                     f"Port {one} can't be used: {_words(error)}.",
                     "Choose another with --port, or leave it out.",
                 ) from error
-        else:
-            return listener
     raise AssertionError

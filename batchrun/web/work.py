@@ -25,26 +25,23 @@ from pydantic import SecretStr
 import batchrun
 from batchrun import Control, Outcome, Request, Rerun, aio, list_rows
 from batchrun.advice import REUSE_AGE
-from batchrun.batch.history import requests_today
+from batchrun.batch.history import BatchStatus, requests_today
 from batchrun.batch.request import sheet_names
 from batchrun.batch.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
 from batchrun.estimate import price_of
 from batchrun.list_rows import RowNumbers, other_names
-from batchrun.plan import MadeOnAccess
+from batchrun.plan import MadeOnAccess, PlannedRow
 from batchrun.sandbox import PRACTICE_SPEED, practice
 from batchrun.settings.credentials import given_key, profile_of
-from batchrun.web.lists import RESULTS, Lists, lists_folder
+from batchrun.web.lists import RESULTS, Lists, SavedList, lists_folder
 from batchrun.web.words import controls_of, plain, total_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from batchrun import BatchSummary, Credits, Estimate, Plan, Progress, Report, Settings
-    from batchrun.batch.history import BatchStatus
     from batchrun.model import Role, Row, Table, TableSource, Workflow
-    from batchrun.plan import PlannedRow
-    from batchrun.web.lists import SavedList
     from batchrun.web.screens import Findings
 
 _LOG = logging.getLogger(__name__)
@@ -176,6 +173,9 @@ class CheckedPlan:
         firsts = np.sort(np.unique(jobs, return_index=True)[1]) if plan.reused else ()
         to_send = (at for at in firsts if jobs[at] >= 0 and jobs[at] not in plan.reused)
         used = (plan.known[number].finished_at for number in plan.reused)
+        invalid, reasons = tuple(plan.invalid), dict[str, list[PlannedRow]]()
+        for row in invalid:
+            reasons.setdefault(row.reason, []).append(row)
         return cls(
             secrets.token_hex(8),
             plan.workflow,
@@ -187,8 +187,8 @@ class CheckedPlan:
             min(filter(None, used), default=None),
             next((found for found in by_age if found[1]), (REUSE_AGES[0], 0)),
             [plan.table.row(int(at)) for at in islice(to_send, NAMED_ROWS)],
-            tuple(plan.invalid),
-            [(reason, list(rows)) for reason, rows in plan.invalid_by_reason()],
+            invalid,
+            sorted(reasons.items(), key=lambda each: -len(each[1])),
             plan.estimate,
             plan.credits,
             plan.first_body,

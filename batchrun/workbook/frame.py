@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrun.errors import InputError, OutputError, UsageError
 from batchrun.installation import install_hint
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 from batchrun.text import did_you_mean
 from batchrun.workbook.cells import UNLIMITED, as_text, unique_titles
 from batchrun.workbook.columns import TemporalKind

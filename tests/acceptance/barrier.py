@@ -8,7 +8,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from batchrun.sandbox import SandboxSettings, running_app
+from batchrun.sandbox import SandboxSettings
+from batchrun.sandbox.server import running_app
 from tests.acceptance.sandbox_process import SandboxProcess
 from tests.sandbox.faults import Faults, faulty_app
 

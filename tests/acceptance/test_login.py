@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox.model import SandboxSettings, Scope
+from batchrun.sandbox.server import running
 from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started
 from tests.acceptance.test_secrets import KEY, SHAPES, contents
 from tests.preloaded import COMMAND

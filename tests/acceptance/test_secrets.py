@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchrun.sandbox import SandboxSettings, Scope
+from batchrun.sandbox.model import SandboxSettings, Scope
 from tests.acceptance.barrier import FEW_AT_ONCE, sandbox_with_barrier
 from tests.acceptance.sandbox_process import SandboxProcess, batchrun, started
 from tests.acceptance.verdict import WORKFLOW, write_list

@@ -17,7 +17,7 @@ from batchrun.journal import Journal
 from batchrun.model import Role, Workflow
 from batchrun.plan import Parameters, make_plan
 from batchrun.settings.loading import load_settings
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 from batchrun.workbook import Form
 from tests.workbook.batches import company, table
 

@@ -14,6 +14,7 @@ from batchrun.errors import ExitCode, NotConfirmedError
 from batchrun.settings.loading import load_settings
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import REFUSED, RESULTS, mark
+from tests.cli.test_bad_input import assert_refused
 from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
 from tests.engine.faults import Fault, FaultySandbox, faulty_sandbox
 
@@ -247,3 +248,78 @@ def test_a_call_from_python_confirms_unless_confirm_says_no(
     assert len(pilot.bodies()) == 1
     resume()
     assert len(pilot.bodies()) == 2
+
+
+@pytest.fixture
+def paid_since(batchrun: CommandLine, pilot: FaultySandbox) -> str:
+    """A confirmed batch that stopped before its last job, which another batch has paid for since.
+
+    Returns its ID.
+    """
+    stopped = str(json.loads(batchrun("status", "--json").stdout)["batch"])
+    batchrun.change_batches("unconfirmed = 0")  # as if it had crashed
+    with (batchrun.folder / "accounts.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{uuid4()},Delta,\n")
+    assert batchrun(*RUN, "--reuse", "30d").exit_code == ExitCode.INCOMPLETE  # a damaged ID
+    assert len(pilot.bodies()) == 3
+    return stopped
+
+
+PAID_SINCE = "1 of 1 job has a result in another batch, and you pay for it again."
+
+
+@pytest.mark.parametrize("quietly", [(), ("--json",), ("-q",)])
+def test_a_job_that_another_batch_has_paid_for_since_is_sent_only_if_someone_says_so(
+    batchrun: CommandLine, pilot: FaultySandbox, paid_since: str, quietly: tuple[str, ...]
+) -> None:
+    refused = batchrun("resume", paid_since, *quietly)
+    assert_refused(refused, ExitCode.UNUSABLE, PAID_SINCE, "To send them anyway, add --yes.")
+    assert len(pilot.bodies()) == 3
+    sent = batchrun("resume", paid_since, *quietly, "--yes")
+    assert PAID_SINCE in " ".join(sent.stderr.split())
+    assert len(pilot.bodies()) == 4
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("n\n", 3), ("y\n", 4)])
+def test_resume_asks_about_a_job_that_another_batch_has_paid_for_since(
+    batchrun: CommandLine, pilot: FaultySandbox, paid_since: str, typed: str, sent: int
+) -> None:
+    ended = at_a_terminal(batchrun, typed, "resume", paid_since)
+    assert f"{PAID_SINCE} Trigger 1 job" in " ".join((ended.stdout + ended.stderr).split())
+    assert len(pilot.bodies()) == sent
+
+
+def test_resume_all_leaves_alone_what_another_batch_has_paid_for_since(
+    batchrun: CommandLine, pilot: FaultySandbox, paid_since: str
+) -> None:
+    night = batchrun("resume", "--all")
+    assert night.exit_code == ExitCode.INCOMPLETE
+    said = " ".join(night.stdout.split())
+    assert f"Rest not sent: batch {paid_since} (accounts.csv): {PAID_SINCE}" in said
+    assert len(pilot.bodies()) == 3
+
+
+def test_a_list_that_runs_again_on_purpose_continues_unasked(
+    batchrun: CommandLine, pilot: FaultySandbox
+) -> None:
+    """Its jobs have a result from before: that was known when it was confirmed."""
+    batchrun("resume")
+    assert len(pilot.bodies()) == 2
+    at_a_terminal(batchrun, "y\n", *ASKED, "--again", "--limit", "1")
+    later = "created_at = created_at + 86400"  # the sandbox's clock runs ahead
+    batchrun.change_batches(f"unconfirmed = 0, {later}")
+    batchrun("resume", "--all")
+    assert len(pilot.bodies()) == 4
+
+
+def test_retry_with_yes_says_which_jobs_another_batch_has_paid_for(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        rejected = str(json.loads(batchrun("status", "--json").stdout)["batch"])
+        batchrun(*RUN, "--reuse", "30d")
+        assert len(sandbox.bodies()) == 2
+        sent = batchrun("retry", rejected, "--yes")
+        assert "1 job has a result in another batch." in sent.stderr

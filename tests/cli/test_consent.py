@@ -13,7 +13,8 @@ import pytest
 
 import batchrun as batchrun_library
 from batchrun.errors import BatchrunError, ExitCode, UsageError
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox.model import SandboxSettings, Scope
+from batchrun.sandbox.server import running
 from batchrun.settings.consent import Consent, agree, has_agreed, is_known_service, punycode
 from batchrun.settings.credentials import find_credentials
 from batchrun.settings.loading import load_settings

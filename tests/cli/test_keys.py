@@ -11,7 +11,8 @@ import pytest
 
 from batchrun.errors import ExitCode
 from batchrun.login import address_for
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox.model import SandboxSettings, Scope
+from batchrun.sandbox.server import running
 from batchrun.settings.loading import load_settings
 from batchrun.settings.location import DEFAULT_BASE_URL
 from batchrun.settings.profiles import DEFAULT_PROFILE, KeyStorage, Profile, stored_profiles

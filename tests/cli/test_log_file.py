@@ -17,7 +17,8 @@ import pytest
 from batchrun.cli.log_file import LogFile, logging_to
 from batchrun.errors import ExitCode, UsageError
 from batchrun.events import Event, log_event
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox.model import SandboxSettings, Scope
+from batchrun.sandbox.server import running
 from batchrun.service.transport import fault_for_log
 from batchrun.text import MASK, hide_secret
 from tests.cli.conftest import ACME, BETA, SPEED

@@ -11,7 +11,7 @@ import pytest
 from batchrun.cli.prompts import ask_for_column
 from batchrun.errors import ExitCode
 from batchrun.model import Role
-from batchrun.tables import ColumnQuestion, Contents
+from batchrun.tables.roles import ColumnQuestion, Contents
 from batchrun.text import quoted_command
 from tests.cli.conftest import ACME, BETA
 

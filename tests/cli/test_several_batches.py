@@ -20,14 +20,8 @@ from batchrun.cli.progress import ProgressPrinter
 from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.model import Outcome
-from batchrun.sandbox import (
-    SandboxClock,
-    SandboxService,
-    SandboxSettings,
-    Scope,
-    create_app,
-    running_app,
-)
+from batchrun.sandbox.model import SandboxService, SandboxSettings, Scope
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from batchrun.settings.profiles import stored_profiles
 from tests.cli.conftest import SPEED
 from tests.cli.test_json import assert_described

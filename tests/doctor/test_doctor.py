@@ -24,7 +24,8 @@ from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.journal.schema import SCHEMA_VERSION
 from batchrun.login import log_in
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox.model import SandboxSettings, Scope
+from batchrun.sandbox.server import running
 from batchrun.settings.files import user_file
 from batchrun.settings.profiles import stored_profiles
 from tests.docs.pages import ROOT

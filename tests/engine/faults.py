@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
+from batchrun.sandbox.model import SandboxService, SandboxSettings
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from tests.sandbox.faults import read_body
 
 if TYPE_CHECKING:

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any
 import batchrun
 from batchrun.engine.engine import Ending
 from batchrun.errors import ExitCode
-from batchrun.sandbox import (
-    SandboxClock,
-    SandboxService,
-    SandboxSettings,
-    create_app,
-    running_app,
-)
+from batchrun.sandbox.model import SandboxService, SandboxSettings
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from tests.engine.test_engine import WORKFLOW, accounts
 
 if TYPE_CHECKING:

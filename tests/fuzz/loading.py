@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.errors import InputError
-from batchrun.tables import LoadLimits, load
+from batchrun.tables.files import load
+from batchrun.tables.options import LoadLimits
 from tests.corpus.cases import FILES
 from tests.corpus.spelling import Spelling, respelled
 from tests.tables.files import cells, lines

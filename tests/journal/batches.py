@@ -18,7 +18,7 @@ from batchrun.model import (
     Workflow,
 )
 from batchrun.plan import Parameters, Plan, make_plan
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

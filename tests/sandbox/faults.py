@@ -20,14 +20,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from batchrun.sandbox import (
-    Answer,
-    SandboxClock,
-    SandboxService,
-    SandboxSettings,
-    create_app,
-    running_app,
-)
+from batchrun.sandbox.model import Answer, SandboxService, SandboxSettings
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

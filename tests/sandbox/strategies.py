@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from batchrun.sandbox import SandboxService, SandboxSettings
+from batchrun.sandbox.model import SandboxService, SandboxSettings
 
 if TYPE_CHECKING:
     from batchrun.model import JSON

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.model import Cause
-from batchrun.sandbox import SandboxService, SandboxSettings, Scope
+from batchrun.sandbox.model import SandboxService, SandboxSettings, Scope
 from batchrun.service.parsing import cause_of
 
 from .strategies import KEY, NOON, company, gaps, told, trigger_body, triggered, unlimited, wire

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from queue import Queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from batchrun.errors import UsageError
-from batchrun.sandbox import SandboxClock, SandboxSettings, running, serve, server
+from batchrun.sandbox import SandboxSettings, server
+from batchrun.sandbox.server import SandboxClock, running, serve
 
 from .strategies import KEY, NOON, company, trigger_body
 
@@ -131,13 +132,13 @@ def test_a_sandbox_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -
 def test_serve_tells_its_url_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     urls: Queue[str] = Queue()
     servers: list[server._Server] = []
-    make = server._server
 
-    def remembered(*arguments: object) -> server._Server:
-        servers.append(make(*arguments))  # type: ignore[arg-type]
-        return servers[-1]
+    class Remembered(server._Server):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            servers.append(self)
 
-    monkeypatch.setattr(server, "_server", remembered)
+    monkeypatch.setattr(server, "_Server", Remembered)
     with ThreadPoolExecutor(1) as thread:
         life = thread.submit(serve, on_ready=urls.put)
         assert httpx.get(f"{urls.get()}/health").status_code == 200
@@ -146,7 +147,7 @@ def test_serve_tells_its_url_and_ends_when_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
-    with closing(server._listen("127.0.0.1", 0)) as listener:
+    with closing(server._listen(0)) as listener:
         # What asyncio looks at before it sets TCP_NODELAY; without it an answer takes 40 ms.
         assert listener.proto == socket.IPPROTO_TCP
 

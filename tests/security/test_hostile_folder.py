@@ -19,14 +19,8 @@ import typer
 
 import batchrun
 from batchrun.cli import app
-from batchrun.sandbox import (
-    SandboxClock,
-    SandboxService,
-    SandboxSettings,
-    Scope,
-    create_app,
-    running_app,
-)
+from batchrun.sandbox.model import SandboxService, SandboxSettings, Scope
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from tests.corpus.cases import FILES
 
 if TYPE_CHECKING:
@@ -330,7 +324,7 @@ def test_reading_gives_the_other_process_no_secret(monkeypatch: pytest.MonkeyPat
         return popen(*words, **given)  # type: ignore[call-overload]
 
     monkeypatch.setattr("batchrun.tables.isolated.subprocess.Popen", noting)
-    from batchrun.tables import load
+    from batchrun.tables.files import load
 
     load(FILES / "libreoffice-typed.xls")
     (given,) = started

@@ -9,7 +9,8 @@ import pytest
 
 from batchrun.errors import InputError
 from batchrun.model import Role, is_stored
-from batchrun.tables import frames, load
+from batchrun.tables import frames
+from batchrun.tables.files import load
 from batchrun.tables.roles import find_roles
 from batchrun.tables.sheets import column_letters
 from tests.corpus.cases import FILES

@@ -22,7 +22,7 @@ import batchrun
 from batchrun.cli.output import wrapped
 from batchrun.errors import InputError
 from batchrun.service.parsing import explain
-from batchrun.tables import load
+from batchrun.tables.files import load
 from batchrun.tables.ids import parse_id
 from batchrun.text import masked, without_password
 from batchrun.workbook.text import escaped

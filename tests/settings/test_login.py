@@ -14,7 +14,8 @@ from keyring.backends import chainer, fail, null
 
 from batchrun.errors import KeyRefusedError, ServiceError, UsageError
 from batchrun.login import LoggedIn, log_in, log_out
-from batchrun.sandbox import SandboxSettings, Scope, running
+from batchrun.sandbox.model import SandboxSettings, Scope
+from batchrun.sandbox.server import running
 from batchrun.settings.credentials import find_credentials
 from batchrun.settings.loading import load_settings
 from batchrun.settings.profiles import FILE_NAME, Profiles, stored_profiles

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import openpyxl
 
-from batchrun.tables import load
+from batchrun.tables.files import load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import InputError
-from batchrun.tables import load
+from batchrun.tables.files import load
 from tests.corpus.cases import FILES, KINDS, decode, files_of
 from tests.tables.files import cells, lines
 

@@ -11,7 +11,7 @@ import pytest
 from batchrun.estimate import EstimateRates
 from batchrun.model import Role, Workflow
 from batchrun.plan import Parameters, make_plan
-from batchrun.tables import load
+from batchrun.tables.files import load
 from batchrun.tables.sheets import leading_zeros
 from batchrun.text import as_displayed
 from tests.corpus.cases import FILES

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import InputError
-from batchrun.tables import load
 from batchrun.tables.encoding import PIECE_BYTES, survey
+from batchrun.tables.files import load
 from tests.tables.files import OTHER_UUID, UUID, cells, load_bytes
 
 if TYPE_CHECKING:

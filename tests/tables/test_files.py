@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batchrun.errors import ExitCode, InputError
-from batchrun.tables import load
+from batchrun.tables.files import load
 from tests.tables.files import cells, load_bytes, write_workbook
 
 

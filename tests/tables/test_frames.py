@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from batchrun.errors import InputError
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 from tests.tables.files import UUID, cells, lines, load_bytes
 
 if TYPE_CHECKING:

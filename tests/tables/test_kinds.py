@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import InputError
-from batchrun.tables import load
+from batchrun.tables.files import load
 from tests.tables.files import UUID, cells, load_bytes
 
 if TYPE_CHECKING:

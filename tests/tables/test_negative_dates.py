@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
-from batchrun.tables import load
+from batchrun.tables.files import load
 from tests.tables.files import UUID
 
 if TYPE_CHECKING:

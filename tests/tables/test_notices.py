@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchrun.tables import LoadOptions, load
+from batchrun.tables.files import load
 from batchrun.tables.frames import RowCollector
 from batchrun.tables.ids import IdKind
+from batchrun.tables.options import LoadOptions
 from batchrun.tables.reports import set_aside_notice
 from batchrun.tables.roles import Contents
 from tests.corpus.cases import A

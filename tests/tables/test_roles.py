@@ -8,15 +8,16 @@ import pytest
 
 from batchrun.errors import InputError, UsageError
 from batchrun.model import Role, Table
-from batchrun.tables import (
+from batchrun.tables.files import load
+from batchrun.tables.frames import from_frame
+from batchrun.tables.roles import (
     ColumnQuestion,
     candidate_contents,
     find_roles,
-    from_frame,
-    load,
+    is_known_name,
     role_notices,
+    swap_notice,
 )
-from batchrun.tables.roles import is_known_name, swap_notice
 from tests.tables.files import OTHER_UUID, UUID, write_workbook
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from batchrun.model import Role
-from batchrun.tables import find_roles, load
+from batchrun.tables.files import load
 from batchrun.tables.ids import DamagedId, MissingId, ValidId, parse_id
+from batchrun.tables.roles import find_roles
 from tests.tables.files import cells
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"

@@ -15,7 +15,9 @@ from pyarrow import parquet
 
 from batchrun.errors import InputError
 from batchrun.model import Role
-from batchrun.tables import find_roles, frames, load
+from batchrun.tables import frames
+from batchrun.tables.files import load
+from batchrun.tables.roles import find_roles
 from batchrun.tables.workbooks import OURS
 from batchrun.workbook import Audience, Form, write
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, write_workbook

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from python_calamine import CalamineError, CalamineWorkbook
 
 from batchrun.errors import InputError
-from batchrun.tables import LoadLimits, load
 from batchrun.tables.archive import Archive
+from batchrun.tables.files import load
+from batchrun.tables.options import LoadLimits
 from batchrun.tables.sheets import LAST_COLUMN, distinct
 from batchrun.tables.xlsx import XlsxReader
 from tests.corpus.cases import FILES

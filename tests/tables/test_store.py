@@ -9,7 +9,9 @@ import pytest
 
 from batchrun.errors import InputError
 from batchrun.model import is_stored
-from batchrun.tables import find_roles, frames, load
+from batchrun.tables import frames
+from batchrun.tables.files import load
+from batchrun.tables.roles import find_roles
 from tests.corpus.cases import FILES
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes
 

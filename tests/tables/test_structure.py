@@ -20,7 +20,8 @@ from batchrun.errors import InputError
 from batchrun.estimate import EstimateRates
 from batchrun.model import Role, Workflow
 from batchrun.plan import Parameters, make_plan
-from batchrun.tables import find_roles, load
+from batchrun.tables.files import load
+from batchrun.tables.roles import find_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

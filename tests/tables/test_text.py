@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchrun.errors import InputError
-from batchrun.tables import load
+from batchrun.tables.files import load
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes
 
 LITERAL_TEXTS = [

@@ -17,7 +17,7 @@ from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 
 from batchrun.errors import InputError
-from batchrun.tables import load
+from batchrun.tables.files import load
 from tests.corpus.cases import FILES
 from tests.corpus.parts import pack, record, rows, xlsb, xlsx_parts
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes, write_workbook

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from batchrun.sandbox import SandboxClock, SandboxService, SandboxSettings, create_app, running_app
+from batchrun.sandbox.model import SandboxService, SandboxSettings
+from batchrun.sandbox.server import SandboxClock, create_app, running_app
 from batchrun.settings.model import Settings
 from batchrun.web import app, server
 from batchrun.web.security import Session

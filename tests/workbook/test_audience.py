@@ -13,7 +13,7 @@ import pytest
 from batchrun import workbook
 from batchrun.journal import Journal
 from batchrun.model import Cause, Outcome
-from batchrun.tables import load
+from batchrun.tables.files import load
 from batchrun.tables.ids import DamagedId, parse_id
 from batchrun.workbook import Audience
 from batchrun.workbook.form import Form

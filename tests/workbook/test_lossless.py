@@ -25,7 +25,7 @@ from batchrun.model import (
     Workflow,
 )
 from batchrun.plan import Parameters, make_plan
-from batchrun.tables import from_frame
+from batchrun.tables.frames import from_frame
 from batchrun.workbook.cells import is_address
 from batchrun.workbook.excel import write_excel
 from batchrun.workbook.layout import layout_of

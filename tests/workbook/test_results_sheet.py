@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import openpyxl
 
-from batchrun import tables
 from batchrun.model import Outcome
+from batchrun.tables.files import load
 from batchrun.workbook.cells import Limits
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
 from tests.workbook.batches import (
@@ -53,7 +53,7 @@ def test_the_lists_own_cells_keep_value_type_and_place(written: Write) -> None:
 
     path = written(batch([row(0, cells=cells)], header))
 
-    again = tables.load(path)
+    again = load(path)
     found = next(again.rows()).cells[: len(cells)]
     assert again.header[: len(header)] == header
     assert found == cells

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
-from batchrun import tables, workbook
+from batchrun import workbook
 from batchrun.errors import UsageError
 from batchrun.model import Outcome
+from batchrun.tables.files import load
 from batchrun.workbook import Form
 from tests.workbook.batches import BEGAN, batch, company, row
 from tests.workbook.ooxml import check_workbook
@@ -33,7 +34,7 @@ def test_the_rows_to_correct_are_the_lists_own_and_say_why(tmp_path: Path) -> No
     path = workbook.write(batch(ROWS, HEADER), tmp_path / "fix.xlsx", TO_CORRECT)
 
     check_workbook(path)
-    again = tables.load(path)
+    again = load(path)
     assert again.header == (*HEADER, "why it had no result before")
     assert [each.cells for each in again.rows()] == [
         (*ROWS[1].row.cells, "no ID"), (*ROWS[2].row.cells, "**no**"),
@@ -58,7 +59,7 @@ def test_a_csv_of_the_rows_to_correct(tmp_path: Path) -> None:
 
 
 def test_rows_corrected_before_can_be_corrected_again(tmp_path: Path) -> None:
-    again = tables.load(workbook.write(batch(ROWS, HEADER), tmp_path / "fix.xlsx", TO_CORRECT))
+    again = load(workbook.write(batch(ROWS, HEADER), tmp_path / "fix.xlsx", TO_CORRECT))
     rows = [
         row(at, None, Outcome.FAILED, cells=each.cells, message="again")
         for at, each in enumerate(again.rows())
@@ -67,7 +68,7 @@ def test_rows_corrected_before_can_be_corrected_again(tmp_path: Path) -> None:
     path = workbook.write(batch(rows, again.header), tmp_path / "fix2.xlsx", TO_CORRECT)
 
     reasons = ("why it had no result before", "why it had no result before (2)")
-    assert tables.load(path).header == (*HEADER, *reasons)
+    assert load(path).header == (*HEADER, *reasons)
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])

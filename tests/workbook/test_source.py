@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
-from batchrun import tables
 from batchrun.errors import InputError
 from batchrun.model import BatchResults, Outcome, ResultRow
+from batchrun.tables.files import load
 from batchrun.workbook import list_formats
 from tests.workbook.batches import batch, company, sheet
 
@@ -52,7 +52,7 @@ def listed(path: Path, *, first_row: int = 1, first_column: int = 1) -> BatchRes
 
 
 def again(path: Path) -> BatchResults:
-    table = tables.load(path)
+    table = load(path)
     results = batch([ResultRow(each, Outcome.COMPLETED) for each in table.rows()], table.header)
     summary = replace(results.summary, source=table.source)
     return replace(results, summary=summary, list_formats=list_formats(table))
@@ -93,7 +93,7 @@ def test_a_list_that_is_gone_or_broken_has_the_usual_formats(
 ) -> None:
     source = tmp_path / "list.xlsx"
     listed(source)
-    table = tables.load(source)
+    table = load(source)
     source.unlink()
     if damage is not None:
         source.write_bytes(damage)
