@@ -39,10 +39,8 @@ def address_for(name: str, settings: Settings) -> str:
         UsageError: It is not an address, or the key would be sent unencrypted.
     """
     earlier, given = stored_profiles().get(name), "base_url" in settings.model_fields_set
-    if earlier is None or given:
-        return checked_base_url(settings.base_url)
-    if name == DEFAULT_PROFILE and is_loopback(earlier.base_url):  # a sandbox that no longer runs
-        return checked_base_url(settings.base_url)
+    if earlier is None or given or (name == DEFAULT_PROFILE and is_loopback(earlier.base_url)):
+        return checked_base_url(settings.base_url)  # a sandbox there no longer runs
     return checked_base_url(earlier.base_url)
 
 

@@ -121,33 +121,19 @@ _SET_ASIDE = re.compile(r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """Where a table came from and how it was read.
+    """Where a table came from and how it was read."""
 
-    Attributes:
-        name: File name, or the caller's name for a DataFrame.
-        path: Absolute path of the file; ``None`` for a DataFrame.
-        format: ``"csv"``, ``"xlsx"`` or ``"dataframe"``.
-        sheet: Sheet name for a workbook, else ``None``.
-        encoding: Encoding of a text file (``"utf-8"``, ``"utf-8-sig"``, ``"cp1252"``), else
-            ``None``.
-        delimiter: Field delimiter of a text file, else ``None``.
-        header_line: Line of the column names; ``None`` when the list has none.
-        formats: Columns whose numbers are displayed with leading zeros: position and format,
-            such as ``00000``.
-        notices: What the user should know about how the file was read, one sentence each.
-        links: What is known about IDs in links, which are not read; ``""`` if there are none.
-    """
-
-    name: str
-    path: str | None = None
-    format: str = "dataframe"
-    sheet: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    header_line: int | None = None
+    name: str  # file name, or the caller's name for a DataFrame
+    path: str | None = None  # absolute path of the file; None for a DataFrame
+    format: str = "dataframe"  # or "csv" or "xlsx"
+    sheet: str | None = None  # of a workbook
+    encoding: str | None = None  # of a text file, such as "utf-8-sig" or "cp1252"
+    delimiter: str | None = None  # of a text file
+    header_line: int | None = None  # line of the column names; None if the list has none
+    # Columns whose numbers are displayed with leading zeros: position and format, such as 00000
     formats: tuple[tuple[int, str], ...] = ()
-    notices: tuple[str, ...] = ()
-    links: str = ""
+    notices: tuple[str, ...] = ()  # what the user should know about how the file was read
+    links: str = ""  # what is known about IDs in links, which are not read; "" if there are none
 
     @property
     def set_aside(self) -> list[str]:
@@ -163,15 +149,10 @@ class TableSource:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table.
+    """One row of a table."""
 
-    Attributes:
-        line: Line number as Excel or an editor shows it, from 1.
-        cells: One cell per column of the table's header.
-    """
-
-    line: int
-    cells: tuple[Cell, ...]
+    line: int  # as Excel or an editor shows it, from 1
+    cells: tuple[Cell, ...]  # one per column of the table's header
 
 
 _LINES_AT_ONCE = 10_000
@@ -184,23 +165,15 @@ def is_stored(cells: npt.NDArray[np.object_] | StoredCells) -> TypeIs[StoredCell
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An input list: a header and rows whose cells are exactly as they were in the file.
-
-    Attributes:
-        source: Where it came from.
-        header: Column names as they stand in the file; names may repeat or be blank.
-        cells: The cells, shape (columns, rows): a read-only array or, for a large list, the same on
-            disk.
-        lines: The line number of each row, shape (rows,), read-only.
-        misaligned: Lines of rows whose fields seem to be shifted relative to the header.
-        header_doubts: Those of the source's notices that say that another line may be the header.
-    """
+    """An input list: a header and rows whose cells are exactly as they were in the file."""
 
     source: TableSource
-    header: tuple[str, ...]
+    header: tuple[str, ...]  # as it stands in the file; names may repeat or be blank
+    # Shape (columns, rows): a read-only array or, for a large list, the same on disk
     cells: npt.NDArray[np.object_] | StoredCells
-    lines: npt.NDArray[np.int64]
-    misaligned: frozenset[int] = frozenset()
+    lines: npt.NDArray[np.int64]  # the line number of each row, shape (rows,), read-only
+    misaligned: frozenset[int] = frozenset()  # lines of rows whose fields seem to be shifted
+    # Those of the source's notices that say that another line may be the header
     header_doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

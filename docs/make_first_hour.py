@@ -53,7 +53,7 @@ This page shows what a new user types and sees, from an empty machine to the fir
 sandbox at `http://127.0.0.1:{PORT}/v1` answers, {SPEED} times as fast, and some rows fail. Your
 times, IDs and counts will differ. To follow along without a key, leave out `login` and add
 `--sandbox` to each command: there, no row of this list fails, but one
-of `hubspot_contacts.xlsx` does.
+of `hubspot_contacts.xlsx` does; and `run` says that each job has a result from the first command.
 """
 
 
@@ -412,6 +412,7 @@ DIFFERENT_EACH_TIME = (
     (r"\n {11}(?=\S)", " "),  # where a line breaks depends on the numbers in it
     (r"^Note: +\S+ contains practice results.*\n", ""),  # of the first command, which no test types
     (r"^(?:A request failed|Running:) .*\n", ""),  # only on a busy machine
+    (r"^Cost: .*\n", ""),  # there must be a request to spare
     (r"^ *\d+%\|.*$", "(the bar)"),
     (r"\d{4}-([a-z-]+)-[0-9a-f]{4}", r"BATCH-\1"),
     (r"(?<![\d:])\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min|s)\b)?", "TIME"),

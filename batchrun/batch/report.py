@@ -32,19 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """The results of the first jobs of a batch.
+    """The results of the first jobs of a batch."""
 
-    Attributes:
-        rows: The rows of those jobs.
-        titles: The result columns of the workbook.
-        values: A line of result cells for each row, a cell for each title.
-        left: What is left of the batch.
-    """
-
-    rows: tuple[ResultRow, ...]
-    titles: tuple[str, ...]
-    values: tuple[tuple[Cell, ...], ...]
-    left: Remaining
+    rows: tuple[ResultRow, ...]  # of those jobs
+    titles: tuple[str, ...]  # of the result columns of the workbook
+    values: tuple[tuple[Cell, ...], ...]  # a line of result cells for each row
+    left: Remaining  # of the batch
 
     def _repr_html_(self) -> str:
         shown: dict[str, Callable[[tuple[ResultRow, tuple[Cell, ...]]], object]] = {

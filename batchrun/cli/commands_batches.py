@@ -358,14 +358,14 @@ def retry(
             begin_log_block(f"Batch {summary.batch_id}")
         sends = any(summary.counts[each] for each in chosen)
         confirm_batch(settings, summary, output, sends=sends)
-        question, words = _retry_question(summary, chosen, settings), ""
+        question, words, left = _retry_question(summary, chosen, settings), "", None
         rows = rows_of(summary.batch_id, chosen, settings=settings).rows
         if paid := completed_elsewhere(rows, summary, settings):
             words = f"{plural(paid, 'job has', 'jobs have')} a result in another batch."
         if not yes:
             jobs = len({row.job for row in rows})
             question = f"{words} {question}".strip()
-            confirm_jobs(summary, jobs, settings, reporting.mode(), question)
+            left = confirm_jobs(summary, jobs, settings, reporting.mode(), question)
         elif words:
             print_text(f"Note:      {words}", err=True)
         continue_batch(
@@ -373,6 +373,7 @@ def retry(
             settings,
             reporting.mode(),
             output=output,
+            credits_left=left,
             decide=in_doubt_decision(InDoubt.HOLD, summary, settings),
             form=form_from(ColumnOptions(), defaults=files.defaults, source=summary.source.path),
         )
@@ -492,7 +493,7 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
-        steps = messages.next_lines(summary) or messages.attention_lines(summary, settings)
+        steps = messages.next_lines(summary) or messages.reason_lines(summary, settings)
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
             " ".join(f"Its rows: {messages.counts(summary)}. {''.join(steps[-1:])}".split()),

@@ -31,7 +31,7 @@ from batchrun.cli.output import (
     runnable_commands,
 )
 from batchrun.cli.prompts import ask, confirm_address
-from batchrun.cli.settings import settings_from, settings_or_sandbox
+from batchrun.cli.settings import sandbox_hint, settings_from, settings_or_sandbox
 from batchrun.errors import BatchrunError, NoBatchError, UsageError
 from batchrun.text import columns_of, plural
 
@@ -283,6 +283,8 @@ def doctor(*, service: ServiceOptions, as_json: AsJson = False) -> None:
         f"\nFaults: {faults}, warnings: {warnings}. "
         "You can send all of this to support: it contains no key and no password."
     )
+    if not service.sandbox and (practice := sandbox_hint(["doctor"])):
+        print_text(practice)
     raise typer.Exit(code)
 
 

@@ -68,7 +68,7 @@ def usage_error(said: str, command: str, others: Sequence[str] = ()) -> UsageErr
     if "extra argument" in what:
         hint = (
             "Put a name or path with spaces, and a pattern for several files, in quotes, such as "
-            f'-w "Account Research". {hint}'
+            f'-w "Account Research". Write an age as one word, such as 30d. Name one batch. {hint}'
         )
     if shown != what:
         hint = "A key is never typed as an argument: batchrun login asks for it."

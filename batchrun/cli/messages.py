@@ -660,8 +660,19 @@ class BatchExit(typer.Exit):
         self.stopped = stopped
 
 
-def end(report: Report, settings: Settings, mode: OutputMode, *, stopped: bool) -> NoReturn:
-    """Print how a batch ended, and end the command. The last line is the workbook's path.
+def cost_line(gone: Mapping[str, float] | None, left: Credits | None, jobs: int) -> list[str]:
+    """Return what a command's jobs cost, in a line; none if that is unknown."""
+    if left is None or not left.remaining or not (words := spent_words(gone, jobs)):
+        return []
+    return [f"Cost:      {words}; {credit_amounts(left.remaining, bare=True)} left"]
+
+
+def end(
+    report: Report, settings: Settings, mode: OutputMode, cost: Sequence[str], *, stopped: bool
+) -> NoReturn:
+    """Print how a batch ended and its ``cost``, and end the command.
+
+    The last line is the workbook's path.
 
     Raises:
         BatchExit: Always.
@@ -669,7 +680,7 @@ def end(report: Report, settings: Settings, mode: OutputMode, *, stopped: bool) 
 
     def lines() -> Iterator[str]:
         yield ""
-        yield from _lines(report, settings)
+        yield from _lines(report, settings, cost)
         if report.output is not None:
             yield UnbrokenLine(f"Workbook:  {report.output}")
             yield from more_files(report.output)
@@ -710,7 +721,7 @@ def more_files(written: Path) -> list[str]:
     return [f"The rows are in {len(parts) + 1} files: also {parts[0].name}{last}."]
 
 
-def _lines(report: Report, settings: Settings) -> list[str]:
+def _lines(report: Report, settings: Settings, cost: Sequence[str]) -> list[str]:
     from batchrun import Ending, status
 
     summary, running, executions = report.summary, 0, 0
@@ -727,6 +738,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, running)}",
         *effort_lines(report, speed=settings.speed),
+        *cost,
     ]
     if executions:
         lines.append(running_line(executions, working=False))
@@ -744,19 +756,13 @@ def _lines(report: Report, settings: Settings) -> list[str]:
 
 
 def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
-    """Return why rows of a batch need attention, with what to do and the command for each kind.
+    """Return why rows of a batch need attention, and what to do.
 
     Rows without a result only count once the batch is finished.
     """
-    from batchrun import rows
     from batchrun.batch.history import existing_journal
     from batchrun.list_rows import COMPARED_ROWS, other_names_in
-    from batchrun.model import RETRIED_BY_ITSELF
-    from batchrun.workbook.reasons import Reasons, list_name, remedy
 
-    file, path = list_name(summary), summary.source.path
-    if path and Path(file).absolute() != Path(path):
-        file = path
     lines: list[str] = []
     if summary.rows <= COMPARED_ROWS:
         with (
@@ -765,6 +771,19 @@ def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         ):
             if found := other_names_in(results):
                 lines.append(f"Check:     {_other_names_words(len(found))}")
+    return lines + reason_lines(summary, settings)
+
+
+def reason_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+    """Return why rows of a finished batch have no result, and the command for each kind."""
+    from batchrun import rows
+    from batchrun.model import RETRIED_BY_ITSELF
+    from batchrun.workbook.reasons import Reasons, list_name, remedy
+
+    file, path = list_name(summary), summary.source.path
+    if path and Path(file).absolute() != Path(path):
+        file = path
+    lines: list[str] = []
     for outcomes, step in (
         (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {summary.batch_id}"),
         ({Outcome.INVALID}, f"Correct:   the list, then: {run_corrected(file, summary)}"),

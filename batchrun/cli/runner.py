@@ -23,7 +23,7 @@ from batchrun.cli.prompts import (
 )
 from batchrun.cli.signals import Stopper
 from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
-from batchrun.estimate import price_of
+from batchrun.estimate import credits_spent, price_of
 from batchrun.settings.location import is_practice
 from batchrun.text import plural
 
@@ -160,11 +160,34 @@ class _BatchDisplay:
         self, begin: Callable[..., Coroutine[Any, Any, Report]], limit: int | None, *, asks: bool
     ) -> None:
         """Run a batch to its end. After a pilot, ask whether to run the rest, if it ``asks``."""
-        report = self._run(begin, limit)
+        report = self._measured(self._run(begin, limit))
         pilot = asks and limit is not None and self._mode.shows_a_pilot
         if pilot and self._confirm_rest(report):
-            report = messages.with_its_rest(report, self._run(begin, None))
+            rest = self._measured(self._run(begin, None))
+            report = messages.with_its_rest(report, rest)
         self.ended = report
+
+    def _measured(self, report: Report) -> Report:
+        """Add the credits left now, and keep what a job cost, if somebody was asked about them.
+
+        This costs a request itself. A run that was stopped or that waits does not ask.
+        """
+        from batchrun.batch.session import cost_of
+        from batchrun.engine.engine import Ending
+
+        asked = {Ending.FINISHED, Ending.LIMIT, Ending.SELECTION_DONE, Ending.FAILURES}
+        if self.credits is None or not self.control.triggered or report.ending not in asked:
+            return report
+        batch = report.summary
+        if report.credits is None:
+            with self.stopper.asking(), suppress(KeyboardInterrupt):
+                left = asyncio.run(cost_of(batch, 0, self._settings)).credits
+                report = replace(report, credits=left)
+        if price := price_of(self.credits, report.credits, self.control.triggered):
+            with suppress(OSError):  # it is only shown
+                prices = messages.prices(self._settings.journal, batch.base_url)
+                prices.remember_price(batch.workflow.id, price)
+        return report
 
     def _run(self, begin: Callable[..., Coroutine[Any, Any, Report]], limit: int | None) -> Report:
         """Begin a batch or continue it. If the key is refused, ask for another at a terminal."""
@@ -197,7 +220,6 @@ class _BatchDisplay:
     def _confirm_rest(self, report: Report) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
         from batchrun import rows
-        from batchrun.batch.session import cost_of
         from batchrun.engine.engine import Ending
         from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
@@ -210,13 +232,6 @@ class _BatchDisplay:
             try:
                 lines = messages.unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
-                if self.credits is not None and report.credits is None:
-                    rest = asyncio.run(cost_of(batch, report.to_trigger, self._settings))
-                    report = replace(report, credits=rest.credits)
-                if price := price_of(self.credits, report.credits, len(report.sent)):
-                    with suppress(OSError):  # it is only shown
-                        prices = messages.prices(self._settings.journal, batch.base_url)
-                        prices.remember_price(batch.workflow.id, price)
                 rows_of = partial(rows, batch.batch_id, settings=self._settings)
                 page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
                 lines += messages.pilot_lines(
@@ -250,7 +265,9 @@ def _open_display(
             with display.printer, _noticed(display, mode):
                 yield display
             if display.ended is not None:
-                messages.end(display.ended, settings, mode, stopped=display.control.stopped)
+                gone = credits_spent(display.credits, display.ended.credits)
+                cost = messages.cost_line(gone, display.ended.credits, display.control.triggered)
+                messages.end(display.ended, settings, mode, cost, stopped=display.control.stopped)
 
 
 @contextmanager

@@ -77,8 +77,7 @@ class RetryState:
 class KeyRefusals:
     """Decides whether refusals (401, 403) are due to the key, to one row, or temporary.
 
-    Args:
-        proven: Whether this key has already triggered and polled a job of this batch.
+    A ``proven`` key has already triggered and polled a job of this batch.
     """
 
     def __init__(self, *, proven: bool) -> None:

@@ -158,10 +158,7 @@ class Forecast:
 
     Executions not polled yet are ordered by their start (`Queue`), because the one that started
     first is the likeliest to have ended. An execution seen running gets its own time for the next
-    poll, from the run times (`RunTimes`) of those that ran as long.
-
-    Args:
-        run_times: The workflow's run times from earlier batches.
+    poll, from the run times (`RunTimes`) of those that ran as long, at first in earlier batches.
     """
 
     def __init__(self, run_times: RunTimes | None = None) -> None:

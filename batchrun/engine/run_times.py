@@ -44,11 +44,7 @@ _PLACES = [(i + 0.5) / _CURVE_POINTS for i in range(_CURVE_POINTS)]
 
 
 class RunTimes:
-    """The distribution of run times.
-
-    Args:
-        observed: Run times known from earlier batches, in seconds, oldest first.
-    """
+    """The distribution of run times; starts with earlier batches' (in seconds, oldest first)."""
 
     def __init__(self, observed: Iterable[float] = ()) -> None:
         self._ended = deque((max(seconds, 0.0) for seconds in observed), maxlen=REMEMBERED)

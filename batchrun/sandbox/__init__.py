@@ -11,13 +11,15 @@ The API contract is in ``openapi.yaml`` in this directory.
 """
 
 from batchrun.sandbox.demo_list import write_demo_list
-from batchrun.sandbox.model import RunTimeKind, SandboxSettings
+from batchrun.sandbox.model import DEFAULT_KEYS, RunTimeKind, SandboxSettings, Scope
 from batchrun.sandbox.server import PRACTICE_SPEED, practice, running, serve
 
 __all__ = [
+    "DEFAULT_KEYS",
     "PRACTICE_SPEED",
     "RunTimeKind",
     "SandboxSettings",
+    "Scope",
     "practice",
     "running",
     "serve",

@@ -69,23 +69,44 @@ class RunTimeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """How the sandbox behaves. Run times are in virtual seconds."""
+    """How the sandbox behaves.
 
-    rate_per_minute: int | None = 60  # for each key; None: no quota of any kind, and no headers
-    daily: int | None = 10_000  # requests per day for each key; None: no limit
-    slots: int | None = None  # executions that run at the same time; the others queue in order
-    fail: float = 0.0  # share of bodies whose first execution fails; sent again, they succeed
-    seed: int = 0  # with the body, it determines run time, failure and result
+    Attributes:
+        rate_per_minute: Requests per minute for each key; ``None`` for no quota at all, neither
+            per minute nor per day, and no X-RateLimit headers.
+        daily: Requests per day for each key; ``None`` for no daily limit.
+        slots: Number of executions that run at the same time; others queue in order. ``None``
+            for no limit.
+        fail: Share of bodies whose first execution fails, 0 to 1; sent again, a body succeeds.
+        seed: Random seed. With the body, it determines run time, failure and result.
+        run_times: Distribution of run times; the next three attributes are for ``LOGNORMAL``.
+        run_median_seconds: Median of the log-normal run time, in virtual seconds.
+        run_sigma: Standard deviation of the run time's logarithm.
+        run_cap_seconds: The longest run time, in virtual seconds.
+        retry_after: Whether a 429 has a ``Retry-After`` header; the service documents none.
+        results: Whether completed executions have results. Generating them takes most of the time.
+        credits: Credits at the start. Each accepted trigger uses one, until none are left.
+        knows_earlier: Whether executions of an earlier sandbox are reported as completed instead
+            of 404.
+        keys: The accepted keys, with their scopes.
+        silent_quota: Whether to omit X-RateLimit headers but still enforce the quota.
+    """
+
+    rate_per_minute: int | None = 60
+    daily: int | None = 10_000
+    slots: int | None = None
+    fail: float = 0.0
+    seed: int = 0
     run_times: RunTimeKind = RunTimeKind.LOGNORMAL
-    run_median_seconds: float = 45.0  # this one and the next two are for LOGNORMAL
-    run_sigma: float = 0.35  # standard deviation of the run time's logarithm
-    run_cap_seconds: float = 120.0  # the longest run time
-    retry_after: bool = False  # whether a 429 has a Retry-After header; the service documents none
-    results: bool = True  # of completed executions; generating them takes most of the time
-    credits: int = 10_000  # at the start; each accepted trigger uses one, until none are left
-    knows_earlier: bool = False  # whether an earlier sandbox's executions are completed, not 404
+    run_median_seconds: float = 45.0
+    run_sigma: float = 0.35
+    run_cap_seconds: float = 120.0
+    retry_after: bool = False
+    results: bool = True
+    credits: int = 10_000
+    knows_earlier: bool = False
     keys: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: DEFAULT_KEYS)
-    silent_quota: bool = False  # whether to enforce the quota without X-RateLimit headers
+    silent_quota: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rate_per_minute", "daily", "slots"):

@@ -37,13 +37,8 @@ _UNREADABLE = (
 class Archive:
     """The parts of a workbook. Unpacking stops at a part's declared size and at the limits.
 
-    Args:
-        raw: The whole file.
-        name: Its name, for messages.
-        limits: The limits to enforce.
-
     Raises:
-        InputError: It is damaged or malicious.
+        InputError: It is damaged or malicious. Methods that unpack a part raise the same.
     """
 
     def __init__(self, raw: bytes, name: str, limits: LoadLimits) -> None:
@@ -66,19 +61,11 @@ class Archive:
         return self._members[canonical(part)].file_size
 
     def read(self, part: str) -> bytes:
-        """Unpack a whole part.
-
-        Raises:
-            InputError: It is damaged, or larger than its declared size.
-        """
+        """Unpack a whole part."""
         return b"".join(self.chunks(part))
 
     def chunks(self, part: str) -> Iterator[bytes]:
-        """Unpack a part in chunks.
-
-        Raises:
-            InputError: It is damaged, or larger than its declared size.
-        """
+        """Unpack a part in chunks."""
         left = self.size(part)
         try:
             with self.open(part) as stream:
@@ -93,11 +80,7 @@ class Archive:
             raise self.damaged()
 
     def any_block(self, part: str, matches: Callable[[bytes], object]) -> bool:
-        """Whether a part has a block that matches; blocks overlap, so that no match is cut in two.
-
-        Raises:
-            InputError: It is damaged.
-        """
+        """Whether a block of a part matches; blocks overlap, so that no match is cut in two."""
         before = b""
         for chunk in self.chunks(part):
             block = before + chunk
@@ -107,11 +90,7 @@ class Archive:
         return False
 
     def beginning(self, part: str, size: int = PROLOG_BYTES) -> bytes:
-        """Unpack the first bytes of a part.
-
-        Raises:
-            InputError: It is damaged.
-        """
+        """Unpack the first bytes of a part."""
         return next(self.chunks(part), b"")[:size]
 
     def open(self, part: str) -> IO[bytes]:
@@ -121,11 +100,7 @@ class Archive:
         return self._zip.open(member)
 
     def elements(self, part: str, wanted: set[str]) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield the wanted XML elements with their attributes, without prefixes as in calamine.
-
-        Raises:
-            InputError: The part is damaged.
-        """
+        """Yield the wanted XML elements with their attributes, without prefixes as in calamine."""
         found: list[tuple[str, dict[str, str]]] = []
 
         def start(name: str, attributes: dict[str, str]) -> None:
@@ -145,11 +120,7 @@ class Archive:
             raise self.damaged() from error
 
     def relations(self, part: str) -> list[dict[str, str]]:
-        """Return the relations of a part, or of the whole workbook; none if it has none.
-
-        Raises:
-            InputError: They are damaged.
-        """
+        """Return the relations of a part, or of the whole workbook; none if it has none."""
         folder, name = posixpath.split(part)
         relations = posixpath.join(folder, "_rels", f"{name}.rels")
         if canonical(relations) not in self.parts:
@@ -160,9 +131,6 @@ class Archive:
         """Refuse XML that declares a document type or entities; no workbook needs them.
 
         They could expand without limit ("billion laughs") or read other files.
-
-        Raises:
-            InputError: A part declares them.
         """
         for part in self._members:
             if not part.endswith((".xml", ".rels")):

@@ -48,13 +48,9 @@ def build_table(
     options: FileOptions,
     merged: Sequence[Merged] = (),
 ) -> Table:
-    """Build a table from rows.
+    """Build a table from all rows of a file, including blank ones.
 
-    Args:
-        blocks: All rows of the file, including blank ones.
-        source: Where they come from; its notices come first in the table's notices.
-        options: Where the header is, if the user said it.
-        merged: Merged ranges; the value is in the first cell of each.
+    The notices of the ``source`` come first in the table's notices.
 
     Raises:
         InputError: There is no header or no row below it, the header seems to hold data, or there
@@ -175,10 +171,7 @@ def _with_stray_ids(
 ) -> set[int]:
     """Return the lines of those rows with an ID in a column that mostly holds no IDs.
 
-    Args:
-        table: The table.
-        places: Positions of the rows.
-        counts: Whether a cell of such a column counts; all do by default.
+    Of such a column, only the cells count for which ``counts`` is true; by default, all do.
     """
     step = len(table.lines) // SAMPLE_ROWS + 1
     found: set[int] = set()
@@ -194,12 +187,8 @@ def _beside_their_names(table: Table, trimmed: Sequence[int], short: Sequence[in
     """Return the lines of rows that are not as wide as the header, with IDs not under their names.
 
     If most rows are wider, the names may stand one column too far left, as R writes them, or every
-    row has a delimiter that belongs to its text.
-
-    Args:
-        table: The table.
-        trimmed: Lines of the rows that had only blank fields beyond the header.
-        short: Lines of the rows that are shorter than the header.
+    row has a delimiter that belongs to its text. `RowCollector` found the ``trimmed`` and the
+    ``short`` rows.
     """
     named = [at for at, name in enumerate(table.header) if roles_named(name)]
     width = max((at for at, name in enumerate(table.header, start=1) if name.strip()), default=0)

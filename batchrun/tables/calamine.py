@@ -140,11 +140,7 @@ def called(read: Any, argument: Any, name: str) -> Any:
 
 
 def content_of(found: Any, name: str, sheet: Sheet, limits: LoadLimits) -> SheetRows:
-    """Return the contents of a sheet that calamine has read.
-
-    Raises:
-        InputError: It is empty, or too large.
-    """
+    """Return the contents of a sheet that calamine has read; refuse it if empty or too large."""
     if found.start is None:
         raise InputError(f"{name}, sheet {sheet.name}: every cell is empty.", "Name another sheet.")
     refuse_far(name, sheet.name, found.total_height, found.width, limits)

@@ -97,17 +97,11 @@ _OFFERED = (
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """The encoding of a text.
+    """The encoding of a text."""
 
-    Attributes:
-        name: Python's name for it.
-        notices: Notices about it.
-        guessed: Display name of the encoding if it is a guess; ``""`` if it is certain.
-    """
-
-    name: str
+    name: str  # Python's name for it
     notices: tuple[str, ...] = ()
-    guessed: str = ""
+    guessed: str = ""  # display name of the encoding if it is a guess; "" if it is certain
 
 
 _NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
@@ -191,10 +185,6 @@ def _may_hold(piece: bytes, mark: bytes) -> bool:
 def detect_encoding(raw: bytes, name: str) -> Encoding:
     """Detect the encoding: by byte order mark, else by valid UTF-16, UTF-32 or UTF-8, else a guess.
 
-    Args:
-        raw: The whole file.
-        name: Its name, for messages.
-
     Raises:
         InputError: The text is damaged, holds a NUL character, or mixes UTF-8 with another
             encoding.
@@ -240,11 +230,7 @@ def _utf_7_notice(raw: bytes, name: str) -> tuple[str, ...]:
 def _check(raw: bytes, encoding: str, name: str, claim: str) -> None:
     """Check that a text is valid in an encoding.
 
-    Args:
-        raw: The whole file.
-        encoding: Python's name for the encoding.
-        name: The file's name, for messages.
-        claim: Start of the error message, such as ``a.csv announces UTF-16``.
+    The error begins with the ``claim``, such as ``a.csv announces UTF-16``.
 
     Raises:
         InputError: The text is not valid, or holds a NUL character.
@@ -303,11 +289,7 @@ def _wide_without_bom(raw: bytes) -> str | None:
 
 
 def _guess(raw: bytes, name: str) -> Encoding:
-    """Guess the encoding with chardet, which gets only the fields that are not ASCII.
-
-    Raises:
-        InputError: Some lines are UTF-8; any other encoding would garble them.
-    """
+    """Guess the encoding with chardet, which gets only the fields that are not ASCII."""
     import chardet
 
     fields = [field for field in _FIELD_ENDS.split(raw) if not field.isascii()]

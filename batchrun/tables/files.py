@@ -86,10 +86,7 @@ Read each sheet before the next one."""
 def open_raw(file: Path, mention: str) -> Iterator[RawFile]:
     """Open a file for its raw rows, with the same safety checks as for a list.
 
-    Args:
-        file: Its path.
-        mention: Text to search for, in lowercase; the search ignores case. If the file does not
-            contain it, no sheets are read.
+    If the file does not contain the ``mention``, a lowercase text, in any case, no sheets are read.
 
     Raises:
         InputError: The file can't be read.
@@ -190,16 +187,8 @@ SHOWN_FILES, SHOWN_NAMES = 5, 4
 def _files_of(path: Path) -> list[Path]:
     """List the files of a folder or of a pattern such as ``exports/*.csv``, sorted by name.
 
-    Skips batchrun's results, and names that start with a dot, an underscore or a tilde.
-
-    Args:
-        path: A folder, or a path with ``*``, ``?`` or ``[…]`` that is not an existing file.
-
-    Returns:
-        The files; empty if the path is neither a folder nor a pattern.
-
-    Raises:
-        InputError: There are no lists, or too many.
+    Skips batchrun's results, and names that start with a dot, an underscore or a tilde. Returns
+    none for any other path, or for that of a file with ``*``, ``?`` or ``[…]`` in its name.
     """
     if path.is_dir():
         found = [each for each in path.iterdir() if each.suffix.lower() in ENDINGS]
@@ -235,14 +224,6 @@ def _load_several(path: Path, files: Sequence[Path], options: LoadOptions) -> Ta
     """Concatenate files with the same columns.
 
     Line numbers continue from file to file. Results that batchrun wrote are left out.
-
-    Args:
-        path: The folder or pattern that the user gave.
-        files: The files.
-        options: How to read each.
-
-    Raises:
-        InputError: A file can't be read, or its columns differ from those of the first file.
     """
     name = path.name or str(path.absolute())
     header: tuple[str, ...] = ()

@@ -102,11 +102,7 @@ class Format(Enum):
 
 
 def detect_format(head: bytes, name: str) -> Format | None:
-    """Detect the format of a file from its first bytes.
-
-    Args:
-        head: Its first ``HEAD_BYTES`` bytes.
-        name: Its name, for messages only.
+    """Detect the format of a file from its first ``HEAD_BYTES`` bytes; the name is for messages.
 
     Returns:
         The format; ``None`` for a container, whose format only the whole file shows.

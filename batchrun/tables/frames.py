@@ -46,27 +46,17 @@ class RowCollector:
     """Collects rows block by block and transposes them to columns.
 
     Each block is copied to its place while its cells are in the CPU cache: accessing millions of
-    cells again at the end takes longer than reading them.
-
-    Args:
-        name: Name of the list, for messages.
-        width: Number of columns of the header; wider rows add columns.
-        fill_value: Value for the missing cells of a short row.
-
-    Attributes:
-        after_blank: Positions of rows that follow a blank row.
-        blank_rows: Number of blank rows between other rows; those at the end don't count.
-        short: Lines of the rows with fewer fields than the header.
-        long: Lines of the rows with more fields than the header.
-        trimmed: Lines of the rows with only blank fields beyond the header, which are dropped.
+    cells again at the end takes longer than reading them. The header has ``width`` columns;
+    wider rows add more. ``fill_value`` stands for the missing cells of a short row.
     """
 
     def __init__(self, name: str, width: int, fill_value: Cell) -> None:
         self._name = name
-        self.after_blank: set[int] = set()
-        self.blank_rows = 0
-        self.short: list[int] = []
-        self.long: list[int] = []
+        self.after_blank: set[int] = set()  # positions of rows that follow a blank row
+        self.blank_rows = 0  # number of blank rows between other rows; those at the end don't count
+        self.short: list[int] = []  # lines of the rows with fewer fields than the header
+        self.long: list[int] = []  # lines of the rows with more fields than the header
+        # Lines of the rows with only blank fields beyond the header, which are dropped
         self.trimmed = array("q")
         self._trailing_blank_rows = 0
         self._width = self._widest = width
@@ -111,8 +101,7 @@ class RowCollector:
     def notices(self, besides: Collection[int] = ()) -> list[str]:
         """Return notices about blank rows, and about rows that are not as wide as the header.
 
-        Args:
-            besides: Lines of rows that don't count.
+        Rows in the lines ``besides`` don't count.
         """
         said = []
         fewer = "fewer fields than the header; the missing ones were read as empty"

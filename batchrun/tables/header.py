@@ -38,38 +38,23 @@ DEEPEST_HEADER = 5
 
 @dataclass(frozen=True, slots=True)
 class HeaderPosition:
-    """The position of the header.
+    """The position of the header."""
 
-    Attributes:
-        index: Position of the header's last row among the given rows.
-        depth: Number of header rows; 1 unless merged cells join several.
-        doubt: Notice if another row might be the header, else ``""``.
-    """
-
-    index: int
-    depth: int = 1
-    doubt: str = ""
+    index: int  # position of the header's last row among the given rows
+    depth: int = 1  # number of header rows; 1 unless merged cells join several
+    doubt: str = ""  # notice if another row might be the header, else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header found among the first rows.
-
-    Attributes:
-        names: The column names.
-        line: Line of the header's last row; ``None`` if the list has no header.
-        end: Position of the first row below the header.
-        report: Whether there are lines above the header.
-        notices: Notices about the header.
-        doubt: The notice that another line may be the header, else ``""``.
-    """
+    """The header found among the first rows."""
 
     names: list[str]
-    line: int | None
-    end: int
-    report: bool
+    line: int | None  # line of the header's last row; None if the list has no header
+    end: int  # position of the first row below the header
+    report: bool  # whether there are lines above the header
     notices: list[str]
-    doubt: str = ""
+    doubt: str = ""  # the notice that another line may be the header, else ""
 
 
 def read_header(
@@ -223,11 +208,6 @@ def find_header(
     The header is the first row, unless a later row looks more like one: it names an ID column
     above IDs; or it is wider than all rows above it and holds only labels, and the rows above are
     so narrow that they can only be a report's title and filters.
-
-    Args:
-        lines: Line number of each row.
-        rows: The first non-blank rows of the file.
-        merged: Merged ranges of the sheet.
     """
     fills = [sum(map(is_filled, row)) for row in rows]
     index, doubt = 0, ""

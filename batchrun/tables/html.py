@@ -133,11 +133,6 @@ class _Group:
 def read_page(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read the list in an HTML page; tables with the same header are read as one list.
 
-    Args:
-        raw: The whole file.
-        file: Its path, used only for names.
-        options: Which table to read and where its header is, if the user gave them.
-
     Raises:
         InputError: The page has no table, or not the requested one.
     """

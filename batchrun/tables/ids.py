@@ -55,18 +55,13 @@ class ValidId:
 
 @dataclass(frozen=True, slots=True)
 class DamagedId:
-    """A value that is not a UUID.
+    """A value that is not a UUID."""
 
-    Attributes:
-        reason: What it seems to be and the likely cause, in plain words and without the value, so
-            that cells can be grouped by reason.
-        kind: What it seems to be.
-        shown: The value in quotes, on one line, and the position of the damage if known.
-    """
-
+    # What it seems to be and the likely cause, in plain words and without the value, so that cells
+    # can be grouped by reason
     reason: str
-    kind: IdKind = IdKind.OTHER
-    shown: str = ""
+    kind: IdKind = IdKind.OTHER  # what it seems to be
+    shown: str = ""  # the value in quotes, on one line, and the position of the damage if known
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +140,8 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     ``urn:uuid:`` around a UUID, converts it to lowercase, and adds missing hyphens. From a URL that
     contains one UUID, takes the UUID.
 
-    Args:
-        cell: The cell.
-        lenient: Also accept, unchanged, a value with the five groups of a UUID but with letters
-            beyond f. The service's documentation shows such a contact ID.
+    If ``lenient``, also accepts, unchanged, a value with the five groups of a UUID but with letters
+    beyond f. The service's documentation shows such a contact ID.
     """
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return MissingId()

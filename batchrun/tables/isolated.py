@@ -60,20 +60,13 @@ _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
 
 
 class Book:
-    """A workbook that is open in a child process.
-
-    Attributes:
-        format: Its format.
-        sheets: Its worksheets, in order.
-        properties: Its custom properties.
-    """
+    """A workbook that is open in a child process."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], raw: bytes, name: str, limits: LoadLimits
     ) -> None:
         self._process = process
-        self._sends_rows = False
-        """Whether the process is still sending the rows of a sheet."""
+        self._sends_rows = False  # whether the process is still sending the rows of a sheet
         (kind, sheets, properties), _ = self._ask([name, asdict(limits)], raw)
         self.format = Format(kind)
         self.sheets = [Sheet(str(title), bool(visible)) for title, visible in sheets]
@@ -92,11 +85,7 @@ class Book:
         return bool(self._ask(["may_contain", text])[0])
 
     def read(self, sheet: Sheet, correct: Corrector | None = None) -> SheetRows:
-        """Read a sheet; its rows are streamed.
-
-        Args:
-            sheet: One of the sheets.
-            correct: Corrects the values of a column; ``None`` if they are correct.
+        """Read a sheet; its rows are streamed, each column of a block corrected by ``correct``.
 
         Raises:
             InputError: The sheet is damaged or malicious.
@@ -168,11 +157,6 @@ class Book:
 @contextmanager
 def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
     """Open a workbook in a child process, which ends when the block ends.
-
-    Args:
-        raw: The whole file.
-        name: Its name, for messages.
-        limits: The limits to enforce.
 
     Raises:
         InputError: The file is not a workbook, is damaged or malicious, or needs a password.
@@ -275,11 +259,7 @@ def main() -> None:
 
 
 def _open_reader(raw: bytes, name: str, limits: LoadLimits) -> WorkbookReader:
-    """Open a workbook in any supported format; each reader is imported only if it is needed.
-
-    Raises:
-        InputError: The file is not a workbook or can't be opened; the message says why.
-    """
+    """Open a workbook in any supported format; each reader is imported only if it is needed."""
     if raw.startswith(PARQUET_MAGIC):
         from batchrun.tables.parquet import ParquetReader
 

@@ -9,26 +9,16 @@ from batchrun.options import FileOptions
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """Upper limits for a file.
+    """Upper limits for a file."""
 
-    Attributes:
-        file_bytes: Size of the file.
-        unpacked_bytes: Total unpacked size of the parts of a workbook.
-        ratio: Unpacked size of a part divided by its packed size; applies only to parts of more
-            than ``RATIO_MATTERS_FROM`` bytes.
-        cells: Cells in the used rectangle of a sheet, including blank ones.
-        sheets: Sheets in a workbook.
-        parts: Parts of a workbook (files inside its archive).
-        field_characters: Characters in one field of a text file.
-    """
-
-    file_bytes: int = 2 * 1024**3
-    unpacked_bytes: int = 4 * 1024**3
+    file_bytes: int = 2 * 1024**3  # size of the file
+    unpacked_bytes: int = 4 * 1024**3  # total unpacked size of the parts of a workbook
+    # Unpacked size of a part divided by its packed size, if it is above `RATIO_MATTERS_FROM` bytes
     ratio: int = 200
-    cells: int = 50_000_000
-    sheets: int = 500
-    parts: int = 10_000
-    field_characters: int = 10_000_000
+    cells: int = 50_000_000  # cells in the used rectangle of a sheet, including blank ones
+    sheets: int = 500  # sheets in a workbook
+    parts: int = 10_000  # parts of a workbook (files inside its archive)
+    field_characters: int = 10_000_000  # characters in one field of a text file
 
 
 RATIO_MATTERS_FROM = 16 * 1024**2
@@ -37,10 +27,6 @@ RATIO_MATTERS_FROM = 16 * 1024**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions(FileOptions):
-    """How to read a file, and how large it may be.
-
-    Attributes:
-        limits: Upper limits for the file.
-    """
+    """How to read a file, and how large it may be."""
 
     limits: LoadLimits = field(default_factory=LoadLimits)

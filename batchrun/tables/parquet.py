@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read a Parquet file; the column names count as line 1.
 
-    Args:
-        raw: The whole file.
-        file: Its path, used only for names.
-        options: The limits to enforce.
-
     Raises:
         InputError: The file is damaged or has no rows, or pyarrow is not installed.
     """
@@ -66,11 +61,7 @@ def read_parquet(raw: bytes, file: Path, options: LoadOptions) -> Table:
 
 
 class ParquetReader(WorkbookReader):
-    """Reads a Parquet file as a workbook with one sheet.
-
-    Raises:
-        InputError: The file is damaged, or has too many cells.
-    """
+    """Reads a Parquet file as a workbook with one sheet."""
 
     format = Format.PARQUET
 

@@ -82,14 +82,7 @@ IdColumn: TypeAlias = "tuple[npt.NDArray[np.object_] | StoredColumn, list[int]]"
 class Body:
     """All that stands below the header, while its rows are told from the rest.
 
-    Attributes:
-        names: The column names.
-        columns: The cells, column by column.
-        lines: The line number of each row.
-        after_blank: Positions of rows that follow a blank row.
-        aside: Positions of the rows that are not rows of the list.
-        id_columns: The columns that hold IDs.
-        without_ids: Positions of the rows without an ID; none if the list has no ID columns.
+    Rows are told by their positions, not by their lines.
     """
 
     def __init__(
@@ -97,10 +90,11 @@ class Body:
     ) -> None:
         self.names, self.columns, self.lines = names, columns, lines
         self.after_blank = after_blank
-        self.aside: set[int] = set()
+        self.aside: set[int] = set()  # the rows that are not rows of the list
         self.id_columns = _id_columns(columns)
         odd = [set(places) for _, places in self.id_columns]
         left = sorted(set.intersection(*odd)) if odd else []
+        # The rows without an ID; none if the list has no ID columns
         self.without_ids = [at for at in left if not holds_id(self.filled(at))]
         self._without_ids = frozenset(self.without_ids)
 
@@ -162,11 +156,7 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
     """Set aside the rows that belong to the report, not to the list.
 
     Totals and groups are searched only if the file is clearly a report: it has lines above the
-    header, a footer, or a total in its last rows.
-
-    Args:
-        body: The rows.
-        report: Whether there were lines above the header.
+    header (``report``), a footer, or a total in its last rows.
 
     Returns:
         Notices about these rows, and about rows that only look like part of the report.

@@ -40,7 +40,7 @@ from batchrun.tables.ids import (
 from batchrun.text import close_matches, listed, one_line, plural, visible, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from batchrun.model import Cell
 
@@ -348,13 +348,8 @@ def find_roles(
 ) -> dict[Role, int]:
     """Find the position of each ID column; a list needs only one of them.
 
-    Args:
-        table: The list.
-        company_column: Name of the company column, or its number from 1; ``None`` to find it.
-        contact_column: Name of the contact column, or its number from 1; ``None`` to find it.
-        without: Roles that are not sent.
-        lenient: Whether IDs that are not valid UUIDs also count.
-        ask: Asks the user if several columns qualify; ``None`` if there is no user to ask.
+    A column is given by name or by number from 1; ``None`` finds it. Roles in ``without`` are not
+    sent. If ``lenient``, IDs that are not valid UUIDs also count.
 
     Raises:
         InputError: A named column does not exist, the file seems to hold two lists side by side,
@@ -372,7 +367,11 @@ def find_roles(
             roles.update(search.by_name(role, roles))
     if not roles and not holders:
         # each row then gets a reason that says what its cell holds instead of an ID
-        roles.update(_by_name_alone(table, wanted))
+        for role in wanted:
+            own, plain, _ = NAMES[role]
+            found = [at for at, name in enumerate(table.header) if _spellings(name) & (own | plain)]
+            if len(found) == 1:
+                roles[role] = found[0]
     for role in wanted:
         if roles and role not in roles:
             search.refuse_partly_ids(role, roles)
@@ -385,21 +384,13 @@ def find_roles(
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """The search for the ID columns of a list.
-
-    Attributes:
-        table: The list.
-        wanted: The roles to find.
-        holders: The columns that mostly hold IDs.
-        lenient: Whether IDs that are not valid UUIDs also count.
-        ask: Asks the user; ``None`` if there is no user to ask.
-    """
+    """The search for the ID columns of a list."""
 
     table: Table
     wanted: Sequence[Role]
-    holders: Sequence[int]
-    lenient: bool
-    ask: Ask | None
+    holders: Sequence[int]  # the columns that mostly hold IDs
+    lenient: bool  # whether IDs that are not valid UUIDs also count
+    ask: Ask | None  # asks the user; None if there is no user to ask
 
     def by_name(self, role: Role, taken: Mapping[Role, int]) -> list[tuple[Role, int]]:
         """Find the column that holds IDs and has a name of a role; ask if there are several."""
@@ -416,11 +407,7 @@ class _Search:
         return [self._asked(text, (role,), columns, hint)]
 
     def refuse_partly_ids(self, role: Role, roles: Mapping[Role, int]) -> None:
-        """Refuse to leave out a column that is named like IDs of a role and holds some.
-
-        Raises:
-            InputError: There is such a column.
-        """
+        """Refuse to leave out a column that is named like IDs of a role and holds some."""
         for column in _named_like(self.table, role, roles):
             if not any(_are_ids(self.table, column, 1, self.lenient)):
                 continue
@@ -481,11 +468,7 @@ class _Search:
         hint: str,
         more: str = "",
     ) -> tuple[Role, int]:
-        """Ask which of the columns to use.
-
-        Raises:
-            InputError: There is nobody to ask, or no answer.
-        """
+        """Ask which of the columns to use; without an answer, the question becomes the error."""
         table = self.table
         shown = columns[:SHOWN_CANDIDATES]
         contents = tuple(read_contents(table, column, lenient=self.lenient) for column in shown)
@@ -565,15 +548,6 @@ NAMES_SHOWN = 80
 LISTED_NAMES = 200
 
 
-def _by_name_alone(table: Table, wanted: Sequence[Role]) -> Iterator[tuple[Role, int]]:
-    names = [_spellings(name) for name in table.header]
-    for role in wanted:
-        own, plain, _ = NAMES[role]
-        found = [at for at, spellings in enumerate(names) if spellings & (own | plain)]
-        if len(found) == 1:
-            yield role, found[0]
-
-
 def _distinct(table: Table, columns: list[int]) -> list[int]:
     """Leave out the columns with the same IDs as the first one, such as the twin left by a join."""
     if len(columns) < 2:
@@ -590,11 +564,7 @@ def _named_like(table: Table, role: Role, taken: Mapping[Role, int]) -> list[int
 
 
 def _refuse_side_by_side(table: Table, roles: Mapping[Role, int]) -> None:
-    """Refuse two lists side by side: their rows don't belong together.
-
-    Raises:
-        InputError: There seem to be two lists.
-    """
+    """Refuse two lists side by side: their rows don't belong together."""
     if len(roles) < 2:
         return
     first, last = sorted(roles.values())
@@ -739,15 +709,9 @@ def _header_hint(table: Table) -> str:
 
 
 def find_column(table: Table, name: str, option: str) -> int:
-    """Find a column by exact name, by normalized name, or by number from 1.
+    """Return the position of a column, found by exact name, normalized name, or number from 1.
 
-    Args:
-        table: The list.
-        name: What the user entered.
-        option: The option it was given with, for the error message.
-
-    Returns:
-        The position of the column, from 0.
+    ``option`` is the one that the name was given with, for the error message.
 
     Raises:
         InputError: There is no such column, or there are several.

@@ -30,53 +30,39 @@ MAX_STYLES = 100_000
 
 @dataclass(slots=True)
 class Traits:
-    """Details of a sheet that calamine does not provide. Rows and columns count from 1.
+    """Details of a sheet that calamine does not provide. Rows and columns count from 1."""
 
-    Attributes:
-        errors: Error cells as (row, column, text); a text is for example ``#N/A``.
-        uncalculated: Cells (row, column) with a formula but no stored value.
-        hidden_rows: Rows that are hidden, filtered out or of height 0.
-        hidden_columns: Ranges (first, last) of hidden columns; they can overlap.
-        filtered: Whether a filter is set on the sheet.
-        negative: Cells (row, column) with a negative date or time, which no program can show.
-        formats: (column, format) if all numbers of the column have the same format with leading
-            zeros, such as ``00000``.
-        mixed: (column, format) if only some numbers of the column have leading zeros.
-        filled: Number of filled cells that the sheet's XML holds; 0 if they were not counted.
-        links: Addresses of links that hold an ID.
-        linked: Whether the workbook has links to other files.
-        unknown: Whether these details can't be read from the file.
-    """
-
+    # Error cells as (row, column, text); a text is for example `#N/A`
     errors: list[tuple[int, int, str]] = field(default_factory=list)
+    # Cells (row, column) with a formula but no stored value
     uncalculated: list[tuple[int, int]] = field(default_factory=list)
+    # Rows that are hidden, filtered out or of height 0
     hidden_rows: list[int] = field(default_factory=list)
+    # Ranges (first, last) of hidden columns; they can overlap
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    filtered: bool = False
+    filtered: bool = False  # whether a filter is set on the sheet
+    # Cells (row, column) with a negative date or time, which no program can show
     negative: list[tuple[int, int]] = field(default_factory=list)
+    # (column, format) if all numbers of the column have the same format with leading zeros, such as
+    # `00000`
     formats: list[tuple[int, str]] = field(default_factory=list)
+    # (column, format) if only some numbers of the column have leading zeros
     mixed: list[tuple[int, str]] = field(default_factory=list)
-    filled: int = 0
-    links: list[str] = field(default_factory=list)
-    linked: bool = False
-    unknown: bool = False
+    filled: int = 0  # number of filled cells that the sheet's XML holds; 0 if they were not counted
+    links: list[str] = field(default_factory=list)  # addresses of links that hold an ID
+    linked: bool = False  # whether the workbook has links to other files
+    unknown: bool = False  # whether these details can't be read from the file
 
 
 @dataclass(slots=True)
 class SheetDetails:
-    """What a reader finds in a sheet beside the values. Rows and columns count from 1.
-
-    Attributes:
-        traits: The sheet's traits.
-        merged: Its merged ranges.
-        patches: Values to use instead of those from calamine, as (row, column, value).
-        repeated: Row and column of a cell that is there twice.
-    """
+    """What a reader finds in a sheet beside the values. Rows and columns count from 1."""
 
     traits: Traits = field(default_factory=Traits)
     merged: list[Merged] = field(default_factory=list)
+    # Values to use instead of those from calamine, as (row, column, value)
     patches: list[tuple[int, int, bool | float | str]] = field(default_factory=list)
-    repeated: tuple[int, int] | None = None
+    repeated: tuple[int, int] | None = None  # row and column of a cell that is there twice
     _seen: dict[int, int] = field(default_factory=dict)
     """Row → its filled columns, as bits."""
 
@@ -89,11 +75,7 @@ class SheetDetails:
             self._seen[row] = columns | 1 << column
 
     def refuse_repeated(self, name: str, sheet: str) -> None:
-        """Refuse a sheet that holds a cell twice: one of the two would get lost.
-
-        Raises:
-            InputError: There is such a cell.
-        """
+        """Refuse a sheet that holds a cell twice: one of the two would get lost."""
         if self.repeated:
             raise InputError(
                 f"{name}, sheet {sheet}, line {self.repeated[0]}: cell"
@@ -129,24 +111,16 @@ def distinct(ranges: Iterable[tuple[int, int]], most: int) -> list[int]:
 
 
 class ZeroFormat(NamedTuple):
-    """A number format with leading zeros.
+    """A number format with leading zeros."""
 
-    Attributes:
-        code: The format, reduced by `leading_zeros` if possible.
-        exact: Whether numbers can be written with it.
-    """
-
-    code: str
-    exact: bool
+    code: str  # the format, reduced by `leading_zeros` if possible
+    exact: bool  # whether numbers can be written with it
 
 
 class NumberFormats:
-    """Collects the number formats of a sheet's columns.
+    """Collects the number formats of a sheet's columns, and adds them to the sheet's traits.
 
-    Args:
-        traits: The sheet's traits, to which the formats are added.
-        zeros: Style → its format, for styles with leading zeros.
-        dates: Styles for dates and times.
+    `style_kinds` returns the styles: ``zeros`` and ``dates``.
     """
 
     def __init__(
@@ -175,17 +149,11 @@ class NumberFormats:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A worksheet as listed in the workbook.
-
-    Attributes:
-        name: Its name.
-        visible: Whether Excel shows its tab.
-        part: Its part in the archive; ``""`` if not needed.
-    """
+    """A worksheet as listed in the workbook."""
 
     name: str
-    visible: bool = True
-    part: str = ""
+    visible: bool = True  # whether Excel shows its tab
+    part: str = ""  # its part in the archive; "" if not needed
 
 
 Merged = tuple[int, int, int, int]
@@ -196,17 +164,11 @@ Columns count from 1 in a reader, and from 0 at the rows' first cell everywhere 
 
 @dataclass(frozen=True, slots=True)
 class ColumnBlock:
-    """A block of rows of equal length, as columns; can be unpacked like other blocks.
-
-    Attributes:
-        lines: Line numbers.
-        columns: The cells.
-        size: Their size in bytes as they were sent by the child process.
-    """
+    """A block of rows of equal length, as columns; can be unpacked like other blocks."""
 
     lines: Sequence[int]
     columns: Sequence[Sequence[Cell]]
-    size: int
+    size: int  # their size in bytes as they were sent by the child process
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the line numbers and the rows."""
@@ -220,18 +182,11 @@ Block: TypeAlias = "tuple[Sequence[int], list[list[Cell]]] | ColumnBlock"
 
 @dataclass(frozen=True, slots=True)
 class SheetRows:
-    """The contents of a sheet.
+    """The contents of a sheet."""
 
-    Attributes:
-        blocks: The rows in blocks with their numbers, starting with row 1.
-        first_column: Column number (A is 1) of the first cell of each row.
-        merged: Merged ranges; the value is in the first cell of each.
-        traits: Other details of the sheet.
-    """
-
-    blocks: Iterator[Block]
-    first_column: int = 1
-    merged: Sequence[Merged] = ()
+    blocks: Iterator[Block]  # the rows in blocks with their numbers, starting with row 1
+    first_column: int = 1  # column number (A is 1) of the first cell of each row
+    merged: Sequence[Merged] = ()  # merged ranges; the value is in the first cell of each
     traits: Traits = field(default_factory=Traits)
 
 
@@ -324,11 +279,7 @@ HOLDS_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGN
 
 
 def links_notice(links: Sequence[str]) -> str:
-    """Say that there are links with IDs, which are not read.
-
-    Args:
-        links: Their addresses.
-    """
+    """Say that there are links to addresses with IDs, which are not read."""
     if not links:
         return ""
     one, many = "link leads to an address with an ID", "links lead to addresses with IDs"
@@ -380,14 +331,9 @@ _DATE_IDS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50
 def style_kinds(
     styles: Iterable[int], codes: Mapping[int, str]
 ) -> tuple[dict[int, ZeroFormat], frozenset[int]]:
-    """Find the cell styles with leading zeros and the styles for dates and times.
+    """Return each style with leading zeros and its format, and the styles for dates and times.
 
-    Args:
-        styles: Format number of each style.
-        codes: Format number → format, for formats that are not built in.
-
-    Returns:
-        Style → its format with leading zeros; and the styles for dates and times.
+    ``styles`` has the number of each style's format; ``codes``, the formats that are not built in.
     """
     zeros: dict[int, ZeroFormat] = {}
     dates = set()

@@ -32,28 +32,19 @@ CACHED_BLOCKS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A block of rows in the file.
-
-    Attributes:
-        first: Position of the first row.
-        rows: Number of rows.
-        kinds: Packing kind of each column.
-        starts: Offset of each packed column in the file, in bytes, and of what follows the last.
-    """
+    """A block of rows in the file."""
 
     first: int
     rows: int
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...]  # packing kind of each column
+    # Offset of each packed column in the file, in bytes, and of what follows the last
     starts: tuple[int, ...]
 
 
 class StoredCells:
     """Cells on disk, used like an array of shape (columns, rows).
 
-    Args:
-        name: Name of the list, for messages.
-        fill_value: Value for the missing cells of a short row.
-        width: Number of columns, unless a row is wider.
+    The arguments are those of `RowCollector`.
     """
 
     def __init__(self, name: str, fill_value: Cell, width: int) -> None:
@@ -111,15 +102,12 @@ class StoredCells:
     def cell(self, column: int, row: int) -> Cell:
         """Return a cell."""
         block = self._block_of(row)
-        return self._cached(block, column)[row - self._blocks[block].first]
-
-    def _cached(self, block: int, column: int) -> list[Cell]:
         key = block, column
         if (cells := self._cache.get(key)) is None:
             if len(self._cache) >= CACHED_BLOCKS * self.width:
                 self._cache = {}
             cells = self._cache[key] = list(self._cells(block, column))
-        return cells
+        return cells[row - self._blocks[block].first]
 
     def column_cells(self, column: int) -> Iterator[Cell]:
         """Iterate over the cells of a column."""
@@ -196,10 +184,6 @@ class StoredColumn:
         if isinstance(places, int):
             return self.cells.cell(self.column, places)
         return [self.cells.cell(self.column, place) for place in places]
-
-    def tolist(self) -> list[Cell]:
-        """Return all cells."""
-        return list(self)
 
 
 class PackingError(Exception):

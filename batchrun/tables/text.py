@@ -52,23 +52,14 @@ _DELIMITER_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a text separates and quotes its fields.
+    """How a text separates and quotes its fields."""
 
-    Attributes:
-        delimiter: One of ``DELIMITERS``, or any character from a ``sep=`` line or the user.
-        declared: Whether the first line is a ``sep=`` line.
-        literal: Whether quotes are ordinary characters.
-        spaced: Whether white space between quotes and delimiters is ignored.
-        quote: The character that encloses fields.
-        wrapped: Whether whole records are quoted as well.
-    """
-
-    delimiter: str
-    declared: bool = False
-    literal: bool = False
-    spaced: bool = False
-    quote: str = '"'
-    wrapped: bool = False
+    delimiter: str  # one of `DELIMITERS`, or any character from a `sep=` line or the user
+    declared: bool = False  # whether the first line is a `sep=` line
+    literal: bool = False  # whether quotes are ordinary characters
+    spaced: bool = False  # whether white space between quotes and delimiters is ignored
+    quote: str = '"'  # the character that encloses fields
+    wrapped: bool = False  # whether whole records are quoted as well
 
     def reader(self, lines: Iterable[str]) -> Any:
         """Return a reader, like `csv.reader`, for lines in this dialect."""
@@ -162,9 +153,6 @@ def detect_dialect(sample: str) -> Dialect:
 
     If the header has no delimiter, the list has a single column, unless a wider table follows below
     a title.
-
-    Args:
-        sample: The start of the text, up to ``SAMPLE_CHARACTERS`` characters.
     """
     declared = re.match(r"sep=([^\r\n\"])(?:\r|\n|$)", sample, re.IGNORECASE)
     if declared:
@@ -211,9 +199,7 @@ def _rows_with_ids(records: Sequence[Sequence[str]]) -> int:
 def _below_preamble(delimiter: str, counts: list[int]) -> tuple[int, int, bool, str] | None:
     """Score a table with at least three columns below a report's title; ``None`` if there is none.
 
-    Args:
-        delimiter: A delimiter.
-        counts: Number of fields in each record.
+    ``counts`` has the number of fields of each record.
     """
     wide = [count for count in counts if count >= 3]
     if not wide:
@@ -258,15 +244,13 @@ class _BrokenQuoteError(InputError):
 
 
 class TextFile:
-    """Delimited text. It is read again if the first attempt shows a problem with quotes.
+    """Delimited text, as a seekable stream.
 
-    Args:
-        stream: The file; must be seekable.
-        file: Its path, used only for names.
-        options: Header, encoding and delimiter, if the user gave them.
+    It is read again if the first attempt shows a problem with quotes.
 
     Raises:
-        InputError: The text can't be decoded.
+        InputError: The text can't be decoded; when it is read, a quote is not closed, or there is
+            no table.
     """
 
     def __init__(self, stream: BufferedIOBase, file: Path, options: LoadOptions) -> None:
@@ -295,11 +279,7 @@ class TextFile:
         )
 
     def read(self) -> Table:
-        """Read the table.
-
-        Raises:
-            InputError: A quote is not closed, or there is no table.
-        """
+        """Read the table."""
         self._swallowed.clear()
         with field_limit(self._options.limits.field_characters), self._text() as text:
             try:
@@ -319,11 +299,7 @@ class TextFile:
         return with_guess_notice(table, self._encoding)
 
     def rows(self) -> Iterator[Block]:
-        """Yield all raw rows.
-
-        Raises:
-            InputError: A quote is not closed.
-        """
+        """Yield all raw rows."""
         with field_limit(self._options.limits.field_characters), self._text() as text:
             yield from self._blocks(text)
 
@@ -410,8 +386,7 @@ class TextFile:
     def _broken_quotes(self, start: int) -> InputError:
         """Return the error for broken quotes: where, how many, and what to do.
 
-        Args:
-            start: First line of the record with the broken quote.
+        The first broken one is in the record that starts in the line ``start``.
         """
         field = rf'(?:"[^"]*+(?:""[^"]*+)*+"|(?!")[^{re.escape(self._dialect.delimiter)}]*+)'
         well_formed = re.compile(f"{field}(?:{re.escape(self._dialect.delimiter)}{field})*+")

@@ -44,11 +44,6 @@ EXACT_INTEGERS = 2**53
 def read_workbook(raw: bytes, file: Path, options: LoadOptions) -> Table:
     """Read a sheet of a workbook.
 
-    Args:
-        raw: The whole file.
-        file: Its path, used only for names.
-        options: Which sheet and which rows to read.
-
     Raises:
         InputError: The workbook is damaged, has no such sheet, or the sheet holds no table.
     """
@@ -76,23 +71,15 @@ MAX_COMPARED = 12
 
 @dataclass(frozen=True, slots=True)
 class _SheetSummary:
-    """A sheet that was read to compare it with others.
-
-    Attributes:
-        name: Its name.
-        table: Its table, or the error if it can't be read.
-        ids: Number of rows with an ID.
-        words: A description of its contents, for messages.
-        named: Whether a column with IDs has a known name; true if the sheet can't be read.
-        hidden: Whether Excel hides it.
-    """
+    """A sheet that was read to compare it with others."""
 
     name: str
-    table: Table | InputError
-    ids: int
-    words: str
+    table: Table | InputError  # its table, or the error if it can't be read
+    ids: int  # number of rows with an ID
+    words: str  # a description of its contents, for messages
+    # Whether a column with IDs has a known name; true if the sheet can't be read
     named: bool = True
-    hidden: bool = False
+    hidden: bool = False  # whether Excel hides it
 
 
 def _look(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> _SheetSummary:
@@ -165,17 +152,10 @@ def _choose_sheet(
 ) -> tuple[Sheet, list[Sheet]]:
     """Choose the sheet to read: the requested one, or the first visible sheet that is not empty.
 
-    Args:
-        sheets: The worksheets, in order.
-        wanted: Name of a sheet, or its number among the visible ones; ``None`` to choose one.
-        filled: Returns whether a sheet holds anything.
-        name: The workbook's name, for messages.
+    ``wanted`` is its name, or its number among the visible ones; ``None`` to choose one.
 
     Returns:
         The sheet, and the other visible sheets that are not empty (none for a requested sheet).
-
-    Raises:
-        InputError: There is no such sheet, or it is empty.
     """
     visible = [each for each in sheets if each.visible]
     hidden = [each.name for each in sheets if not each.visible]

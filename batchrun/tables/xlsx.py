@@ -107,25 +107,19 @@ class _UnusualError(Exception):
 
 @dataclass(slots=True)
 class Parts:
-    """The sheets and other parts of a workbook.
+    """The sheets and other parts of a workbook."""
 
-    Attributes:
-        sheets: The worksheets, without chart and macro sheets.
-        others: Relation type (``styles`` or ``sharedStrings``) → part.
-        from_1904: Whether dates count from 1904.
-        styles: The number of each style's format.
-        codes: Number → format, for formats that are not built in.
-        zeros: Style → its format, for styles with leading zeros.
-        dates: Styles for dates and times.
-    """
-
+    # The worksheets, without chart and macro sheets
     sheets: list[Sheet] = field(default_factory=list)
+    # Relation type (`styles` or `sharedStrings`) → part
     others: dict[str, str] = field(default_factory=dict)
-    from_1904: bool = False
-    styles: list[int] = field(default_factory=list)
+    from_1904: bool = False  # whether dates count from 1904
+    styles: list[int] = field(default_factory=list)  # the number of each style's format
+    # Number → format, for formats that are not built in
     codes: dict[int, str] = field(default_factory=dict)
+    # Style → its format, for styles with leading zeros
     zeros: Mapping[int, ZeroFormat] = field(default_factory=dict)
-    dates: frozenset[int] = frozenset()
+    dates: frozenset[int] = frozenset()  # styles for dates and times
 
 
 class XlsxReader(WorkbookReader):
@@ -175,12 +169,7 @@ class XlsxReader(WorkbookReader):
     def _read(self, sheet: Sheet, *, parsed: bool = False) -> SheetRows:
         """Read a sheet from a workbook with this sheet alone, written for calamine.
 
-        Args:
-            sheet: The sheet.
-            parsed: Whether to parse the sheet even if its XML could be copied unchanged.
-
-        Raises:
-            InputError: The sheet is damaged or malicious.
+        With ``parsed``, it is parsed even if its XML could be copied unchanged.
         """
         archive, parts, name = self._archive, self._parts, self._archive.name
         _refuse_made_up_count(archive, parts)
@@ -203,11 +192,7 @@ class XlsxReader(WorkbookReader):
         return replace(content, traits=traits, merged=merged, blocks=blocks)
 
     def _complete(self, blocks: Iterator[Block], sheet: Sheet, traits: Traits) -> Iterator[Block]:
-        """Yield the rows; if the sheet's XML has more filled cells, look for one that is repeated.
-
-        Raises:
-            InputError: A cell is there twice; calamine keeps only the last.
-        """
+        """Yield the rows; if the sheet's XML has more filled cells, refuse one that is repeated."""
         filled = 0
         for lines, rows in blocks:
             filled += sum(len(row) - row.count("") for row in rows)
@@ -219,10 +204,7 @@ class XlsxReader(WorkbookReader):
 
 
 def find_parts(archive: Archive) -> Parts:
-    """Find the sheets and other parts of a workbook.
-
-    Args:
-        archive: A workbook; its parts must not declare entities.
+    """Find the sheets and other parts of a workbook, whose parts must not declare entities.
 
     Raises:
         InputError: The workbook is damaged.
@@ -441,33 +423,24 @@ class _Rewriter(SheetDetails):
     """Parses a sheet and rewrites its XML in the usual form: each cell with its reference.
 
     Rows and cells without a position are counted, as calamine does.
-
-    Attributes:
-        last_row: Row of the lowest filled cell.
-        last_column: Column of the rightmost filled cell.
     """
 
     def __init__(self, archive: Archive, sheet: Sheet, parts: Parts) -> None:
         super().__init__()
         self._numbers = NumberFormats(self.traits, parts.zeros, parts.dates)
-        self.last_row = self.last_column = 1
+        self.last_row = self.last_column = 1  # of the lowest and of the rightmost filled cell
         self._archive, self._sheet = archive, sheet
         self._written: list[str] = []
         self._row = self._column = 0
+        # The open cell, and the open elements in it
         self._open: list[tuple[str, dict[str, str]]] = []
-        """The open cell, and the open elements in it."""
-        self._parts: dict[str, list[str]] = {}
-        """The texts of the elements in the open cell."""
+        self._parts: dict[str, list[str]] = {}  # the texts of the elements in the open cell
+        # The parts of its text, and whether blanks in them are preserved
         self._runs: list[tuple[str, bool]] = []
-        """The parts of its text, and whether blanks in them are preserved."""
         self._text: list[str] = []
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the rewritten XML of the sheet.
-
-        Raises:
-            InputError: The XML can't be parsed.
-        """
+        """Yield the rewritten XML of the sheet."""
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start

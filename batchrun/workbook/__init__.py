@@ -90,14 +90,9 @@ def write(
     Values that don't fit into a workbook cell are also written in full to ``NAME.whole.jsonl``
     beside it.
 
-    Args:
-        results: The results to write.
-        target: The file to write.
-        form: The output options; ``None`` for the defaults.
-        beside: Whether to write beside the target if another program has it open.
-
     Returns:
-        The path written: another one beside the target if another program has the target open.
+        The path written: with ``beside``, another one beside the target if another program has the
+        target open.
 
     Raises:
         OutputError: The results could not be written; no partial file is left.

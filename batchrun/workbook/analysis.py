@@ -30,11 +30,9 @@ BEST = 10
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float | None:
-    """Return the smallest value with at least this share of the values at or below it.
+    """Return the smallest value with at least this share (0 to 1) of the values at or below it.
 
-    Args:
-        counted: The distinct values, ascending, each with its count.
-        share: Between 0 and 1.
+    ``counted`` has the distinct values, ascending, each with its count.
     """
     left = share * sum(number for _, number in counted)
     for value, number in counted:
@@ -99,17 +97,7 @@ class Best:
 
 
 class Analysis:
-    """A summary of the results: call `see` for every row, then read the attributes.
-
-    Attributes:
-        score: The column that ranks the rows; ``None`` if there is none.
-        ascending: Whether the lowest score is the best, as for a rank.
-        why: The column that explains why a row is good; ``None`` if there is no text.
-        numbers: Number columns.
-        categories: Short-text columns.
-        lists: List columns.
-        copies: For each job of the best rows, how many rows share its result.
-    """
+    """A summary of the results: call `see` for every row, then read the attributes."""
 
     def __init__(self, layout: Layout) -> None:
         columns = [column for column in layout.results[:MAX_COLUMNS] if not column.aside]
@@ -119,8 +107,11 @@ class Analysis:
             if not column.counts and is_quantity(column.path, column.survey)
         ]
         scores = [column for column in quantities if is_score(column.path)]
+        # The column that ranks the rows; None if there is none
         self.score: ResultColumn | None = next(iter([*scores, *quantities]), None)
+        # Whether the lowest score is the best, as for a rank
         self.ascending = self.score is not None and is_rank(self.score.path)
+        # The column that explains why a row is good; None if there is no text
         self.why = _column_of_reasons(columns, self.score)
         quantities.sort(key=lambda column: column is not self.score)
         self.numbers = [Counted(column) for column in quantities]
@@ -130,6 +121,7 @@ class Analysis:
             if _may_be_category(column)
         ]
         self.lists = [Counted(column) for column in columns if column.counts or column.survey.items]
+        # For each job of the best rows, how many rows share its result
         self.copies: Counter[int | None] = Counter()
         self._first = FirstRows()
         self._layout = layout

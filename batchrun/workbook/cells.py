@@ -68,13 +68,10 @@ class Fitter:
     """Converts values to what Excel can store, and counts those it had to shorten.
 
     Shortened values name the file ``whole_name``, which has every value in full.
-
-    Attributes:
-        shortened: Number of values that were shortened.
     """
 
     def __init__(self, limits: Limits, whole_name: str) -> None:
-        self.shortened = 0
+        self.shortened = 0  # number of values that were shortened
         self._limits = limits
         self._whole_name = visible(whole_name, kept="")  # a cell can't contain control characters
 

@@ -63,12 +63,6 @@ class Comparison:
     """The results of a batch compared with those of an earlier one.
 
     Rows are in the order of ``main``, the column of the main number, if there is one.
-
-    Attributes:
-        volatile: Fields left out because they differ in every row.
-        marks_counted: How many rows are new, changed, and the same.
-        fields: How many rows have changed in a field.
-        largest: The largest rises of the main number, then its largest falls.
     """
 
     def __init__(
@@ -76,10 +70,10 @@ class Comparison:
     ) -> None:
         self._results, self._layout, self._main = results, layout, main
         self._columns = {column.path: column for column in layout.results}
-        self.volatile = tuple(self._volatile())
-        self.marks_counted: Counter[str] = Counter()
-        self.fields: Counter[str] = Counter()
-        self.largest: list[Change] = []
+        self.volatile = tuple(self._volatile())  # fields left out because they differ in every row
+        self.marks_counted: Counter[str] = Counter()  # rows that are new, changed, and the same
+        self.fields: Counter[str] = Counter()  # how many rows have changed in a field
+        self.largest: list[Change] = []  # largest rises of the main number, then its largest falls
         for mark, changes in self._rows():
             self.marks_counted.update(filter(None, [mark]))
             for change in changes if mark is CHANGED else ():

@@ -152,22 +152,14 @@ def type_name(kind: type) -> str:
 class TableSurvey:
     """Statistics about a table: the results of all rows, or the items of a list of objects.
 
-    Args:
-        most_columns: The most columns to keep.
-        tickets: Yields once for each list table that may still be created, over all tables.
-
-    Attributes:
-        lines: Number of lines.
-        columns: The columns by path, in the order in which they were first seen.
-        lists: Tables of the lists of objects inside this one.
-        overflow: Whether there were more columns than ``most_columns``.
+    ``tickets`` yields once for each list table that may still be created, over all tables.
     """
 
     def __init__(self, most_columns: int, tickets: Iterator[object]) -> None:
         self.lines = 0
-        self.columns: dict[Path, ColumnSurvey] = {}
-        self.lists: dict[Path, TableSurvey] = {}
-        self.overflow = False
+        self.columns: dict[Path, ColumnSurvey] = {}  # in the order in which they were first seen
+        self.lists: dict[Path, TableSurvey] = {}  # tables of the lists of objects inside this one
+        self.overflow = False  # whether there were more columns than `most_columns`
         self._most_columns = most_columns
         self._tickets = tickets
 

@@ -150,10 +150,8 @@ def write_excel(
 ) -> int:
     """Write the workbook; rows are streamed, so memory does not grow with their number.
 
-    A shortened cell refers to the file ``whole_name`` for the full value.
-
-    Returns:
-        The number of values that were shortened.
+    A shortened cell refers to the file ``whole_name`` for the full value. Returns the number of
+    values that were shortened.
     """
     form = form or Form()
     results = replace(results, rows=RowsToShow(results, for_people=form.for_people))

@@ -39,14 +39,10 @@ class Flat:
 def flatten(result: JSON, depth: int = DEEPEST) -> Flat:
     """Flatten a result to paths with one value each.
 
-    Nested objects become longer paths, up to ``depth`` keys; anything deeper becomes JSON text. A
-    list of plain values becomes text with one item per line. A list of objects becomes its length,
-    and its items go to ``items``; any other list becomes JSON text. ``null``, ``{}`` and ``[]``
-    become ``None``; a missing key has no path.
-
-    Args:
-        result: Any JSON value.
-        depth: The most keys in a path, at least 1.
+    Nested objects become longer paths, up to ``depth`` keys (at least 1); anything deeper becomes
+    JSON text. A list of plain values becomes text with one item per line. A list of objects becomes
+    its length, and its items go to ``items``; any other list becomes JSON text. ``null``, ``{}``
+    and ``[]`` become ``None``; a missing key has no path.
     """
     flat = Flat()
     try:

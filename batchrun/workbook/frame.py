@@ -41,10 +41,8 @@ def to_frame(
     values are all numbers, all booleans, or all dates and times get that dtype; others are objects,
     with ``None`` for empty values.
 
-    Args:
-        results: The rows.
-        form: The result columns; ``None`` for all.
-        source: The DataFrame the batch was run with; its columns, dtypes, and index are kept.
+    If ``source`` is the DataFrame that the batch was run with, its columns, dtypes, and index are
+    kept.
 
     Raises:
         InputError: The rows of the batch are not those of the DataFrame.
@@ -78,10 +76,7 @@ def details_frame(
     The index is that of `to_frame`, so ``details.join(frame)`` adds each item's input row. The
     column ``item`` numbers the items of a row; items of a nested list are numbered like ``2.1``.
 
-    Args:
-        results: The rows.
-        name: The list's name in the results: its last key, or its path with dots.
-        source: The DataFrame the batch was run with; its index is kept.
+    The name of a list is its last key in the results, or its path with dots.
 
     Raises:
         UsageError: The results have no such list.

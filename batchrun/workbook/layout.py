@@ -272,12 +272,8 @@ def layout_of(
 ) -> Layout:
     """Survey all rows and lay out their columns; the same rows always give the same layout.
 
-    Args:
-        results: The rows.
-        form: The result columns; ``None`` for all.
-        limits: The limits of a sheet.
-        arranged: Whether to move columns that people rarely want to the end, if none were chosen.
-        beside: The titles beside the result columns, if not those of a workbook.
+    With ``arranged``, columns that people rarely want come last, unless the user chose columns.
+    ``beside`` has the titles beside the result columns, if they are not those of a workbook.
     """
     form = form or Form()
     room = limits.columns - len(STATUS_COLUMNS) - 2  # MORE and "run again"
@@ -368,10 +364,8 @@ def _hidden_reasons(
 ) -> dict[Path, str]:
     """Return the columns that people rarely want, each with the reason.
 
-    Args:
-        survey: The columns.
-        repeats: In how many rows a column repeats an ID of the list.
-        counts: In how many rows a column's value may be the number of a list's items.
+    ``repeats`` says in how many rows a column repeats an ID of the list; ``counts``, in how many
+    its value may be the number of a list's items.
     """
     found = {}
     lists = [words_of(path[-1]) for path in survey.lists]

@@ -70,9 +70,7 @@ class ResultsSheet:
     def again(self, list_header: Sequence[str], own: Counter[str]) -> int | None:
         """Find batchrun's column "run again"; the list may have one of its own.
 
-        Args:
-            list_header: The list's own column names.
-            own: The entries of the list's own column of that name, and how often each occurs.
+        ``own`` has the entries of the list's own column, and how often each occurs.
         """
         found = list(self.cells_under)
         if len(found) <= sum(_plain(name) == _plain(AGAIN) for name in list_header):

@@ -287,7 +287,9 @@ def _notes(content: Content) -> tuple[str, ...]:
     have = "has" if completed == 1 else "have"
     asked = f"Run on {day}. {completed:,} of {plural(summary.rows, 'row')} {have} a result."
     if open_rows := content.layout.attention:
-        asked += f" Needs attention lists {plural(open_rows, 'row')}."
+        pending = summary.counts[Outcome.PENDING] if whole else 0
+        waiting = f" ({pending:,} pending)" if pending else ""
+        asked += f" Needs attention lists {plural(open_rows, 'row')}{waiting}."
     copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
     if copies > 0:
         asked += f" Rows that repeat another one and share its result: {copies:,}."
@@ -434,14 +436,9 @@ class Page:
         block: Block,
         colors: Mapping[int, str] | None = None,
     ) -> None:
-        """Add a bar chart of the numbers next to a column of names.
+        """Add a bar chart of the numbers next to a column of names, at the end of a block.
 
-        Args:
-            title: The chart's title.
-            lines: The first and last row.
-            column: The column of the names, counted from 1.
-            block: The block at whose end the chart is.
-            colors: Colors of single bars, by their position.
+        ``lines`` are the first and last row; ``colors`` are of single bars, by their position.
         """
         first, last = lines
         names = [str(self._cells[row][column][0]) for row in range(first, last + 1)]
@@ -491,11 +488,7 @@ class Page:
 
 
 class Block:
-    """A column of sections on a page, one below the other, with an empty row between them.
-
-    Attributes:
-        row: The next row.
-    """
+    """A column of sections on a page, one below the other, with an empty row between them."""
 
     def __init__(self, page: Page, column: int, row: int) -> None:
         self.page, self.column, self.row, self._top = page, column, row, row
@@ -506,12 +499,9 @@ class Block:
         return self.row + (self.row > self._top)
 
     def section(self, *titles: str, wide: int = 0, left: Collection[int] = ()) -> None:
-        """Write the header of a section.
+        """Write the header of a section, over at least ``wide`` columns.
 
-        Args:
-            titles: The headers of its columns.
-            wide: The fewest columns that it spans.
-            left: Positions of headers over texts, which are left-aligned; the first always is.
+        The first title and those at the positions in ``left`` are over texts, so left-aligned.
         """
         self.row = self.below
         for position in range(max(len(titles), wide)):

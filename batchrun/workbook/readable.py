@@ -34,9 +34,7 @@ def cell_words(cell: Cell) -> str:
 class Fields:
     """The fields of some results, titled and formatted like the workbook's columns.
 
-    Args:
-        rows: The rows, whose results determine how numbers are formatted.
-        header: The list's own column names; titles differ from all of them.
+    The results of the rows determine how numbers are formatted. Titles differ from the header's.
     """
 
     def __init__(self, rows: Sequence[ResultRow], header: Sequence[str]) -> None:

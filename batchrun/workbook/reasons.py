@@ -92,15 +92,11 @@ class Reason:
 
 
 class Reasons:
-    """The kinds of reasons in a batch: call `see` for each row that needs attention.
-
-    Attributes:
-        others: Number of rows whose reason is beyond ``MAX_KINDS``.
-    """
+    """The kinds of reasons in a batch: call `see` for each row that needs attention."""
 
     def __init__(self) -> None:
         self._kinds: dict[Key, Reason] = {}
-        self.others = 0
+        self.others = 0  # number of rows whose reason is beyond `MAX_KINDS`
 
     def see(self, row: ResultRow) -> None:
         """Count a row."""

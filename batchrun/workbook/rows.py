@@ -176,7 +176,7 @@ def save(
 
     ``alternatives`` are the alternative texts of the charts, in order.
     """
-    texts = iter(alternatives)
+    texts = (f' descr="{_attribute(text)}"'.encode("utf-8", "replace") for text in alternatives)
     made = _Parts()
     writer: Any = _Writer(workbook, cast("zipfile.ZipFile", made))
     writer.save()
@@ -189,7 +189,9 @@ def save(
                 with finished.open(_entry(name), "w", force_zip64=large) as part:
                     rows.write_sheet(content, part)
             elif name.startswith("xl/drawings/drawing"):
-                named = _CHART_NAME.sub(lambda found: _with_text(found, next(texts, "")), content)
+                named = _CHART_NAME.sub(
+                    lambda found: found[1] + next(texts, b' descr=""') + found[2], content
+                )
                 finished.writestr(_entry(name), named)
             else:
                 finished.writestr(_entry(name), content)
@@ -198,10 +200,6 @@ def save(
                 folder, _, file = name.rpartition("/")
                 with finished.open(_entry(f"{folder}/_rels/{file}.rels"), "w") as part:
                     rows.write_relations(part)
-
-
-def _with_text(found: re.Match[bytes], text: str) -> bytes:
-    return found[1] + f' descr="{_attribute(text)}"'.encode("utf-8", "replace") + found[2]
 
 
 class _Parts(dict[str, bytes]):

@@ -106,14 +106,8 @@ class Book:
     """The workbook being written; a context manager that owns its temporary files.
 
     Args:
-        limits: The limits of a sheet.
         footer: The text at the foot of each printed page, next to the page number.
         whole_name: The file that shortened cells refer to.
-
-    Attributes:
-        fitter: Converts values to what Excel can store.
-        left_out: Parts that could not be made, in plain words.
-        alternatives: The alternative text of each chart, in order.
     """
 
     def __init__(self, footer: str = "", *, limits: Limits = EXCEL, whole_name: str = "") -> None:
@@ -121,8 +115,8 @@ class Book:
         self.styles = Styles(self.workbook)
         self.limits = limits
         self.fitter = Fitter(limits, whole_name)
-        self.left_out: dict[str, None] = {}
-        self.alternatives: list[str] = []
+        self.left_out: dict[str, None] = {}  # parts that could not be made, in plain words
+        self.alternatives: list[str] = []  # the alternative text of each chart, in order
         self._footer = self.fitter.plain(footer).replace("&", "&&")[:MAX_FOOTER_CHARACTERS]
         self._rows: dict[str, SheetRows] = {}
         self._files = ExitStack()
@@ -214,9 +208,6 @@ class TableSheets:
     """A table on as many sheets as its rows need, each with a header.
 
     Args:
-        book: The workbook.
-        name: The name of its sheets.
-        columns: Its columns.
         rows: Number of rows that will be appended.
         frozen: Number of columns that stay visible when scrolling to the right.
         outcome: Position of the column that names an outcome, if there is one.
@@ -272,12 +263,10 @@ class TableSheets:
         inside: Mapping[int, str] | None = None,
         formats: RowFormats = (),
     ) -> None:
-        """Add a row.
+        """Add a row of one value per column.
 
-        Args:
-            values: One value per column.
-            inside: Column position → the place in this workbook that the cell links to.
-            formats: Number formats of the first columns; ``""`` for the default.
+        ``inside`` has the column positions of cells that link to a place in this workbook.
+        ``formats`` are those of the first columns; ``""`` stands for the default.
         """
         rows = self._sheets[self._appended // self._room]
         try:
@@ -382,13 +371,7 @@ def lines_of(text: str, letters: int) -> int:
 
 
 def print_on(sheet: Worksheet, *, wide: int = 1, high: int = 0) -> None:
-    """Set a sheet to print on landscape pages.
-
-    Args:
-        sheet: The sheet.
-        wide: Number of pages for its columns.
-        high: Number of pages for its rows; 0 for as many as they need.
-    """
+    """Print a sheet on landscape pages: ``wide`` across, ``high`` down (0: as many as needed)."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = wide, high
     sheet.page_setup.pageOrder = "overThenDown"

@@ -23,6 +23,7 @@ from batchrun.events import Event, log_event
 from batchrun.tables.archive import Archive
 from batchrun.tables.options import LoadLimits
 from batchrun.tables.xlsx import column_number, find_parts
+from batchrun.text import whole_number
 from batchrun.workbook.cells import EXCEL
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class _SheetReader:
             case "c":
                 letters = re.match(r"[A-Za-z]{1,3}(?=\d)", attributes.get("r", ""))
                 self._column = column_number(letters[0]) if letters else self._column + 1
-                style = _number(attributes.get("s"))
+                style = whole_number(attributes.get("s", "")) or 0
                 self._code = self._codes[style] if style < len(self._codes) else ""
             case "v" | "is":  # the cell has a value
                 if self._first_column is None or self._column < self._first_column:
@@ -164,7 +165,7 @@ class _SheetReader:
                     self._cells[self._column] = self._code
             case "row":
                 self._end_row()
-                self._row = _number(attributes.get("r")) or self._row + 1
+                self._row = whole_number(attributes.get("r", "")) or self._row + 1
                 self._column = 0
             case _:
                 self._see_width(attributes)
@@ -201,13 +202,9 @@ class _SheetReader:
         except ValueError:
             return
         if 0 < width <= WIDEST:
-            first, last = _number(attributes.get("min")), _number(attributes.get("max"))
-            for column in range(max(first, 1), min(last, EXCEL.columns) + 1):
+            first = whole_number(attributes.get("min", "")) or 1
+            last = whole_number(attributes.get("max", "")) or 0
+            for column in range(first, min(last, EXCEL.columns) + 1):
                 if column in self._widths:  # set before: keeps a file cheap that repeats ranges
                     break
                 self._widths[column] = width
-
-
-def _number(text: str | None) -> int:
-    """Parse an integer as XML writes it; 0 for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -109,13 +109,9 @@ class ResultsSheet:
         formats: RowFormats,
         mark: str | None = None,
     ) -> None:
-        """Add a row.
+        """Add a row: the layout's values, and the mark that says whether it is new or changed.
 
-        Args:
-            values: The row's values from the layout.
-            lists: Position of a result column → place of the first item of the list it counts.
-            formats: Number formats of the list's cells.
-            mark: Whether the row is new, changed, or the same.
+        ``lists`` has the result columns that count a list, with the place of its first item.
         """
         every = [*values, mark, None]
         for at in self._untrue:  # the practice service's clock runs ahead
@@ -318,8 +314,7 @@ class DetailSheets:
     def add(self, row: ResultRow, flat: Flat, home: tuple[int, str]) -> dict[int, str]:
         """Write the items of the lists of a row, with its number and place on Results.
 
-        Returns:
-            Position of a result column that counts a list → place of that list's first item.
+        Returns the positions of the columns that count a list, with the place of its first item.
         """
         layout, (row_number, place) = self._layout, home
         first = self._first_places(layout.tables, flat)

@@ -140,10 +140,8 @@ def _words(error: OSError, target: Path) -> str:
 def usual_target(source: Path | None, before: str | None, usual: Path | None) -> Path | None:
     """Return where results go by default: where they went before, or else a free name.
 
-    Args:
-        source: The list, if it is a file.
-        before: The path of the batch's earlier results.
-        usual: The preferred path; ``None`` for ``NAME.results.xlsx`` beside the list.
+    ``before`` is the path of the batch's earlier results; ``usual``, the preferred path, instead of
+    ``NAME.results.xlsx`` beside the list.
     """
     if before is not None:
         return Path(before)
@@ -220,11 +218,7 @@ def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
     """Yield a temporary file beside the target, which replaces the target when it is complete.
 
     If a program such as Excel has the target open, the file goes beside it under a new name, which
-    ``final`` contains.
-
-    Args:
-        target: The path of the file.
-        beside: Whether to write beside a target that is open elsewhere; otherwise that is an error.
+    ``final`` contains; without ``beside``, that is an error.
 
     Raises:
         OutputError: The disk is full or the folder can't be written to.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from batchrun.errors import ExitCode
 from batchrun.text import duration
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.cli.conftest import SPEED
+from tests.cli.test_deciding import Terminal
 from tests.engine.faults import Fault, faulty_sandbox
 
 if TYPE_CHECKING:
@@ -58,9 +60,28 @@ def test_a_retry_has_an_estimate_of_its_own(batchrun: CommandLine) -> None:
     with faulty_sandbox(triggers=[REFUSED]) as (url, _):
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
-        ended = batchrun("retry", "--yes").stdout
+        batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+        ended = batchrun("retry").stdout
     assert estimated(ended) == 3
     assert "In all:" in ended
+    assert "Cost:      1 credit (1 a job); 9,992 left" in ended
+
+
+def test_the_end_of_what_somebody_was_asked_about_says_what_it_cost(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 6)
+
+    def cost(words: str, *command: str) -> str | None:
+        with batchrun.monkeypatch.context() as patched:
+            patched.setattr(sys, "stdin", Terminal(words))
+            found = re.search(r"^Cost:      (.*)$", batchrun(*command).stdout, re.MULTILINE)
+        return found and found[1]
+
+    asked = [each for each in RUN if each != "--yes"]
+    assert cost("y\n", *asked, "--limit", "2") == "2 credits (1 a job); 9,998 left"
+    assert cost("y\n", "resume") == "4 credits (1 a job); 9,994 left"
+    assert cost("", *RUN, "--again") is None  # nobody was asked: it would take two requests
 
 
 def test_times_are_shown_by_the_users_own_clock(batchrun: CommandLine, sandbox: str) -> None:

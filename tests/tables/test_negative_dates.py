@@ -43,5 +43,5 @@ def test_a_negative_date_is_kept_as_a_number_however_it_is_written(
             content = plain.read(part).decode()
             changed.writestr(part, content.replace("<v>1.5</v>", written))
     table = load(tmp_path / "list.xlsx")
-    assert table.cells[1].tolist() == [-1.5]
+    assert list(table.cells[1]) == [-1.5]
     assert any("1 cell holds a negative date" in notice for notice in table.source.notices)

@@ -50,9 +50,7 @@ def test_a_list_on_disk_is_the_same_as_in_memory(
         assert lines(stored) == lines(held), path
         assert stored.source == held.source, path
         assert stored.row(0) == held.row(0)
-        assert [column.tolist() for column in stored.cells] == [
-            list(column) for column in held.cells
-        ]
+        assert [list(column) for column in stored.cells] == [list(column) for column in held.cells]
         assert roles(stored) == roles(held)
 
 
