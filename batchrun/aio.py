@@ -21,7 +21,7 @@ from batchrun.batch.cluster import connected
 from batchrun.batch.control import Control
 from batchrun.batch.request import Request, load_request
 from batchrun.batch.rerun import Rerun
-from batchrun.batch.session import open_session
+from batchrun.engine.session import open_session
 from batchrun.errors import InputError, NotConfirmedError, UsageError, missing_file
 from batchrun.model import RETRIED_BY_ITSELF
 from batchrun.notebook import TableList
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client as Dask
 
-    from batchrun.batch.report import Report, Rest
+    from batchrun.batch.report import Report
     from batchrun.engine.progress import Progress
+    from batchrun.engine.session import Rest
     from batchrun.model import BatchSummary, Decide, Outcome, Workflow
     from batchrun.plan import Plan
     from batchrun.settings.model import Settings

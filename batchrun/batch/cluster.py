@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from batchrun.batch.session import Session
+    from batchrun.engine.session import Session
     from batchrun.settings.model import Settings
 
 CONNECT_SECONDS = 10.0

@@ -33,9 +33,8 @@ from batchrun.batch.recover import (
     require_same_key,
     require_same_service,
 )
-from batchrun.batch.report import Report, Rest
+from batchrun.batch.report import Report
 from batchrun.batch.request import Request, load_request
-from batchrun.batch.session import Session, open_session
 from batchrun.batch.worker import (
     other_workers,
     start_process,
@@ -43,6 +42,7 @@ from batchrun.batch.worker import (
     working,
 )
 from batchrun.engine.engine import Ending, Engine
+from batchrun.engine.session import Rest, Session, open_session
 from batchrun.errors import (
     BatchrunError,
     ExitCode,
@@ -204,7 +204,7 @@ async def run(
         if earlier is not None:
             require_consent(journal, earlier, session.key, options.output)
         known = newest.batch_id if newest else None  # the user has not seen any later batch
-        batch_id = earlier.batch_id if earlier else session.create_batch(plan, known)
+        batch_id = earlier.batch_id if earlier else _create_batch(session, plan, known)
         frame = None if isinstance(request.source, (str, Path)) else request.source
         agreed = not with_credits and earlier is not None and earlier.confirmed
         options = replace(options, output=target, frame=frame, agreed=agreed)
@@ -212,6 +212,18 @@ async def run(
         if with_credits and report.ending is Ending.LIMIT:
             report = replace(report, credits=await session.credits())
         return report
+
+
+def _create_batch(session: Session, plan: Plan, known: str | None) -> str:
+    """Create a batch and return its ID; ``known`` is the newest earlier one of the list."""
+    return session.journal.create(
+        plan,
+        session.settings.base_url,
+        known=known,
+        profile=session.profile,
+        key=session.key,
+        list_formats=workbook.list_formats(plan.table),
+    )
 
 
 async def resume(

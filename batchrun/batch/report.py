@@ -54,25 +54,6 @@ def _short_cell(at: int, row: tuple[ResultRow, tuple[Cell, ...]]) -> str:
     return "" if value is None else one_line(str(value), 80)
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """What is left of a batch that nobody has confirmed, such as the jobs after a pilot.
-
-    Attributes:
-        summary: The batch.
-        to_trigger: How many jobs would be triggered now.
-        estimate: What they are expected to cost.
-        credits: The credits left; ``None`` if not known.
-        elsewhere: How many of these jobs have a result in another batch.
-    """
-
-    summary: BatchSummary
-    to_trigger: int
-    estimate: Estimate
-    credits: Credits | None = None
-    elsewhere: int = 0
-
-
 @contextmanager
 def compared(
     location: str, batch_id: str, compare: str = "auto"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from batchrun.batch.cluster import Cluster
-    from batchrun.batch.session import Session
     from batchrun.engine.engine import Engine
+    from batchrun.engine.session import Session
     from batchrun.journal import BatchJobs
 
 END_CHECK_SECONDS = 0.5

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchrun.batch.history import BatchStatus
-    from batchrun.batch.report import Report, Rest
+    from batchrun.batch.report import Report
     from batchrun.batch.request import Request
+    from batchrun.engine.session import Rest
     from batchrun.model import BatchSummary, Decide, InDoubt, ResultRow
     from batchrun.plan import Plan
     from batchrun.service.answers import Credits
@@ -172,8 +173,8 @@ class _BatchDisplay:
 
         This costs a request itself. A run that was stopped or that waits does not ask.
         """
-        from batchrun.batch.session import cost_of
         from batchrun.engine.engine import Ending
+        from batchrun.engine.session import cost_of
 
         asked = {Ending.FINISHED, Ending.LIMIT, Ending.SELECTION_DONE, Ending.FAILURES}
         if self.credits is None or not self.control.triggered or report.ending not in asked:
@@ -339,7 +340,7 @@ def confirm_jobs(
         NotConfirmedError: The answer is no.
         UsageError: There is no terminal.
     """
-    from batchrun.batch.session import cost_of
+    from batchrun.engine.session import cost_of
 
     if not sys.stdin.isatty():
         confirmed(question, yes=False)

@@ -23,8 +23,8 @@ from batchrun.events import Event, log_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
 
-    from batchrun.batch.session import Session
     from batchrun.engine.handlers import Followup
+    from batchrun.engine.session import Session
     from batchrun.journal import BatchJobs
     from batchrun.journal.slices import BatchState
     from batchrun.model import BatchSummary

@@ -35,10 +35,10 @@ from batchrun.service.answers import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
-    from batchrun.batch.session import Session
     from batchrun.engine.backoff import FailureWatch, KeyRefusals, RetryState
     from batchrun.engine.forecast import DuePoll, Forecast
     from batchrun.engine.progress import Counters
+    from batchrun.engine.session import Session
     from batchrun.journal import BatchJobs, Job
     from batchrun.journal.slices import Slice
     from batchrun.service.parsing import QuotaReading

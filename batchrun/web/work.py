@@ -27,7 +27,7 @@ from batchrun import Control, Outcome, Request, Rerun, aio, list_rows
 from batchrun.advice import REUSE_AGE
 from batchrun.batch.history import BatchStatus, requests_today
 from batchrun.batch.request import sheet_names
-from batchrun.batch.session import open_session
+from batchrun.engine.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
 from batchrun.estimate import price_of
 from batchrun.list_rows import RowNumbers, other_names

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from batchrun.batch.report import Rest
+    from batchrun.engine.session import Rest
     from tests.cli.commands import CommandLine, Ended
 
 ASKED = ("run", "accounts.csv", "-w", "account research")

@@ -175,7 +175,7 @@ def test_a_failure_inside_a_task_group_is_described(
             group.create_task(broken())
 
     monkeypatch.setenv("PGAI_API_KEY", KEY)
-    monkeypatch.setattr("batchrun.batch.session.Session.workflows", grouped)
+    monkeypatch.setattr("batchrun.engine.session.Session.workflows", grouped)
     ended = batchrun("workflows", "--debug")
     text = Path(ended.stderr.split("Details:   ")[1].strip()).read_text(encoding="utf-8")
     assert ended.exit_code == 1

@@ -28,7 +28,7 @@ SHARED = {
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
     "batchrun.batch.history",
-    "batchrun.batch.session",
+    "batchrun.engine.session",
     "batchrun.cli.errors",
     "batchrun.doctor",
     "batchrun.estimate",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchrun.batch.session import open_session
 from batchrun.cli.output import print_text
 from batchrun.engine.engine import Engine
+from batchrun.engine.session import open_session
 from batchrun.errors import ExitCode
 from batchrun.model import Outcome
 from batchrun.sandbox import SandboxSettings, running

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchrun.batch.session import open_session
 from batchrun.engine.quota import DEFAULT_RATE
+from batchrun.engine.session import open_session
 from batchrun.journal import Journal
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.service.answers import Credits

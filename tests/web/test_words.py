@@ -29,7 +29,7 @@ NOT_SHOWN = {
 }
 FOR_A_TERMINAL = {
     ("batch/export.py", "--journal 7"),
-    ("batch/session.py", "BATCHRUN_SPEED other than 1 is for a sandbox on this machine."),
+    ("engine/session.py", "BATCHRUN_SPEED other than 1 is for a sandbox on this machine."),
     ("model.py", "They can't be sent. Correct the list, and run it with --reuse 30d."),
     ("model.py", "Send them with: batchrun resume"),
     ("tables/workbooks.py", "batchrun status"),  # a column's title

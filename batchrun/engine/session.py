@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batchrun.advice import Advice, resume_with
-from batchrun.batch.report import Rest
 from batchrun.engine.clock import Clock
 from batchrun.engine.forecast import Forecast
 from batchrun.engine.quota import Quota
@@ -21,7 +20,6 @@ from batchrun.service.answers import Credits
 from batchrun.service.client import Client
 from batchrun.settings.credentials import find_credentials, for_batch
 from batchrun.settings.location import checked_base_url, is_loopback
-from batchrun.workbook import list_formats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +33,25 @@ MAX_SLOT_WAIT_SECONDS = 60.0
 """The longest wait to request the list of workflows, whatever other processes are sending."""
 CREDITS_SECONDS = 10.0
 """The longest wait for the answer about credits, in seconds of the user's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a batch that nobody has confirmed, such as the jobs after a pilot.
+
+    Attributes:
+        summary: The batch.
+        to_trigger: How many jobs would be triggered now.
+        estimate: What they are expected to cost.
+        credits: The credits left; ``None`` if not known.
+        elsewhere: How many of these jobs have a result in another batch.
+    """
+
+    summary: BatchSummary
+    to_trigger: int
+    estimate: Estimate
+    credits: Credits | None = None
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +142,6 @@ class Session:
                 "In a scheduled job, run batchrun resume --all before this command. ",
             )
             + resume_with(earlier.batch_id),
-        )
-
-    def create_batch(self, plan: Plan, known: str | None) -> str:
-        """Create a batch and return its ID; ``known`` is the newest earlier one of the list."""
-        return self.journal.create(
-            plan,
-            self.settings.base_url,
-            known=known,
-            profile=self.profile,
-            key=self.key,
-            list_formats=list_formats(plan.table),
         )
 
     def rates(self, workflow_id: str) -> EstimateRates:
