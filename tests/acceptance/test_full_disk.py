@@ -11,7 +11,12 @@ import pytest
 from openpyxl import load_workbook
 
 from batchrun.errors import ExitCode
-from tests.acceptance.sandbox_process import clean_environment, sandbox_process
+from tests.acceptance.sandbox_process import (
+    batchrun,
+    clean_environment,
+    sandbox_process,
+    status_of,
+)
 from tests.acceptance.small_disk import on_small_disk
 from tests.preloaded import COMMAND
 
@@ -35,26 +40,28 @@ def test_a_disk_that_fills_up_loses_nothing_and_triggers_nothing_twice(tmp_path:
     disk, home = tmp_path / "disk", tmp_path / "home"
     home.mkdir()
     with sandbox_process("--rate", "0") as sandbox:
-        env = sandbox.environment(disk) | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
+        homes = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
+        env = sandbox.environment(disk) | homes
         script = f"""
             {BATCHRUN} run accounts.csv -w 'Account Research' --yes >first.out 2>first.err
             echo "first $?"
             cp accounts.results.xlsx first.xlsx
-            {BATCHRUN} status >status.out 2>&1
             grow
             {BATCHRUN} resume >second.out 2>second.err
             echo "second $?"
-            {BATCHRUN} status --json >status.json
-            {BATCHRUN} export -o results.jsonl
+            cp -r '{disk}' kept
         """
         ended = on_small_disk(script, disk, env, kibibytes=800)
         report = sandbox.report()
+        kept = sandbox.environment(tmp_path / "kept") | homes
+        status = status_of(kept, tmp_path)
+        batchrun("export", "-o", "results.jsonl", env=kept, cwd=tmp_path)
     first_error = (tmp_path / "first.err").read_text(encoding="utf-8")
     assert f"first {ExitCode.PAUSED:d}" in ended.stdout, first_error
     assert "the disk is full" in first_error
     assert "batchrun resume" in first_error
     assert report["triggered_more_than_once"] == []
-    outcomes = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))["outcomes"]
+    outcomes = status["outcomes"]
     # What was in hand went to the home folder, so nothing is in doubt.
     assert outcomes["completed"] == ROWS == report["triggers_accepted"], ended
     assert f"second {ExitCode.COMPLETED:d}" in ended.stdout

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
-ROWS = 30
+ROWS = 16
 TRIGGERS = 8
 RUN = ["run", "accounts.csv", "-w", WORKFLOW, "--yes"]
 

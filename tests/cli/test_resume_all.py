@@ -25,9 +25,11 @@ from batchrun.errors import ExitCode
 from batchrun.journal import Journal
 from batchrun.sandbox.model import SandboxService, SandboxSettings
 from batchrun.sandbox.server import SandboxClock, create_app, running_app
-from tests.acceptance.sandbox_process import sandbox_process
+from tests.acceptance.sandbox_process import batchrun as run_command
+from tests.acceptance.sandbox_process import clean_environment, sandbox_process, started
 from tests.cli.conftest import SPEED
 from tests.engine.faults import Fault, faulty_sandbox
+from tests.preloaded import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,13 +130,16 @@ def test_the_cron_line_works_in_crons_environment(tmp_path: Path) -> None:
             f'base_url = "{sandbox.base_url}"\nspeed = {sandbox.speed}\n', encoding="utf-8"
         )
         assert "There is no journal at" in cron().stdout  # mailed: somebody is needed
-        env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-        login = [str(program), "login", "--in-file", "--base-url", sandbox.base_url]
-        subprocess.run(login, input="sandbox\n", text=True, cwd=folder, env=env, check=True)
-        pilot = [str(program), *RUN, "--limit", "2"]
-        assert subprocess.run(pilot, cwd=folder, env=env, check=False).returncode == 4
+        env = clean_environment() | {"HOME": str(tmp_path)}
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+            env.pop(name)
+        login = (*COMMAND, "login", "--in-file", "--base-url", sandbox.base_url)
+        with started(*login, stdin=subprocess.PIPE, cwd=folder, env=env) as process:
+            process.communicate("sandbox\n")
+        assert process.returncode == 0
+        assert run_command(*RUN, "--limit", "2", env=env, cwd=folder).returncode == 4
         assert "nobody has confirmed the rest (3 jobs)" in cron().stdout  # mailed
-        subprocess.run([str(program), *RUN, "--daily", "5"], cwd=folder, env=env, check=False)
+        run_command(*RUN, "--daily", "5", env=env, cwd=folder)
         nights = [cron() for _ in range(2)]
         assert [(each.returncode, each.stdout, each.stderr) for each in nights] == [(0, "", "")] * 2
         assert sandbox.report()["triggers_accepted"] == 5

@@ -33,6 +33,7 @@ from batchrun.web.words import plain
 from batchrun.web.work import Workspace
 from tests.preloaded import COMMAND, Popen
 from tests.sandbox.faults import Faults
+from tests.waiting import wait_until
 from tests.web.conftest import expect, opened, press, remember_prices, running_site
 from tests.web.test_page import RUN_MS, SAMPLES, done, drop
 from tests.web.test_words import COMMAND_LINE
@@ -311,12 +312,13 @@ def test_other_pages_answer_while_a_long_list_is_read_run_and_written(tmp_path: 
     with running_site(tmp_path) as site, site.client() as client:
         workspace = site.workspace
 
-        def answers_while(busy: Callable[[], bool]) -> int:
-            number = 0
+        def answers_while(busy: Callable[[], bool]) -> bool:
             while busy():
                 assert client.get("/settings").status_code == 200
-                number += busy()
-            return number
+                if busy():
+                    wait_until(lambda: not busy())
+                    return True
+            return False
 
         list_id = site.upload(path).headers["location"].rpartition("/")[2]
         assert answers_while(lambda: workspace.states[list_id].busy)

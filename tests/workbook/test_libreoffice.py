@@ -18,7 +18,7 @@ from batchrun.workbook.layout import AGAIN, MORE, layout_of
 from batchrun.workbook.reasons import RowsToShow
 from batchrun.workbook.sheets import short_address
 from tests.workbook.batches import batch, row
-from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, convert, csv_cells
+from tests.workbook.office import ALL_SHEETS, TIMEOUT_SECONDS, Held, convert, csv_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def everything(written: Callable[..., Path]) -> Path:
 
 @pytest.mark.usefixtures("everything")
 def test_every_workbook_becomes_a_pdf(shelf: Shelf, tmp_path: Path) -> None:
-    """Some of them, since each takes a while; that LibreOffice opens all, the next test shows."""
+    """Some of them, since each takes a while; the next test opens more."""
     printed = [path for path, held in shelf.held.items() if held.printed][::24]
     convert(printed, "pdf", tmp_path / "pdf")
     for path in printed:
@@ -61,14 +61,9 @@ def test_every_workbook_becomes_a_pdf(shelf: Shelf, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("everything")
 def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> None:
-    convert(list(shelf.held), ALL_SHEETS, tmp_path / "csv")
-    for path, (results, shape, limits, _) in shelf.held.items():
-        if results.earlier is not None or shape.audience is Audience.PEOPLE:
-            continue  # other columns: those have tests of their own
-        if results.summary.practice or is_practice(results.summary.base_url):
-            continue  # without times: those have tests of their own
-        if limits != EXCEL or results.summary.source.format == "xlsx":
-            continue  # several sheets, or a list's own formats: those have tests of their own
+    compared = {path: held for path, held in shelf.held.items() if has_the_usual_columns(held)}
+    convert(list(compared), ALL_SHEETS, tmp_path / "csv")
+    for path, (results, shape, _, _) in compared.items():
         rows = RowsToShow(results, for_people=False)
         layout = layout_of(replace(results, rows=rows), shape, arranged=True)
         values_of = layout.values if shape.raw_text else layout.readable_values
@@ -86,6 +81,16 @@ def test_every_workbook_holds_what_was_meant(shelf: Shelf, tmp_path: Path) -> No
             assert [
                 each for each, value in zip(cells, values, strict=True) if not same(each, value)
             ] == []
+
+
+def has_the_usual_columns(held: Held) -> bool:
+    """Whether the sheet Results has the columns of a batch; others have tests of their own."""
+    summary, shape = held.results.summary, held.shape
+    if held.results.earlier is not None or shape.audience is Audience.PEOPLE:
+        return False  # other columns
+    if summary.practice or is_practice(summary.base_url):
+        return False  # no times
+    return held.limits == EXCEL and summary.source.format != "xlsx"  # one sheet, no formats
 
 
 def same(cell: str, meant: Cell) -> bool:
