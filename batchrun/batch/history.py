@@ -217,22 +217,22 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     )
 
 
-def completed_elsewhere(
+def sent_elsewhere(
     chosen: Iterable[ResultRow] | int,
     batch: BatchSummary,
     settings: Settings,
     since: datetime | None = None,
 ) -> int:
-    """Return how many of a batch's jobs without a result have one in another batch.
+    """Return how many of a batch's jobs without a result another batch has paid for.
 
-    ``chosen`` are rows, or how many of the jobs to trigger next. With ``since``, only jobs
-    triggered from then on count.
+    ``chosen`` are rows, or how many of the jobs to trigger next. With ``since``, only batches that
+    changed since then count.
     """
     jobs = chosen if isinstance(chosen, int) else {row.job for row in chosen if row.job is not None}
     if not jobs:
         return 0
     with existing_journal(settings.journal) as journal:
-        return journal.completed_elsewhere(batch, jobs, since)
+        return journal.sent_elsewhere(batch, jobs, since)
 
 
 def requests_today(settings: Settings) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -148,7 +150,8 @@ def export(
         chosen = sum(summary.counts[each] for each in form.only)
         what = plural(chosen, "row")
     elif crm is not None:
-        what = f"One line for each record, of {plural(summary.counts[Outcome.COMPLETED], 'row')}"
+        rows = plural(summary.counts[Outcome.COMPLETED], "row")
+        what = f"{plural(_lines_in(written), 'record')} of {rows}, one in each line,"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(messages.more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
@@ -162,6 +165,12 @@ def export(
         print_text("Practice:  these results are invented.")
     if crm is not None:
         print_lines(messages.import_lines(summary, settings))
+
+
+def _lines_in(written: Path) -> int:
+    """Return how many lines a CSV file has below its header."""
+    with written.open(encoding="utf-8-sig", newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
 
 
 def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
@@ -224,8 +233,8 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         *([f"Practice:  at {summary.base_url}"] if summary.practice else []),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
-    if not status.working and (cost := messages.cost_in_all(summary, settings)):
-        lines.append(f"Cost:      {cost}")
+    if not status.working:
+        lines += messages.cost_lines_of(summary, settings)
     if left.oldest is not None:
         # A sandbox that is faster than the clock reports times in the future.
         oldest = "" if left.oldest > now else f", the oldest triggered {ago(left.oldest)}"
@@ -344,7 +353,7 @@ def retry(
     from batchrun import aio
     from batchrun import rows as rows_of
     from batchrun import status as status_of
-    from batchrun.batch.history import completed_elsewhere
+    from batchrun.batch.history import sent_elsewhere
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = (
@@ -362,8 +371,8 @@ def retry(
         confirm_batch(settings, summary, output, sends=sends)
         question, words, left = _retry_question(summary, chosen, settings), "", None
         rows = rows_of(summary.batch_id, chosen, settings=settings).rows
-        if paid := completed_elsewhere(rows, summary, settings):
-            words = f"{plural(paid, 'job has', 'jobs have')} a result in another batch."
+        if paid := sent_elsewhere(rows, summary, settings):
+            words = f"{plural(paid, 'job was', 'jobs were')} already sent in another batch."
         if not yes:
             jobs = len({row.job for row in rows})
             question = f"{words} {question}".strip()
@@ -536,16 +545,15 @@ def show_live(looks: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     shown: Sequence[str] = ()
-    try:
+    with suppress(KeyboardInterrupt):  # the user stops watching; the batch continues
         if not is_screen(sys.stdout):
             for lines in looks:
                 if lines != shown:
                     print_lines([*([""] if shown else []), *lines])
                 shown = lines
             return
-        with Live(console=Console(highlight=False), auto_refresh=False) as live:
-            for lines in looks:
-                text = visible(runnable_commands("\n".join(lines)))
+        with Live(console=Console(highlight=False), auto_refresh=False, transient=True) as live:
+            for shown in looks:
+                text = visible(runnable_commands("\n".join(shown)))
                 live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
-    except KeyboardInterrupt:  # the user stops watching; the batch continues
-        return
+    print_lines(shown)  # whole: the screen cuts long lines

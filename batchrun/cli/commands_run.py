@@ -60,7 +60,7 @@ from batchrun.cli.output import (
     print_text,
 )
 from batchrun.cli.prompts import (
-    accept,
+    agreed_to,
     beside_question,
     confirm_address,
     confirm_batch,
@@ -81,7 +81,7 @@ from batchrun.model import InDoubt
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from batchrun import Request
+    from batchrun import BatchStatus, Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
@@ -411,7 +411,7 @@ def resume(
     """Pick up a batch where it left off.
 
     At a terminal, it asks before it sends rows of a batch that you have not named, rows left by
-    --limit or by a stop after failures, and rows that another batch has paid for since. --all
+    --limit or by a stop after failures, and rows that another batch has sent since. --all
     leaves the last two unsent.
     """
     given = settings_of(pace, service, reporting)
@@ -429,7 +429,6 @@ def resume(
         summary: BatchSummary, found: tuple[Configuration, Settings], *, sends: bool = True
     ) -> None:
         from batchrun import aio, status
-        from batchrun.batch.history import completed_elsewhere
 
         files, settings = found
         form = form_from(
@@ -439,8 +438,7 @@ def resume(
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         before = status(summary.batch_id, settings=settings)
         left, named = None, batch is not None or all_batches
-        now = min(before.left.to_trigger, limit or before.left.to_trigger)
-        paid = completed_elsewhere(now, summary, settings, summary.created_at) if sends else 0
+        jobs, sent = _to_send(before, limit, in_doubt, settings) if sends else (0, 0)
         sends &= summary.confirmed or not asks or in_doubt in {None, InDoubt.HOLD}
         if not reporting.for_scripts:
             print_lines(
@@ -449,29 +447,28 @@ def resume(
             )
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            if paid and not asks:
-                accept(messages.paid_elsewhere(paid, now, summary), yes=yes)
-            if asks and summary.confirmed and (paid or not named):
-                doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
-                if jobs := now + len({row.job for row in doubts}):
-                    left = confirm_jobs(summary, jobs, settings, mode)
-            continue_batch(
-                partial(
-                    aio.resume,
-                    summary.batch_id,
-                    only=None if sends else (),
-                    detach=pace.detach,
-                ),
-                settings,
-                mode,
-                output=output,
-                limit=limit,
-                credits_left=left,
-                decide=in_doubt_decision(in_doubt, summary, settings),
-                form=form,
-                asks=asks,
-                asks_first=asks,
-            )
+            if asks and summary.confirmed and jobs and (sent or not named):
+                left = confirm_jobs(summary, jobs, settings, mode)
+            again = messages.sent_elsewhere_words(sent, jobs, summary) if sent and not asks else ""
+            collects = before.left.running > 0 and not mode.as_json
+            with agreed_to(again, yes=yes, collects=collects) as agreed:
+                continue_batch(
+                    partial(
+                        aio.resume,
+                        summary.batch_id,
+                        only=None if sends and agreed else (),
+                        detach=pace.detach,
+                    ),
+                    settings,
+                    mode,
+                    output=output,
+                    limit=limit,
+                    credits_left=left,
+                    decide=in_doubt_decision(in_doubt, summary, settings),
+                    form=form,
+                    asks=asks,
+                    asks_first=asks,
+                )
 
     to_stderr = reporting.for_scripts
     settings = settings_from(**given)
@@ -484,7 +481,7 @@ def resume(
     written = found.summary.output
     rewrites = output is not None or columns != ColumnOptions()  # a new path or layout
     if not found.something_to_do:
-        others = messages.unfinished_lines(batches(unfinished=True, settings=settings), settings)
+        others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
             missing = messages.attention_lines(found.summary, settings)
             first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
@@ -493,6 +490,20 @@ def resume(
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
+
+
+def _to_send(
+    before: BatchStatus, limit: int | None, in_doubt: InDoubt | None, settings: Settings
+) -> tuple[int, int]:
+    """Return how many jobs `resume` would send, and how many of them another batch sent since."""
+    from batchrun.batch.history import sent_elsewhere
+
+    summary, pending = before.summary, min(before.left.to_trigger, limit or before.left.to_trigger)
+    doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
+    sent = [
+        sent_elsewhere(each, summary, settings, summary.created_at) for each in (pending, doubts)
+    ]
+    return pending + len({row.job for row in doubts}), sum(sent)
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

@@ -136,14 +136,14 @@ def counts_in_short(summary: BatchSummary) -> str:
     return ", ".join([completed, *outcome_counts(summary.counts, {Outcome.COMPLETED})])
 
 
-def effort_lines(report: Report, settings: Settings) -> list[str]:
-    """Return the requests and time of a command, its estimate, and what the whole batch took.
+def effort_lines(report: Report, *, speed: float = 1.0) -> list[str]:
+    """Return the requests and time of a command, its estimate, and those of the whole batch.
 
     Times are real time, in a sandbox too.
     """
     from batchrun import Ending
 
-    summary, estimate, speed = report.summary, report.estimate, settings.speed
+    summary, estimate = report.summary, report.estimate
     if not report.requests and not estimate.requests:
         return []  # there was nothing to do
     quota = f", {duration(report.quota_seconds / speed)} of it waiting for the quota"
@@ -155,21 +155,20 @@ def effort_lines(report: Report, settings: Settings) -> list[str]:
     if report.requests == summary.requests:
         return [now]
     worked = duration(summary.worked_seconds / speed)
-    in_all = [f"{plural(summary.requests, 'request')} in {worked}", cost_in_all(summary, settings)]
-    return [now, f"In all:    {', '.join(filter(None, in_all))}"]
+    return [now, f"In all:    {plural(summary.requests, 'request')} in {worked}"]
 
 
-def cost_in_all(summary: BatchSummary, settings: Settings) -> str:
-    """Return what a batch has cost, at the price last measured; ``""`` if that is unknown."""
+def cost_lines_of(summary: BatchSummary, settings: Settings) -> list[str]:
+    """Return what a batch has cost so far, at the price last measured; none if it is unknown."""
     from batchrun.batch.history import existing_journal
 
     price = prices(settings.journal, summary.base_url).price(summary.workflow.id)
     if price is None:
-        return ""
+        return []
     with existing_journal(settings.journal) as journal:
         jobs = journal.accepted(summary.batch_id)
     cost = credit_amounts({name: each * jobs for name, each in price.items()})
-    return f"about {cost} ({credit_amounts(price, bare=True)} a job)" if jobs else ""
+    return [f"Cost:      about {cost} ({credit_amounts(price, bare=True)} a job)"] if jobs else []
 
 
 def plan_lines(
@@ -338,30 +337,33 @@ def question(plan: Plan, now: int, left: int, *, practice: bool) -> str:
         them = "it" if paid == 1 else "them"
         reuse = f"To reuse {them} instead, answer n and add --reuse {REUSE_AGE.days}d"
         late = "; you can't add it later" if now < left else ""
-        where = "from an earlier batch"
-        words = f"{paid_words(paid, now, where, practice=practice)} {reuse}{late}. {words}"
+        have = "has" if paid == 1 else "have"
+        known = f"{have} a result from an earlier batch"
+        words = f"{paid_words(paid, now, known, practice=practice)} {reuse}{late}. {words}"
     return words
 
 
-def paid_words(paid: int, jobs: int, where: str, *, practice: bool) -> str:
-    """Return that some of the jobs have a result already, and what sending them means."""
-    have, them = ("has", "it") if paid == 1 else ("have", "them")
+def paid_words(paid: int, jobs: int, known: str, *, practice: bool) -> str:
+    """Return what is ``known`` of some of the jobs, and what sending them means."""
+    them = "it" if paid == 1 else "them"
     again = f"send {them} again" if practice else f"pay for {them} again"
-    return f"{paid:,} of {plural(jobs, 'job')} {have} a result {where}, and you {again}."
+    return f"{paid:,} of {plural(jobs, 'job')} {known}, and you {again}."
 
 
-def paid_elsewhere(paid: int, jobs: int, batch: BatchSummary) -> str:
-    """Return that some of the jobs to send have a result in another batch."""
+def sent_elsewhere_words(sent: int, jobs: int, batch: BatchSummary) -> str:
+    """Return that another batch has sent some of the jobs to send."""
     from batchrun.settings.location import is_practice
 
-    return paid_words(paid, jobs, "in another batch", practice=is_practice(batch.base_url))
+    known = f"{'was' if sent == 1 else 'were'} already sent in another batch"
+    return paid_words(sent, jobs, known, practice=is_practice(batch.base_url))
 
 
 def known_lines(plan: Plan) -> list[str]:
     """Return what earlier batches know about the same jobs; reuse may save money."""
     lines = []
     if plan.reused:
-        lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches")
+        rows = plural(sum(row.job in plan.reused for row in plan.rows), "row")
+        lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches for {rows}")
     if ended := paid_before(plan):
         newest = min(max(ended.values()), datetime.now(UTC))  # practice runs ahead of time
         lines.append(
@@ -674,19 +676,8 @@ class BatchExit(typer.Exit):
         self.stopped = stopped
 
 
-def cost_line(gone: Mapping[str, float] | None, left: Credits | None, jobs: int) -> list[str]:
-    """Return what a command's jobs cost, in a line; none if that is unknown."""
-    if left is None or not left.remaining or not (words := spent_words(gone, jobs)):
-        return []
-    return [f"Cost:      {words}; {credit_amounts(left.remaining, bare=True)} left"]
-
-
-def end(
-    report: Report, settings: Settings, mode: OutputMode, cost: Sequence[str], *, stopped: bool
-) -> NoReturn:
-    """Print how a batch ended and its ``cost``, and end the command.
-
-    The last line is the workbook's path.
+def end(report: Report, settings: Settings, mode: OutputMode, *, stopped: bool) -> NoReturn:
+    """Print how a batch ended, and end the command. The last line is the workbook's path.
 
     Raises:
         BatchExit: Always.
@@ -694,7 +685,7 @@ def end(
 
     def lines() -> Iterator[str]:
         yield ""
-        yield from _lines(report, settings, cost)
+        yield from _lines(report, settings)
         if report.output is not None:
             yield UnbrokenLine(f"Workbook:  {report.output}")
             yield from more_files(report.output)
@@ -735,7 +726,7 @@ def more_files(written: Path) -> list[str]:
     return [f"The rows are in {len(parts) + 1} files: also {parts[0].name}{last}."]
 
 
-def _lines(report: Report, settings: Settings, cost: Sequence[str]) -> list[str]:
+def _lines(report: Report, settings: Settings) -> list[str]:
     from batchrun import Ending, status
 
     summary, running, executions = report.summary, 0, 0
@@ -751,8 +742,8 @@ def _lines(report: Report, settings: Settings, cost: Sequence[str]) -> list[str]
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, running)}",
-        *effort_lines(report, settings),
-        *cost,
+        *effort_lines(report, speed=settings.speed),
+        *cost_lines_of(summary, settings),
     ]
     if executions:
         lines.append(running_line(executions, working=False))
@@ -862,21 +853,12 @@ def next_lines(summary: BatchSummary) -> list[str]:
     return []
 
 
-def unfinished_lines(unfinished: Sequence[BatchSummary], settings: Settings) -> list[str]:
+def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:
     """Return how to continue the other batches of a journal that have work left."""
-    from batchrun import status
-    from batchrun.batch.history import completed_elsewhere
-
     are = plural(len(unfinished), "other batch is", "other batches are")
     how = "list them: batchrun batches"
     if len(unfinished) == 1:
-        [other] = unfinished
-        left = status(other.batch_id, settings=settings).left
-        how = f"continue it: batchrun resume {other.batch_id}"
-        jobs = left.to_trigger
-        if jobs and not left.running and completed_elsewhere(jobs, other, settings) == jobs:
-            what = "1 other batch is unfinished, but its results are all in newer ones."
-            return [f"{what} To delete it: batchrun forget {other.batch_id}"]
+        how = f"continue it: batchrun resume {unfinished[0].batch_id}"
     return [f"{are} unfinished. To {how}"] if unfinished else []
 
 

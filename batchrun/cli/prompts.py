@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -15,7 +15,7 @@ from batchrun.errors import NotConfirmedError, UsageError
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from batchrun.model import BatchSummary, Role
@@ -114,15 +114,26 @@ def confirmed(question: str, details: Sequence[str] = (), *, yes: bool) -> bool:
     return confirm(question, details)
 
 
-def accept(words: str, *, yes: bool) -> None:
-    """Say what somebody has to agree to where nobody can be asked: only ``yes`` agrees.
+@contextmanager
+def agreed_to(words: str, *, yes: bool, collects: bool) -> Iterator[bool]:
+    """Say what somebody must agree to before jobs are sent; yield whether they may be sent.
+
+    Without ``yes``, the command fails: at once, or if it ``collects`` results, at its end.
 
     Raises:
         UsageError: ``yes`` is not given.
     """
-    if not yes:
-        raise UsageError(words, "To send them anyway, add --yes.")
-    print_text(f"Note:      {words}", err=True)
+    refused = UsageError(words, "To send them anyway, add --yes.")
+    if words and not yes and not collects:
+        raise refused
+    if words and yes:
+        print_text(f"Note:      {words}", err=True)
+    try:
+        yield yes or not words
+    except typer.Exit:
+        if words and not yes:
+            raise refused from None
+        raise
 
 
 def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:

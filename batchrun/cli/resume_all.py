@@ -24,6 +24,7 @@ from batchrun.errors import (
     StoppedError,
     TakenOverError,
 )
+from batchrun.model import Outcome
 from batchrun.text import plural
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def resume_all(
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
     and so is a practice batch if the settings name no practice service. Jobs that nobody has
-    confirmed, or that another batch has paid for since, are not sent.
+    confirmed are not sent, nor those of a batch if another one has sent some of them since.
     """
     from batchrun import batches
     from batchrun.engine.engine import Ending
@@ -94,9 +95,10 @@ def resume_all(
             what = f"batch {batch_id} ({summary.source.name}): {why}"
             label = "Rest not sent" if rest else "Not resumed"
             print_text(f"{label}: {what}: batchrun resume {batch_id}", err=to_stderr)
-            if rest and datetime.now(UTC) - summary.updated_at < _REPORTED_FOR:
+            changed = datetime.now(UTC) - summary.updated_at
+            if rest and (summary.confirmed or changed < _REPORTED_FOR):
                 codes.append(ExitCode.INCOMPLETE)
-            if left_now is None or not left_now.running:
+            if left_now is None or not (left_now.running or summary.counts[Outcome.TIMED_OUT]):
                 continue  # else their results are collected
         try:
             found = configured(summary)
@@ -124,8 +126,8 @@ def resume_all(
 def _held_back(summary: BatchSummary, settings: Settings) -> tuple[str, Remaining | None]:
     """Return why a batch's jobs are not sent (``""`` if they are), and what is left of it."""
     from batchrun import status
-    from batchrun.batch.history import completed_elsewhere
-    from batchrun.cli.messages import paid_elsewhere
+    from batchrun.batch.history import sent_elsewhere
+    from batchrun.cli.messages import sent_elsewhere_words
     from batchrun.settings.credentials import address_of
     from batchrun.settings.location import is_loopback
 
@@ -135,8 +137,8 @@ def _held_back(summary: BatchSummary, settings: Settings) -> tuple[str, Remainin
     jobs, why = left.to_trigger, ""
     if jobs and not summary.confirmed:
         why = f"nobody has confirmed the rest ({plural(jobs, 'job')}). {summary.note}".strip()
-    elif paid := completed_elsewhere(jobs, summary, settings, summary.created_at):
-        why = paid_elsewhere(paid, jobs, summary)
+    elif paid := sent_elsewhere(jobs, summary, settings, summary.created_at):
+        why = sent_elsewhere_words(paid, jobs, summary)
     return why and f"{why} To run the rest", left
 
 

@@ -23,7 +23,7 @@ from batchrun.cli.prompts import (
 )
 from batchrun.cli.signals import Stopper
 from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
-from batchrun.estimate import credits_spent, price_of
+from batchrun.estimate import price_of
 from batchrun.settings.location import is_practice
 from batchrun.text import plural
 
@@ -169,24 +169,28 @@ class _BatchDisplay:
         self.ended = report
 
     def _measured(self, report: Report) -> Report:
-        """Add the credits left now, and keep what a job cost, if somebody was asked about them.
+        """Add the credits left after a pilot, and keep what a job cost.
 
-        This costs a request itself. A run that waits does not ask.
+        Without a pilot, that is done at the end, if nothing is known of the price. It costs a
+        request itself, and does not matter if it fails.
         """
+        from batchrun.batch.history import existing_journal
         from batchrun.engine.engine import Ending
         from batchrun.engine.session import cost_of
 
-        waits = {Ending.QUOTA, Ending.UNREACHABLE, Ending.DETACHED}
-        if self.credits is None or not self.control.triggered or report.ending in waits:
+        batch, pilot = report.summary, report.ending is Ending.LIMIT
+        prices = messages.prices(self._settings.journal, batch.base_url)
+        ended = report.ending is Ending.FINISHED and prices.price(batch.workflow.id) is None
+        if self.credits is None or not self.control.triggered or not (pilot or ended):
             return report
-        batch = report.summary
-        if report.credits is None:
-            with self.stopper.asking(), suppress(KeyboardInterrupt):
+        with self.stopper.asking(), suppress(BatchrunError, OSError, KeyboardInterrupt):
+            if report.credits is None:
                 left = asyncio.run(cost_of(batch, 0, self._settings)).credits
                 report = replace(report, credits=left)
-        if price := price_of(self.credits, report.credits, self.control.triggered):
-            with suppress(OSError):  # it is only shown
-                prices = messages.prices(self._settings.journal, batch.base_url)
+            with existing_journal(self._settings.journal) as journal:
+                accepted = journal.accepted(batch.batch_id)
+            jobs = min(self.control.triggered, accepted)  # rejected ones cost nothing
+            if price := price_of(self.credits, report.credits, jobs):
                 prices.remember_price(batch.workflow.id, price)
         return report
 
@@ -266,9 +270,7 @@ def _open_display(
             with display.printer, _noticed(display, mode):
                 yield display
             if display.ended is not None:
-                gone = credits_spent(display.credits, display.ended.credits)
-                cost = messages.cost_line(gone, display.ended.credits, display.control.triggered)
-                messages.end(display.ended, settings, mode, cost, stopped=display.control.stopped)
+                messages.end(display.ended, settings, mode, stopped=display.control.stopped)
 
 
 @contextmanager
@@ -304,6 +306,7 @@ def _confirmed(
     yes: bool,
 ) -> bool:
     from batchrun.batch.export import is_as_written
+    from batchrun.batch.history import sent_elsewhere
     from batchrun.settings.credentials import address_of
 
     to_trigger, running = plan.to_trigger, 0
@@ -319,6 +322,8 @@ def _confirmed(
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
+        if sent := sent_elsewhere(now, earlier.summary, settings):
+            lines.append(f"           {messages.sent_elsewhere_words(sent, now, earlier.summary)}")
     lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]
     question = messages.question(plan, now, to_trigger, practice=is_practice(settings.base_url))
     if not now and earlier is None and output and output.exists() and is_as_written(output):
@@ -364,6 +369,6 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
     if not question:
         question = f"Trigger {plural(jobs, 'job')} of {batch.source.name} now?"
         if rest.elsewhere:
-            question = f"{messages.paid_elsewhere(rest.elsewhere, jobs, batch)} {question}"
+            question = f"{messages.sent_elsewhere_words(rest.elsewhere, jobs, batch)} {question}"
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")

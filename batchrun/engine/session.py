@@ -44,7 +44,7 @@ class Rest:
         to_trigger: How many jobs would be triggered now.
         estimate: What they are expected to cost.
         credits: The credits left; ``None`` if not known.
-        elsewhere: How many of these jobs have a result in another batch.
+        elsewhere: How many of these jobs another batch has paid for.
     """
 
     summary: BatchSummary
@@ -157,7 +157,7 @@ class Session:
 
     async def rest(self, batch: BatchSummary, jobs: int) -> Rest:
         """Return what it costs to trigger some jobs of a batch; costs a request itself."""
-        elsewhere = self.journal.completed_elsewhere(batch, jobs)
+        elsewhere = self.journal.sent_elsewhere(batch, jobs)
         return Rest(batch, jobs, self.estimate(batch, jobs), await self.credits(), elsewhere)
 
     def quota_opens_at(self) -> datetime:

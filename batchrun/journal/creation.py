@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
-from sqlalchemy import bindparam, delete, func, select, true, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from batchrun.advice import resume_with
 from batchrun.errors import UsageError
@@ -30,6 +30,7 @@ from batchrun.journal.schema import (
     encode_cells,
     jobs,
     rows,
+    slices,
 )
 from batchrun.model import KnownJob, Outcome
 from batchrun.plan import BodyIndex, Plan
@@ -194,9 +195,15 @@ def of_service(connection: Connection, base_url: str) -> ColumnElement[bool]:
     return batches.c.base_url.in_([one for one in known if service_of(one) == service])
 
 
-def batches_of(connection: Connection, workflow_id: str, base_url: str) -> list[str]:
-    """Return the batches of a workflow at a service, newest first."""
+def batches_of(
+    connection: Connection, workflow_id: str, base_url: str, since: datetime | None = None
+) -> list[str]:
+    """Return the batches of a workflow at a service that changed ``since``, newest first."""
     query = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
+    if since is not None:
+        beats = select(slices.c.batch_id).where(slices.c.beat_at >= since.timestamp())
+        changed = batches.c.updated_at >= since.timestamp()
+        query = query.where(changed | batches.c.id.in_(beats))
     complete = query.where(batches.c.incomplete == 0)
     found = connection.execute(complete.where(of_service(connection, base_url))).all()
     return [batch_id for batch_id, workflow in found if json.loads(workflow)["id"] == workflow_id]
@@ -235,27 +242,20 @@ _SENT = frozenset(JobState) - {JobState.PENDING, JobState.FAILED, JobState.REJEC
 
 
 def known_jobs(
-    connection: Connection,
-    bodies: Sequence[str],
-    workflow_id: str,
-    base_url: str,
-    since: datetime | None = None,
+    connection: Connection, bodies: Sequence[str], batch_ids: Sequence[str]
 ) -> dict[int, KnownJob]:
-    """Return what earlier batches know about trigger bodies, by the bodies' positions.
+    """Return what other batches know about trigger bodies, by the bodies' positions.
 
-    Prefers a completed job to one that hasn't completed, and the one that completed last. With
-    ``since``, only jobs triggered from then on count.
+    Prefers a completed job to one that hasn't completed, and the one that completed last.
     """
     found: dict[int, KnownJob] = {}
-    earlier = batches_of(connection, workflow_id, base_url)
-    if not earlier:
+    if not batch_ids:
         return found
     index = BodyIndex(bodies)
-    for batch_id in earlier:
+    for batch_id in batch_ids:
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
             .where(jobs.c.batch_id == batch_id, jobs.c.state.in_(_SENT))
-            .where(true() if since is None else jobs.c.triggered_at >= since.timestamp())
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
         for number, body, state, finished_at in connection.execute(query):

@@ -202,15 +202,16 @@ class Journal(AbstractContextManager["Journal"]):
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
         """Return what earlier batches at a service know about a plan's jobs, by their numbers."""
         with self._engine.connect() as connection, connection.begin():
-            return known_jobs(connection, plan.bodies, plan.workflow.id, base_url)
+            earlier = batches_of(connection, plan.workflow.id, base_url)
+            return known_jobs(connection, plan.bodies, earlier)
 
-    def completed_elsewhere(
+    def sent_elsewhere(
         self, batch: BatchSummary, chosen: Collection[int] | int, since: datetime | None = None
     ) -> int:
-        """Return how many of a batch's jobs without a result have one in another batch.
+        """Return how many of a batch's jobs without a result another batch has paid for.
 
-        ``chosen`` are their numbers, or how many of those to trigger next. With ``since``, only
-        jobs triggered from then on count.
+        They have a result there, are running, or are in doubt. ``chosen`` are their numbers, or how
+        many of those to trigger next. With ``since``, only batches that changed since then count.
         """
         query = select(jobs.c.number, jobs.c.body).where(jobs.c.batch_id == batch.batch_id)
         if isinstance(chosen, int):
@@ -222,8 +223,9 @@ class Journal(AbstractContextManager["Journal"]):
                 for number, body in connection.execute(query)
                 if isinstance(chosen, int) or number in chosen
             ]
-            found = known_jobs(connection, bodies, batch.workflow.id, batch.base_url, since)
-        return sum(job.outcome is Outcome.COMPLETED for job in found.values())
+            others = batches_of(connection, batch.workflow.id, batch.base_url, since)
+            others = [each for each in others if each != batch.batch_id]
+            return len(known_jobs(connection, bodies, others))
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """Return the newest batch of the same rows, workflow, and parameters at a service."""
@@ -301,8 +303,11 @@ class Journal(AbstractContextManager["Journal"]):
             jobs.c.execution_id.is_not(None),
             jobs.c.reused_from.is_(None),
         )
-        retried = select(func.count()).where(
-            attempts.c.batch_id == batch_id, attempts.c.execution_id.is_not(None)
+        theirs = select(jobs.c.number).where(
+            jobs.c.execution_id == attempts.c.execution_id, jobs.c.batch_id != batch_id
+        )
+        retried = select(func.count()).where(  # a reused result, sent again later, cost nothing
+            attempts.c.batch_id == batch_id, attempts.c.execution_id.is_not(None), ~theirs.exists()
         )
         with self._engine.connect() as connection:
             return sum(connection.execute(query).scalar_one() for query in (own, retried))

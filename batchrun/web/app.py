@@ -29,7 +29,7 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
-from batchrun.batch.history import RowPage, completed_elsewhere
+from batchrun.batch.history import RowPage, sent_elsewhere
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.model import ResultRow, Role
 from batchrun.settings.credentials import address_of, given_key, profile_of
@@ -574,7 +574,7 @@ class _Pages:
             "gone": screens.sandbox_gone(view),
             "elsewhere": 0
             if view.phase.live
-            else completed_elsewhere(
+            else sent_elsewhere(
                 view.status.left.to_trigger, view.summary, self._workspace.settings
             ),
         }
@@ -665,7 +665,7 @@ class _Pages:
             price=price,
             shown=shown_version(view.summary),
             failed=failed,
-            elsewhere=completed_elsewhere(rows, view.summary, workspace.settings),
+            elsewhere=sent_elsewhere(rows, view.summary, workspace.settings),
             doubts=view.status.in_doubt,
             doubts_cost=words_of(len(view.status.in_doubt)),
             invalid=screens.groups_of(view, [Outcome.INVALID]),

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, JournalError
 from batchrun.text import duration
 from tests.acceptance.verdict import WORKFLOW, write_list
 from tests.cli.conftest import SPEED
@@ -60,14 +60,12 @@ def test_a_retry_has_an_estimate_of_its_own(batchrun: CommandLine) -> None:
     with faulty_sandbox(triggers=[REFUSED]) as (url, _):
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
-        batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
-        ended = batchrun("retry").stdout
+        ended = batchrun("retry", "--yes").stdout
     assert estimated(ended) == 3
     assert "In all:" in ended
-    assert "Cost:      1 credit (1 a job); 9,992 left" in ended
 
 
-def test_the_end_of_what_somebody_was_asked_about_says_what_it_cost(
+def test_the_end_and_status_say_what_the_batch_has_cost_if_a_price_was_measured(
     batchrun: CommandLine, sandbox: str
 ) -> None:
     write_list(batchrun.folder / "accounts.csv", 6)
@@ -78,11 +76,37 @@ def test_the_end_of_what_somebody_was_asked_about_says_what_it_cost(
             found = re.search(r"^Cost:      (.*)$", batchrun(*command).stdout, re.MULTILINE)
         return found and found[1]
 
-    asked = [each for each in RUN if each != "--yes"]
-    assert cost("y\n", *asked, "--limit", "2") == "2 credits (1 a job); 9,998 left"
-    assert cost("y\n", "resume") == "4 credits (1 a job); 9,994 left"
-    assert "Cost:      about 6 credits (1 a job)\n" in batchrun("status").stdout
-    assert cost("", *RUN, "--again") is None  # nobody was asked: it would take two requests
+    assert cost("", *RUN, "--limit", "1") is None  # nobody was asked, so nothing was measured
+    assert cost("y\n", "resume", "--limit", "2") == "about 3 credits (1 a job)"
+    assert cost("", "resume", "--yes") == cost("", "status") == "about 6 credits (1 a job)"
+    assert cost("", *RUN, "--reuse", "30d") is None  # all of it was reused
+
+
+def test_a_run_without_a_pilot_measures_the_price_without_what_was_rejected(
+    batchrun: CommandLine,
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 4)
+    with faulty_sandbox(triggers=[REFUSED]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+        ended = batchrun(*RUN[:-1])
+    assert "Cost:      about 3 credits (1 a job)\n" in ended.stdout
+
+
+def test_a_price_that_cannot_be_asked_for_at_the_end_changes_nothing(
+    batchrun: CommandLine, sandbox: str
+) -> None:
+    write_list(batchrun.folder / "accounts.csv", 2)
+
+    async def failing(*_: object) -> None:
+        raise JournalError("The journal is locked.")
+
+    batchrun.monkeypatch.setattr("batchrun.engine.session.cost_of", failing)
+    batchrun.monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    ended = batchrun(*RUN[:-1])
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert "Workbook:" in ended.stdout
+    assert "Cost:" not in ended.stdout
 
 
 def test_times_are_shown_by_the_users_own_clock(batchrun: CommandLine, sandbox: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -198,7 +200,7 @@ def test_retry_says_which_rows_have_a_result_in_another_batch(
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
         [first] = batches(settings=load_settings())
-        paid = "2 jobs have a result in another batch. Send 3 rejected rows of accounts.csv"
+        paid = "2 jobs were already sent in another batch. Send 3 rejected rows of accounts.csv"
         assert paid not in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
         batchrun(*RUN, "--again")
         assert paid in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
@@ -265,7 +267,7 @@ def paid_since(batchrun: CommandLine, pilot: FaultySandbox) -> str:
     return stopped
 
 
-PAID_SINCE = "1 of 1 job has a result in another batch, and you pay for it again."
+PAID_SINCE = "1 of 1 job was already sent in another batch, and you pay for it again."
 
 
 @pytest.mark.parametrize("quietly", [(), ("--json",), ("-q",)])
@@ -299,6 +301,44 @@ def test_resume_all_leaves_alone_what_another_batch_has_paid_for_since(
     assert len(pilot.bodies()) == 3
 
 
+def test_a_job_that_runs_in_another_batch_is_not_sent_unasked_either(
+    batchrun: CommandLine, pilot: FaultySandbox, paid_since: str
+) -> None:
+    with closing(sqlite3.connect(batchrun.folder.parent / "journal" / "journal.db")) as journal:
+        journal.execute(f"UPDATE jobs SET state = 'in flight' WHERE batch_id <> '{paid_since}'")
+        journal.commit()
+    assert_refused(batchrun("resume", paid_since), ExitCode.UNUSABLE, PAID_SINCE)
+    assert f"(accounts.csv): {PAID_SINCE}" in " ".join(batchrun("resume", "--all").stdout.split())
+    assert len(pilot.bodies()) == 3
+
+
+def test_what_runs_is_collected_before_a_resume_is_refused(
+    batchrun: CommandLine, pilot: FaultySandbox, paid_since: str
+) -> None:
+    with closing(sqlite3.connect(batchrun.folder.parent / "journal" / "journal.db")) as journal:
+        journal.execute(
+            "UPDATE jobs SET state = 'in flight', result = NULL "
+            f"WHERE batch_id = '{paid_since}' AND execution_id > ''"
+        )
+        journal.commit()
+    refused = batchrun("resume", paid_since)
+    assert_refused(refused, ExitCode.UNUSABLE, PAID_SINCE)
+    assert "1 pending" in refused.stdout
+    assert len(pilot.bodies()) == 3
+    assert "running" not in batchrun("status", paid_since).stdout
+
+
+def test_the_question_of_a_run_that_continues_says_what_another_batch_has_sent(
+    batchrun: CommandLine, pilot: FaultySandbox, accounts: Path
+) -> None:
+    text = accounts.read_text(encoding="utf-8")
+    accounts.with_name("longer.csv").write_text(f"{text}{uuid4()},Delta,\n", encoding="utf-8")
+    batchrun("run", "longer.csv", *RUN[2:], "--reuse", "30d")
+    asked = at_a_terminal(batchrun, "n\n", *ASKED)
+    assert PAID_SINCE in " ".join(asked.stderr.split())
+    assert len(pilot.bodies()) == 3
+
+
 def test_a_list_that_runs_again_on_purpose_continues_unasked(
     batchrun: CommandLine, pilot: FaultySandbox
 ) -> None:
@@ -306,8 +346,7 @@ def test_a_list_that_runs_again_on_purpose_continues_unasked(
     batchrun("resume")
     assert len(pilot.bodies()) == 2
     at_a_terminal(batchrun, "y\n", *ASKED, "--again", "--limit", "1")
-    later = "created_at = created_at + 86400"  # the sandbox's clock runs ahead
-    batchrun.change_batches(f"unconfirmed = 0, {later}")
+    batchrun.change_batches("unconfirmed = 0")
     batchrun("resume", "--all")
     assert len(pilot.bodies()) == 4
 
@@ -322,4 +361,4 @@ def test_retry_with_yes_says_which_jobs_another_batch_has_paid_for(
         batchrun(*RUN, "--reuse", "30d")
         assert len(sandbox.bodies()) == 2
         sent = batchrun("retry", rejected, "--yes")
-        assert "1 job has a result in another batch." in sent.stderr
+        assert "1 job was already sent in another batch." in sent.stderr
