@@ -425,7 +425,7 @@ def test_rows_with_a_result_in_a_later_run_are_not_paid_for_again_without_a_word
         workspace, saved = site.workspace, chosen_list(site, FEW)
         first = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         assert workspace.wait(60)
-        words = "Another run already has"
+        words = "already sent in another run"
         assert words not in shown(site, f"/batches/{first.batch_id}/attention")
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=True)
         assert workspace.wait(60)
@@ -449,7 +449,7 @@ def test_the_rest_of_a_pilot_is_not_paid_for_after_another_run_without_a_word(si
     workspace, saved = site.workspace, chosen_list(site, FEW)
     pilot = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
     assert workspace.wait(60)
-    words = "Another run already has"
+    words = "already sent in another run"
     assert words not in shown(site, f"/batches/{pilot.batch_id}")
     longer = chosen_list(site, FEW + 1)
     workspace.run(longer, checked_list(workspace, longer).id, limit=None, again=False)
