@@ -151,7 +151,7 @@ def export(
         what = plural(chosen, "row")
     elif crm is not None:
         rows = plural(summary.counts[Outcome.COMPLETED], "row")
-        what = f"{plural(_lines_in(written), 'record')} of {rows}, one in each line,"
+        what = f"{plural(_records_in(written), 'record')} for {rows}"
     print_text(f"{what} of batch {summary.batch_id}: {written}", whole=[str(written)])
     print_lines(messages.more_files(written))
     if chosen and form.only is not None and {*form.only} <= {Outcome.INVALID, Outcome.REJECTED}:
@@ -167,8 +167,8 @@ def export(
         print_lines(messages.import_lines(summary, settings))
 
 
-def _lines_in(written: Path) -> int:
-    """Return how many lines a CSV file has below its header."""
+def _records_in(written: Path) -> int:
+    """Return how many records a CSV file has below its header."""
     with written.open(encoding="utf-8-sig", newline="") as file:
         return sum(1 for _ in csv.reader(file)) - 1
 

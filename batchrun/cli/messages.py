@@ -315,7 +315,8 @@ def import_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         more = _other_names(found[:IMPORTED_SHOWN], RowNumbers.of_batch(summary, rows_of))
         if (hidden := len(found) - len(more)) > 0:
             more.append(f"… and {hidden:,} more (see Needs attention in the workbook)")
-        more.append("Delete the rows with a wrong ID from the file before you import it.")
+        more.append("These lines are lines of your list. Find the record IDs there, and delete")
+        more.append("the records with a wrong ID from the file before you import it.")
         lines += [f"           {each}" for each in more]
     return lines
 

@@ -38,10 +38,7 @@ WORKFLOWS = (
 CREDITS_A_TRIGGER = 1
 """An assumption: the service does not document the price of a trigger."""
 
-_ID = re.compile(
-    r"exec_[0-9a-f]{8}(?P<result>[0-9a-f]{32})(?P<failure>[0-3])(?P<workflow>[0-3])"
-    r"(?:_c(?P<company>[0-9a-f-]{36}))?(?:_p(?P<contact>[0-9a-f-]{36}))?"
-)
+_ID = re.compile(r"exec_[0-9a-f]{8}(?P<result>[0-9a-f]{32})(?P<failure>[0-3])(?P<workflow>[0-3])")
 
 _WORKFLOW_CREATED_AT = "2025-06-02T09:00:00.000Z"
 
@@ -357,26 +354,19 @@ class SandboxService:
         if not self.settings.knows_earlier:
             return None
         result, failure, workflow = hashlib.sha256(execution_id.encode()).hexdigest(), "0", "0"
-        body: dict[str, JSON] = {}
         if known := _ID.fullmatch(execution_id):
-            result, failure, workflow, company, contact = known.groups()
-            body = {"company_id": company, "contact_id": contact}
+            result, failure, workflow = known.groups()
         error = FAILURES[int(failure) - 1] if failure != "0" else None
         at = self._started_at
-        return _Execution(WORKFLOWS[int(workflow)], body, result, at, at, error)
+        return _Execution(WORKFLOWS[int(workflow)], {}, result, at, at, error)
 
     def _new_id(self, execution: _Execution) -> str:
         """Return a new ID. It tells later sandboxes how the execution ends."""
         name = f"{self.settings.seed} {self._started_at!r} {len(self.log)}"
         unique = hashlib.sha256(name.encode()).hexdigest()[:8]
         failure = 0 if execution.error is None else FAILURES.index(execution.error) + 1
-        workflow, body = WORKFLOWS.index(execution.workflow), execution.body
-        ids = [
-            f"_{letter}{str(body[name]).lower()}"
-            for letter, name in (("c", "company_id"), ("p", "contact_id"))
-            if body.get(name) is not None
-        ]
-        return f"exec_{unique}{execution.result}{failure}{workflow}{''.join(ids)}"
+        workflow = WORKFLOWS.index(execution.workflow)
+        return f"exec_{unique}{execution.result}{failure}{workflow}"
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:

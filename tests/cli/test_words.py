@@ -340,7 +340,7 @@ def test_an_import_that_cannot_be_undone_names_doubtful_rows_and_practice(
     assert "Practice:  these results are invented." in said
     assert "1 row has a different name than an earlier row with the same ID" in said
     assert "line 4, Hafen: same ID as line 3, Lindt" in said
-    assert "Delete the rows with a wrong ID from the file before you import it." in said
+    assert "These lines are lines of your list. Find the record IDs there, and delete" in said
 
 
 def test_an_import_lists_only_the_first_doubtful_rows(batchrun: CommandLine) -> None:
