@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import signal
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,9 @@ import keyring
 import pytest
 from keyring.backends import fail
 
+import batchrun
 from tests.postgres import running_server
-from tests.preloaded import COLLECTED, HOMES, Popen
+from tests.preloaded import Popen
 from tests.shortcuts import (
     compile_statements_once,
     compile_templates_once,
@@ -51,6 +54,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
+HOMES = (
+    *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
+    *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
+)
+
 # Else each process that the tests start compiles the package again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -70,11 +78,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    """Import all tests once, and not in each process: see tests/preloaded.py."""
-    asserts = f"--assert={config.option.assertmode}"
-    COLLECTED[:] = [str(config.invocation_params.dir), asserts, *config.args]
-    pytest.MonkeyPatch().setattr(subprocess, "Popen", Popen)  # for as long as this process lives
+def pytest_xdist_setupnodes() -> None:
+    """Compile the package once, and not in each process."""
+    compileall.compile_dir(Path(batchrun.__file__).parent, quiet=2, workers=0)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,20 +6,15 @@ and Linux makes the command a child of the process that asked for it, its "subre
 systems, and if a variable changes how Python itself starts, Python starts as usual.
 
 A second, small server forks the process in which a workbook is read (batchrun/tables/isolated.py).
-
-The processes of pytest-xdist are forked as well, by a server that has imported everything and all
-tests. Each of them has a server of its own that forks the commands.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import ctypes
 import functools
 import gc
 import importlib
-import io
 import json
 import os
 import pkgutil
@@ -34,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 COMMAND = [sys.executable, "-m", "batchrun"]
 MODULES = ("batchrun", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker")
@@ -48,22 +43,13 @@ ALSO_PRELOADED = (
     *("uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl"),
 )
 """What a run imports only then."""
-FORKED = dict[str, tuple[socket.socket, int]]()
-"""A server that was forked for this process: by its name, its socket and process ID."""
-COLLECTED: list[str] = []
-"""The folder and the arguments of pytest, with which the processes of pytest-xdist collect."""
 READER_PRELOADED = ("python_calamine", "defusedxml.ElementTree", "olefile")
-HOMES = (
-    *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
-    *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"),
-)
 STREAMS = {"stdin": "r", "stdout": "w", "stderr": "w"}
 INTERPRETER_VARIABLES = ("LANG", "LC_", "LD_", "MALLOC_", "PYTHON")
 WITH_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-NO_KEYRING = "keyring.backends.fail.Keyring"
 PR_SET_CHILD_SUBREAPER = 36
 MAX_PID_BYTES = 16
 MAX_REQUEST_BYTES = 200_000
@@ -79,7 +65,6 @@ class Popen(subprocess.Popen[str]):
         _, _, _, _, cwd, env, _, _, _, *pipes_and_more = how
         pipes, new_session = pipes_and_more[:6], pipes_and_more[-2]
         env = dict(os.environ if env is None else env)
-        server, module, arguments = "", "", list[str]()
         starts = (pipes[0], pipes[3], pipes[5])
         files = [number if end == -1 else end for number, end in enumerate(starts)]
         same = _of_interpreter(env) == _of_interpreter(os.environ)
@@ -90,8 +75,8 @@ class Popen(subprocess.Popen[str]):
                 server = "commands"
             case [sys.executable, "-I", "-c", code, *arguments] if READER in code:
                 server, module = "readers", READER
-            case [sys.executable, "-u", *_, "-c" as module, code]:
-                server, arguments = "workers", [code]
+            case _:
+                server, module, arguments = "", "", []
         if server and sys.platform == "linux":
             self.pid = _server(server).fork(
                 files,
@@ -116,28 +101,23 @@ def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
 class _Server:
     """A server, as the tests see it; it ends with them."""
 
-    def __init__(self, what: str, *options: str) -> None:
+    def __init__(self, what: str) -> None:
+        self._requests, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_at_a_time = threading.Lock()
-        if what in FORKED:
-            self._requests, pid = FORKED[what]
-            self._wait: Callable[[], object] = functools.partial(os.waitpid, pid, 0)
-        else:
-            self._requests, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with its:
-                # The environment of each command replaces this one.
-                env = os.environ | {"PYTHON_KEYRING_BACKEND": NO_KEYRING}
-                env["OPENBLAS_NUM_THREADS"] = "1"  # a fork takes no other thread along
-                self._wait = subprocess.Popen(
-                    [sys.executable, "-m", "tests.preloaded", what, str(its.fileno()), *options],
-                    pass_fds=[its.fileno()],
-                    env=env,
-                    cwd=Path(__file__).parents[1],
-                ).wait
+        with its:
+            # The environment of each command replaces this one.
+            env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # a fork takes no other thread along
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.preloaded", what, str(its.fileno())],
+                pass_fds=[its.fileno()],
+                env=env,
+                cwd=Path(__file__).parents[1],
+            )
         atexit.register(self._end)
 
     def _end(self) -> None:
         self._requests.close()
-        self._wait()
+        self._process.wait()
 
     def fork(self, files: list[int], **request: Any) -> int:
         """Start a command; its process ID."""
@@ -152,49 +132,28 @@ class _Server:
 
 @functools.cache
 def _server(what: str) -> _Server:
-    return _Server(what, *COLLECTED)
+    return _Server(what)
 
 
 def _adopt_orphans(adopt: bool) -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(adopt))
 
 
-def import_tests() -> None:
-    """Import all tests, and what a command may need, in a process that then forks."""
-    import pytest
-
-    folder, *arguments = sys.argv[3:]
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["--numprocesses=0", "--collect-only", "--capture=no", *arguments])
-    _import_modules()
-    _run_a_batch()
-    gc.collect()
-
-
 def import_everything() -> None:
     """Import what a command may need, in a process that then forks."""
-    _import_modules()
-    _make_the_command()
-    _run_a_batch()
+    import typer
 
-
-def _import_modules() -> None:
     import batchrun
+    from batchrun.cli import app
 
     for module in pkgutil.walk_packages(batchrun.__path__, "batchrun."):
         if module.name not in NOT_PRELOADED:
             importlib.import_module(module.name)
     for name in ALSO_PRELOADED:
         importlib.import_module(name)
-
-
-def _make_the_command() -> None:
-    import typer
-
-    from batchrun.cli import app
-
     command = typer.main.get_command(app)
     typer.main.get_command = lambda typer_instance: command
+    _run_a_batch()
 
 
 def _run_a_batch() -> None:
@@ -211,13 +170,8 @@ def _run_a_batch() -> None:
     make_tables_once(patch)
     with (
         tempfile.TemporaryDirectory() as folder,
-        pytest.MonkeyPatch.context() as of_nobody,
         running(SandboxSettings(rate_per_minute=None), speed=1000.0) as url,
     ):
-        for name in [each for each in os.environ if each.startswith(("BATCHRUN_", "PGAI_"))]:
-            of_nobody.delenv(name)
-        for name in HOMES:
-            of_nobody.setenv(name, folder)
         accounts = Path(folder) / "accounts.csv"
         accounts.write_text("Company ID\na1b2c3d4-e5f6-7890-abcd-ef1234567890\n", encoding="ascii")
         settings = batchrun.load_settings(
@@ -312,29 +266,10 @@ def _run(module: str) -> None:
         os._exit(code)
 
 
-def _fork_commands(files: list[int]) -> tuple[dict[str, Any], list[int]] | None:
-    """Fork this process's own server of commands; the next command, in the new processes only."""
-    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if pid := os.fork():
-        its.close()
-        sys.modules["tests.preloaded"].FORKED["commands"] = ours, pid
-        return None
-    ours.close()
-    for file in files:
-        os.close(file)
-    _make_the_command()
-    with its:
-        return _next_command(its)
-
-
-SERVERS = {"workers": import_tests, "commands": import_everything, "readers": import_readers}
-
 if __name__ == "__main__":
-    SERVERS[sys.argv[1]]()
+    {"commands": import_everything, "readers": import_readers}[sys.argv[1]]()
     gc.freeze()  # a collection in a command would copy the pages of all these objects
     with socket.socket(fileno=int(sys.argv[2])) as incoming:
         asked, standard_files = _next_command(incoming)
-    if sys.argv[1] == "workers":
-        asked, standard_files = _fork_commands(standard_files) or (asked, standard_files)
     _become(asked, standard_files)
     _run(asked["module"])
