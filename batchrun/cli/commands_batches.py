@@ -308,7 +308,7 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
     rows = [
         [
             one.batch_id,
-            messages.age_words(now - one.updated_at),
+            messages.age_words(now - one.created_at),
             messages.counts_in_short(one),
             workflow(one),
             one.source.name,

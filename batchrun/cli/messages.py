@@ -73,12 +73,14 @@ def counts(summary: BatchSummary, running_rows: int = 0) -> str:
     ``running_rows`` is how many of the pending rows have been sent; 0 if that is unknown.
     """
     parts = outcome_counts(summary.counts)
-    if running_rows:
-        pending = f"{summary.counts[Outcome.PENDING]:,} {Outcome.PENDING}"
-        parts[parts.index(pending)] += f" including {running_rows:,} running"
-    if summary.reused:
-        completed = f"{summary.counts[Outcome.COMPLETED]:,} {Outcome.COMPLETED}"
-        parts[parts.index(completed)] += f" including {summary.reused:,} reused"
+    for outcome, number, what in (
+        (Outcome.PENDING, running_rows, "running"),
+        (Outcome.COMPLETED, summary.reused, "reused"),
+    ):
+        if number:
+            every = summary.counts[outcome]
+            words = ", all" if number == every else f" including {number:,}"
+            parts[parts.index(f"{every:,} {outcome}")] += f"{words} {what}"
     duplicates = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs
     shared = f"; {plural(summary.jobs, 'job')} and {plural(duplicates, 'duplicate')}"
     shared = shared if duplicates > 0 and not summary.reused else ""
@@ -284,8 +286,8 @@ def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
 
 
 def _other_names_words(rows: int) -> str:
-    have = plural(rows, "row has", "rows have")
-    return f"{have} a different name than an earlier row with the same ID: is the ID right?"
+    have = f"{plural(rows, 'row has', 'rows have')} a different name than an earlier row"
+    return f"{have} with the same ID: is the ID right? If it is, do nothing."
 
 
 def _other_names(found: Iterable[tuple[int, str, int, str]], at: RowNumbers) -> list[str]:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 Ended = TypeVar("Ended")
 
 _STOPPING_MESSAGE = (
-    "Stopping: no more triggers. Results of running rows are collected for up to {}; "
-    "resuming fetches the others without paying again. Press Ctrl-C again to stop now."
+    "Stopping: nothing more is sent, except a row already on its way. Results of running rows are "
+    "collected for up to {}; resuming fetches the others without paying again. Press Ctrl-C again "
+    "to stop now."
 )
 
 

@@ -383,7 +383,7 @@ def _make_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=0")
-    if _when_free(cursor, "PRAGMA page_count") == (0,):  # else SQLite would write it at each opening
+    if _when_free(cursor, "PRAGMA page_count") == (0,):  # else SQLite writes it each time
         _when_free(cursor, f"PRAGMA auto_vacuum={_INCREMENTAL}")
     (mode,) = _when_free(cursor, "PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")

@@ -64,6 +64,7 @@ class ColumnSurvey:
     """Statistics about one column's values."""
 
     filled: int = 0  # cells that have a value
+    empty: int = 0  # the others, such as empty lists
     kinds: set[type] = field(default_factory=set)  # Python types of the values
     width: int = 0  # characters of the longest line
     example: Cell = None
@@ -87,6 +88,7 @@ class ColumnSurvey:
     def see(self, value: Cell) -> None:
         """Count a value."""
         if value is None or value == "":
+            self.empty += 1
             return
         if not self.filled:
             self.example = value

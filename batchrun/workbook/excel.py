@@ -13,7 +13,6 @@ from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from batchrun.model import Outcome
-from batchrun.settings.location import is_practice
 from batchrun.text import as_json
 from batchrun.workbook.analysis import Analysis
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
@@ -68,12 +67,6 @@ class Content:
     def commands(self) -> Commands:
         """How to continue the batch."""
         return self.form.commands or Commands()
-
-    @property
-    def practice(self) -> bool:
-        """Whether a practice service invented the results; its clock runs faster than real time."""
-        summary = self.results.summary
-        return summary.practice or is_practice(summary.base_url)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
+from batchrun.settings.location import is_practice
 from batchrun.tables.workbooks import OUR_STATUS
 from batchrun.text import as_json, close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
@@ -85,6 +86,8 @@ STATUS = (
     StatusColumn("seconds", float, 11, "how long it ran", lambda row: row.seconds),
 )  # fmt: skip
 """The columns between the list's and the results', in their order."""
+TIMES_FROM = 3
+"""Position of the first column of `STATUS` that says when it ran, or how long."""
 STATUS_COLUMNS = tuple(column.title for column in STATUS)
 
 
@@ -114,6 +117,11 @@ class ResultColumn:
         """The column's header: the title, with "(UTC)" if the cells are in UTC."""
         says_zone = self.moments is not TemporalKind.UTC or "UTC" in self.title
         return self.title if says_zone else f"{self.title} (UTC)"
+
+    @property
+    def filled(self) -> int:
+        """How many results have a value; the length of an empty list is 0, a value."""
+        return self.survey.filled + (self.survey.empty if self.counts else 0)
 
     @property
     def type_name(self) -> str:
@@ -173,6 +181,9 @@ class Layout:
     messages: int  # number of rows with a message
     attention: int  # number of rows that need attention
     filled: int  # number of results, each counted once however many rows share it
+    # Whether a practice service invented the results; its clock runs faster than real time, so
+    # their times are left out
+    practice: bool
 
     @property
     def header(self) -> list[str]:
@@ -194,6 +205,10 @@ class Layout:
     def incomplete(self) -> int:
         """How many of input, results, and lists have values without a column of their own."""
         return self.overflow + self.lists_overflow + (self.own < len(self.original))
+
+    @property
+    def _status(self) -> tuple[StatusColumn, ...]:
+        return STATUS[:TIMES_FROM] if self.practice else STATUS
 
     def name_of(self, row: ResultRow) -> str | None:
         """Return a row's name; ``None`` if it has none."""
@@ -233,7 +248,8 @@ class Layout:
     def values(self, row: ResultRow, flat: Flat | None = None) -> list[Cell]:
         """Return a row's values, one per column."""
         flat = self.flat(row.result) if flat is None else flat
-        values = [*self.own_cells(row.row.cells), *[column.value(row) for column in STATUS]]
+        values = [*self.own_cells(row.row.cells), *[column.value(row) for column in self._status]]
+        values += [None] * (len(STATUS) - len(self._status))
         get, lists = flat.values.get, bool(flat.items)
         values += [
             get(column.path) if column.as_sent and not lists else column.value(flat)
@@ -338,6 +354,7 @@ def layout_of(
         messages=messages,
         attention=attention,
         filled=survey.lines,
+        practice=results.summary.practice or is_practice(results.summary.base_url),
     )
 
 

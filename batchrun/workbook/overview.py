@@ -250,11 +250,11 @@ class OverviewSheet:
         if not columns or not layout.filled:
             return
         block.section("Results with a value", "Results", f"% of {layout.filled:,}")
-        gaps = [column for column in columns if column.survey.filled < layout.filled]
-        gaps.sort(key=lambda column: column.survey.filled)
-        shown = [(column.title, column.survey.filled) for column in gaps[:MAX_INCOMPLETE]]
+        gaps = [column for column in columns if column.filled < layout.filled]
+        gaps.sort(key=lambda column: column.filled)
+        shown = [(column.title, column.filled) for column in gaps[:MAX_INCOMPLETE]]
         if more := gaps[MAX_INCOMPLETE:]:
-            shown.append((f"{plural(len(more), 'other column')}, at least", more[0].survey.filled))
+            shown.append((f"{plural(len(more), 'other column')}, at least", more[0].filled))
         if whole := len(columns) - len(gaps):
             name = plural(whole, "other column") if gaps else "every column"
             shown.append((name, layout.filled))
@@ -297,7 +297,7 @@ def _notes(content: Content) -> tuple[str, ...]:
     from_columns = {name: f"from {column}" for name, column in summary.parameter_columns.items()}
     given = [*summary.parameters.items(), *from_columns.items()]
     texts = (f"{name}: {each if isinstance(each, str) else as_json(each)}" for name, each in given)
-    practice = f"Practice: {_INVENTED}." if content.practice else ""
+    practice = f"Practice: {_INVENTED}." if content.layout.practice else ""
     aside = ", ".join(summary.source.set_aside)
     return (
         practice,
@@ -359,7 +359,7 @@ def _times(content: Content) -> Iterable[tuple[str, Cell]]:
     summary, layout = content.results.summary, content.layout
     yield "created (UTC)", utc_without_zone(summary.created_at)
     yield "last change (UTC)", utc_without_zone(summary.updated_at)
-    if content.practice:
+    if content.layout.practice:
         yield "durations", "left out: practice runs much faster than PG:AI"
         return
     yield "estimated", _rounded(summary.estimated_seconds)
@@ -386,7 +386,7 @@ def _requests(summary: BatchSummary) -> Iterable[tuple[str, Cell]]:
 
 def _settings(content: Content) -> Iterable[tuple[str, Cell]]:
     summary = content.results.summary
-    if content.practice:
+    if content.layout.practice:
         yield "practice", _INVENTED
     yield "batch", summary.batch_id
     yield "workflow", f"{summary.workflow.name} ({summary.workflow.id})"

@@ -73,7 +73,6 @@ class ResultsSheet:
         self._own, first = layout.own, len(own)
         status = range(first, first + len(STATUS))
         self._found = range(status.stop, status.stop + len(found))
-        self._untrue = status[3:] if content.practice else range(0)
         changed, again = range(len(columns))[-2:]
         change = [changed] * (comparison is not None)
         results_shown = [*self._found]
@@ -114,8 +113,6 @@ class ResultsSheet:
         ``lists`` has the result columns that count a list, with the place of its first item.
         """
         every = [*values, mark, None]
-        for at in self._untrue:  # the practice service's clock runs ahead
-            every[at] = None
         inside = {
             self._places[at]: place
             for position, place in lists.items()
@@ -341,7 +338,7 @@ class ChangesSheet:
         self, book: Book, content: Content, comparison: Comparison, earlier: EarlierResults
     ) -> None:
         self._comparison, self._layout = comparison, content.layout
-        self._practice = content.practice
+        self._practice = content.layout.practice
         layout, several = content.layout, len(earlier.batch_ids) > 1
         columns = [
             TableColumn(RESULTS_ROW, 9, ColumnKind.LIST),
@@ -420,10 +417,10 @@ class ColumnsSheet:
             if isinstance(origin, ResultColumn):
                 source, what, path = "the results", self._meaning(origin), dotted(origin.path)
                 kind, code = origin.type_name, origin.number_format
-                filled = _filled(origin.survey, self._layout.filled, readable=True)
+                filled = _filled(origin.survey, origin.filled, self._layout.filled, readable=True)
             elif origin is not None:
                 source, what, kind = "your list", "unchanged", origin.type_name
-                filled = _filled(origin, rows)
+                filled = _filled(origin, origin.filled, rows)
             elif column.title == MORE:
                 source, kind = "the results", "text"
                 what = "results that have no column, because Excel has no more"
@@ -441,20 +438,20 @@ class ColumnsSheet:
             notes.append(f"how many; each is a row of the sheet {sheet}")
         if column.aside:
             notes.append(f"{column.aside}; folded away at the end")
-        elif (empty := layout.filled - column.survey.filled) and not column.counts:
+        elif empty := layout.filled - column.filled:
             notes.append(f"empty in {plural(empty, 'result')}")
         if column.path in self._volatile:
             notes.append("differs in every row, so Changes leaves it out")
         return "; ".join(notes) or "a value of the result"
 
 
-def _filled(survey: ColumnSurvey, rows: int, *, readable: bool = False) -> list[Cell]:
+def _filled(survey: ColumnSurvey, filled: int, rows: int, *, readable: bool = False) -> list[Cell]:
     """Return how many of the rows have a value, out of how many, the share, and an example."""
     example = survey.example
     if example is not None and not isinstance(example, (bool, int, float)):
         text = without_markup(str(example)) if readable else str(example)
         example = one_line(text, EXAMPLE_LENGTH, length=len)
-    return [survey.filled, rows, survey.filled / rows if rows else None, example]
+    return [filled, rows, filled / rows if rows else None, example]
 
 
 def _name_and_owner_columns(layout: Layout) -> list[TableColumn]:

@@ -102,7 +102,7 @@ def test_one_signal_stops_gently_with_the_workbook_written(
         process.send_signal(getattr(signal, name))
         if name == "SIGHUP":
             process.send_signal(signal.SIGHUP)  # a shell and the kernel both send it
-        read_until(process.stderr, "Stopping: no more triggers")
+        read_until(process.stderr, "Stopping: nothing more is sent")
         barrier.lift()
         stdout, stderr = process.communicate()
     assert process.returncode == ExitCode.PAUSED, stderr

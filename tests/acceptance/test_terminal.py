@@ -304,7 +304,7 @@ def test_ctrl_c_twice_speaks_beside_the_bar_and_not_into_it(
     with terminal(*RUN, "--yes", env=env, cwd=tmp_path) as screen:
         screen.wait_for(r"[1-9]/24 rows")
         screen.typed.send("\x03")
-        screen.wait_for("Stopping: no more triggers")
+        screen.wait_for("Stopping: nothing more is sent")
         screen.typed.send("\x03")
         assert screen.ended() == ExitCode.PAUSED
         assert any(line.startswith("Stopped. Nothing is lost") for line in screen.lines)

@@ -137,6 +137,8 @@ def test_rows_of_a_reused_result_are_counted_alike_before_and_after(
     said = batchrun(*RUN, "--yes", "--reuse", "30d").stdout
     assert "4 (1 to send, 3 reused)" in said
     assert "4 (4 completed including 3 reused)\n" in said
+    said = batchrun(*RUN, "--yes", "--reuse", "30d").stdout
+    assert "4 (4 completed, all reused)\n" in said
 
 
 def test_resume_says_what_another_batch_has_paid_for_and_that_the_list_has_changed(
@@ -734,7 +736,7 @@ def test_a_message_during_drawing_appears_above_the_bar(
             stream.feed(text.replace("\n", "\r\n"))  # as a terminal does
             self.writes += 1
             if self.writes == 6:
-                printer.say("Stopping: no more triggers.")
+                printer.say("Stopping: nothing more is sent.")
             return len(text)
 
     monkeypatch.setattr(sys, "stderr", Interrupted())
@@ -745,7 +747,7 @@ def test_a_message_during_drawing_appears_above_the_bar(
             counts = {**dict.fromkeys(Outcome, 0), Outcome.PENDING: 24 - triggered}
             printer.show(Progress(counts | {Outcome.COMPLETED: triggered}, 2, 9, 60, 60))
     said = [line.rstrip() for line in screen.display if line.strip()]
-    assert said[0] == "Stopping: no more triggers."
+    assert said[0] == "Stopping: nothing more is sent."
     assert sum("/24 rows" in line for line in said) == 1
 
 

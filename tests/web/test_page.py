@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 
 import batchrun
-from tests.web.conftest import expect, opened, press, tab_to
+from tests.web.conftest import expect, opened, press, running_site, tab_to
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -105,22 +105,23 @@ def test_a_double_click_two_tabs_reload_and_back_make_one_batch(
 
 
 def test_a_batch_goes_on_without_a_tab_and_stop_and_continue_send_nothing_twice(
-    window: Window, site: Site
+    browser: Browser, tmp_path: Path
 ) -> None:
-    page = window.page
-    drop(page, SAMPLES / "salesforce_accounts.csv")
-    page.get_by_role("button", name="Run all 60").click()
-    page.wait_for_url("**/batches/*")
-    address = page.url
-    page.get_by_role("button", name="Stop").click()
-    page.goto("about:blank")
-    page.goto(address)
-    go_on = page.get_by_role("button", name="Continue")
-    expect(page.locator("main .message b")).to_be_visible(timeout=RUN_MS)
-    if go_on.count():
-        go_on.click()
-    done(page)
-    assert len(site.triggers) == len(set(site.triggers)) == 60
+    with (
+        running_site(tmp_path, priced=True, speed=10) as site,  # long enough to be stopped
+        opened(browser, site) as window,
+    ):
+        page = window.page
+        drop(page, SAMPLES / "salesforce_accounts.csv")
+        page.get_by_role("button", name="Run all 60").click()
+        page.wait_for_url("**/batches/*")
+        address = page.url
+        page.get_by_role("button", name="Stop").click()
+        page.goto("about:blank")
+        page.goto(address)
+        page.get_by_role("button", name="Continue").click(timeout=RUN_MS)
+        done(page)
+        assert len(site.triggers) == len(set(site.triggers)) == 60
 
 
 def test_what_stands_in_a_list_is_only_ever_text(

@@ -250,7 +250,7 @@ def test_a_list_that_was_partly_run_counts_only_its_own_rows_for_the_price(
 
 def test_no_price_is_found_while_another_run_spends_credits(tmp_path: Path) -> None:
     sandbox = SandboxSettings(rate_per_minute=None, credits=400)
-    with running_site(tmp_path, sandbox, speed=60) as site:
+    with running_site(tmp_path, sandbox, speed=20) as site:
         workspace = site.workspace
         lists = [numbered_list(site, tmp_path, first, 4) for first in (10, 20)]
         checks = [checked_list(workspace, saved).id for saved in lists]

@@ -115,7 +115,7 @@ def test_a_second_start_opens_the_first(site: Site, tmp_path: Path) -> None:
 def test_a_killed_server_is_said_and_the_batch_goes_on_after_the_next_start(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with running_site(tmp_path, speed=60) as site, started(site, tmp_path) as (process, address):
+    with running_site(tmp_path, speed=20) as site, started(site, tmp_path) as (process, address):
         context = browser.new_context()
         page = context.new_page()
         page.goto(address)
@@ -340,7 +340,7 @@ def test_other_pages_answer_while_a_long_list_is_read_run_and_written(tmp_path: 
 
 def test_progress_is_announced_to_a_screen_reader(browser: Browser, tmp_path: Path) -> None:
     with (
-        running_site(tmp_path, SandboxSettings(), speed=60) as site,
+        running_site(tmp_path, SandboxSettings(), speed=20) as site,
         opened(browser, site) as window,
     ):
         workspace, saved = site.workspace, chosen_list(site)
@@ -657,7 +657,7 @@ def checked_list(workspace: Workspace, saved: SavedList) -> CheckedPlan:
 
 
 def test_what_would_hide_or_break_a_run_is_refused_where_it_was_asked_for(tmp_path: Path) -> None:
-    with running_site(tmp_path, speed=20) as site, site.client() as client:
+    with running_site(tmp_path, speed=10) as site, site.client() as client:
         workspace, saved = site.workspace, chosen_list(site)
         run = workspace.run(saved, checked_list(workspace, saved).id, limit=None, again=False)
         run.control.begun.wait(30)

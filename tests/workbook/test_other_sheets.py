@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import re
 import zipfile
 from dataclasses import replace
@@ -14,6 +15,7 @@ from batchrun.workbook.analysis import quantile
 from batchrun.workbook.form import Audience, Form
 from batchrun.workbook.layout import STATUS_COLUMNS
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
+from batchrun.workbook.text import write_csv
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
@@ -195,6 +197,15 @@ def test_columns_says_how_many_of_the_results_have_a_value(written: Write) -> No
     assert (found["Text"]["Filled share"], found["N"]["Filled share"]) == (1, 0.5)
     assert found["N"]["What it is"] == "empty in 1 result"
     assert found["Text"]["Example"] == "Head One thing"
+
+
+def test_an_empty_list_counts_as_the_0_that_its_cell_shows(written: Write) -> None:
+    path = written(batch_of({"l": [{"x": 1}]}, {"l": []}, {}))
+    assert [each["L"] for each in table(path)] == [1, 0, ""]
+    found = {each["Name"]: each for each in table(path, "Columns")}["L"]
+    assert (found["Filled cells"], found["Of rows"]) == (2, 3)
+    assert found["What it is"].endswith("; empty in 1 result")
+    assert "L 2.0 0.66" in "\n".join(" ".join(map(str, line)) for line in sheet(path, "Overview"))
 
 
 def test_the_best_rows_are_of_different_executions(written: Write) -> None:
@@ -593,6 +604,11 @@ def test_a_workbook_of_practice_has_no_times_of_the_service(
     path = written(batch(rows, worked_seconds=163.2, **practice))
 
     assert not any(each[title] for each in table(path) for title in STATUS_COLUMNS[3:])
+    write_csv(batch(rows, **practice), path.with_suffix(".csv"))
+    with path.with_suffix(".csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = [*csv.DictReader(file)]
+    assert [each["score"] for each in lines] == ["90"] * 3
+    assert not any(each[title] for each in lines for title in STATUS_COLUMNS[3:])
     facts = {line[0]: line[1] for line in sheet(path, "Run details")}
     assert facts["created (UTC)"] == datetime(2026, 11, 24, 9)
     assert "faster than PG:AI" in facts["durations"]
