@@ -383,7 +383,8 @@ def _make_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=0")
-    _when_free(cursor, f"PRAGMA auto_vacuum={_INCREMENTAL}")  # no effect unless the file is new
+    if _when_free(cursor, "PRAGMA page_count") == (0,):  # else SQLite writes it each time
+        _when_free(cursor, f"PRAGMA auto_vacuum={_INCREMENTAL}")
     (mode,) = _when_free(cursor, "PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA busy_timeout={round(BUSY_SECONDS * 1000)}")
     cursor.execute("PRAGMA secure_delete=ON")

@@ -91,7 +91,6 @@ class JournalWriter:
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
-        self._thread.start()
 
     def submit(self, *statements: Statement) -> Future[int]:
         """Submit statements that belong together.
@@ -130,6 +129,8 @@ class JournalWriter:
                     f"The journal {self._location} is closed.",
                     Advice("", "Resume with: batchrun resume", Action.RESUME),
                 )
+            if self._thread.ident is None:  # most commands only read
+                self._thread.start()
             self._queue.put(write)
 
     def close(self) -> None:
@@ -138,7 +139,8 @@ class JournalWriter:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         began_at = -math.inf

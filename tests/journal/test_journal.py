@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -167,6 +168,15 @@ def test_a_journal_that_others_could_read_is_closed_to_them(tmp_path: Path) -> N
         journal.create(plan_of(*IDS), URL)
         modes = {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir() if each.is_file()}
     assert modes == {0o600}
+
+
+def test_a_journal_that_is_opened_to_be_read_is_not_written(tmp_path: Path) -> None:
+    path = str(tmp_path / "journal.db")
+    with Journal(path), closing(sqlite3.connect(path)) as observer:
+        version = observer.execute("PRAGMA data_version").fetchone()
+        with Journal(path) as journal:
+            journal.batches()
+        assert observer.execute("PRAGMA data_version").fetchone() == version
 
 
 def test_a_commit_survives_a_power_loss(tmp_path: Path) -> None:
