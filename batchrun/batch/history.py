@@ -23,7 +23,7 @@ from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import BatchSummary, InDoubt, Outcome, ResultRow, Role, counted_outcomes
 from batchrun.notebook import TableList
-from batchrun.settings.credentials import find_credentials, for_batch
+from batchrun.settings.credentials import address_of, find_credentials, for_batch
 from batchrun.settings.loading import load_settings
 from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from batchrun.plan import Plan
     from batchrun.settings.consent import ConsentRequest
     from batchrun.settings.model import Settings
 
@@ -238,6 +239,12 @@ def _sent_elsewhere(
         return {}
     with existing_journal(settings.journal) as journal:
         return journal.sent_elsewhere(batch, jobs, since)
+
+
+def known_elsewhere(plan: Plan, settings: Settings) -> int:
+    """Return how many jobs of a list other batches have paid for."""
+    with existing_journal(settings.journal) as journal:
+        return len(journal.known_jobs(plan, address_of(settings)))
 
 
 def jobs_to_send(

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from batchrun import batches, resume, run
+from batchrun.cli.output import OutputMode
 from batchrun.errors import ExitCode, NotConfirmedError
 from batchrun.settings.loading import load_settings
 from tests.cli.conftest import SPEED
@@ -258,6 +259,31 @@ def test_a_call_from_python_confirms_unless_confirm_says_no(
     assert len(pilot.bodies()) == 2
 
 
+@pytest.mark.parametrize("asked", ["a new list", "a list that continues", "the rest of a pilot"])
+def test_an_answer_to_run_does_not_send_what_another_batch_has_sent_since_the_question(
+    batchrun: CommandLine, accounts: Path, asked: str
+) -> None:
+    mine = [str(uuid4()) for _ in range(3)]
+    accounts.write_text("\n".join(["Company ID", *mine]))
+    other = accounts.with_name("other.csv")
+    other.write_text(f"Company ID\n{mine[2]}")
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        if asked == "a list that continues":
+            batchrun(*RUN, "--limit", "1")
+        pilot = ("--limit", "1") if asked == "the rest of a pilot" else ()
+        batchrun.monkeypatch.setattr(OutputMode, "shows_a_pilot", True)
+        questions = iter(["Trigger 1 job now?"] if pilot else [])
+
+        def send() -> None:
+            if next(questions, None) is None:
+                run(other, "account research", settings=load_settings())
+
+        ended = at_a_terminal(batchrun, "y\n", *ASKED, *pilot, meanwhile=send)
+        assert "Another batch has sent some of the jobs of accounts.csv" in ended.stderr
+        assert len(set(sandbox.bodies())) == len(sandbox.bodies()) < 3
+
+
 @pytest.fixture
 def paid_since(batchrun: CommandLine, pilot: FaultySandbox) -> str:
     """A confirmed batch that stopped before its last job, which another batch has paid for since.
@@ -463,5 +489,5 @@ def test_an_answer_does_not_send_what_another_batch_has_sent_since_the_question(
 
     typed = ("resume", batch.batch_id) if named else ("resume",)
     ended = at_a_terminal(batchrun, "y\n", *typed, meanwhile=send)
-    assert "has changed since" in ended.stderr
+    assert "Another batch has sent some of the jobs of accounts.csv" in ended.stderr
     assert len(pilot.bodies()) == 3
