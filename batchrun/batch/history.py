@@ -21,7 +21,7 @@ from batchrun.batch.recover import key_replaced_by, needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
-from batchrun.model import BatchSummary, Outcome, ResultRow, Role, counted_outcomes
+from batchrun.model import BatchSummary, InDoubt, Outcome, ResultRow, Role, counted_outcomes
 from batchrun.notebook import TableList
 from batchrun.settings.credentials import find_credentials, for_batch
 from batchrun.settings.loading import load_settings
@@ -218,21 +218,38 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
 
 
 def sent_elsewhere(
+    chosen: Iterable[ResultRow] | int, batch: BatchSummary, settings: Settings
+) -> int:
+    """Return how many of a batch's jobs without a result another batch has paid for.
+
+    ``chosen`` are rows, or how many of the jobs to trigger next.
+    """
+    return sum(_sent_elsewhere(chosen, batch, settings).values())
+
+
+def _sent_elsewhere(
     chosen: Iterable[ResultRow] | int,
     batch: BatchSummary,
     settings: Settings,
     since: datetime | None = None,
-) -> int:
-    """Return how many of a batch's jobs without a result another batch has paid for.
-
-    ``chosen`` are rows, or how many of the jobs to trigger next. With ``since``, only batches that
-    changed since then count.
-    """
+) -> dict[int, bool]:
     jobs = chosen if isinstance(chosen, int) else {row.job for row in chosen if row.job is not None}
     if not jobs:
-        return 0
+        return {}
     with existing_journal(settings.journal) as journal:
         return journal.sent_elsewhere(batch, jobs, since)
+
+
+def jobs_to_send(
+    before: BatchStatus, limit: int | None, in_doubt: InDoubt | None, settings: Settings
+) -> dict[int, bool]:
+    """Return the jobs that `resume` would send, and whether another batch has sent each since."""
+    summary, pending = before.summary, before.left.to_trigger
+    doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
+    found: dict[int, bool] = {}
+    for chosen in (pending if limit is None else min(limit, pending), doubts):
+        found |= _sent_elsewhere(chosen, summary, settings, summary.created_at)
+    return found
 
 
 def requests_today(settings: Settings) -> int:

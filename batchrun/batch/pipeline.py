@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchrun import workbook
-from batchrun.advice import Action, Advice
+from batchrun.advice import Action, Advice, resume_with
 from batchrun.batch.control import Control, from_any_thread
 from batchrun.batch.export import (
     is_as_written,
@@ -101,7 +101,7 @@ NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
     Ending.DETACHED: "",
-    Ending.SELECTION_DONE: "What was to be sent again is done; the rest waits.",
+    Ending.SELECTION_DONE: "The selected rows are done; the rest waits.",
 }
 
 
@@ -126,7 +126,8 @@ class RunOptions:
     trusted: bool = False
     agreed: bool = False  # whether the user has agreed to send also what is left after `limit`
     frame: pd.DataFrame | None = None  # the list, if it is a DataFrame
-    joined: bool = False  # whether other workers are or may be working on the batch
+    # Since when somebody has agreed to a batch that other workers are or may be working on
+    joined: datetime | None = None
     cluster: Cluster | None = None  # provides additional workers
     detach: bool = False
 
@@ -293,11 +294,13 @@ async def work(
                 for each in sorted(were_open - open_ids):
                     on_end(journal.summary(each))
             for summary in batches:
+                # A batch that was left to workers has no holder before the first of them.
+                is_new = journal.holder(summary.batch_id) is None
                 options = RunOptions(
                     output=_workers_target(summary),
                     on_progress=on_progress,
                     control=control,
-                    joined=True,
+                    joined=summary.updated_at if is_new else summary.created_at,
                 )
                 async with open_session(for_batch(settings, summary)) as session:
                     try:
@@ -359,7 +362,7 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
     with (
         journal.hold(batch_id) as lost,
         options.control.detached_at_end(),
-        journal.safety_copy(batch_id, alone=not options.joined and settings.workers == 1),
+        journal.safety_copy(batch_id, alone=not (options.joined or settings.workers > 1)),
     ):
         form = remembered_form(journal, batch_id, options.form)
         jobs = journal.jobs(batch_id, session.key)
@@ -505,16 +508,26 @@ async def _prepared(
     """Prepare a batch so that workers can claim its slices.
 
     Records where the workbook goes, and how much is confirmed, and clears the last run's note. If
-    another machine continues the batch, the first two stay as they were.
+    another machine continues the batch, the first two stay as they were, and so do the slices:
+    somebody may stop the batch at any moment. Jobs that another batch has sent since then wait.
 
     Returns:
         The batch after that, the jobs that may be triggered (``None`` for all), and whether no
         other worker may join.
+
+    Raises:
+        HeldError: Another machine would continue a batch that is no longer open.
     """
     journal, batch_id = session.journal, jobs.batch_id
+    if options.joined and batch_id not in journal.open_batches():
+        raise HeldError(f"Batch {batch_id} is not open to workers.", resume_with(batch_id))
     agree(Consent.KEY, journal.key_hash(session.key))
     only = await prepare_batch(journal, jobs, options)
     before = journal.summary(batch_id)
+    if options.joined and not jobs.slices.others_work():
+        sent = journal.sent_elsewhere(before, jobs.count_pending(), options.joined)
+        if any(sent.values()):
+            only = frozenset(job for job, elsewhere in sent.items() if not elsewhere)
     target, limit = options.output, options.limit
     if target is not None:
         agree(Consent.OUTPUT, str(target))  # another worker on this machine may have to write it
@@ -532,7 +545,8 @@ async def _prepared(
     alone = limit is not None or only is not None or not (several or journal.is_shared)
     if options.cluster is not None and not alone:
         await asyncio.to_thread(options.cluster.check, session, batch_id)
-    jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
+    if alone or not options.joined:
+        jobs.slices.cut(slice_size(before.jobs, session.quota.rate), alone=alone)
     return before, only, alone
 
 
@@ -552,6 +566,7 @@ async def _leave_to_workers(session: Session, batch_id: str, options: RunOptions
         except BaseException:
             jobs.slices.remove()
             raise
+        await jobs.record_ending("", 0.0, 0.0)  # when somebody agreed to it
         to_trigger = jobs.count_pending()
         estimate = session.estimate(before, to_trigger)
         left = Report(before, Ending.DETACHED, None, to_trigger=to_trigger, estimate=estimate)

@@ -81,7 +81,9 @@ from batchrun.model import InDoubt
 from batchrun.text import plural
 
 if TYPE_CHECKING:
-    from batchrun import BatchStatus, Request
+    from collections.abc import Collection
+
+    from batchrun import Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
@@ -426,9 +428,14 @@ def resume(
         return files, settings_from(configuration=files, **given)
 
     def resume_batch(
-        summary: BatchSummary, found: tuple[Configuration, Settings], *, sends: bool = True
+        summary: BatchSummary,
+        found: tuple[Configuration, Settings],
+        *,
+        only: Collection[int] | None = None,
     ) -> None:
+        """Continue a batch; send ``only`` these jobs, and none in doubt, unless it is ``None``."""
         from batchrun import aio, status
+        from batchrun.batch.history import jobs_to_send
 
         files, settings = found
         form = form_from(
@@ -438,8 +445,13 @@ def resume(
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
         before = status(summary.batch_id, settings=settings)
         left, named = None, batch is not None or all_batches
-        jobs, sent = _to_send(before, limit, in_doubt, settings) if sends else (0, 0)
-        sends &= summary.confirmed or not asks or in_doubt in {None, InDoubt.HOLD}
+        # Of a batch that nobody has confirmed, a decision about rows in doubt sends only those.
+        waits = asks and not summary.confirmed and in_doubt not in {None, InDoubt.HOLD}
+        to_send = (
+            jobs_to_send(before, 0 if waits else limit, in_doubt, settings) if only is None else {}
+        )
+        jobs, sent = len(to_send), sum(to_send.values())
+        words = messages.sent_elsewhere_words(sent, jobs, summary) if sent else ""
         if not reporting.for_scripts:
             print_lines(
                 messages.batch_lines(summary, before.left, limit, named=named),
@@ -447,16 +459,21 @@ def resume(
             )
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            if asks and summary.confirmed and jobs and (sent or not named):
-                left = confirm_jobs(summary, jobs, settings, mode)
-            again = messages.sent_elsewhere_words(sent, jobs, summary) if sent and not asks else ""
+            if asks and jobs and (sent or not (named or waits)) and (waits or summary.confirmed):
+                left = confirm_jobs(
+                    summary,
+                    jobs,
+                    settings,
+                    mode,
+                    messages.trigger_question(summary, jobs, words) if in_doubt else "",
+                )
             collects = before.left.running > 0 and not mode.as_json
-            with agreed_to(again, yes=yes, collects=collects) as agreed:
+            with agreed_to("" if asks else words, yes=yes, collects=collects) as agreed:
                 continue_batch(
                     partial(
                         aio.resume,
                         summary.batch_id,
-                        only=None if sends and agreed else (),
+                        only=() if waits or not agreed else only,
                         detach=pace.detach,
                     ),
                     settings,
@@ -464,7 +481,13 @@ def resume(
                     output=output,
                     limit=limit,
                     credits_left=left,
-                    decide=in_doubt_decision(in_doubt, summary, settings),
+                    decide=in_doubt_decision(
+                        in_doubt
+                        if in_doubt is not InDoubt.RETRY or (agreed and only is None)
+                        else InDoubt.HOLD,
+                        summary,
+                        settings,
+                    ),
                     form=form,
                     asks=asks,
                     asks_first=asks,
@@ -473,7 +496,7 @@ def resume(
     to_stderr = reporting.for_scripts
     settings = settings_from(**given)
     if all_batches:
-        resume_all(settings, configured, resume_batch, to_stderr=to_stderr)
+        resume_all(settings, configured, resume_batch, in_doubt, to_stderr=to_stderr)
         return
     from batchrun import batches, status
 
@@ -490,20 +513,6 @@ def resume(
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
     resume_batch(found.summary, configured(found.summary))
-
-
-def _to_send(
-    before: BatchStatus, limit: int | None, in_doubt: InDoubt | None, settings: Settings
-) -> tuple[int, int]:
-    """Return how many jobs `resume` would send, and how many of them another batch sent since."""
-    from batchrun.batch.history import sent_elsewhere
-
-    summary, pending = before.summary, min(before.left.to_trigger, limit or before.left.to_trigger)
-    doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
-    sent = [
-        sent_elsewhere(each, summary, settings, summary.created_at) for each in (pending, doubts)
-    ]
-    return pending + len({row.job for row in doubts}), sum(sent)
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

@@ -361,6 +361,11 @@ def sent_elsewhere_words(sent: int, jobs: int, batch: BatchSummary) -> str:
     return paid_words(sent, jobs, known, practice=is_practice(batch.base_url))
 
 
+def trigger_question(batch: BatchSummary, jobs: int, sent_elsewhere: str = "") -> str:
+    """Return the question before jobs of a batch are sent."""
+    return f"{sent_elsewhere} Trigger {plural(jobs, 'job')} of {batch.source.name} now?".strip()
+
+
 def known_lines(plan: Plan) -> list[str]:
     """Return what earlier batches know about the same jobs; reuse may save money."""
     lines = []

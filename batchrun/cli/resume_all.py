@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from batchrun.engine.engine import Ending
     from batchrun.journal import Remaining
-    from batchrun.model import BatchSummary
+    from batchrun.model import BatchSummary, InDoubt
     from batchrun.settings.files import Configuration
     from batchrun.settings.model import Settings
 
@@ -62,6 +62,7 @@ def resume_all(
     settings: Settings,
     configured: Callable[[BatchSummary], Configured],
     resume_batch: Callable[..., None],
+    in_doubt: InDoubt | None,
     *,
     to_stderr: bool,
 ) -> None:
@@ -70,7 +71,8 @@ def resume_all(
     A spent quota or a refused key also stops the other batches with the same key, an unreachable
     service those at the same service, and Ctrl-C all. A batch held by another process is skipped,
     and so is a practice batch if the settings name no practice service. Jobs that nobody has
-    confirmed are not sent, nor those of a batch if another one has sent some of them since.
+    confirmed are not sent, nor those that another batch has sent since; of a batch with such jobs,
+    none in doubt is sent again.
     """
     from batchrun import batches
     from batchrun.engine.engine import Ending
@@ -89,7 +91,7 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
-        why, left_now = _held_back(summary, settings)
+        why, left_now, only = _held_back(summary, settings, in_doubt)
         if why:
             rest = left_now is not None and left_now.to_trigger > 0
             what = f"batch {batch_id} ({summary.source.name}): {why}"
@@ -98,7 +100,8 @@ def resume_all(
             changed = datetime.now(UTC) - summary.updated_at
             if rest and (summary.confirmed or changed < _REPORTED_FOR):
                 codes.append(ExitCode.INCOMPLETE)
-            if left_now is None or not (left_now.running or summary.counts[Outcome.TIMED_OUT]):
+            runs = left_now and (left_now.running or summary.counts[Outcome.TIMED_OUT])
+            if not (runs or only):
                 continue  # else their results are collected
         try:
             found = configured(summary)
@@ -113,7 +116,7 @@ def resume_all(
             codes.append(ExitCode.PAUSED)
             continue
         begin_log_block(f"Batch {batch_id}", err=to_stderr, always=True)
-        code, ended = _resumed(partial(resume_batch, summary, found, sends=not why), batch_id)
+        code, ended = _resumed(partial(resume_batch, summary, found, only=only), batch_id)
         if isinstance(ended, ServiceError | JournalWriteError) or ended is Ending.UNREACHABLE:
             code = ExitCode.INCOMPLETE  # it may fail the next night, too
         codes.append(code)
@@ -123,23 +126,31 @@ def resume_all(
     raise typer.Exit(max(codes, key=_BY_WEIGHT.index))
 
 
-def _held_back(summary: BatchSummary, settings: Settings) -> tuple[str, Remaining | None]:
-    """Return why a batch's jobs are not sent (``""`` if they are), and what is left of it."""
+def _held_back(
+    summary: BatchSummary, settings: Settings, in_doubt: InDoubt | None
+) -> tuple[str, Remaining | None, list[int] | None]:
+    """Return why jobs of a batch are not sent (``""`` if all are), what is left, and which are.
+
+    The last is ``None`` if all are sent, also those in doubt if ``in_doubt`` says so.
+    """
     from batchrun import status
-    from batchrun.batch.history import sent_elsewhere
+    from batchrun.batch.history import jobs_to_send
     from batchrun.cli.messages import sent_elsewhere_words
     from batchrun.settings.credentials import address_of
     from batchrun.settings.location import is_loopback
 
     if summary.practice and not is_loopback(address_of(settings)):
-        return f"it ran in the sandbox at {summary.base_url}. To continue it", None
-    left = status(summary.batch_id, settings=settings).left
-    jobs, why = left.to_trigger, ""
-    if jobs and not summary.confirmed:
-        why = f"nobody has confirmed the rest ({plural(jobs, 'job')}). {summary.note}".strip()
-    elif paid := sent_elsewhere(jobs, summary, settings, summary.created_at):
-        why = sent_elsewhere_words(paid, jobs, summary)
-    return why and f"{why} To run the rest", left
+        return f"it ran in the sandbox at {summary.base_url}. To continue it", None, []
+    now = status(summary.batch_id, settings=settings)
+    if now.to_confirm:
+        jobs = plural(now.to_confirm, "job")
+        why = f"nobody has confirmed the rest ({jobs}). {summary.note}".strip()
+        return f"{why} To run the rest", now.left, []
+    to_send = jobs_to_send(now, None, in_doubt, settings)
+    if not any(to_send.values()):
+        return "", now.left, None
+    why = sent_elsewhere_words(sum(to_send.values()), len(to_send), summary)
+    return f"{why} To run the rest", now.left, [job for job, sent in to_send.items() if not sent]
 
 
 def _resumed(resume: Callable[[], None], batch_id: str) -> tuple[ExitCode, Ending | BatchrunError]:

@@ -25,7 +25,6 @@ from batchrun.cli.signals import Stopper
 from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
 from batchrun.estimate import price_of
 from batchrun.settings.location import is_practice
-from batchrun.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -367,8 +366,8 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
     )
     print_lines(costs, err=mode.as_json or beside_question(yes=False))
     if not question:
-        question = f"Trigger {plural(jobs, 'job')} of {batch.source.name} now?"
-        if rest.elsewhere:
-            question = f"{messages.sent_elsewhere_words(rest.elsewhere, jobs, batch)} {question}"
+        sent = rest.elsewhere
+        words = messages.sent_elsewhere_words(sent, jobs, batch) if sent else ""
+        question = messages.trigger_question(batch, jobs, words)
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")

@@ -157,7 +157,7 @@ class Session:
 
     async def rest(self, batch: BatchSummary, jobs: int) -> Rest:
         """Return what it costs to trigger some jobs of a batch; costs a request itself."""
-        elsewhere = self.journal.sent_elsewhere(batch, jobs)
+        elsewhere = sum(self.journal.sent_elsewhere(batch, jobs).values())
         return Rest(batch, jobs, self.estimate(batch, jobs), await self.credits(), elsewhere)
 
     def quota_opens_at(self) -> datetime:

@@ -207,8 +207,8 @@ class Journal(AbstractContextManager["Journal"]):
 
     def sent_elsewhere(
         self, batch: BatchSummary, chosen: Collection[int] | int, since: datetime | None = None
-    ) -> int:
-        """Return how many of a batch's jobs without a result another batch has paid for.
+    ) -> dict[int, bool]:
+        """Return whether another batch has paid for jobs of a batch, by their numbers.
 
         They have a result there, are running, or are in doubt. ``chosen`` are their numbers, or how
         many of those to trigger next. With ``since``, only batches that changed since then count.
@@ -218,14 +218,15 @@ class Journal(AbstractContextManager["Journal"]):
             pending = query.where(jobs.c.state == JobState.PENDING)
             query = pending.order_by(jobs.c.number).limit(chosen)
         with self._engine.connect() as connection, connection.begin():
-            bodies = [
-                body
+            bodies = {
+                number: body
                 for number, body in connection.execute(query)
                 if isinstance(chosen, int) or number in chosen
-            ]
+            }
             others = batches_of(connection, batch.workflow.id, batch.base_url, since)
             others = [each for each in others if each != batch.batch_id]
-            return len(known_jobs(connection, bodies, others))
+            known = known_jobs(connection, list(bodies.values()), others)
+            return {number: at in known for at, number in enumerate(bodies)}
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """Return the newest batch of the same rows, workflow, and parameters at a service."""

@@ -174,7 +174,7 @@ class XlsxReader(WorkbookReader):
         archive, parts, name = self._archive, self._parts, self._archive.name
         _refuse_made_up_count(archive, parts)
         links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
-        traits = Traits(links=links, hidden_columns=columns)
+        traits = Traits(links=[*links], hidden_columns=columns)
         merged: list[Merged] = []
         searched = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
         try:

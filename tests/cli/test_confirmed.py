@@ -301,6 +301,61 @@ def test_resume_all_leaves_alone_what_another_batch_has_paid_for_since(
     assert len(pilot.bodies()) == 3
 
 
+def test_resume_all_sends_the_jobs_that_no_other_batch_has_paid_for(
+    batchrun: CommandLine, pilot: FaultySandbox
+) -> None:
+    mine = [str(uuid4()) for _ in range(4)]
+    for name, companies in (("long.csv", mine), ("short.csv", mine[1:2])):
+        (batchrun.folder / name).write_text("\n".join(["Company ID", *companies]))
+        batchrun("run", name, *RUN[2:], "--limit", "1")
+    batchrun.change_batches("unconfirmed = 0")
+    stopped = batches(settings=load_settings())[1].batch_id
+    night = batchrun("resume", "--all")
+    assert night.exit_code == ExitCode.INCOMPLETE
+    said = " ".join(night.stdout.split())
+    assert f"(long.csv): {PAID_SINCE.replace('of 1 job', 'of 3 jobs')} To run the rest: " in said
+    sent = [json.loads(body)["company_id"] for body in pilot.bodies()]
+    assert sent[-2:] == mine[2:]
+    assert sent.count(mine[1]) == 1
+    again = batchrun("resume", "--all")
+    assert f"batch {stopped} (long.csv): {PAID_SINCE}" in " ".join(again.stdout.split())
+    assert len(pilot.bodies()) == len(sent)
+
+
+@pytest.mark.parametrize("collects", [False, True])
+@pytest.mark.parametrize("what", ["unconfirmed", "sent since", "in doubt, sent since"])
+def test_no_decision_sends_rows_in_doubt_of_a_batch_that_is_held_back(
+    batchrun: CommandLine, what: str, collects: bool
+) -> None:
+    mine = [str(uuid4()) for _ in range(4 if what == "unconfirmed" else 3)]
+    (batchrun.folder / "list.csv").write_text("\n".join(["Company ID", *mine]))
+    batchrun.monkeypatch.setenv("BATCHRUN_MAX_IN_FLIGHT", "1")
+    with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun("run", "list.csv", *RUN[2:], "--limit", "2")
+        held = batches(settings=load_settings())[0].batch_id
+        if what != "unconfirmed":
+            batchrun.change_batches("unconfirmed = 0")
+            paid = mine[2] if what == "sent since" else mine[0]
+            (batchrun.folder / "other.csv").write_text(f"Company ID\n{paid}")
+            batchrun("run", "other.csv", *RUN[2:])
+        if collects:
+            with closing(sqlite3.connect(batchrun.folder.parent / "journal/journal.db")) as journal:
+                journal.execute(
+                    "UPDATE jobs SET state = 'in flight', result = NULL "
+                    f"WHERE batch_id = '{held}' AND state = 'completed'"
+                )
+                journal.commit()
+        sent = sandbox.bodies()
+        doubtful = sent[0]
+        commands = [["--all"], [held]] if what != "unconfirmed" else [["--all"]]
+        for command in commands:
+            batchrun("resume", *command, "--in-doubt", "retry")
+            assert sandbox.bodies().count(doubtful) == sent.count(doubtful)
+        batchrun("resume", held, "--in-doubt", "retry", "--yes")
+        assert sandbox.bodies().count(doubtful) == sent.count(doubtful) + 1
+
+
 def test_a_job_that_runs_in_another_batch_is_not_sent_unasked_either(
     batchrun: CommandLine, pilot: FaultySandbox, paid_since: str
 ) -> None:

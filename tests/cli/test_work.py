@@ -7,9 +7,12 @@ import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
+from batchrun import batches, forget, status, stop
+from batchrun.batch import pipeline
 from batchrun.cli.output import print_text
 from batchrun.engine.engine import Engine
 from batchrun.engine.session import open_session
@@ -19,12 +22,18 @@ from batchrun.sandbox import SandboxSettings, running
 from batchrun.settings.loading import load_settings
 from tests.acceptance.verdict import write_list
 from tests.cli.conftest import SPEED
+from tests.engine.faults import FaultySandbox, faulty_sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from batchrun.batch.pipeline import RunOptions
+    from batchrun.batch.report import Report
     from batchrun.engine.progress import Progress
+    from batchrun.engine.session import Session
     from tests.cli.commands import CommandLine
+    from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 RUN = ("run", "accounts.csv", "-w", "Account Research", "--yes")
@@ -86,3 +95,95 @@ def test_failures_end_a_worker_with_the_exit_code_of_a_run(
         ran = batchrun(*RUN, "--again")
     assert "Nothing more was triggered" in ran.stdout
     assert worked.exit_code == ran.exit_code == ExitCode.INCOMPLETE
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def service(request: pytest.FixtureRequest, batchrun: CommandLine) -> Iterator[FaultySandbox]:
+    """A service, a journal on this machine or on a server, and nobody who works detached."""
+    batchrun.monkeypatch.setattr("batchrun.batch.pipeline.start_process", lambda *_, **__: None)
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        if request.param == "sqlite":
+            yield sandbox
+            return
+        server: PostgresServer = request.getfixturevalue("postgres")
+        with server.journal(has_tables=True) as location:
+            batchrun.monkeypatch.setenv("BATCHRUN_JOURNAL", location)
+            yield sandbox
+
+
+def detached(batchrun: CommandLine, name: str, *companies: str) -> str:
+    """Leave a list to workers; the ID of its batch."""
+    (batchrun.folder / name).write_text("\n".join(["Company ID", *companies]))
+    batchrun("run", name, *RUN[2:], "--detach")
+    return batches(settings=load_settings())[0].batch_id
+
+
+def left(batch_id: str) -> int:
+    """The jobs of a batch that were not sent."""
+    return status(batch_id, settings=load_settings()).left.to_trigger
+
+
+@pytest.mark.parametrize("what", [stop, forget])
+def test_a_worker_leaves_alone_a_batch_that_was_stopped_while_it_worked_on_another(
+    batchrun: CommandLine, service: FaultySandbox, what: Callable[..., object]
+) -> None:
+    first, second = (
+        detached(batchrun, f"{name}.csv", str(uuid4()), str(uuid4())) for name in ("one", "two")
+    )
+    work = pipeline._work
+
+    async def work_and_stop_the_other(
+        session: Session, batch_id: str, options: RunOptions
+    ) -> Report:
+        report = await work(session, batch_id, options)
+        if batch_id == first:
+            await asyncio.to_thread(what, second, settings=load_settings())
+        return report
+
+    batchrun.monkeypatch.setattr(pipeline, "_work", work_and_stop_the_other)
+    ended = batchrun("work", "--until-done", "--quiet")
+    assert len(service.bodies()) == 2
+    assert "Unexpected" not in ended.stderr
+    if what is stop:
+        assert left(second) == 2
+        assert batchrun("resume", second).exit_code == ExitCode.COMPLETED
+
+
+def test_a_worker_sends_no_job_that_another_batch_has_sent_since(
+    batchrun: CommandLine, service: FaultySandbox
+) -> None:
+    mine = [str(uuid4()) for _ in range(3)]
+    stopped = detached(batchrun, "long.csv", *mine)
+    (batchrun.folder / "short.csv").write_text(f"Company ID\n{mine[1]}")
+    batchrun("run", "short.csv", *RUN[2:])
+    worked = batchrun("work", "--until-done", "--quiet")
+    assert worked.exit_code == ExitCode.PAUSED
+    assert len(service.bodies()) == len(set(service.bodies())) == 3
+    assert left(stopped) == 1
+    night = batchrun("resume", "--all")
+    assert "1 of 1 job was already sent in another batch" in " ".join(night.stdout.split())
+    assert len(service.bodies()) == 3
+
+
+def test_a_worker_sends_what_somebody_agreed_to_send_again(
+    batchrun: CommandLine, service: FaultySandbox
+) -> None:
+    company = str(uuid4())
+    stopped = detached(batchrun, "long.csv", company, str(uuid4()))
+    stop(stopped, settings=load_settings())
+    (batchrun.folder / "short.csv").write_text(f"Company ID\n{company}")
+    batchrun("run", "short.csv", *RUN[2:])
+    batchrun("resume", stopped, "--detach", "--yes")
+    assert batchrun("work", "--until-done", "--quiet").exit_code == ExitCode.COMPLETED
+    assert len(service.bodies()) == 3
+
+
+def test_a_worker_leaves_a_practice_batch_alone_with_a_real_key(
+    batchrun: CommandLine, service: FaultySandbox
+) -> None:
+    practice = detached(batchrun, "list.csv", str(uuid4()))
+    batchrun.monkeypatch.setenv("PGAI_API_KEY", "pg_real_key")
+    assert batchrun("work", "--until-done", "--quiet").exit_code == ExitCode.COMPLETED
+    assert left(practice) == 1
+    assert not service.bodies()

@@ -35,13 +35,33 @@ def test_a_negative_date_is_kept_as_a_number_however_it_is_written(
         sheet.append(row)
     sheet["B2"].number_format = "yyyy-mm-dd"
     book.save(tmp_path / "plain.xlsx")
-    with (
-        zipfile.ZipFile(tmp_path / "plain.xlsx") as plain,
-        zipfile.ZipFile(tmp_path / "list.xlsx", "w", zipfile.ZIP_DEFLATED) as changed,
-    ):
-        for part in plain.namelist():
-            content = plain.read(part).decode()
-            changed.writestr(part, content.replace("<v>1.5</v>", written))
+    _changed(tmp_path, "<v>1.5</v>", written)
     table = load(tmp_path / "list.xlsx")
     assert list(table.cells[1]) == [-1.5]
     assert any("1 cell holds a negative date" in notice for notice in table.source.notices)
+
+
+def test_a_link_is_counted_once_though_a_large_sheet_is_read_again_for_a_negative_date(
+    tmp_path: Path,
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["Account", "Since"])
+    sheet.append([f'=HYPERLINK("https://crm.example.com/{UUID}", "Acme")', 1])
+    for number in range(8_000):  # the sheet is searched in parts of 256 KB
+        sheet.append([number, 1])
+    sheet.append([0, -1.5])
+    sheet["B8003"].number_format = "yyyy-mm-dd"
+    book.save(tmp_path / "plain.xlsx")
+    _changed(tmp_path, "<v />", "<v>0</v>")  # as Excel writes it
+    assert "1 link leads to an address with an ID" in load(tmp_path / "list.xlsx").source.links
+
+
+def _changed(folder: Path, old: str, new: str) -> None:
+    """Write ``plain.xlsx`` as ``list.xlsx`` with other XML."""
+    with (
+        zipfile.ZipFile(folder / "plain.xlsx") as plain,
+        zipfile.ZipFile(folder / "list.xlsx", "w", zipfile.ZIP_DEFLATED) as changed,
+    ):
+        for part in plain.namelist():
+            changed.writestr(part, plain.read(part).decode().replace(old, new))
