@@ -306,7 +306,8 @@ class Simulation:
         else:
             self.forecast.take_poll(step)
             answer = self.service.execution("sandbox", self._ids[step.job], self.now)
-        reading = read_quota(answer.headers, self.now)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        reading = read_quota(headers, self.now)
         self.quota.answered(reading, self.now)
         if answer.status == 429:
             self.refused += 1

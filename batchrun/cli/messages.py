@@ -783,10 +783,12 @@ def reason_lines(summary: BatchSummary, journal: Journal) -> list[str]:
     """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun.batch.history import rows_in
     from batchrun.model import RETRIED_BY_ITSELF
+    from batchrun.web.lists import lists_folder
     from batchrun.workbook.reasons import Reasons, list_name, remedy
 
     file, path = list_name(summary), summary.source.path
-    if path and Path(file).absolute() != Path(path):
+    uploaded = path and Path(path).is_relative_to(lists_folder(settings.journal))
+    if path and not uploaded and Path(file).absolute() != Path(path):
         file = path
     lines: list[str] = []
     for outcomes, step in (

@@ -22,7 +22,13 @@ from batchrun.cli.prompts import (
     confirmed,
 )
 from batchrun.cli.signals import Stopper
-from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
+from batchrun.errors import (
+    BatchrunError,
+    KeyRefusedError,
+    NotConfirmedError,
+    StoppedError,
+    UsageError,
+)
 from batchrun.estimate import price_of
 from batchrun.settings.location import is_practice
 
@@ -359,7 +365,11 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
 
     Raises:
         NotConfirmedError: The answer is no.
+        UsageError: The batch has changed before the answer.
     """
+    from batchrun import status
+    from batchrun.batch.history import sent_elsewhere
+
     jobs, batch = rest.to_trigger, rest.summary
     measure = "" if question else f"resume with --limit {messages.PILOT_JOBS}"
     costs = messages.cost_lines(
@@ -372,3 +382,11 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
         question = messages.trigger_question(batch, jobs, words)
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")
+    now = status(batch.batch_id, settings=settings).summary
+    is_known = sent_elsewhere(jobs, batch, settings) <= rest.elsewhere
+    if now.updated_at != batch.updated_at or not is_known:
+        raise UsageError(
+            f"Batch {batch.batch_id} has changed since the question, or another one has sent some "
+            "of its jobs. Nothing was triggered.",
+            "Repeat the command to see what is left to send.",
+        )

@@ -108,8 +108,7 @@ class Stopper:
                 raise StoppedError("Stopped before anything was triggered.") from None
             stopped = StoppedError(
                 "Stopped. Nothing is lost. The workbook was not written.",
-                "Resuming fetches the results of the rows that were sent, without paying again: "
-                f"batchrun resume {batch_id}",
+                f"To go on, without paying for a row again: batchrun resume {batch_id}",
             )
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None

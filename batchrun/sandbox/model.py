@@ -344,7 +344,9 @@ class SandboxService:
             "result": None,
         }
         if status is ExecutionStatus.COMPLETED and self.settings.results:
-            body["result"] = draw_result(execution.workflow.name, execution.body, execution.result)
+            # of an earlier sandbox's execution, only the ID is known
+            about = {} if self.settings.knows_earlier else execution.body
+            body["result"] = draw_result(execution.workflow.name, about, execution.result)
         elif status is ExecutionStatus.FAILED:
             body["error"] = execution.error
         return Answer(200, body)

@@ -56,15 +56,17 @@ def result_digest(body: str, *, seed: int) -> str:
 
 
 def draw_result(workflow: str, body: Mapping[str, JSON], digest: str) -> dict[str, JSON]:
-    """Draw the result of a completed execution: nested, irregular and with non-ASCII text."""
+    """Draw the result of a completed execution: nested, irregular and with non-ASCII text.
+
+    If the body is empty, because it is unknown, the result doesn't say whom it is about.
+    """
     random = Random(int(digest, 16))
     insights = _insights(random)
     city, country = random.choice(_CITIES)
     report_id = f"rpt_{random.getrandbits(32):08x}"
     result: dict[str, JSON] = {
         "summary": _summary(workflow, city, insights),
-        "company_id": body.get("company_id"),
-        "contact_id": body.get("contact_id"),
+        **{name: body.get(name) for name in ("company_id", "contact_id") if body},
         "outputs": {
             "report_id": report_id,
             "report_url": f"https://reports.example/{report_id}",

@@ -88,12 +88,14 @@ class SheetDetails:
 def without_overlaps(merged: Iterable[Merged]) -> list[Merged]:
     """Return merged ranges without those that begin inside another one, as no program makes them.
 
-    They would be filled again and again.
+    They would be filled again and again. A range whose corners are swapped is put in order.
     """
     kept: list[Merged] = []
     last_rows: dict[int, int] = {}
     last_columns: dict[int, int] = {}
-    for top, left, bottom, right in sorted(merged):
+    for top, left, bottom, right in sorted(
+        (*map(min, each[:2], each[2:]), *map(max, each[:2], each[2:])) for each in merged
+    ):
         if top > last_rows.get(left, 0) and left > last_columns.get(top, 0):
             last_rows[left], last_columns[top] = bottom, right
             kept.append((top, left, bottom, right))

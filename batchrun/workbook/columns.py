@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from batchrun.model import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from batchrun.model import Cell
     from batchrun.workbook.flatten import Flat, Path
@@ -209,27 +210,56 @@ class TableSurvey:
         return sorted(found, key=lambda path: [first[path[:at]] for at in range(1, len(path) + 1)])
 
 
-_WHOLE = (
-    "account name", "company name", "name", "organization name", "organisation name",
-    "full name", "contact name", "account", "company", "organization", "organisation",
-    "firma", "firmenname", "unternehmen", "société", "entreprise", "empresa", "azienda",
-    "ragione sociale", "bedrijf", "bedrijfsnaam", "e mail", "email",
+_NOUNS = (
+    "account", "company", "organization", "organisation", "customer", "client", "firm", "prospect",
+    "supplier", "vendor", "business", "partner",
 )  # fmt: skip
+_PEOPLE = ("full name", "contact name", "person name", "e mail", "email", "email address")
+_WHOLE = (
+    "account name", "company name", "name", *(f"{noun} name" for noun in _NOUNS), "legal name",
+    *_PEOPLE[:3],
+    *_NOUNS[:-2],  # "Business" or "Partner" alone often says of what kind a company is
+    "firma", "firmenname", "unternehmen", "unternehmensname", "name des unternehmens", "kunde",
+    "kundenname", "société", "nom de la société", "nom de l entreprise", "nom du compte",
+    "raison sociale", "entreprise", "nom du client", "empresa", "nombre de la empresa",
+    "nombre de la cuenta", "razón social", "cliente", "azienda", "nome azienda", "nome account",
+    "ragione sociale", "nome da empresa", "nome da conta", "razão social", "bedrijf",
+    "bedrijfsnaam", "accountnaam", "klant", "klantnaam", "företag", "företagsnamn", "kund",
+    "virksomhed", "firmanavn", "bedrift", "nazwa firmy", "název firmy", "yritys", "компания",
+    "название компании", "会社名", "企業名", "取引先名", "公司名称", "客户名称", "회사명",
+    *_PEOPLE[3:],
+)  # fmt: skip
+"""Titles of columns that name a row, the best first."""
 _PARTS = (
     ("first name", "last name"),
+    ("given name", "family name"),
     ("vorname", "nachname"),
     ("prénom", "nom"),
     ("nombre", "apellidos"),
+    ("nome", "cognome"),
+    ("voornaam", "achternaam"),
+    ("förnamn", "efternamn"),
 )
+_OF_OTHERS = {"parent", "ultimate", "former", "previous", "competitor", "owner"}
+"""Words of a title that names another company than the row's."""
 
 
 def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     """Return the positions of the name column, or of first and last name; empty if none."""
     columns = _by_title(header)
-    for first, last in _PARTS:
+    for first, last in map(_as_one_word, _PARTS):
         if first in columns and last in columns:
             return columns[first], columns[last]
-    return next(((columns[name],) for name in _WHOLE if name in columns), ())
+    found = (columns[name] for name in _as_one_word(_WHOLE) if name in columns)
+    longer = (  # such as "Deal: Company Name"
+        at
+        for at, title in enumerate(map(_words_of_title, header))
+        if title[-1:] == ["name"]
+        and title[-2:-1]
+        and title[-2] in _NOUNS
+        and _OF_OTHERS.isdisjoint(title)
+    )
+    return tuple(islice(chain(found, longer), 1))
 
 
 def columns_naming_ids(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
@@ -238,7 +268,8 @@ def columns_naming_ids(header: Sequence[str], roles: Container[Role]) -> tuple[i
     Then a different name with the same ID may mean that the ID is wrong.
     """
     names = name_columns(header)
-    people = len(names) > 1 or not _PEOPLE.isdisjoint(_by_title([header[at] for at in names]))
+    titles = _by_title([header[at] for at in names])
+    people = len(names) > 1 or any(each in titles for each in _as_one_word(_PEOPLE))
     return names if Role.CONTACT in roles or not people else ()
 
 
@@ -251,24 +282,35 @@ def _words_of_name(name: str) -> list[str]:
     return re.findall(r"\w+", name.casefold())
 
 
-_PEOPLE = {"full name", "contact name", "e mail", "email"}
 _OWNERS = (
     "account owner", "owner", "owner name", "account owner name", "company owner", "contact owner",
-    "record owner", "account manager", "sales rep", "responsible", "inhaber", "besitzer",
-    "verantwortlich", "betreuer", "kundenbetreuer", "propriétaire", "propietario", "eigenaar",
+    "record owner", "lead owner", "deal owner", "account manager", "account executive",
+    "account rep", "sales rep", "sales representative", "salesperson", "rep", "csm",
+    "customer success manager", "assigned to", "responsible", "inhaber", "besitzer",
+    "verantwortlich", "betreuer", "kundenbetreuer", "ansprechpartner intern", "propriétaire",
+    "propriétaire du compte", "propietario", "responsable", "vendedor", "proprietario",
+    "eigenaar", "accountmanager",
 )  # fmt: skip
 
 
 def owner_column(header: Sequence[str]) -> int | None:
     """Return the position of the column that names a row's owner, if there is one."""
     columns = _by_title(header)
-    return next((columns[name] for name in _OWNERS if name in columns), None)
+    return next((columns[name] for name in _as_one_word(_OWNERS) if name in columns), None)
 
 
 def _by_title(header: Sequence[str]) -> dict[str, int]:
-    """Return the first column of each title; titles are normalized."""
-    words = [re.findall(r"\w+", title.casefold().replace("_", " ")) for title in header]
-    return {" ".join(title): at for at, title in reversed([*enumerate(words)])}
+    """Return the first column of each title, whose words are joined: "CompanyName" has one."""
+    titles = ["".join(_words_of_title(title)) for title in header]
+    return {title: at for at, title in reversed([*enumerate(titles)])}
+
+
+def _words_of_title(title: str) -> list[str]:
+    return re.findall(r"\w+", title.casefold().replace("_", " "))
+
+
+def _as_one_word(titles: Iterable[str]) -> Iterator[str]:
+    return (title.replace(" ", "") for title in titles)
 
 
 def name_of(cells: Sequence[Cell], columns: Sequence[int]) -> str | None:

@@ -248,14 +248,13 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = record_column(results.header, results.rows, form.crm)
     if record is None:
-        hint: str = "Export it from the CRM with the record's ID, and run that list."
+        hint: str = "Export the list from the CRM with the record's ID, and run that list."
         for crm in Crm:
             if (other := record_column(results.header, results.rows, crm)) is not None:
                 own = f"Its column {results.header[other]} has those of {_NAMES[crm]}"
                 hint = Advice(own, f": use --crm {crm.value}.")
-        raise OutputError(
-            f"The list has no column with the record IDs of {_NAMES[form.crm]}.", hint
-        )
+        of = f"{results.summary.source.name} (batch {results.summary.batch_id})"
+        raise OutputError(f"{of} has no column with the record IDs of {_NAMES[form.crm]}.", hint)
     own = results.header[record]
     taken = {own.casefold(), *STANDARD_FIELDS}  # an importer ignores case
     rename = {

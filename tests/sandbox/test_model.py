@@ -312,8 +312,6 @@ def test_a_later_sandbox_ends_what_an_earlier_one_began_as_that_would_have() -> 
     for number in range(20):
         accepted: Any = earlier.trigger(KEY, wire(trigger_body(number)), NOON).body
         first = ending(earlier, accepted["execution_id"])
-        if first["result"]:
-            first["result"]["company_id"] = None  # an ID of an execution contains none of the list
         assert ending(later, accepted["execution_id"]) == first
         ended.add(first["status"])
     assert ended == {"completed", "failed"}

@@ -240,6 +240,7 @@ def test_a_cell_that_an_xlsb_holds_twice_is_refused(tmp_path: Path) -> None:
         "<mergeCells><mergeCell ref='A2:A3' ></mergeCell></mergeCells>",
         '<mergeCells><mergeCell id="1" ref="a2:a3"/></mergeCells>',
         '<mergeCells><mergeCell ref="A2:A3:A4"/><mergeCell ref="A2:A3"/></mergeCells>',
+        '<mergeCells><mergeCell ref="A3:A2"/><mergeCell ref="C9:B7"/></mergeCells>',
     ],
 )
 def test_merged_cells_are_found_however_the_xml_writes_them(tmp_path: Path, merge: str) -> None:

@@ -101,6 +101,28 @@ def test_the_summary_tells_how_to_settle_a_doubt_and_to_send_again(written: Writ
     assert facts["send failed and rejected rows again with"] == "batchrun retry 1124-accounts-7f3a"
 
 
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("Customer", "Rep"),
+        ("CompanyName", "Account Executive"),
+        ("Deal: Client_Name", "Assigned To"),
+        ("Nom du compte", "Propriétaire du compte"),
+        ("会社名", "OwnerName"),
+    ],
+)
+def test_rows_are_named_by_the_titles_that_exports_use(
+    written: Write, name: str, owner: str
+) -> None:
+    header = ("Company ID", "Parent Account Name", name, owner)
+    cells = ("Group", "Nordwind AG", "Dana")
+    rows = [row(0, None, Outcome.FAILED, cells=(company(0), *cells))]
+    titles = sheet(written(batch(rows, header)), "Needs attention")[0]
+    assert name in titles
+    assert owner in titles
+    assert "Parent Account Name" not in titles
+
+
 def test_a_list_without_names_has_no_name_column(written: Write) -> None:
     rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
     path = written(batch(rows, ("Company ID", "Segment")))
