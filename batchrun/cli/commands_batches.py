@@ -226,7 +226,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
     with existing_journal(settings.journal) as journal:
         costs = [] if status.working else messages.cost_lines_of(summary, journal, settings)
         waits = runs or status.starts_soon
-        attention = [] if waits else messages.attention_lines(summary, journal)
+        attention = [] if waits else messages.attention_lines(summary, journal, settings)
 
     def ago(moment: datetime) -> str:
         return f"{duration(max((now - moment).total_seconds(), 0))} ago"
@@ -510,7 +510,9 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
     if not any(found.values()):
         words = " or ".join(found)
         with existing_journal(settings.journal) as journal:
-            steps = messages.next_lines(summary) or messages.reason_lines(summary, journal)
+            steps = messages.next_lines(summary) or messages.reason_lines(
+                summary, journal, settings
+            )
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
             " ".join(f"Its rows: {messages.counts(summary)}. {''.join(steps[-1:])}".split()),

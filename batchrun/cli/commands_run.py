@@ -507,7 +507,7 @@ def resume(
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
             with existing_journal(settings.journal) as journal:
-                missing = messages.attention_lines(found.summary, journal)
+                missing = messages.attention_lines(found.summary, journal, settings)
             _end_unchanged(
                 found.summary,
                 mode,

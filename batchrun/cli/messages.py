@@ -741,7 +741,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
         left = journal.remaining(summary.batch_id)
         costs = cost_lines_of(summary, journal, settings)
         unknown = unknown_to_results(unknown_in(journal, summary.batch_id))
-        attention = attention_lines(summary, journal)
+        attention = attention_lines(summary, journal, settings)
     lines = [
         f"Batch:     {summary.batch_id}",
         f"Rows:      {counts(summary, left.running_rows)}",
@@ -763,7 +763,7 @@ def _lines(report: Report, settings: Settings) -> list[str]:
     return lines
 
 
-def attention_lines(summary: BatchSummary, journal: Journal) -> list[str]:
+def attention_lines(summary: BatchSummary, journal: Journal, settings: Settings) -> list[str]:
     """Return why rows of a batch need attention, and what to do.
 
     Rows without a result only count once the batch is finished.
@@ -776,10 +776,10 @@ def attention_lines(summary: BatchSummary, journal: Journal) -> list[str]:
             if found := other_names_in(results):
                 words = _other_names_words(len(found))
                 lines.append(f"Check:     {words} See Needs attention in the workbook")
-    return lines + reason_lines(summary, journal)
+    return lines + reason_lines(summary, journal, settings)
 
 
-def reason_lines(summary: BatchSummary, journal: Journal) -> list[str]:
+def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) -> list[str]:
     """Return why rows of a finished batch have no result, and the command for each kind."""
     from batchrun.batch.history import rows_in
     from batchrun.model import RETRIED_BY_ITSELF
