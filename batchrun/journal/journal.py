@@ -29,7 +29,15 @@ from batchrun.journal.creation import (
 from batchrun.journal.database import JournalFile, compact, open_database, writing
 from batchrun.journal.errors import unwritable
 from batchrun.journal.jobs import BatchJobs
-from batchrun.journal.lease import Holder, ProcessLock, find_holder, held_by, hold_batch, taken_over
+from batchrun.journal.lease import (
+    Holder,
+    ProcessLock,
+    find_holder,
+    held_by,
+    hold_batch,
+    ordered_now,
+    taken_over,
+)
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles, SafetyCopy
 from batchrun.journal.rescue import folders as rescue_folders
@@ -174,7 +182,8 @@ class Journal(AbstractContextManager["Journal"]):
             with suppress(JournalError):  # the process that creates or deletes it is still alive
                 self._delete(each)
         begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
-        batch = new_batch(plan, fingerprint, base_url, **begun_with)
+        now = ordered_now(self._engine)
+        batch = new_batch(plan, fingerprint, base_url, now, **begun_with)
         batch_id: str = batch["id"]
         maker = BatchMaker(self._engine, batch_id)
         with self.hold(batch_id, insert(batches).values(batch)):

@@ -130,6 +130,18 @@ def shared_now(engine: Engine) -> ColumnElement[Any]:
     return literal(time.time())
 
 
+def ordered_now(engine: Engine) -> float:
+    """Return the time on the shared clock, in Unix seconds, or a later one if batches have that.
+
+    What changes later must have a later time, even if a clock was ahead and is right again:
+    otherwise nobody would see that another batch has sent the same jobs since.
+    """
+    times = select(shared_now(engine), func.max(batches.c.updated_at))
+    with engine.connect() as connection:
+        now, last = connection.execute(times).one()
+    return max(float(now), (last or 0.0) + 0.001)
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """The process that holds a batch."""
