@@ -819,10 +819,12 @@ _MAX_REASONED = 1_000
 def own_output(summary: BatchSummary) -> str | None:
     """Return the path of a batch's results; ``None`` if another batch has replaced them."""
     from batchrun import Rerun
+    from batchrun.batch.export import is_as_written
 
     written = summary.output
-    replaced = written is not None and Rerun.batch_of(written) not in {None, summary.batch_id}
-    return None if replaced else written
+    if written is None or is_as_written(Path(written), summary.batch_id):
+        return written  # without reading it, which takes a process of its own
+    return written if Rerun.batch_of(written) in {None, summary.batch_id} else None
 
 
 def workbook_lines(summary: BatchSummary) -> list[str]:
