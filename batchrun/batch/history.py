@@ -17,7 +17,7 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch.export import is_as_written, write_results
-from batchrun.batch.recover import key_replaced_by, needed_consents
+from batchrun.batch.recover import needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
@@ -81,20 +81,6 @@ class BatchStatus:
     def opens_at(self) -> datetime | None:
         """When the quota opens again; ``None`` if the quota isn't spent or a process is working."""
         return None if self.working else self.summary.resume_at
-
-    def key_replaced_by(self, settings: Settings) -> str:
-        """Return the source of the key that would pay if it isn't the batch's key, else ``""``.
-
-        Args:
-            settings: Settings with the journal and the key.
-
-        Raises:
-            UsageError: There is no key, or none that may continue the batch.
-            JournalError: The journal can't be read.
-        """
-        credentials = find_credentials(for_batch(settings, self.summary))
-        with existing_journal(settings.journal) as journal:
-            return key_replaced_by(journal, self.summary, credentials.key, credentials.profile)
 
     def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
         """Return what a person must agree to before the batch continues.
@@ -302,12 +288,24 @@ def rows(
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
-        states: list[JobState | None] | None = None
-        if outcomes is not None:
-            states = [state for state in JobState if state.outcome in outcomes]
-            states += [None] if Outcome.INVALID in outcomes else []
-        with journal.results(batch_id, states=states, offset=offset, limit=limit) as found:
-            return RowPage(found.header, found.roles, tuple(found.rows))
+        return rows_in(journal, batch_id, outcomes, offset=offset, limit=limit)
+
+
+def rows_in(
+    journal: Journal,
+    batch_id: str,
+    outcomes: Collection[Outcome] | None = None,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+) -> RowPage:
+    """Return what `rows` returns, from an open journal."""
+    states: list[JobState | None] | None = None
+    if outcomes is not None:
+        states = [state for state in JobState if state.outcome in outcomes]
+        states += [None] if Outcome.INVALID in outcomes else []
+    with journal.results(batch_id, states=states, offset=offset, limit=limit) as found:
+        return RowPage(found.header, found.roles, tuple(found.rows))
 
 
 @checked_arguments()
@@ -411,10 +409,16 @@ def unknown_columns(
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
-        summary = journal.resolve(batch_id)
-        wanted = form or workbook.Form.recalled(journal.form(summary.batch_id))
-        with journal.results(summary.batch_id) as found:
-            return workbook.unknown_columns(found, wanted)
+        return unknown_in(journal, journal.resolve(batch_id).batch_id, form)
+
+
+def unknown_in(
+    journal: Journal, batch_id: str, form: workbook.Form | None = None
+) -> tuple[workbook.UnknownColumn, ...]:
+    """Return what `unknown_columns` returns, from an open journal."""
+    wanted = form or workbook.Form.recalled(journal.form(batch_id))
+    with journal.results(batch_id) as found:
+        return workbook.unknown_columns(found, wanted)
 
 
 @checked_arguments()

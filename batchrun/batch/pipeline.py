@@ -237,21 +237,19 @@ async def resume(
     settings = settings or load_settings()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
-    if "base_url" in settings.model_fields_set:
-        require_same_service(summary.batch_id, summary.base_url, settings.base_url)
-    settings = for_batch(settings, summary)
-    options = replace(options, retry=retriable(options.retry))
-    target = _checked_target(options, _path(summary.source), summary)
-    async with open_session(settings) as session:
-        require_consent(
-            session.journal, summary, session.key, options.output, trusted=options.trusted
-        )
-        _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
-        if confirm is not None and options.only is None and not summary.confirmed:
-            await _confirm_rest(session, summary, options.limit, confirm)
-        agreed = confirm is None and summary.confirmed
-        options = replace(options, output=target, agreed=agreed)
-        return await _work(session, summary.batch_id, options)
+        if "base_url" in settings.model_fields_set:
+            require_same_service(summary.batch_id, summary.base_url, settings.base_url)
+        settings = for_batch(settings, summary)
+        options = replace(options, retry=retriable(options.retry))
+        target = _checked_target(options, _path(summary.source), summary)
+        async with open_session(settings, journal) as session:
+            require_consent(journal, summary, session.key, options.output, trusted=options.trusted)
+            _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
+            if confirm is not None and options.only is None and not summary.confirmed:
+                await _confirm_rest(session, summary, options.limit, confirm)
+            agreed = confirm is None and summary.confirmed
+            options = replace(options, output=target, agreed=agreed)
+            return await _work(session, summary.batch_id, options)
 
 
 async def _confirm_rest(
@@ -302,7 +300,7 @@ async def work(
                     control=control,
                     joined=summary.updated_at if is_new else summary.created_at,
                 )
-                async with open_session(for_batch(settings, summary)) as session:
+                async with open_session(for_batch(settings, summary), journal) as session:
                     try:
                         await _work(session, summary.batch_id, options)
                     except HeldError:

@@ -498,7 +498,7 @@ def resume(
     if all_batches:
         resume_all(settings, configured, resume_batch, in_doubt, to_stderr=to_stderr)
         return
-    from batchrun import batches, status
+    from batchrun.batch.history import batches, existing_journal, status
 
     found = status(batch, settings=settings)
     written = found.summary.output
@@ -506,9 +506,17 @@ def resume(
     if not found.something_to_do:
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
-            missing = messages.attention_lines(found.summary, settings)
-            first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
-            _end_unchanged(found.summary, mode, [first, *missing, *others])
+            with existing_journal(settings.journal) as journal:
+                missing = messages.attention_lines(found.summary, journal, settings)
+            _end_unchanged(
+                found.summary,
+                mode,
+                [
+                    UnbrokenLine(f"Nothing left to do for {found.summary.source.name}."),
+                    *missing,
+                    *others,
+                ],
+            )
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")

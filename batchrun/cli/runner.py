@@ -229,8 +229,7 @@ class _BatchDisplay:
 
     def _confirm_rest(self, report: Report) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
-        from batchrun import rows
-        from batchrun.batch.history import sent_elsewhere
+        from batchrun.batch.history import existing_journal, rows_in, sent_elsewhere, unknown_in
         from batchrun.engine.engine import Ending
         from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
@@ -242,10 +241,11 @@ class _BatchDisplay:
         sent = sent_elsewhere(report.to_trigger, batch, self._settings)
         with self.stopper.asking():
             try:
-                lines = messages.unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
-                rows_of = partial(rows, batch.batch_id, settings=self._settings)
-                page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
+                with existing_journal(self._settings.journal) as journal:
+                    lines = messages.unknown_to_results(unknown_in(journal, batch.batch_id))
+                    rows_of = partial(rows_in, journal, batch.batch_id)
+                    page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
                 lines += messages.pilot_lines(
                     report,
                     pilot,
