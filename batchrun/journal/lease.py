@@ -60,7 +60,7 @@ class ProcessLock:
     """
 
     def __init__(self, location: str) -> None:
-        beside = Path(location).expanduser().parent
+        beside = Path(location).expanduser().resolve().parent  # where a link leads
         own = user_data_path("batchrun", appauthor=False)
         self._is_shared = is_server(location)
         self._folder = (own if self._is_shared else beside) / "locks"
