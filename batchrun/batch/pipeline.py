@@ -289,9 +289,11 @@ async def work(
             batches = _open(journal, batch_id, settings)
             were_open, open_ids = open_ids, {each.batch_id for each in batches}
             if on_end is not None:
-                for each in sorted(were_open - open_ids):
-                    on_end(journal.summary(each))
+                for ended in _still_known(journal, were_open - open_ids):
+                    on_end(ended)
             for summary in batches:
+                if summary.batch_id not in journal.open_batches():
+                    continue  # it ended while this process worked on another
                 # A batch that was left to workers has no holder before the first of them.
                 is_new = journal.holder(summary.batch_id) is None
                 options = RunOptions(
@@ -310,7 +312,13 @@ async def work(
             if until_done and not batches:
                 break
             await asyncio.sleep(OPEN_CHECK_SECONDS)
-        return [journal.summary(each) for each in sorted(worked)]
+        return _still_known(journal, worked)
+
+
+def _still_known(journal: Journal, batch_ids: Collection[str]) -> list[BatchSummary]:
+    """Return those of some batches that nobody has forgotten, oldest first."""
+    found = journal.batches() if batch_ids else []
+    return [each for each in reversed(found) if each.batch_id in batch_ids]
 
 
 async def _help(

@@ -145,7 +145,7 @@ def test_a_worker_leaves_alone_a_batch_that_was_stopped_while_it_worked_on_anoth
     batchrun.monkeypatch.setattr(pipeline, "_work", work_and_stop_the_other)
     ended = batchrun("work", "--until-done", "--quiet")
     assert len(service.bodies()) == 2
-    assert "Unexpected" not in ended.stderr
+    assert "Error" not in ended.stderr
     if what is stop:
         assert left(second) == 2
         assert batchrun("resume", second).exit_code == ExitCode.COMPLETED
@@ -208,3 +208,21 @@ def test_a_clock_that_was_ahead_does_not_hide_what_another_batch_has_sent_since(
     assert batches(settings=load_settings())[0].source.name == "short.csv"
     batchrun(*(left_behind if each == "BATCH" else each for each in how))
     assert len(service.bodies()) == len(set(service.bodies()))
+
+
+def test_a_worker_goes_on_when_a_batch_is_forgotten_that_it_has_worked_on(
+    batchrun: CommandLine, service: FaultySandbox
+) -> None:
+    first, second = (detached(batchrun, f"{name}.csv", str(uuid4())) for name in ("one", "two"))
+    work = pipeline._work
+
+    async def work_and_forget(session: Session, batch_id: str, options: RunOptions) -> Report:
+        if batch_id == second:
+            await asyncio.to_thread(forget, first, settings=load_settings())
+        return await work(session, batch_id, options)
+
+    batchrun.monkeypatch.setattr(pipeline, "_work", work_and_forget)
+    ended = batchrun("work", "--until-done", "--quiet")
+    assert ended.exit_code == ExitCode.COMPLETED
+    assert f"Batch {second}" in ended.stderr
+    assert len(service.bodies()) == 2
