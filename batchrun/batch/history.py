@@ -211,20 +211,15 @@ def sent_elsewhere(
 
     ``chosen`` are rows, or how many of the jobs to trigger next.
     """
-    return sum(_sent_elsewhere(chosen, batch, settings).values())
-
-
-def _sent_elsewhere(
-    chosen: Iterable[ResultRow] | int,
-    batch: BatchSummary,
-    settings: Settings,
-    since: datetime | None = None,
-) -> dict[int, bool]:
-    jobs = chosen if isinstance(chosen, int) else {row.job for row in chosen if row.job is not None}
+    jobs = chosen if isinstance(chosen, int) else _jobs_of(chosen)
     if not jobs:
-        return {}
+        return 0
     with existing_journal(settings.journal) as journal:
-        return journal.sent_elsewhere(batch, jobs, since)
+        return sum(journal.sent_elsewhere(batch, jobs).values())
+
+
+def _jobs_of(rows: Iterable[ResultRow]) -> set[int]:
+    return {row.job for row in rows if row.job is not None}
 
 
 def known_elsewhere(plan: Plan, settings: Settings) -> int:
@@ -238,11 +233,11 @@ def jobs_to_send(
 ) -> dict[int, bool]:
     """Return the jobs that `resume` would send, and whether another batch has sent each since."""
     summary, pending = before.summary, before.left.to_trigger
-    doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
-    found: dict[int, bool] = {}
-    for chosen in (pending if limit is None else min(limit, pending), doubts):
-        found |= _sent_elsewhere(chosen, summary, settings, summary.created_at)
-    return found
+    doubts = _jobs_of(before.in_doubt) if in_doubt is InDoubt.RETRY else set()
+    pending = pending if limit is None else min(limit, pending)
+    with existing_journal(settings.journal) as journal:
+        sent = partial(journal.sent_elsewhere, summary, since=summary.created_at)
+        return (sent(pending) if pending else {}) | (sent(doubts) if doubts else {})
 
 
 def requests_today(settings: Settings) -> int:
