@@ -9,6 +9,7 @@ import secrets
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import uvicorn
 from jinja2 import Environment
@@ -86,10 +87,26 @@ def make_tables_once(patch: pytest.MonkeyPatch) -> None:
 
 def stop_servers_soon(patch: pytest.MonkeyPatch) -> None:
     """A server looks every 0.1 s whether it is to stop, and then waits as long: most of a test."""
+    told = WeakKeyDictionary[uvicorn.Server, tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
+
+    async def wait_until_told(server: uvicorn.Server) -> None:
+        await server.on_tick(0)
+        told[server] = asyncio.get_running_loop(), asyncio.Event()
+        if not server.should_exit:
+            await told[server][1].wait()
+
+    def tell(server: uvicorn.Server, stop: bool) -> None:
+        vars(server)["stops"] = stop
+        with suppress(KeyError, RuntimeError):  # it has not started, or has ended
+            loop, event = told[server]
+            loop.call_soon_threadsafe(event.set)
 
     async def briefly(seconds: float) -> None:
         await asyncio.sleep(seconds / 5)
 
+    should_exit = property(lambda server: vars(server)["stops"], tell)
+    patch.setattr(uvicorn.Server, "should_exit", should_exit, raising=False)
+    patch.setattr(uvicorn.Server, "main_loop", wait_until_told)
     patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": briefly}))
     patch.setattr(uvicorn.Server, "shutdown", stop_completely(uvicorn.Server.shutdown))
 

@@ -76,7 +76,10 @@ def _remember(written: Path, batch_id: str) -> None:
 
 def is_as_written(path: Path, batch_id: str = ANY_BATCH) -> bool:
     """Return whether a file is still as this machine wrote it for this batch, or for any."""
-    return has_agreed(Consent.REPLACE, _as_written(path, batch_id))
+    try:
+        return has_agreed(Consent.REPLACE, _as_written(path, batch_id))
+    except OSError:
+        return False  # it is gone
 
 
 def _as_written(path: Path, batch_id: str) -> str:

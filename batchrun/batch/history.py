@@ -17,13 +17,13 @@ from batchrun import workbook
 from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
 from batchrun.batch.export import is_as_written, write_results
-from batchrun.batch.recover import key_replaced_by, needed_consents
+from batchrun.batch.recover import needed_consents
 from batchrun.errors import NoBatchError, NotConfirmedError, UsageError
 from batchrun.journal import Holder, Journal, Remaining
 from batchrun.journal.schema import JobState
 from batchrun.model import BatchSummary, InDoubt, Outcome, ResultRow, Role, counted_outcomes
 from batchrun.notebook import TableList
-from batchrun.settings.credentials import find_credentials, for_batch
+from batchrun.settings.credentials import address_of, find_credentials, for_batch
 from batchrun.settings.loading import load_settings
 from batchrun.settings.location import is_server
 from batchrun.text import html_table, plural
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from batchrun.plan import Plan
     from batchrun.settings.consent import ConsentRequest
     from batchrun.settings.model import Settings
 
@@ -80,20 +81,6 @@ class BatchStatus:
     def opens_at(self) -> datetime | None:
         """When the quota opens again; ``None`` if the quota isn't spent or a process is working."""
         return None if self.working else self.summary.resume_at
-
-    def key_replaced_by(self, settings: Settings) -> str:
-        """Return the source of the key that would pay if it isn't the batch's key, else ``""``.
-
-        Args:
-            settings: Settings with the journal and the key.
-
-        Raises:
-            UsageError: There is no key, or none that may continue the batch.
-            JournalError: The journal can't be read.
-        """
-        credentials = find_credentials(for_batch(settings, self.summary))
-        with existing_journal(settings.journal) as journal:
-            return key_replaced_by(journal, self.summary, credentials.key, credentials.profile)
 
     def needed_consents(self, settings: Settings, output: Path | None) -> list[ConsentRequest]:
         """Return what a person must agree to before the batch continues.
@@ -224,20 +211,21 @@ def sent_elsewhere(
 
     ``chosen`` are rows, or how many of the jobs to trigger next.
     """
-    return sum(_sent_elsewhere(chosen, batch, settings).values())
-
-
-def _sent_elsewhere(
-    chosen: Iterable[ResultRow] | int,
-    batch: BatchSummary,
-    settings: Settings,
-    since: datetime | None = None,
-) -> dict[int, bool]:
-    jobs = chosen if isinstance(chosen, int) else {row.job for row in chosen if row.job is not None}
+    jobs = chosen if isinstance(chosen, int) else _jobs_of(chosen)
     if not jobs:
-        return {}
+        return 0
     with existing_journal(settings.journal) as journal:
-        return journal.sent_elsewhere(batch, jobs, since)
+        return sum(journal.sent_elsewhere(batch, jobs).values())
+
+
+def _jobs_of(rows: Iterable[ResultRow]) -> set[int]:
+    return {row.job for row in rows if row.job is not None}
+
+
+def known_elsewhere(plan: Plan, settings: Settings) -> int:
+    """Return how many jobs of a list other batches have paid for."""
+    with existing_journal(settings.journal) as journal:
+        return len(journal.known_jobs(plan, address_of(settings)))
 
 
 def jobs_to_send(
@@ -245,11 +233,11 @@ def jobs_to_send(
 ) -> dict[int, bool]:
     """Return the jobs that `resume` would send, and whether another batch has sent each since."""
     summary, pending = before.summary, before.left.to_trigger
-    doubts = before.in_doubt if in_doubt is InDoubt.RETRY else ()
-    found: dict[int, bool] = {}
-    for chosen in (pending if limit is None else min(limit, pending), doubts):
-        found |= _sent_elsewhere(chosen, summary, settings, summary.created_at)
-    return found
+    doubts = _jobs_of(before.in_doubt) if in_doubt is InDoubt.RETRY else set()
+    pending = pending if limit is None else min(limit, pending)
+    with existing_journal(settings.journal) as journal:
+        sent = partial(journal.sent_elsewhere, summary, since=summary.created_at)
+        return (sent(pending) if pending else {}) | (sent(doubts) if doubts else {})
 
 
 def requests_today(settings: Settings) -> int:
@@ -295,12 +283,24 @@ def rows(
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
-        states: list[JobState | None] | None = None
-        if outcomes is not None:
-            states = [state for state in JobState if state.outcome in outcomes]
-            states += [None] if Outcome.INVALID in outcomes else []
-        with journal.results(batch_id, states=states, offset=offset, limit=limit) as found:
-            return RowPage(found.header, found.roles, tuple(found.rows))
+        return rows_in(journal, batch_id, outcomes, offset=offset, limit=limit)
+
+
+def rows_in(
+    journal: Journal,
+    batch_id: str,
+    outcomes: Collection[Outcome] | None = None,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+) -> RowPage:
+    """Return what `rows` returns, from an open journal."""
+    states: list[JobState | None] | None = None
+    if outcomes is not None:
+        states = [state for state in JobState if state.outcome in outcomes]
+        states += [None] if Outcome.INVALID in outcomes else []
+    with journal.results(batch_id, states=states, offset=offset, limit=limit) as found:
+        return RowPage(found.header, found.roles, tuple(found.rows))
 
 
 @checked_arguments()
@@ -404,10 +404,16 @@ def unknown_columns(
         JournalError: There is no such batch, or no journal.
     """
     with existing_journal((settings or load_settings()).journal) as journal:
-        summary = journal.resolve(batch_id)
-        wanted = form or workbook.Form.recalled(journal.form(summary.batch_id))
-        with journal.results(summary.batch_id) as found:
-            return workbook.unknown_columns(found, wanted)
+        return unknown_in(journal, journal.resolve(batch_id).batch_id, form)
+
+
+def unknown_in(
+    journal: Journal, batch_id: str, form: workbook.Form | None = None
+) -> tuple[workbook.UnknownColumn, ...]:
+    """Return what `unknown_columns` returns, from an open journal."""
+    wanted = form or workbook.Form.recalled(journal.form(batch_id))
+    with journal.results(batch_id) as found:
+        return workbook.unknown_columns(found, wanted)
 
 
 @checked_arguments()

@@ -237,21 +237,19 @@ async def resume(
     settings = settings or load_settings()
     with existing_journal(settings.journal) as journal:
         summary = journal.resolve(batch_id)
-    if "base_url" in settings.model_fields_set:
-        require_same_service(summary.batch_id, summary.base_url, settings.base_url)
-    settings = for_batch(settings, summary)
-    options = replace(options, retry=retriable(options.retry))
-    target = _checked_target(options, _path(summary.source), summary)
-    async with open_session(settings) as session:
-        require_consent(
-            session.journal, summary, session.key, options.output, trusted=options.trusted
-        )
-        _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
-        if confirm is not None and options.only is None and not summary.confirmed:
-            await _confirm_rest(session, summary, options.limit, confirm)
-        agreed = confirm is None and summary.confirmed
-        options = replace(options, output=target, agreed=agreed)
-        return await _work(session, summary.batch_id, options)
+        if "base_url" in settings.model_fields_set:
+            require_same_service(summary.batch_id, summary.base_url, settings.base_url)
+        settings = for_batch(settings, summary)
+        options = replace(options, retry=retriable(options.retry))
+        target = _checked_target(options, _path(summary.source), summary)
+        async with open_session(settings, journal) as session:
+            require_consent(journal, summary, session.key, options.output, trusted=options.trusted)
+            _log_replaced_key(session, summary, profile_replaced_by(settings, summary))
+            if confirm is not None and options.only is None and not summary.confirmed:
+                await _confirm_rest(session, summary, options.limit, confirm)
+            agreed = confirm is None and summary.confirmed
+            options = replace(options, output=target, agreed=agreed)
+            return await _work(session, summary.batch_id, options)
 
 
 async def _confirm_rest(
@@ -291,9 +289,11 @@ async def work(
             batches = _open(journal, batch_id, settings)
             were_open, open_ids = open_ids, {each.batch_id for each in batches}
             if on_end is not None:
-                for each in sorted(were_open - open_ids):
-                    on_end(journal.summary(each))
+                for ended in _still_known(journal, were_open - open_ids):
+                    on_end(ended)
             for summary in batches:
+                if summary.batch_id not in journal.open_batches():
+                    continue  # it ended while this process worked on another
                 # A batch that was left to workers has no holder before the first of them.
                 is_new = journal.holder(summary.batch_id) is None
                 options = RunOptions(
@@ -302,7 +302,7 @@ async def work(
                     control=control,
                     joined=summary.updated_at if is_new else summary.created_at,
                 )
-                async with open_session(for_batch(settings, summary)) as session:
+                async with open_session(for_batch(settings, summary), journal) as session:
                     try:
                         await _work(session, summary.batch_id, options)
                     except HeldError:
@@ -312,7 +312,13 @@ async def work(
             if until_done and not batches:
                 break
             await asyncio.sleep(OPEN_CHECK_SECONDS)
-        return [journal.summary(each) for each in sorted(worked)]
+        return _still_known(journal, worked)
+
+
+def _still_known(journal: Journal, batch_ids: Collection[str]) -> list[BatchSummary]:
+    """Return those of some batches that nobody has forgotten, oldest first."""
+    found = journal.batches() if batch_ids else []
+    return [each for each in reversed(found) if each.batch_id in batch_ids]
 
 
 async def _help(

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from batchrun import BatchStatus
     from batchrun.model import BatchSummary, Decide, ResultRow
     from batchrun.settings.model import Settings
-    from batchrun.workbook import Form
+    from batchrun.workbook import UnknownColumn
 
 
 def add_batch_commands(app: typer.Typer) -> None:
@@ -130,6 +130,7 @@ def export(
     """Write a batch's results to a file, even while it runs."""
     from batchrun import export as export_batch
     from batchrun import status as status_of
+    from batchrun import unknown_columns
     from batchrun.workbook import results_path
 
     if crm is not None and output.suffix.lower() != ".csv":
@@ -141,10 +142,11 @@ def export(
     form = form_from(columns, crm=crm, defaults=configuration_of(summary).defaults)
     if only is not None:
         form = replace(form, only=frozenset(_outcome(word, OUTCOMES) for word in only.split(",")))
+    unknown = unknown_columns(summary.batch_id, form, settings=settings)
     if columns.columns and not summary.unfinished:
-        _refuse_misspelled(summary.batch_id, form, settings)
+        _refuse_misspelled(unknown)
     written = export_batch(summary.batch_id, output, settings, form)
-    print_lines(messages.unknown_to_results(summary.batch_id, form, settings), err=True)
+    print_lines(messages.unknown_to_results(unknown), err=True)
     what, chosen = "Results", 0
     if form.only is not None:
         chosen = sum(summary.counts[each] for each in form.only)
@@ -173,11 +175,9 @@ def _records_in(written: Path) -> int:
         return sum(1 for _ in csv.reader(file)) - 1
 
 
-def _refuse_misspelled(batch_id: str, form: Form, settings: Settings) -> None:
+def _refuse_misspelled(unknown: Iterable[UnknownColumn]) -> None:
     """Refuse columns that no result has if they look like one: they would be empty."""
-    from batchrun import unknown_columns
-
-    for one in unknown_columns(batch_id, form, settings=settings):
+    for one in unknown:
         if one.close and not one.of_list:
             raise UsageError(f"No result has {one.name}.", f"Did you mean {one.close}?")
 
@@ -219,8 +219,14 @@ def _status_json(status: BatchStatus) -> dict[str, Any]:
 
 def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
     """Return the state of a batch, in lines."""
+    from batchrun.batch.history import existing_journal
+
     summary, left, holder = status.summary, status.left, status.holder
-    now = datetime.now(UTC)
+    now, runs = datetime.now(UTC), status.summary.unfinished and status.working
+    with existing_journal(settings.journal) as journal:
+        costs = [] if status.working else messages.cost_lines_of(summary, journal, settings)
+        waits = runs or status.starts_soon
+        attention = [] if waits else messages.attention_lines(summary, journal, settings)
 
     def ago(moment: datetime) -> str:
         return f"{duration(max((now - moment).total_seconds(), 0))} ago"
@@ -233,8 +239,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         *([f"Practice:  at {summary.base_url}"] if summary.practice else []),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
-    if not status.working:
-        lines += messages.cost_lines_of(summary, settings)
+    lines += costs
     if left.oldest is not None:
         # A sandbox that is faster than the clock reports times in the future.
         oldest = "" if left.oldest > now else f", the oldest triggered {ago(left.oldest)}"
@@ -257,9 +262,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
     lines += messages.workbook_lines(summary)
     if status.starts_soon:
         return [*lines, "Worked on: not yet; its worker processes are starting"]
-    if summary.unfinished and status.working:
-        return lines
-    return [*lines, *messages.next_lines(summary), *messages.attention_lines(summary, settings)]
+    return lines if runs else [*lines, *messages.next_lines(summary), *attention]
 
 
 def list_batches(
@@ -501,10 +504,15 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
     Raises:
         UsageError: There is no row to send again.
     """
+    from batchrun.batch.history import existing_journal
+
     found = {outcome: summary.counts[outcome] for outcome in sorted(outcomes)}
     if not any(found.values()):
         words = " or ".join(found)
-        steps = messages.next_lines(summary) or messages.reason_lines(summary, settings)
+        with existing_journal(settings.journal) as journal:
+            steps = messages.next_lines(summary) or messages.reason_lines(
+                summary, journal, settings
+            )
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
             " ".join(f"Its rows: {messages.counts(summary)}. {''.join(steps[-1:])}".split()),

@@ -83,7 +83,7 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from batchrun import Request
+    from batchrun import BatchStatus, Request
     from batchrun.batch.rerun import Rerun
     from batchrun.model import BatchSummary
     from batchrun.settings.files import Configuration
@@ -428,22 +428,21 @@ def resume(
         return files, settings_from(configuration=files, **given)
 
     def resume_batch(
-        summary: BatchSummary,
+        before: BatchStatus,
         found: tuple[Configuration, Settings],
         *,
         only: Collection[int] | None = None,
     ) -> None:
         """Continue a batch; send ``only`` these jobs, and none in doubt, unless it is ``None``."""
-        from batchrun import aio, status
+        from batchrun import aio
         from batchrun.batch.history import jobs_to_send
 
-        files, settings = found
+        summary, (files, settings) = before.summary, found
         form = form_from(
             columns, write_every=write_every, defaults=files.defaults, source=summary.source.path
         )
         print_configuration(files, settings)
         asks = not (yes or all_batches or mode.as_json) and sys.stdin.isatty()
-        before = status(summary.batch_id, settings=settings)
         left, named = None, batch is not None or all_batches
         # Of a batch that nobody has confirmed, a decision about rows in doubt sends only those.
         waits = asks and not summary.confirmed and in_doubt not in {None, InDoubt.HOLD}
@@ -498,7 +497,7 @@ def resume(
     if all_batches:
         resume_all(settings, configured, resume_batch, in_doubt, to_stderr=to_stderr)
         return
-    from batchrun import batches, status
+    from batchrun.batch.history import batches, existing_journal, status
 
     found = status(batch, settings=settings)
     written = found.summary.output
@@ -506,13 +505,21 @@ def resume(
     if not found.something_to_do:
         others = messages.unfinished_lines(batches(unfinished=True, settings=settings))
         if not rewrites and written and Path(written).exists():
-            missing = messages.attention_lines(found.summary, settings)
-            first = UnbrokenLine(f"Nothing left to do for {found.summary.source.name}.")
-            _end_unchanged(found.summary, mode, [first, *missing, *others])
+            with existing_journal(settings.journal) as journal:
+                missing = messages.attention_lines(found.summary, journal, settings)
+            _end_unchanged(
+                found.summary,
+                mode,
+                [
+                    UnbrokenLine(f"Nothing left to do for {found.summary.source.name}."),
+                    *missing,
+                    *others,
+                ],
+            )
         print_lines(["Nothing left to do.", *others], err=to_stderr)
     if not to_stderr:
         begin_log_block(f"Batch {found.summary.batch_id}")
-    resume_batch(found.summary, configured(found.summary))
+    resume_batch(found, configured(found.summary))
 
 
 def _check_detached(pace: PaceOptions, service: ServiceOptions, reporting: ReportOptions) -> None:

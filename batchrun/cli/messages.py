@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
-    from batchrun.journal.journal import Remaining
+    from batchrun.journal.journal import Journal, Remaining
     from batchrun.list_rows import RowNumbers
     from batchrun.model import ResultRow, Workflow
     from batchrun.plan import Plan
     from batchrun.service.answers import Credits
     from batchrun.settings.model import Settings
     from batchrun.web.lists import Lists
-    from batchrun.workbook import Form
+    from batchrun.workbook import Form, UnknownColumn
 
     PilotResult: TypeAlias = tuple[str, ResultRow, list[tuple[str, str]]]
 
@@ -160,15 +160,12 @@ def effort_lines(report: Report, *, speed: float = 1.0) -> list[str]:
     return [now, f"In all:    {plural(summary.requests, 'request')} in {worked}"]
 
 
-def cost_lines_of(summary: BatchSummary, settings: Settings) -> list[str]:
+def cost_lines_of(summary: BatchSummary, journal: Journal, settings: Settings) -> list[str]:
     """Return what a batch has cost so far, at the price last measured; none if it is unknown."""
-    from batchrun.batch.history import existing_journal
-
     price = prices(settings.journal, summary.base_url).price(summary.workflow.id)
     if price is None:
         return []
-    with existing_journal(settings.journal) as journal:
-        jobs = journal.accepted(summary.batch_id)
+    jobs = journal.accepted(summary.batch_id)
     cost = credit_amounts({name: each * jobs for name, each in price.items()})
     return [f"Cost:      about {cost} ({credit_amounts(price, bare=True)} a job)"] if jobs else []
 
@@ -300,21 +297,19 @@ def _other_names(found: Iterable[tuple[int, str, int, str]], at: RowNumbers) -> 
 
 def import_lines(summary: BatchSummary, settings: Settings) -> list[str]:
     """Return what to know before results are imported into a CRM, which can't be undone."""
-    from batchrun import rows
-    from batchrun.batch.history import existing_journal
+    from batchrun.batch.history import existing_journal, rows_in
     from batchrun.list_rows import RowNumbers, other_names_in
 
     left_out = summary.rows - summary.counts[Outcome.COMPLETED]
     lines = [f"Left out:  {plural(left_out, 'row')} not completed"] if left_out else []
-    with (
-        existing_journal(settings.journal) as journal,
-        journal.results(summary.batch_id) as results,
-    ):
-        found = other_names_in(results)
-    if found:
-        rows_of = partial(rows, summary.batch_id, settings=settings)
+    with existing_journal(settings.journal) as journal:
+        with journal.results(summary.batch_id) as results:
+            found = other_names_in(results)
+        rows_of = partial(rows_in, journal, summary.batch_id)
+        numbers = RowNumbers.of_batch(summary, rows_of) if found else None
+    if numbers is not None:
         lines.append(f"Check:     {_other_names_words(len(found))}")
-        more = _other_names(found[:IMPORTED_SHOWN], RowNumbers.of_batch(summary, rows_of))
+        more = _other_names(found[:IMPORTED_SHOWN], numbers)
         if (hidden := len(found) - len(more)) > 0:
             more.append(f"… and {hidden:,} more (see Needs attention in the workbook)")
         more.append("These lines are lines of your list. Find the record IDs there, and delete")
@@ -663,11 +658,8 @@ def _of_the_list(own: Sequence[str]) -> list[str]:
     return [f"Note:      {note}"] if own else []
 
 
-def unknown_to_results(batch_id: str, form: Form | None, settings: Settings) -> list[str]:
-    """Return notes about names that no result has in a form; ``None`` for the batch's own form."""
-    from batchrun import unknown_columns
-
-    found = unknown_columns(batch_id, form, settings=settings)
+def unknown_to_results(found: Sequence[UnknownColumn]) -> list[str]:
+    """Return notes about names in a form that no result has."""
     lines = _of_the_list([one.name for one in found if one.of_list])
     for one in [each for each in found if not each.of_list][:COLUMNS_NAMED]:
         meant = f" Did you mean {one.close}?" if one.close else ""
@@ -735,62 +727,61 @@ def more_files(written: Path) -> list[str]:
 
 
 def _lines(report: Report, settings: Settings) -> list[str]:
-    from batchrun import Ending, status
+    from batchrun import Ending
+    from batchrun.batch.history import existing_journal, unknown_in
 
-    summary, running, executions = report.summary, 0, 0
+    summary = report.summary
     if report.ending is Ending.DETACHED:
         return [
             f"Batch:     {summary.batch_id} continues without this command",
             UnbrokenLine(f"Watch:     batchrun status {summary.batch_id} --watch"),
             UnbrokenLine(f"Stop:      batchrun stop {summary.batch_id}"),
         ]
-    if summary.unfinished:
-        left = status(summary.batch_id, settings=settings).left
-        running, executions = left.running_rows, left.running
+    with existing_journal(settings.journal) as journal:
+        left = journal.remaining(summary.batch_id)
+        costs = cost_lines_of(summary, journal, settings)
+        unknown = unknown_to_results(unknown_in(journal, summary.batch_id))
+        attention = attention_lines(summary, journal, settings)
     lines = [
         f"Batch:     {summary.batch_id}",
-        f"Rows:      {counts(summary, running)}",
+        f"Rows:      {counts(summary, left.running_rows)}",
         *effort_lines(report, speed=settings.speed),
-        *cost_lines_of(summary, settings),
+        *costs,
     ]
-    if executions:
-        lines.append(running_line(executions, working=False))
+    if left.running:
+        lines.append(running_line(left.running, working=False))
     if summary.note:
         lines.append(f"Note:      {summary.note}")
-    lines += unknown_to_results(summary.batch_id, None, settings)
+    lines += unknown
     if report.resume_at is not None:
         lines.append(f"Opens:     {opens_words(report.resume_at, datetime.now(UTC))}")
     if why := reason_for_number(report):
         lines.append(f"Note:      {why}")
-    lines += [*next_lines(summary), *attention_lines(summary, settings)]
+    lines += [*next_lines(summary), *attention]
     if repeats_options("status"):
         lines.append(UnbrokenLine(f"Status:    batchrun status {summary.batch_id}"))
     return lines
 
 
-def attention_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+def attention_lines(summary: BatchSummary, journal: Journal, settings: Settings) -> list[str]:
     """Return why rows of a batch need attention, and what to do.
 
     Rows without a result only count once the batch is finished.
     """
-    from batchrun.batch.history import existing_journal
     from batchrun.list_rows import COMPARED_ROWS, other_names_in
 
     lines: list[str] = []
     if summary.rows <= COMPARED_ROWS:
-        with (
-            existing_journal(settings.journal) as journal,
-            journal.results(summary.batch_id) as results,
-        ):
+        with journal.results(summary.batch_id) as results:
             if found := other_names_in(results):
                 words = _other_names_words(len(found))
                 lines.append(f"Check:     {words} See Needs attention in the workbook")
-    return lines + reason_lines(summary, settings)
+    return lines + reason_lines(summary, journal, settings)
 
 
-def reason_lines(summary: BatchSummary, settings: Settings) -> list[str]:
+def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) -> list[str]:
     """Return why rows of a finished batch have no result, and the command for each kind."""
-    from batchrun import rows
+    from batchrun.batch.history import rows_in
     from batchrun.model import RETRIED_BY_ITSELF
     from batchrun.web.lists import lists_folder
     from batchrun.workbook.reasons import Reasons, list_name, remedy
@@ -807,7 +798,7 @@ def reason_lines(summary: BatchSummary, settings: Settings) -> list[str]:
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
         reasons = Reasons()
-        page = rows(summary.batch_id, outcomes, limit=_MAX_REASONED, settings=settings)
+        page = rows_in(journal, summary.batch_id, outcomes, limit=_MAX_REASONED)
         for row in page.rows:
             reasons.see(row)
         least = "at least " if len(page.rows) == _MAX_REASONED else ""
@@ -828,10 +819,12 @@ _MAX_REASONED = 1_000
 def own_output(summary: BatchSummary) -> str | None:
     """Return the path of a batch's results; ``None`` if another batch has replaced them."""
     from batchrun import Rerun
+    from batchrun.batch.export import is_as_written
 
     written = summary.output
-    replaced = written is not None and Rerun.batch_of(written) not in {None, summary.batch_id}
-    return None if replaced else written
+    if written is None or is_as_written(Path(written), summary.batch_id):
+        return written  # without reading it, which takes a process of its own
+    return written if Rerun.batch_of(written) in {None, summary.batch_id} else None
 
 
 def workbook_lines(summary: BatchSummary) -> list[str]:

@@ -238,15 +238,18 @@ def confirm_batch(
         UsageError: There is no key to use, or there is no terminal to ask at.
         NotConfirmedError: The answer was no.
     """
-    from batchrun import status
-    from batchrun.batch.recover import consent_refused
+    from batchrun.batch.history import existing_journal
+    from batchrun.batch.recover import consent_refused, key_replaced_by, needed_consents
     from batchrun.settings.consent import agree
-    from batchrun.settings.credentials import for_batch, profile_replaced_by
+    from batchrun.settings.credentials import find_credentials, for_batch, profile_replaced_by
 
     at_address = for_batch(settings, batch)
     confirm_address(at_address)
-    now = status(batch.batch_id, settings=settings)
-    for request in now.needed_consents(at_address, output):
+    used = find_credentials(at_address)
+    with existing_journal(settings.journal) as journal:
+        other = key_replaced_by(journal, batch, used.key, used.profile)
+        requests = list(needed_consents(journal, batch, used.key, output))
+    for request in requests:
         if not sys.stdin.isatty():
             raise consent_refused(request, batch.batch_id)
         print_text(request.what, err=True)
@@ -255,10 +258,8 @@ def confirm_batch(
         agree(request.kind, request.value)
     started = "another key"
     more = "; a key of another workspace can't see the jobs that are already running"
-    if other := profile_replaced_by(at_address, batch):
-        started, more = f"profile {batch.profile}, whose key is deleted", ""
-    else:
-        other = now.key_replaced_by(at_address)
+    if replaced := profile_replaced_by(at_address, batch):
+        other, started, more = replaced, f"profile {batch.profile}, whose key is deleted", ""
     if other and sends:
         note = f"batch {batch.batch_id} was started with {started}: {other} pays from now on{more}"
         print_text(f"Note:      {note}", err=True)

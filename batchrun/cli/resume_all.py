@@ -30,8 +30,8 @@ from batchrun.text import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from batchrun.batch.history import BatchStatus
     from batchrun.engine.engine import Ending
-    from batchrun.journal import Remaining
     from batchrun.model import BatchSummary, InDoubt
     from batchrun.settings.files import Configuration
     from batchrun.settings.model import Settings
@@ -91,16 +91,16 @@ def resume_all(
     waiting = defaultdict[str, list[str]](list)
     for summary in left:
         batch_id = summary.batch_id
-        why, left_now, only = _held_back(summary, settings, in_doubt)
+        why, before, only = _held_back(summary, settings, in_doubt)
         if why:
-            rest = left_now is not None and left_now.to_trigger > 0
+            rest = before is not None and before.left.to_trigger > 0
             what = f"batch {batch_id} ({summary.source.name}): {why}"
             label = "Rest not sent" if rest else "Not resumed"
             print_text(f"{label}: {what}: batchrun resume {batch_id}", err=to_stderr)
             changed = datetime.now(UTC) - summary.updated_at
             if rest and (summary.confirmed or changed < _REPORTED_FOR):
                 codes.append(ExitCode.INCOMPLETE)
-            runs = left_now and (left_now.running or summary.counts[Outcome.TIMED_OUT])
+            runs = before and (before.left.running or summary.counts[Outcome.TIMED_OUT])
             if not (runs or only):
                 continue  # else their results are collected
         try:
@@ -116,7 +116,7 @@ def resume_all(
             codes.append(ExitCode.PAUSED)
             continue
         begin_log_block(f"Batch {batch_id}", err=to_stderr, always=True)
-        code, ended = _resumed(partial(resume_batch, summary, found, only=only), batch_id)
+        code, ended = _resumed(partial(resume_batch, before, found, only=only), batch_id)
         if isinstance(ended, ServiceError | JournalWriteError) or ended is Ending.UNREACHABLE:
             code = ExitCode.INCOMPLETE  # it may fail the next night, too
         codes.append(code)
@@ -128,8 +128,8 @@ def resume_all(
 
 def _held_back(
     summary: BatchSummary, settings: Settings, in_doubt: InDoubt | None
-) -> tuple[str, Remaining | None, list[int] | None]:
-    """Return why jobs of a batch are not sent (``""`` if all are), what is left, and which are.
+) -> tuple[str, BatchStatus | None, list[int] | None]:
+    """Return why jobs of a batch are not sent (``""`` if all are), its state, and which are.
 
     The last is ``None`` if all are sent, also those in doubt if ``in_doubt`` says so.
     """
@@ -145,12 +145,12 @@ def _held_back(
     if now.to_confirm:
         jobs = plural(now.to_confirm, "job")
         why = f"nobody has confirmed the rest ({jobs}). {summary.note}".strip()
-        return f"{why} To run the rest", now.left, []
+        return f"{why} To run the rest", now, []
     to_send = jobs_to_send(now, None, in_doubt, settings)
     if not any(to_send.values()):
-        return "", now.left, None
+        return "", now, None
     why = sent_elsewhere_words(sum(to_send.values()), len(to_send), summary)
-    return f"{why} To run the rest", now.left, [job for job, sent in to_send.items() if not sent]
+    return f"{why} To run the rest", now, [job for job, sent in to_send.items() if not sent]
 
 
 def _resumed(resume: Callable[[], None], batch_id: str) -> tuple[ExitCode, Ending | BatchrunError]:

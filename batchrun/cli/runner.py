@@ -22,7 +22,13 @@ from batchrun.cli.prompts import (
     confirmed,
 )
 from batchrun.cli.signals import Stopper
-from batchrun.errors import BatchrunError, KeyRefusedError, NotConfirmedError, StoppedError
+from batchrun.errors import (
+    BatchrunError,
+    KeyRefusedError,
+    NotConfirmedError,
+    StoppedError,
+    UsageError,
+)
 from batchrun.estimate import price_of
 from batchrun.settings.location import is_practice
 
@@ -223,7 +229,7 @@ class _BatchDisplay:
 
     def _confirm_rest(self, report: Report) -> bool:
         """Show the results and cost of a pilot; return whether to run the rest now."""
-        from batchrun import rows
+        from batchrun.batch.history import existing_journal, rows_in, sent_elsewhere, unknown_in
         from batchrun.engine.engine import Ending
         from batchrun.list_rows import RowNumbers
         from batchrun.workbook.readable import pilot_results
@@ -232,12 +238,14 @@ class _BatchDisplay:
             return False
         self.printer.close()
         batch = report.summary
+        sent = sent_elsewhere(report.to_trigger, batch, self._settings)
         with self.stopper.asking():
             try:
-                lines = messages.unknown_to_results(batch.batch_id, None, self._settings)
                 pilot = report.pilot().rows
-                rows_of = partial(rows, batch.batch_id, settings=self._settings)
-                page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
+                with existing_journal(self._settings.journal) as journal:
+                    lines = messages.unknown_to_results(unknown_in(journal, batch.batch_id))
+                    rows_of = partial(rows_in, journal, batch.batch_id)
+                    page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
                 lines += messages.pilot_lines(
                     report,
                     pilot,
@@ -249,9 +257,12 @@ class _BatchDisplay:
                     mark=mark_of(sys.stdout),
                 )
                 print_lines(lines)
-                return confirm("Run the rest now?")
+                agreed = confirm("Run the rest now?")
             except KeyboardInterrupt:
                 return False
+        if agreed:
+            _require_as_shown(batch, report.to_trigger, sent, self._settings)
+        return agreed
 
 
 @contextmanager
@@ -305,13 +316,17 @@ def _confirmed(
     yes: bool,
 ) -> bool:
     from batchrun.batch.export import is_as_written
-    from batchrun.batch.history import sent_elsewhere
+    from batchrun.batch.history import known_elsewhere, sent_elsewhere
     from batchrun.settings.credentials import address_of
 
     to_trigger, running = plan.to_trigger, 0
     if earlier is not None:
         to_trigger, running = earlier.left.to_trigger, earlier.left.running
     now = to_trigger if limit is None else min(limit, to_trigger)
+    if earlier is not None:
+        sent = sent_elsewhere(now, earlier.summary, settings)
+    else:
+        sent = 0 if yes else known_elsewhere(plan, settings)
     estimate = plan.rates.of(now, running)
     measure = "" if yes else messages.pilot_of(plan)
     costs = messages.cost_lines(
@@ -321,7 +336,7 @@ def _confirmed(
     if earlier is not None:
         rows = messages.counts(earlier.summary, earlier.left.running_rows)
         lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
-        if sent := sent_elsewhere(now, earlier.summary, settings):
+        if sent:
             lines.append(f"           {messages.sent_elsewhere_words(sent, now, earlier.summary)}")
     lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]
     question = messages.question(plan, now, to_trigger, practice=is_practice(settings.base_url))
@@ -332,7 +347,14 @@ def _confirmed(
         print_lines(lines, err=mode.as_json or beside_question(yes=unasked))
     hidden = messages.hides_invalid_rows(plan)
     details = messages.invalid_lines(plan, details=True) if hidden else ()
-    return confirmed(question, details, yes=unasked)
+    if not confirmed(question, details, yes=unasked):
+        return False
+    if earlier is not None and not unasked:
+        _require_as_shown(earlier.summary, now, sent, settings)
+    elif not unasked and known_elsewhere(plan, settings) > sent:
+        name = plan.table.source.name
+        raise _changed(f"Another batch has sent some of the jobs of {name} meanwhile.")
+    return True
 
 
 def confirm_jobs(
@@ -358,6 +380,7 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
 
     Raises:
         NotConfirmedError: The answer is no.
+        UsageError: The batch has changed since the question.
     """
     jobs, batch = rest.to_trigger, rest.summary
     measure = "" if question else f"resume with --limit {messages.PILOT_JOBS}"
@@ -371,3 +394,21 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
         question = messages.trigger_question(batch, jobs, words)
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")
+    _require_as_shown(batch, jobs, rest.elsewhere, settings)
+
+
+def _require_as_shown(batch: BatchSummary, jobs: int, elsewhere: int, settings: Settings) -> None:
+    """Raise `UsageError` if a batch has changed since a question, or another has sent its jobs."""
+    from batchrun import status
+    from batchrun.batch.history import sent_elsewhere
+
+    now = status(batch.batch_id, settings=settings).summary
+    if now.updated_at != batch.updated_at:
+        raise _changed(f"Batch {batch.batch_id} has changed since the question.")
+    if sent_elsewhere(jobs, batch, settings) > elsewhere:
+        raise _changed(f"Another batch has sent some of the jobs of {batch.source.name} meanwhile.")
+
+
+def _changed(what: str) -> UsageError:
+    """Return the error for an answer to a question whose figures are no longer right."""
+    return UsageError(f"{what} Nothing was triggered.", "Repeat the command to see what is left.")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from batchrun.cli.options import refuse_together
 from batchrun.cli.output import print_text
-from batchrun.errors import BatchrunError, InputError, UsageError
+from batchrun.errors import BatchrunError, UsageError
 from batchrun.text import quoted_command
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def sandbox_for(
 def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> Path | None:
     """Return the workbook of a list's last practice run, if the next run may replace it.
 
-    Practice costs nothing, so its results may be replaced. A workbook with marked rows, or one that
-    was changed since it was written, is kept.
+    Practice costs nothing, so its results may be replaced. A workbook that was changed since it was
+    written, such as one with marked rows, is kept.
     """
-    from batchrun import Rerun, batches
+    from batchrun import batches
     from batchrun.batch.export import is_as_written
     from batchrun.workbook import results_path
 
@@ -119,13 +119,9 @@ def replaceable_results(settings: Settings, source: Path, *, sandbox: bool) -> P
         return None
     if not sandbox and Path(last.output) != results_path(source.absolute()):
         return None  # the next run writes to the default path, which practice did not use
-    if Rerun.batch_of(last.output) != last.batch_id or not is_as_written(Path(last.output)):
-        return None
-    try:
-        Rerun.read(last.output, settings=settings)
-    except InputError:  # no row is marked
-        return Path(last.output)
-    return None
+    written = Path(last.output)
+    is_workbook = written.suffix.lower() == ".xlsx"
+    return written if is_workbook and is_as_written(written, last.batch_id) else None
 
 
 def sandbox_journal(settings: Settings) -> str:

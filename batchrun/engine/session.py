@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -177,8 +177,10 @@ async def cost_of(batch: BatchSummary, jobs: int, settings: Settings) -> Rest:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings, *, few_requests: bool = False) -> AsyncIterator[Session]:
-    """Open the journal and a client, perhaps only to fetch the list of workflows."""
+async def open_session(
+    settings: Settings, journal: Journal | None = None, *, few_requests: bool = False
+) -> AsyncIterator[Session]:
+    """Open a client, perhaps only to fetch the list of workflows, and the journal if not given."""
     credentials = find_credentials(settings)
     key, base_url = credentials.key, checked_base_url(credentials.base_url)
     if settings.speed != 1 and not is_loopback(base_url):
@@ -190,6 +192,6 @@ async def open_session(settings: Settings, *, few_requests: bool = False) -> Asy
     clock, quota = Clock(settings.speed), Quota(settings.rate)
     timeout = settings.timeout_seconds
     async with Client(key, base_url, timeout_seconds=timeout, few_requests=few_requests) as client:
-        with Journal(settings.journal) as journal:
-            share = QuotaShare(quota, journal.ledger(key), clock, settings.daily)
-            yield Session(settings, key, client, quota, share, clock, journal, credentials.profile)
+        with nullcontext(journal) if journal else Journal(settings.journal) as opened:
+            share = QuotaShare(quota, opened.ledger(key), clock, settings.daily)
+            yield Session(settings, key, client, quota, share, clock, opened, credentials.profile)

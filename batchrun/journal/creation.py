@@ -153,14 +153,15 @@ def check_newest(
         )
 
 
-def new_batch(plan: Plan, fingerprint: str, base_url: str, **begun_with: object) -> dict[str, Any]:
-    """Return the column values of a new batch."""
-    now = datetime.now(UTC)
+def new_batch(
+    plan: Plan, fingerprint: str, base_url: str, now: float, **begun_with: object
+) -> dict[str, Any]:
+    """Return the column values of a new batch; ``now`` is in Unix seconds."""
     return {
-        "id": _batch_id(plan.table.source.name, now),
+        "id": _batch_id(plan.table.source.name, datetime.fromtimestamp(now, UTC)),
         "fingerprint": fingerprint,
-        "created_at": now.timestamp(),
-        "updated_at": now.timestamp(),
+        "created_at": now,
+        "updated_at": now,
         "workflow": json.dumps(asdict(plan.workflow)),
         "source": json.dumps(asdict(plan.table.source)),
         "header": json.dumps(plan.table.header),

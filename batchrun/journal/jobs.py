@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, exists, func, insert, literal, or_, select, up
 
 from batchrun.errors import JournalWriteError, UsageError
 from batchrun.events import Event, log_event
-from batchrun.journal.lease import LEASE_RECHECK_SECONDS, held_by, require_hold
+from batchrun.journal.lease import LEASE_RECHECK_SECONDS, held_by, ordered_now, require_hold
 from batchrun.journal.ledger import counted, today
 from batchrun.journal.rescue import RescueFiles, Step
 from batchrun.journal.results import read_counts
@@ -425,7 +425,7 @@ class BatchJobs:
             .where(batches.c.id == self.batch_id, self._held)
             .values(
                 note=clean_text(note),
-                updated_at=time.time(),
+                updated_at=ordered_now(self._engine),
                 resume_at=encode_time(resume_at),
                 worked_seconds=batches.c.worked_seconds + seconds,
                 quota_seconds=batches.c.quota_seconds + quota_seconds,

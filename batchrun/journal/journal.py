@@ -13,7 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Column, Connection, Executable, Row, exists, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Executable,
+    Row,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from batchrun.advice import Action, Advice, choose_journal, watch_with
@@ -29,7 +40,15 @@ from batchrun.journal.creation import (
 from batchrun.journal.database import JournalFile, compact, open_database, writing
 from batchrun.journal.errors import unwritable
 from batchrun.journal.jobs import BatchJobs
-from batchrun.journal.lease import Holder, ProcessLock, find_holder, held_by, hold_batch, taken_over
+from batchrun.journal.lease import (
+    Holder,
+    ProcessLock,
+    find_holder,
+    held_by,
+    hold_batch,
+    ordered_now,
+    taken_over,
+)
 from batchrun.journal.ledger import QuotaLedger, inserter
 from batchrun.journal.rescue import RescueFiles, SafetyCopy
 from batchrun.journal.rescue import folders as rescue_folders
@@ -174,7 +193,8 @@ class Journal(AbstractContextManager["Journal"]):
             with suppress(JournalError):  # the process that creates or deletes it is still alive
                 self._delete(each)
         begun_with = {"profile": profile, "key_hash": key_hash, "list_formats": list_formats}
-        batch = new_batch(plan, fingerprint, base_url, **begun_with)
+        now = ordered_now(self._engine)
+        batch = new_batch(plan, fingerprint, base_url, now, **begun_with)
         batch_id: str = batch["id"]
         maker = BatchMaker(self._engine, batch_id)
         with self.hold(batch_id, insert(batches).values(batch)):
@@ -554,16 +574,13 @@ class Journal(AbstractContextManager["Journal"]):
                 "If the file came from somebody else, don't use it.",
             )
         with self._decoding():
-            columns = [each for each in batches.c if each is not batches.c.list_formats]
-            found = connection.execute(select(*columns).where(batches.c.id == batch_id)).one()
-            for column, value in zip(columns, found, strict=True):  # SQLite doesn't enforce types
+            found = connection.execute(_BATCH, {"batch": batch_id}).one()
+            # SQLite doesn't enforce types.
+            for column, value in zip(_COLUMNS, found, strict=True):
                 if not isinstance(value, (column.type.python_type, int, type(None))):
                     raise TypeError(column.name)
             states = read_counts(connection, batch_id)
-            working = select(
-                func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)
-            ).where(slices.c.batch_id == batch_id)
-            requests, beat_at = connection.execute(working).one()
+            requests, beat_at = connection.execute(_WORKERS, {"batch": batch_id}).one()
             counts = dict.fromkeys(Outcome, 0)
             for state, each in states.items():
                 counts[state.outcome] += each.rows
@@ -642,6 +659,12 @@ def _all_batches(connection: Connection) -> list[str]:
     return list(connection.scalars(query.order_by(batches.c.created_at.desc())))
 
 
+# A summary is read often, and SQLAlchemy takes longer to make these than to execute them.
+_COLUMNS = [each for each in batches.c if each is not batches.c.list_formats]
+_BATCH = select(*_COLUMNS).where(batches.c.id == bindparam("batch"))
+_WORKERS = select(func.coalesce(func.sum(slices.c.requests), 0), func.max(slices.c.beat_at)).where(
+    slices.c.batch_id == bindparam("batch")
+)
 _BATCH_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 
 

@@ -60,7 +60,7 @@ class ProcessLock:
     """
 
     def __init__(self, location: str) -> None:
-        beside = Path(location).expanduser().parent
+        beside = Path(location).expanduser().resolve().parent  # where a link leads
         own = user_data_path("batchrun", appauthor=False)
         self._is_shared = is_server(location)
         self._folder = (own if self._is_shared else beside) / "locks"
@@ -128,6 +128,18 @@ def shared_now(engine: Engine) -> ColumnElement[Any]:
     if on_server(engine):
         return func.extract("epoch", func.clock_timestamp())
     return literal(time.time())
+
+
+def ordered_now(engine: Engine) -> float:
+    """Return the time on the shared clock, in Unix seconds, or a later one if batches have that.
+
+    What changes later must have a later time, even if a clock was ahead and is right again:
+    otherwise nobody would see that another batch has sent the same jobs since.
+    """
+    times = select(shared_now(engine), func.max(batches.c.updated_at))
+    with engine.connect() as connection:
+        now, last = connection.execute(times).one()
+    return max(float(now), (last or 0.0) + 0.001)
 
 
 @dataclass(frozen=True, slots=True)

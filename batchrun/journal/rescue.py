@@ -81,7 +81,7 @@ class Step:
 def folders(location: str) -> list[Path]:
     """The folders for rescue files, best first."""
     own = user_data_path("batchrun", appauthor=False)
-    beside = own if is_server(location) else Path(location).expanduser().parent
+    beside = own if is_server(location) else Path(location).expanduser().resolve().parent
     places = [beside, own]
     with suppress(RuntimeError):  # a user in a container may have no home
         places.append(Path.home())

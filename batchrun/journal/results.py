@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, and_, false, func, select
+from sqlalchemy import Connection, and_, bindparam, false, func, select
 
 from batchrun.journal.schema import (
     ENDED,
@@ -44,11 +44,18 @@ class StateCount(NamedTuple):
 
 def read_counts(connection: Connection, batch_id: str) -> dict[JobState, StateCount]:
     """Return the number of jobs of a batch in each state."""
-    sums = (func.sum(each) for each in (counts.c.jobs, counts.c.rows, counts.c.reused))
-    query = select(counts.c.state, *sums).where(counts.c.batch_id == batch_id)
-    answer = connection.execute(query.group_by(counts.c.state))
+    answer = connection.execute(_COUNTS, {"batch": batch_id})
     found = {JobState(state): StateCount(*map(int, each)) for state, *each in answer}
     return {state: found.get(state, StateCount()) for state in JobState}
+
+
+# SQLAlchemy takes longer to make these than to execute them.
+_SUMS = (func.sum(each) for each in (counts.c.jobs, counts.c.rows, counts.c.reused))
+_COUNTS = (
+    select(counts.c.state, *_SUMS)
+    .where(counts.c.batch_id == bindparam("batch"))
+    .group_by(counts.c.state)
+)
 
 
 class ResultRows:

@@ -557,6 +557,10 @@ class _Pages:
             pilot = pilot_results(rows, first.header, first.roles, line_words, most=None)
         in_doubt = bool(view.figures.in_doubt)
         duplicates = bool(self._workspace.first_lines(view.summary.batch_id))
+        elsewhere = 0
+        if not view.phase.live:
+            left = view.status.left.to_trigger
+            elsewhere = sent_elsewhere(left, view.summary, self._workspace.settings)
         there = {"duplicates": duplicates, "doubt": in_doubt, "problems": in_doubt}
         return {
             "view": view,
@@ -572,11 +576,8 @@ class _Pages:
             "found": screens.findings_of(view),
             "saved": self._workspace.lists.of_source(view.summary.source.path),
             "gone": screens.sandbox_gone(view),
-            "elsewhere": 0
-            if view.phase.live
-            else sent_elsewhere(
-                view.status.left.to_trigger, view.summary, self._workspace.settings
-            ),
+            "elsewhere": elsewhere,
+            "shown": shown_version(view.summary, elsewhere),
         }
 
     def batch_live(self, request: Request) -> Response:
@@ -677,7 +678,7 @@ class _Pages:
     def resume(self, request: Request) -> Response:
         """Resume a batch."""
         batch_id = request.path_params["batch_id"]
-        run = self._workspace.resume(batch_id)
+        run = self._workspace.resume(batch_id, request.state.form.get("shown"))
         return self._redirect_when_started(run, f"/batches/{quote(batch_id)}")
 
     def retry(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 import batchrun
 from batchrun import Control, Outcome, Request, Rerun, aio, list_rows
 from batchrun.advice import REUSE_AGE
-from batchrun.batch.history import BatchStatus, requests_today
+from batchrun.batch.history import BatchStatus, requests_today, sent_elsewhere
 from batchrun.batch.request import sheet_names
 from batchrun.engine.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
@@ -599,9 +599,16 @@ class Workspace:
             "Look at the new figures, then run it. Nothing was sent.",
         )
 
-    def resume(self, batch_id: str) -> BatchRun:
-        """Resume a batch; if it is already running, return that run."""
-        return self._continue_batch(batch_id, partial(aio.resume, batch_id))
+    def resume(self, batch_id: str, shown: str | None = None) -> BatchRun:
+        """Resume a batch; if it is already running, return that run.
+
+        Raises:
+            UsageError: The batch is not as it was ``shown``, or another one has sent its rows.
+        """
+        status = self.status(batch_id, 0)
+        sent = sent_elsewhere(status.left.to_trigger, status.summary, self.settings)
+        begin = partial(aio.resume, batch_id)
+        return self._continue_batch(batch_id, begin, shown=shown, elsewhere=sent)
 
     def settle(self, batch_id: str, decision: str, shown: str) -> BatchRun:
         """Apply a decision to a batch's rows in doubt, and send no others; like `retry`."""
@@ -630,8 +637,10 @@ class Workspace:
         batch_id: str,
         begin: Callable[..., Coroutine[Any, Any, Report]],
         check_id: str = "",
+        *,
         shown: str | None = None,
         again: int = 0,
+        elsewhere: int = 0,
     ) -> BatchRun:
         with self._lock:
             before = self.run_of(batch_id)
@@ -639,7 +648,7 @@ class Workspace:
                 return before
             status = self.status(batch_id, 0)
             summary = status.summary
-            if shown not in {None, shown_version(summary)}:
+            if shown not in {None, shown_version(summary, elsewhere)}:
                 raise UsageError(
                     "This run has changed since this page was shown. Nothing was sent.",
                     "Look at the rows below, then decide.",
@@ -933,9 +942,9 @@ def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
     )
 
 
-def shown_version(summary: BatchSummary) -> str:
-    """Return what tells whether a batch is as it was shown."""
-    return str(summary.updated_at.timestamp())
+def shown_version(summary: BatchSummary, elsewhere: int = 0) -> str:
+    """Return what tells whether a batch, and what others have sent of it, is as it was shown."""
+    return f"{summary.updated_at.timestamp()} {elsewhere}"
 
 
 def unexpected_error() -> BatchrunError:

@@ -217,20 +217,23 @@ class PendingFile:
 def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
     """Yield a temporary file beside the target, which replaces the target when it is complete.
 
-    If a program such as Excel has the target open, the file goes beside it under a new name, which
-    ``final`` contains; without ``beside``, that is an error.
+    If a program such as Excel has the target open, or has saved it meanwhile, the file goes beside
+    it under a new name, which ``final`` contains; without ``beside``, that is an error.
 
     Raises:
         OutputError: The disk is full or the folder can't be written to.
     """
     try:
+        before = _state(target)
         place = PendingFile(_temporary(target), target)
         try:
             yield place
             with place.temporary.open("rb+") as written:
                 os.fsync(written.fileno())
             _open_to_others(place.temporary, target)
-            place.final = _put(place.temporary, target, most=9 if beside else 1)
+            if not beside and _state(target) != before:
+                raise OSError(errno.EBUSY, "it was changed meanwhile")
+            place.final = _put(place.temporary, target, before, most=9 if beside else 1)
         finally:
             with suppress(OSError):  # on Windows, a virus scanner may have it open
                 place.temporary.unlink(missing_ok=True)
@@ -269,11 +272,23 @@ def is_open(path: Path) -> bool:
     return os.path.lexists(path) and any(os.path.lexists(path.with_name(note)) for note in notes)
 
 
-def _put(temporary: Path, target: Path, most: int) -> Path:
-    """Move a file to its target, or to a free name beside it if the target is open elsewhere."""
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when somebody saves a file; ``None`` if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _put(temporary: Path, target: Path, before: tuple[int, ...] | None, most: int) -> Path:
+    """Move a file to its target, or to a free name beside it.
+
+    The target is not replaced if it is open elsewhere, or is not as it was ``before``.
+    """
     for number, place in enumerate(chain([target], numbered_beside(target)), 1):
         if number == 1 or not place.exists():
-            if number < most and is_open(place):
+            if number < most and (is_open(place) or (number == 1 and _state(place) != before)):
                 continue
             try:
                 return temporary.replace(place)

@@ -408,5 +408,5 @@ def test_rows_sent_again_elsewhere_while_the_question_was_open_are_not_sent_twic
     ended = batchrun("run", RESULTS)
 
     assert ended.exit_code == 2
-    assert "sent again elsewhere" in ended.stderr
+    assert "has changed since the question" in ended.stderr
     assert triggers(sandbox) == paid + 1

@@ -6,12 +6,14 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from batchrun import batches, resume
+from batchrun import batches, resume, run
+from batchrun.cli.output import OutputMode
 from batchrun.errors import ExitCode, NotConfirmedError
 from batchrun.settings.loading import load_settings
 from tests.cli.conftest import SPEED
@@ -21,7 +23,7 @@ from tests.cli.test_deciding import LOST_ANSWER, Terminal, outcomes
 from tests.engine.faults import Fault, FaultySandbox, faulty_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from batchrun.engine.session import Rest
@@ -32,10 +34,15 @@ RUN = (*ASKED, "--yes")
 A_DAY_OLDER = "updated_at = updated_at - 86400"
 
 
-def at_a_terminal(batchrun: CommandLine, typed: str, *command: str) -> Ended:
-    """Run a command at a terminal where somebody has typed this."""
+def at_a_terminal(
+    batchrun: CommandLine, typed: str, *command: str, meanwhile: Callable[[], object] | None = None
+) -> Ended:
+    """Run a command at a terminal where somebody has typed this, after something has happened."""
     with batchrun.monkeypatch.context() as patched:
-        patched.setattr(sys, "stdin", Terminal(typed))
+        terminal = Terminal(typed)
+        if meanwhile is not None:
+            patched.setattr(terminal, "readline", lambda *_: (meanwhile(), typed)[1])
+        patched.setattr(sys, "stdin", terminal)
         return batchrun(*command)
 
 
@@ -252,6 +259,31 @@ def test_a_call_from_python_confirms_unless_confirm_says_no(
     assert len(pilot.bodies()) == 2
 
 
+@pytest.mark.parametrize("asked", ["a new list", "a list that continues", "the rest of a pilot"])
+def test_an_answer_to_run_does_not_send_what_another_batch_has_sent_since_the_question(
+    batchrun: CommandLine, accounts: Path, asked: str
+) -> None:
+    mine = [str(uuid4()) for _ in range(3)]
+    accounts.write_text("\n".join(["Company ID", *mine]))
+    other = accounts.with_name("other.csv")
+    other.write_text(f"Company ID\n{mine[2]}")
+    with faulty_sandbox() as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        if asked == "a list that continues":
+            batchrun(*RUN, "--limit", "1")
+        pilot = ("--limit", "1") if asked == "the rest of a pilot" else ()
+        batchrun.monkeypatch.setattr(OutputMode, "shows_a_pilot", True)
+        questions = iter(["Trigger 1 job now?"] if pilot else [])
+
+        def send() -> None:
+            if next(questions, None) is None:
+                run(other, "account research", settings=load_settings())
+
+        ended = at_a_terminal(batchrun, "y\n", *ASKED, *pilot, meanwhile=send)
+        assert "Another batch has sent some of the jobs of accounts.csv" in ended.stderr
+        assert len(set(sandbox.bodies())) == len(sandbox.bodies()) < 3
+
+
 @pytest.fixture
 def paid_since(batchrun: CommandLine, pilot: FaultySandbox) -> str:
     """A confirmed batch that stopped before its last job, which another batch has paid for since.
@@ -417,3 +449,45 @@ def test_retry_with_yes_says_which_jobs_another_batch_has_paid_for(
         assert len(sandbox.bodies()) == 2
         sent = batchrun("retry", rejected, "--yes")
         assert "1 job was already sent in another batch." in sent.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("retry",), ("retry", "BATCH"), ("resume",), ("resume", "BATCH"), ("resume", "--limit", "1")],
+)
+def test_an_answer_about_a_batch_that_has_changed_since_sends_nothing(
+    batchrun: CommandLine, accounts: Path, command: tuple[str, ...]
+) -> None:
+    accounts.write_text("Company ID\n" + "\n".join(str(uuid4()) for _ in range(4)))
+    with faulty_sandbox(triggers=[REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--limit", "2")
+        [batch] = batches(settings=load_settings())
+        named = [batch.batch_id if each == "BATCH" else each for each in command]
+
+        def change() -> None:
+            sandbox.meet(REFUSED)
+            resume(batch.batch_id, limit=1, settings=load_settings())
+
+        sent = len(sandbox.bodies())
+        ended = at_a_terminal(batchrun, "y\n", *named, meanwhile=change)
+        assert "has changed since" in ended.stderr
+        assert len(sandbox.bodies()) == sent
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_answer_does_not_send_what_another_batch_has_sent_since_the_question(
+    batchrun: CommandLine, pilot: FaultySandbox, accounts: Path, named: bool
+) -> None:
+    [batch] = batches(settings=load_settings())
+    text = accounts.read_text(encoding="utf-8")
+    longer = accounts.with_name("longer.csv")
+    longer.write_text(f"{text}{uuid4()},Delta,\n", encoding="utf-8")
+
+    def send() -> None:
+        run(longer, "account research", reuse=timedelta(days=30), settings=load_settings())
+
+    typed = ("resume", batch.batch_id) if named else ("resume",)
+    ended = at_a_terminal(batchrun, "y\n", *typed, meanwhile=send)
+    assert "Another batch has sent some of the jobs of accounts.csv" in ended.stderr
+    assert len(pilot.bodies()) == 3

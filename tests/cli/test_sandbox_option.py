@@ -117,6 +117,15 @@ def test_a_practice_batch_is_found_with_the_same_command_and_the_option(
             assert "add --sandbox" not in batchrun(*words).stderr
 
 
+def test_a_workbook_that_nobody_has_changed_is_not_read_to_say_whose_it_is(
+    batchrun: CommandLine, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workbook = batchrun(*RUN).stdout.splitlines()[-1]
+    monkeypatch.setattr("batchrun.tables.files.open_book", None)
+    assert workbook in batchrun("status", "--sandbox").stdout
+    assert batchrun(*RUN).stdout.splitlines()[-1] == workbook
+
+
 def test_the_same_list_continues_its_unfinished_practice_and_replaces_a_finished_one(
     batchrun: CommandLine, accounts: Path
 ) -> None:

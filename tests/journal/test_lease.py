@@ -20,8 +20,8 @@ import psycopg
 import pytest
 from sqlalchemy import delete, select, update
 
-from batchrun.errors import ExitCode, JournalError, JournalLostError, TakenOverError
-from batchrun.journal import BatchJobs, Journal, lease
+from batchrun.errors import ExitCode, HeldError, JournalError, JournalLostError, TakenOverError
+from batchrun.journal import BatchJobs, Journal, lease, rescue
 from batchrun.journal.lease import SILENCE_SECONDS
 from batchrun.journal.schema import JobState, attempts, batches, jobs, leases, slices
 from batchrun.model import Execution, ExecutionStatus, Outcome
@@ -88,6 +88,23 @@ def test_the_second_process_is_told_who_works_on_the_batch(location: str) -> Non
             assert f"batchrun status {batch_id}" in str(refused.value)
         with journal.hold(batch_id):  # it has ended meanwhile
             pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets only administrators make links")
+def test_a_batch_is_held_whatever_path_leads_to_its_journal(tmp_path: Path) -> None:
+    folder, other = tmp_path / "journal", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    link = other / "link.db"
+    link.symlink_to(folder / "journal.db")
+    with Journal(str(folder / "journal.db")) as mine, Journal(str(link)) as theirs:
+        batch_id = mine.create(plan_of(*IDS), URL)
+        with mine.hold(batch_id):
+            with pytest.raises(HeldError), theirs.hold(batch_id):
+                pass
+            with pytest.raises(HeldError):
+                theirs.forget(batch_id)
+    assert rescue.folders(str(link))[0] == folder
 
 
 def test_a_dead_holder_is_taken_over_at_once(location: str) -> None:

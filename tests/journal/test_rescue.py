@@ -199,7 +199,7 @@ def test_a_user_without_a_home_has_other_folders(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", homeless)
-    assert Path("somewhere") in folders("somewhere/journal.db")
+    assert Path("somewhere").resolve() in folders("somewhere/journal.db")
 
 
 @pytest.mark.parametrize(

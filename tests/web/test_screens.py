@@ -746,13 +746,14 @@ def test_a_number_that_makes_no_sense_is_refused_or_ignored(site: Site) -> None:
         assert ("must be a whole number" in limits) is bool(typed.strip()), typed
         refused = site.post(choices, workflow="wf_account_research", header_row=typed)
         assert refused.status_code == (400 if typed.strip() else 303), typed
-        values = {"reuse": typed}, {"parameter-0-name": "depth", "parameter-0-value": typed}
+        values = {"reuse": typed, "parameter-0-name": "depth", "parameter-0-value": typed}
         # No numbers: the longest text, one that looks like an option, and none.
         texts = (
             *({name: typed} for name in ("sheet", "company_column", "encoding", "workflow")),
+            {"reuse": typed},
             {"parameter-0-name": "depth", "parameter-0-from": typed},
         )
-        for fields in (*values, *(texts if typed in {TYPED[0], "-1", " "} else ())):
+        for fields in (values, *(texts if typed in {TYPED[0], "-1", " "} else ())):
             sent = {"workflow": "wf_account_research"} | fields
             assert site.post(choices, **sent).status_code < 500, fields
             assert "Something went wrong" not in shown_list(site, saved.id), fields

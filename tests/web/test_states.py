@@ -16,8 +16,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx
 import openpyxl
@@ -817,6 +819,30 @@ def shown_field(site: Site, path: str) -> str:
         found = re.search(r'name="shown" value="([^"]+)"', client.get(path).text)
     assert found is not None
     return found[1]
+
+
+def test_a_page_that_was_shown_before_another_run_sent_its_rows_sends_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    companies, settings = [str(uuid4()) for _ in range(3)], site.workspace.settings
+    lists = tmp_path / "list.csv", tmp_path / "longer.csv"
+    for path, some in zip(lists, (companies[:2], companies), strict=True):
+        path.write_text("\n".join(["Company ID", *some]), encoding="utf-8")
+    batchrun.run(lists[0], "Account Research", limit=1, settings=settings)
+    (summary,) = batchrun.batches(settings=settings)
+    batch = f"/batches/{summary.batch_id}"
+    before = shown_field(site, batch)
+    reuse = timedelta(days=30)
+    batchrun.run(lists[1], "Account Research", reuse=reuse, settings=settings)
+    refused = site.post(f"{batch}/resume", shown=before)
+    with site.client() as client:
+        page = client.get(refused.headers["location"]).text
+    assert "has changed since this page was shown. Nothing was sent." in page
+    assert "was already sent in another run" in page
+    assert len(site.triggers) == 3
+    site.post(f"{batch}/resume", shown=shown_field(site, batch))
+    assert site.workspace.wait(60)
+    assert len(site.triggers) == 4
 
 
 def test_a_retry_that_is_sent_twice_pays_once(tmp_path: Path) -> None:

@@ -136,15 +136,6 @@ def test_results_beyond_the_last_column_are_together_in_one(written: Write) -> N
     assert second[-1] == '{"later": 1}'
 
 
-def test_excels_own_number_of_columns_is_reached_and_not_passed(written: Write) -> None:
-    """No smaller limit here: 16,384 columns, the last of them XFD."""
-    path = written(batch_of({f"k{number}": number for number in range(16_400)}), printed=False)
-
-    head = sheet(path)[0]
-    assert len(head) == 16_384
-    assert head[-1] == MORE
-
-
 def test_more_links_than_excel_allows_stay_text(written: Write) -> None:
     sent: list[JSON] = [{"url": f"https://x.example/{number}"} for number in range(9)]
     results = batch_of(*sent)

@@ -24,7 +24,7 @@ from batchrun.model import JSON, BatchResults, Outcome, Workflow
 from batchrun.sandbox import SandboxSettings, running
 from batchrun.workbook import excel
 from batchrun.workbook.analysis import Analysis
-from batchrun.workbook.layout import MORE_OF_LIST, Layout
+from batchrun.workbook.layout import MORE, MORE_OF_LIST, Layout
 from batchrun.workbook.overview import OverviewSheet, Page, RunDetailsSheet
 from batchrun.workbook.source import ListFormats
 from batchrun.workbook.table_sheets import AttentionSheet, ColumnsSheet, DetailSheets
@@ -133,7 +133,7 @@ def test_half_an_emoji_is_written(tmp_path: Path, suffix: str) -> None:
     assert rows_of(path) == 2
 
 
-def test_a_list_of_too_many_columns_is_written(tmp_path: Path) -> None:
+def test_a_list_of_too_many_columns_reaches_excels_own_number_of_columns(tmp_path: Path) -> None:
     header = tuple(f"c{number}" for number in range(17_000))
     cells = tuple(f"v{number}" for number in range(17_000))
 
@@ -141,6 +141,8 @@ def test_a_list_of_too_many_columns_is_written(tmp_path: Path) -> None:
 
     check_workbook(path)
     head, values = sheet(path)
+    assert len(head) == 16_384
+    assert head[-1] == MORE  # results, beside those of the list
     first = head.index(MORE_OF_LIST)
     assert values[:first] == list(cells[:first])
     assert cells[-1] in values[first]

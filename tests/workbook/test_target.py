@@ -47,6 +47,25 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_file_that_somebody_saves_while_the_results_are_written_is_kept(
+    tmp_path: Path, there_before: bool
+) -> None:
+    target = tmp_path / "out.xlsx"
+    if there_before:
+        target.write_text("before", encoding="utf-8")
+
+    with atomic_file(target) as place:
+        place.temporary.write_text("results", encoding="utf-8")
+        target.write_text("with notes", encoding="utf-8")
+
+    assert target.read_text(encoding="utf-8") == "with notes"
+    assert place.final.read_text(encoding="utf-8") == "results"
+    with pytest.raises(OutputError, match="changed"), atomic_file(target, beside=False):
+        target.write_text("with more notes", encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "with more notes"
+
+
 def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path: Path) -> None:
     target = tmp_path / "out.xlsx"
 
