@@ -52,7 +52,7 @@ This page shows what a new user types and sees, from an empty machine to the fir
 `python docs/make_first_hour.py` types these commands and writes the page. In place of PG:AI, a
 sandbox at `http://127.0.0.1:{PORT}/v1` answers, {SPEED} times as fast, and some rows fail. Your
 times, IDs and counts will differ. To follow along without a key, leave out `login` and add
-`--sandbox` to each command: there, no row of this list fails, but one
+`--sandbox` to each command that has it: there, no row of this list fails, but one
 of `hubspot_contacts.xlsx` does; and `run` and `resume` say of each job that it has a result
 from the first command.
 """

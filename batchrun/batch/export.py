@@ -122,12 +122,14 @@ def _inputs(journal: Journal, batch_id: str) -> tuple[object, ...]:
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
     """Return the commands that continue a batch, quoted for the user's shell."""
-    name = Path(location).name
+    called, name = program(), Path(location).name
+    if not (called.startswith("uv") or Path(called).is_absolute()):
+        called = "batchrun"  # a path that is right in this folder is wrong in the list's
     if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
-        return workbook.Commands(program(), "--sandbox")
+        return workbook.Commands(called, "--sandbox")
     if location == str(default_journal()):
-        return workbook.Commands(program())
-    return workbook.Commands(program(), f"--journal {quoted_command(location)}")
+        return workbook.Commands(called)
+    return workbook.Commands(called, f"--journal {quoted_command(location)}")
 
 
 def _with_commands(form: workbook.Form, location: str, summary: BatchSummary) -> workbook.Form:

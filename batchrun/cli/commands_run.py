@@ -291,7 +291,7 @@ def _show_plan(
     details: bool = False,
     again: bool = False,
 ) -> None:
-    from batchrun import aio
+    from batchrun import aio, status
     from batchrun.batch.pipeline import refuses_again, ways_on
     from batchrun.settings.credentials import address_of
 
@@ -304,11 +304,18 @@ def _show_plan(
         print_exact(json.dumps(messages.plan_json(plan) | {"already_run_as": known}))
     else:
         measure = "" if refused else messages.pilot_of(plan)
-        jobs, at = plan.to_trigger, address_of(settings)
-        shown = messages.cost_lines(
-            plan.estimate, plan.credits, jobs, settings, plan.workflow, at, measure
+        open_one = None
+        if earlier is not None and earlier.unfinished and refused is None:
+            open_one = status(earlier.batch_id, settings=settings)
+        left = None if open_one is None else open_one.left
+        jobs, running = (left.to_trigger, left.running) if left else (plan.to_trigger, 0)
+        estimate, at = plan.rates.of(jobs, running), address_of(settings)
+        costs = messages.cost_lines(
+            estimate, plan.credits, jobs, settings, plan.workflow, at, measure
         )
-        print_lines(messages.plan_lines(plan, costs=shown, details=details))
+        print_lines(messages.plan_lines(plan, left=jobs, costs=costs, details=details))
+        if open_one is not None:
+            print_text(messages.resumes_line(open_one))
         if messages.hides_invalid_rows(plan) and not details:
             print_text("To list every row that can't be sent, add --details.")
         if refused is not None:

@@ -35,6 +35,7 @@ from batchrun.text import as_displayed, columns_of, duration, one_line, plural
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from batchrun.batch.history import BatchStatus
     from batchrun.batch.report import Report
     from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
@@ -130,6 +131,12 @@ def jobs_line(left: int, now: int, sent_before: str = "") -> str:
     """Return how many jobs are left to trigger, and how many of them now."""
     part = f", now {now:,} of them (--limit)" if now < left else ""
     return f"Jobs:      {left:,} to trigger{part}{sent_before}"
+
+
+def resumes_line(batch: BatchStatus) -> str:
+    """Return which batch of the list goes on, and its rows."""
+    rows = counts(batch.summary, batch.left.running_rows)
+    return f"Resumes:   batch {batch.summary.batch_id} of this list; rows: {rows}"
 
 
 def counts_in_short(summary: BatchSummary) -> str:
@@ -368,7 +375,7 @@ def known_lines(plan: Plan) -> list[str]:
         rows = plural(sum(row.job in plan.reused for row in plan.rows), "row")
         lines.append(f"{plural(len(plan.reused), 'result')} reused from earlier batches for {rows}")
     if ended := paid_before(plan):
-        newest = min(max(ended.values()), datetime.now(UTC))  # practice runs ahead of time
+        newest = max(ended.values())
         lines.append(
             f"{plural(len(ended), 'job has', 'jobs have')} a result from an earlier batch, "
             f"the newest from {newest:%Y-%m-%d}. To reuse those of the last "

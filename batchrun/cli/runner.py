@@ -334,8 +334,7 @@ def _confirmed(
     )
     lines = messages.plan_lines(plan, now, to_trigger, costs=costs)
     if earlier is not None:
-        rows = messages.counts(earlier.summary, earlier.left.running_rows)
-        lines.append(f"Resumes:   batch {earlier.summary.batch_id} of this list; rows: {rows}")
+        lines.append(messages.resumes_line(earlier))
         if sent:
             lines.append(f"           {messages.sent_elsewhere_words(sent, now, earlier.summary)}")
     lines = [*messages.columns_of_the_list(form, plan.table.header), *lines]

@@ -252,7 +252,7 @@ def known_jobs(
     found: dict[int, KnownJob] = {}
     if not batch_ids:
         return found
-    index = BodyIndex(bodies)
+    index, now = BodyIndex(bodies), datetime.now(UTC)
     for batch_id in batch_ids:
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
@@ -262,6 +262,8 @@ def known_jobs(
         for number, body, state, finished_at in connection.execute(query):
             if (mine := index.number(body)) is not None:
                 ended = decode_time(finished_at)
+                if ended is not None:
+                    ended = min(ended, now)  # practice runs ahead of time
                 job = KnownJob(batch_id, number, JobState(state).outcome, ended)
                 found[mine] = max(found.get(mine, job), job, key=_preference)
     return found

@@ -840,6 +840,13 @@ class Workspace:
             run.price = price
             run.version += 1
 
+    def _credits_after(self) -> Credits | None:
+        if self.closing:
+            return None
+        with suppress(BatchrunError):  # the run itself reports it
+            return asyncio.run(_credits_left(self.settings))
+        return None
+
     def _start_run(self, run: BatchRun, begin: Callable[..., Coroutine[Any, Any, Report]]) -> None:
         settings, note = self.settings, partial(self._note, run)
 
@@ -847,7 +854,8 @@ class Workspace:
             try:
                 begun = begin(settings=settings, on_progress=note, control=run.control)
                 report = run.report = asyncio.run(run.control.cancellable(begun))
-                self.credits = report.credits  # else those before the run would be shown
+                # else those before the run would be shown
+                self.credits = report.credits or self._credits_after()
                 if price := price_of(run.credits, report.credits, len(report.sent)):
                     run.price = price
                 elif run.to_send and not self.closing:

@@ -284,19 +284,27 @@ def _words_of_name(name: str) -> list[str]:
 
 _OWNERS = (
     "account owner", "owner", "owner name", "account owner name", "company owner", "contact owner",
-    "record owner", "lead owner", "deal owner", "account manager", "account executive",
-    "account rep", "sales rep", "sales representative", "salesperson", "rep", "csm",
-    "customer success manager", "assigned to", "responsible", "inhaber", "besitzer",
-    "verantwortlich", "betreuer", "kundenbetreuer", "ansprechpartner intern", "propriétaire",
-    "propriétaire du compte", "propietario", "responsable", "vendedor", "proprietario",
-    "eigenaar", "accountmanager",
+    "account manager", "account executive", "account rep", "sales rep", "sales representative",
+    "salesperson", "rep", "csm", "customer success manager", "assigned to", "responsible",
 )  # fmt: skip
+_OWNER_WORDS = {
+    "owner", "inhaber", "besitzer", "verantwortlich", "verantwortlicher", "zuständig",
+    "zuständiger", "betreuer", "kundenbetreuer", "propriétaire", "propietario", "responsable",
+    "proprietario", "proprietário", "eigenaar", "accountmanager", "ägare", "ejer", "担当者",
+}  # fmt: skip
+_NO_OWNERS_NAME = {"id", "email", "mail", "phone", "team", "role", "parent", "previous", "former"}
 
 
 def owner_column(header: Sequence[str]) -> int | None:
     """Return the position of the column that names a row's owner, if there is one."""
     columns = _by_title(header)
-    return next((columns[name] for name in _as_one_word(_OWNERS) if name in columns), None)
+    found = (columns[name] for name in _as_one_word(_OWNERS) if name in columns)
+    longer = (  # such as "Propriétaire de l'entreprise"
+        at
+        for at, title in enumerate(map(_words_of_title, header))
+        if not _OWNER_WORDS.isdisjoint(title) and _NO_OWNERS_NAME.isdisjoint(title)
+    )
+    return next(chain(found, longer), None)
 
 
 def _by_title(header: Sequence[str]) -> dict[str, int]:

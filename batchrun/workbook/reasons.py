@@ -326,8 +326,9 @@ def _lines_about(
         case Step.DECIDE:
             yield f"Check in PG:AI whether it ran, then decide: {call(step, batch)}"
         case Step.CORRECT:
-            command = call.run_corrected(list_name(summary), summary)
-            yield f"Then, in the folder of the list ({free}): {command}"
+            then = call.run_corrected(list_name(summary), summary)
+            on_page = f"Then {then}: {free}"
+            yield on_page if call.on_page else f"Then, in the folder of the list ({free}): {then}"
         case Step.RUN_MARKED:
             yield f"To send it after all, and perhaps pay twice: {marking}"
         case Step.DOWNLOAD:

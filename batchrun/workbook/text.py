@@ -226,10 +226,8 @@ _CHECK_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
-_TITLES = {
-    Crm.SALESFORCE: re.compile(r"(?:.*\b)?(?:id|record id|case safe id)", re.IGNORECASE),
-    Crm.HUBSPOT: re.compile(r"record id.*|hs_object_id|.*\bid", re.IGNORECASE),
-}
+_ID_TITLE = re.compile(r"(?:.*[^a-z])?id(?:[^a-z].*)?", re.IGNORECASE | re.DOTALL)
+"""In every language CRMs say "ID": *Record ID*, *Datensatz-ID*, *ID d'enregistrement*."""
 
 
 def write_crm(results: BatchResults, path: Path, form: Form) -> None:
@@ -313,7 +311,7 @@ def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) 
     Salesforce IDs are also recognized without a title, by their checksum or prefix. HubSpot IDs are
     numbers, so their column needs a known title.
     """
-    titled = {at for at, title in enumerate(header) if _TITLES[crm].fullmatch(title.strip())}
+    titled = {at for at, title in enumerate(header) if _ID_TITLE.fullmatch(title)}
     columns = range(len(header)) if crm is Crm.SALESFORCE else titled
     pattern, total = _RECORD_IDS[crm], 0
     found: dict[int, Counter[str]] = {position: Counter() for position in columns}

@@ -72,6 +72,17 @@ def test_a_dry_run_shows_what_check_shows_and_triggers_nothing(
     assert triggers_accepted(sandbox) == 0
 
 
+@pytest.mark.usefixtures("sandbox", "accounts")
+def test_check_shows_what_is_left_of_a_batch_that_run_would_continue(
+    batchrun: CommandLine,
+) -> None:
+    batchrun(*RUN, "--yes", "--limit", "1")
+    for command in (("check", *RUN[1:4]), (*RUN, "--dry-run")):
+        rest = batchrun(*command).stdout
+        assert "1 to trigger; 1 of the batch's 2 were sent before" in rest
+        assert "Resumes:   batch " in rest
+
+
 def test_check_reads_a_list_from_standard_input(
     batchrun: CommandLine, sandbox: str, accounts: Path
 ) -> None:

@@ -219,6 +219,7 @@ def test_each_button_that_spends_says_its_price(tmp_path: Path) -> None:
         assert run.batch_id is not None
         workspace.resume(run.batch_id)
         assert workspace.wait(60)
+        assert "practice credits left at the last check or run" in shown(site, "/settings")
         said.append(shown(site, f"{batch}/attention"))
         assert re.search(r"Send again · about \d+ practice credits", said[-1])
         said.append(shown_list(site, saved.id))

@@ -158,13 +158,16 @@ def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path
     assert path.read_text(encoding="utf-8").startswith("Account ID,Company ID,Account ID (2)\n")
 
 
-def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path) -> None:
-    header = ("Record ID", "PG Company ID", "Employees")
+@pytest.mark.parametrize(
+    "title", ["Record ID", "hs_object_id", "Datensatz-ID", "ID d'enregistrement", "レコードID"]
+)
+def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path, title: str) -> None:
+    header = (title, "PG Company ID", "Employees")
     rows = [row(0, {"fit": 1}, cells=(123456789, "x", 5000))]
 
     path = workbook.write(batch(rows, header), tmp_path / "import.csv", Form(crm=Crm.HUBSPOT))
 
-    assert path.read_text(encoding="utf-8") == "Record ID,Fit\n123456789,1\n"
+    assert path.read_text(encoding="utf-8") == f"{title},Fit\n123456789,1\n"
 
 
 @pytest.mark.parametrize(

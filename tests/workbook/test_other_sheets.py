@@ -109,6 +109,7 @@ def test_the_summary_tells_how_to_settle_a_doubt_and_to_send_again(written: Writ
         ("Deal: Client_Name", "Assigned To"),
         ("Nom du compte", "Propriétaire du compte"),
         ("会社名", "OwnerName"),
+        ("Entreprise", "Propriétaire de l'entreprise"),
     ],
 )
 def test_rows_are_named_by_the_titles_that_exports_use(
