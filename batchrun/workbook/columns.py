@@ -251,12 +251,10 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
         if first in columns and last in columns:
             return columns[first], columns[last]
     found = (columns[name] for name in _as_one_word(_WHOLE) if name in columns)
-    longer = (  # such as "Deal: Company Name"
+    longer = (  # such as "Deal: Company Name" or "Target Account"
         at
         for at, title in enumerate(map(_words_of_title, header))
-        if title[-1:] == ["name"]
-        and title[-2:-1]
-        and title[-2] in _NOUNS
+        if {*title[-1:], *(title[-2:-1] if title[-1:] == ["name"] else ())} & {*_NOUNS[:-2]}
         and _OF_OTHERS.isdisjoint(title)
     )
     return tuple(islice(chain(found, longer), 1))

@@ -226,7 +226,9 @@ _CHECK_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
-_ID_TITLE = re.compile(r"(?:.*[^a-z])?id(?:[^a-z].*)?", re.IGNORECASE | re.DOTALL)
+_ID_TITLE = re.compile(
+    r"(?:.*[^a-z])?(?:id|record|hubspot)(?:[^a-z].*)?", re.IGNORECASE | re.DOTALL
+)
 """In every language CRMs say "ID": *Record ID*, *Datensatz-ID*, *ID d'enregistrement*."""
 
 
@@ -246,7 +248,8 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = record_column(results.header, results.rows, form.crm)
     if record is None:
-        hint: str = "Export the list from the CRM with the record's ID, and run that list."
+        hint: str = "Export the list from the CRM with the record's ID, in a column that has ID in "
+        hint += "its name, and run that list."
         for crm in Crm:
             if (other := record_column(results.header, results.rows, crm)) is not None:
                 own = f"Its column {results.header[other]} has those of {_NAMES[crm]}"

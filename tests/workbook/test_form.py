@@ -159,7 +159,8 @@ def test_a_csv_for_a_crm_numbers_only_titles_that_are_in_it_twice(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "title", ["Record ID", "hs_object_id", "Datensatz-ID", "ID d'enregistrement", "レコードID"]
+    "title",
+    ["Record ID", "hs_object_id", "Datensatz-ID", "ID d'enregistrement", "レコードID", "HubSpot"],
 )
 def test_a_csv_for_hubspot_goes_by_record_id(tmp_path: Path, title: str) -> None:
     header = (title, "PG Company ID", "Employees")

@@ -110,6 +110,7 @@ def test_the_summary_tells_how_to_settle_a_doubt_and_to_send_again(written: Writ
         ("Nom du compte", "Propriétaire du compte"),
         ("会社名", "OwnerName"),
         ("Entreprise", "Propriétaire de l'entreprise"),
+        ("Deal Account", "Rep"),
     ],
 )
 def test_rows_are_named_by_the_titles_that_exports_use(
@@ -122,6 +123,14 @@ def test_rows_are_named_by_the_titles_that_exports_use(
     assert name in titles
     assert owner in titles
     assert "Parent Account Name" not in titles
+
+
+def test_without_a_known_title_a_column_of_different_texts_names_the_rows(written: Write) -> None:
+    texts = [("DE", "Nordwind AG"), ("DE", "Blue River Ltd")]
+    rows = [row(at, None, Outcome.FAILED, cells=(company(at), *texts[at])) for at in range(2)]
+    titles = sheet(written(batch(rows, ("Company ID", "Land", "Bezeichnung"))), "Needs attention")
+    assert "Bezeichnung" in titles[0]
+    assert "Land" not in titles[0]
 
 
 def test_a_list_without_names_has_no_name_column(written: Write) -> None:
