@@ -5,6 +5,7 @@ If the list was a DataFrame, the result keeps its columns and index.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ def to_frame(
 
     if source is not None:
         _check_same(results, source)
-    layout = layout_of(results, form, UNLIMITED)
+    layout = _layout_with_times(results, form)
     rows = [layout.values(row) for row in results.rows]
     own = len(layout.original)
     titles = unique_titles(layout.header)[own:]
@@ -66,6 +67,11 @@ def to_frame(
     added = pd.concat(found, axis=1)
     added.columns = _titles_like(source.columns, titles)
     return pd.concat([source, added], axis=1)
+
+
+def _layout_with_times(results: BatchResults, form: Form | None) -> Layout:
+    """Return the layout for programs, which want the service's times in practice, too."""
+    return replace(layout_of(results, form, UNLIMITED), practice=False)
 
 
 def details_frame(
@@ -199,7 +205,7 @@ def write_parquet(results: BatchResults, path: Path, form: Form) -> None:
     A column with values of several types becomes text. Status times are in UTC.
     """
     pyarrow = require_parquet()
-    layout = layout_of(results, form, UNLIMITED)
+    layout = _layout_with_times(results, form)
     kinds = _kinds(layout)
     try:
         _write(pyarrow, results, path, layout, kinds)
