@@ -174,8 +174,11 @@ def _pip() -> list[str]:
     return [_relative(Path(sys.executable)), "-m", "pip"]
 
 
-def program() -> str:
-    """Return how to call this program from the user's shell, ready to paste."""
+def program(*, absolute: bool = False) -> str:
+    """Return how to call this program from the user's shell, ready to paste.
+
+    A path is relative to the current folder, unless it must be ``absolute``.
+    """
     if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` puts its environment on the PATH
         return "uv run batchrun"
     called = Path(sys.argv[0])
@@ -188,7 +191,7 @@ def program() -> str:
     on_path = shutil.which("batchrun")
     if on_path is not None and (_is_ours(Path(on_path)) or Path(on_path).samefile(called)):
         return "batchrun"
-    return quoted_command(_relative(called))
+    return quoted_command(str(called.absolute()) if absolute else _relative(called))
 
 
 def _is_ours(script: Path) -> bool:

@@ -122,9 +122,7 @@ def _inputs(journal: Journal, batch_id: str) -> tuple[object, ...]:
 
 def commands_for(location: str, summary: BatchSummary) -> workbook.Commands:
     """Return the commands that continue a batch, quoted for the user's shell."""
-    called, name = program(), Path(location).name
-    if not (called.startswith("uv") or Path(called).is_absolute()):
-        called = "batchrun"  # a path that is right in this folder is wrong in the list's
+    called, name = program(absolute=True), Path(location).name  # for any folder
     if is_loopback(summary.base_url) and name in SANDBOX_JOURNALS:
         return workbook.Commands(called, "--sandbox")
     if location == str(default_journal()):

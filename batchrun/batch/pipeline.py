@@ -101,7 +101,7 @@ NOTES = {
     Ending.UNREACHABLE: "The service could not be reached.",
     Ending.FAILURES: "Nothing more was triggered:",
     Ending.DETACHED: "",
-    Ending.SELECTION_DONE: "The selected rows are done; the rest waits.",
+    Ending.SELECTION_DONE: "What was to be sent is done; the rest waits.",
 }
 
 

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
-from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from batchrun.model import Role
@@ -210,24 +209,20 @@ class TableSurvey:
         return sorted(found, key=lambda path: [first[path[:at]] for at in range(1, len(path) + 1)])
 
 
-_NOUNS = (
-    "account", "company", "organization", "organisation", "customer", "client", "firm", "prospect",
-    "supplier", "vendor", "business", "partner",
-)  # fmt: skip
-_PEOPLE = ("full name", "contact name", "person name", "e mail", "email", "email address")
+_PEOPLE = ("full name", "contact name", "e mail", "email")
 _WHOLE = (
-    "account name", "company name", "name", *(f"{noun} name" for noun in _NOUNS), "legal name",
-    *_PEOPLE[:3],
-    *_NOUNS[:-2],  # "Business" or "Partner" alone often says of what kind a company is
+    "account name", "company name", "name", "organization name", "organisation name",
+    "full name", "contact name", "account", "company", "organization", "organisation",
+    "customer name", "client name", "firm name", "business name", "legal name",
     "firma", "firmenname", "unternehmen", "unternehmensname", "name des unternehmens", "kunde",
     "kundenname", "société", "nom de la société", "nom de l entreprise", "nom du compte",
     "raison sociale", "entreprise", "nom du client", "empresa", "nombre de la empresa",
-    "nombre de la cuenta", "razón social", "cliente", "azienda", "nome azienda", "nome account",
+    "nombre de la cuenta", "razón social", "azienda", "nome azienda", "nome account",
     "ragione sociale", "nome da empresa", "nome da conta", "razão social", "bedrijf",
-    "bedrijfsnaam", "accountnaam", "klant", "klantnaam", "företag", "företagsnamn", "kund",
-    "virksomhed", "firmanavn", "bedrift", "nazwa firmy", "název firmy", "yritys", "компания",
+    "bedrijfsnaam", "accountnaam", "klantnaam", "företag", "företagsnamn", "virksomhed",
+    "firmanavn", "bedrift", "nazwa firmy", "název firmy", "yritys", "компания",
     "название компании", "会社名", "企業名", "取引先名", "公司名称", "客户名称", "회사명",
-    *_PEOPLE[3:],
+    "e mail", "email", "customer", "client", "cliente", "klant", "deal account", "target company",
 )  # fmt: skip
 """Titles of columns that name a row, the best first."""
 _PARTS = (
@@ -240,8 +235,6 @@ _PARTS = (
     ("voornaam", "achternaam"),
     ("förnamn", "efternamn"),
 )
-_OF_OTHERS = {"parent", "ultimate", "former", "previous", "competitor", "owner"}
-"""Words of a title that names another company than the row's."""
 
 
 def name_columns(header: Sequence[str]) -> tuple[int, ...]:
@@ -250,14 +243,15 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     for first, last in map(_as_one_word, _PARTS):
         if first in columns and last in columns:
             return columns[first], columns[last]
-    found = (columns[name] for name in _as_one_word(_WHOLE) if name in columns)
-    longer = (  # such as "Deal: Company Name" or "Target Account"
-        at
-        for at, title in enumerate(map(_words_of_title, header))
-        if {*title[-1:], *(title[-2:-1] if title[-1:] == ["name"] else ())} & {*_NOUNS[:-2]}
-        and _OF_OTHERS.isdisjoint(title)
-    )
-    return tuple(islice(chain(found, longer), 1))
+    ends = {title.rpartition(":")[2]: at for at, title in reversed([*enumerate(header)])}
+    after_colon = _by_title([*ends])  # such as "Deal: Company Name"
+    places = [*ends.values()]
+    for name in _as_one_word(_WHOLE):
+        if name in columns:
+            return (columns[name],)
+        if name in after_colon:
+            return (places[after_colon[name]],)
+    return ()
 
 
 def columns_naming_ids(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
@@ -282,27 +276,20 @@ def _words_of_name(name: str) -> list[str]:
 
 _OWNERS = (
     "account owner", "owner", "owner name", "account owner name", "company owner", "contact owner",
-    "account manager", "account executive", "account rep", "sales rep", "sales representative",
-    "salesperson", "rep", "csm", "customer success manager", "assigned to", "responsible",
+    "record owner", "account manager", "sales rep", "responsible", "inhaber", "besitzer",
+    "verantwortlich", "betreuer", "kundenbetreuer", "propriétaire", "propietario", "eigenaar",
+    "account executive", "account rep", "sales representative", "salesperson", "rep",
+    "assigned to", "lead owner", "deal owner", "propriétaire du compte",
+    "propriétaire de l entreprise", "propriétaire de la fiche", "propietario de la empresa",
+    "propietario de la cuenta", "zuständiger mitarbeiter", "zuständig", "responsable",
+    "proprietario", "proprietário", "accountmanager", "担当者",
 )  # fmt: skip
-_OWNER_WORDS = {
-    "owner", "inhaber", "besitzer", "verantwortlich", "verantwortlicher", "zuständig",
-    "zuständiger", "betreuer", "kundenbetreuer", "propriétaire", "propietario", "responsable",
-    "proprietario", "proprietário", "eigenaar", "accountmanager", "ägare", "ejer", "担当者",
-}  # fmt: skip
-_NO_OWNERS_NAME = {"id", "email", "mail", "phone", "team", "role", "parent", "previous", "former"}
 
 
 def owner_column(header: Sequence[str]) -> int | None:
     """Return the position of the column that names a row's owner, if there is one."""
     columns = _by_title(header)
-    found = (columns[name] for name in _as_one_word(_OWNERS) if name in columns)
-    longer = (  # such as "Propriétaire de l'entreprise"
-        at
-        for at, title in enumerate(map(_words_of_title, header))
-        if not _OWNER_WORDS.isdisjoint(title) and _NO_OWNERS_NAME.isdisjoint(title)
-    )
-    return next(chain(found, longer), None)
+    return next((columns[name] for name in _as_one_word(_OWNERS) if name in columns), None)
 
 
 def _by_title(header: Sequence[str]) -> dict[str, int]:

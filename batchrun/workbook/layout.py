@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchrun.model import Outcome
@@ -329,7 +328,7 @@ def layout_of(
         if needs_attention(row):
             attention += 1
             reasons.see(row)
-    names = name_columns(results.header[:own]) or _texts(results, originals[:own])
+    names = name_columns(results.header[:own])
     asides = _hidden_reasons(survey, repeats, counts) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, taken_titles(header), asides, beside)
     name = " ".join(results.header[at] for at in names)
@@ -357,16 +356,6 @@ def layout_of(
         filled=survey.lines,
         practice=results.summary.practice or is_practice(results.summary.base_url),
     )
-
-
-def _texts(results: BatchResults, originals: Sequence[ColumnSurvey]) -> tuple[int, ...]:
-    """Return the first column of the list that may name its rows: different texts with spaces."""
-    found = (
-        at
-        for at, seen in enumerate(originals)
-        if at not in results.roles.values() and seen.kinds == {str} and seen.varied and seen.spaced
-    )
-    return tuple(islice(found, 1))
 
 
 _OWN_IDS = {("execution", "id"), ("report", "id")}

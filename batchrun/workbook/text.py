@@ -226,10 +226,14 @@ _CHECK_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 _NAMES = {Crm.SALESFORCE: "Salesforce", Crm.HUBSPOT: "HubSpot"}
 
-_ID_TITLE = re.compile(
-    r"(?:.*[^a-z])?(?:id|record|hubspot)(?:[^a-z].*)?", re.IGNORECASE | re.DOTALL
-)
-"""In every language CRMs say "ID": *Record ID*, *Datensatz-ID*, *ID d'enregistrement*."""
+_TITLES = {
+    Crm.SALESFORCE: re.compile(r"(?:.*\b)?(?:id|record id|case safe id)", re.IGNORECASE),
+    Crm.HUBSPOT: re.compile(
+        r"record id.*|hs_object_id|.*\bid|id d.enregistrement|id de fiche.*|レコードid|"
+        r"id (?:de|do|del) registro|hubspot (?:record|id)",
+        re.IGNORECASE,
+    ),
+}
 
 
 def write_crm(results: BatchResults, path: Path, form: Form) -> None:
@@ -248,8 +252,8 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = record_column(results.header, results.rows, form.crm)
     if record is None:
-        hint: str = "Export the list from the CRM with the record's ID, in a column that has ID in "
-        hint += "its name, and run that list."
+        hint: str = "Export the list from the CRM with the record's ID, in a column such as "
+        hint += "Record ID, and run that list."
         for crm in Crm:
             if (other := record_column(results.header, results.rows, crm)) is not None:
                 own = f"Its column {results.header[other]} has those of {_NAMES[crm]}"
@@ -314,7 +318,7 @@ def _record_columns(header: Sequence[str], rows: Iterable[ResultRow], crm: Crm) 
     Salesforce IDs are also recognized without a title, by their checksum or prefix. HubSpot IDs are
     numbers, so their column needs a known title.
     """
-    titled = {at for at, title in enumerate(header) if _ID_TITLE.fullmatch(title)}
+    titled = {at for at, title in enumerate(header) if _TITLES[crm].fullmatch(title.strip())}
     columns = range(len(header)) if crm is Crm.SALESFORCE else titled
     pattern, total = _RECORD_IDS[crm], 0
     found: dict[int, Counter[str]] = {position: Counter() for position in columns}

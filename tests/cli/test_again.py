@@ -299,7 +299,7 @@ def test_marked_rows_of_an_unfinished_batch_are_sent_and_no_others(
     assert triggers(sandbox) == 2
     assert ended.exit_code == 4
     assert "1 pending" in ended.stdout
-    assert "The selected rows are done; the rest waits." in ended.stdout
+    assert "What was to be sent is done; the rest waits." in ended.stdout
     assert "Resume:    batchrun resume" in ended.stdout
     batchrun("resume")
     assert triggers(sandbox) == 3

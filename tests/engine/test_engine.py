@@ -218,7 +218,7 @@ def test_a_stopped_run_collects_what_is_in_flight_and_triggers_no_more(tmp_path:
         assert report.ending is Ending.INTERRUPTED
         assert report.exit_code is ExitCode.PAUSED
         triggered = len(sandbox.bodies())
-        assert triggered == 2
+        assert triggered in {2, 3}  # one may end, and another begin, before progress is shown
         assert report.summary.counts[Outcome.COMPLETED] == triggered
         resumed = batchrun.resume(settings=settings_for(url, tmp_path))
         assert resumed.exit_code is ExitCode.COMPLETED

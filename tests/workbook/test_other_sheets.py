@@ -125,14 +125,6 @@ def test_rows_are_named_by_the_titles_that_exports_use(
     assert "Parent Account Name" not in titles
 
 
-def test_without_a_known_title_a_column_of_different_texts_names_the_rows(written: Write) -> None:
-    texts = [("DE", "Nordwind AG"), ("DE", "Blue River Ltd")]
-    rows = [row(at, None, Outcome.FAILED, cells=(company(at), *texts[at])) for at in range(2)]
-    titles = sheet(written(batch(rows, ("Company ID", "Land", "Bezeichnung"))), "Needs attention")
-    assert "Bezeichnung" in titles[0]
-    assert "Land" not in titles[0]
-
-
 def test_a_list_without_names_has_no_name_column(written: Write) -> None:
     rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
     path = written(batch(rows, ("Company ID", "Segment")))
