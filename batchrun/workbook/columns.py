@@ -243,15 +243,7 @@ def name_columns(header: Sequence[str]) -> tuple[int, ...]:
     for first, last in map(_as_one_word, _PARTS):
         if first in columns and last in columns:
             return columns[first], columns[last]
-    ends = {title.rpartition(":")[2]: at for at, title in reversed([*enumerate(header)])}
-    after_colon = _by_title([*ends])  # such as "Deal: Company Name"
-    places = [*ends.values()]
-    for name in _as_one_word(_WHOLE):
-        if name in columns:
-            return (columns[name],)
-        if name in after_colon:
-            return (places[after_colon[name]],)
-    return ()
+    return next(((columns[name],) for name in _as_one_word(_WHOLE) if name in columns), ())
 
 
 def columns_naming_ids(header: Sequence[str], roles: Container[Role]) -> tuple[int, ...]:
