@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrun.errors import ExitCode, UsageError
 from batchrun.text import CANT_BE_SENT, counted, duration, html_table, plural
@@ -33,6 +33,36 @@ workbook cell ``None``."""
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 """Any JSON value, as the standard library's ``json`` reads it."""
+
+
+_MOMENTS: Mapping[str, type[date | time]] = {"datetime": datetime, "date": date, "time": time}
+"""In this order, because each datetime is a date, too."""
+
+
+def plain_cell(cell: datetime | date | time | timedelta) -> JSON:
+    """Encode a cell for which JSON has no type as an object; no other cell is one."""
+    if isinstance(cell, timedelta):
+        return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
+    name = next(name for name, kind in _MOMENTS.items() if isinstance(cell, kind))
+    return {name: cell.isoformat()}
+
+
+def cell_of(value: Any) -> Cell:
+    """Decode a cell from JSON, or from the object that `plain_cell` returned.
+
+    Raises:
+        ValueError, TypeError, KeyError: It is something else.
+    """
+    match value:
+        case {"seconds": [days, seconds, microseconds]}:
+            return timedelta(days, seconds, microseconds)
+        case dict():
+            [(name, text)] = value.items()
+            return _MOMENTS[name].fromisoformat(text)
+        case None | str() | bool() | int() | float():
+            return value
+        case _:
+            raise ValueError(f"not a cell: {value!r}")
 
 
 class Outcome(StrEnum):

@@ -19,9 +19,9 @@ import json
 import re
 import zlib
 from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from sqlalchemy import (
     Column,
@@ -53,7 +53,7 @@ from sqlalchemy.schema import CreateColumn
 from batchrun.advice import choose_journal
 from batchrun.errors import JournalError
 from batchrun.installation import update_hint
-from batchrun.model import JSON, Cause, Cell, Outcome
+from batchrun.model import JSON, Cause, Cell, Outcome, cell_of, plain_cell
 from batchrun.text import as_json, visible
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ def encode_cells(cells: tuple[Cell, ...]) -> bytes:
 
 def decode_cells(stored: bytes) -> tuple[Cell, ...]:
     """Decode the output of ``encode_cells``."""
-    return tuple(_cell(value) for value in json.loads(stored.decode("utf-8", "surrogatepass")))
+    return tuple(map(cell_of, json.loads(stored.decode("utf-8", "surrogatepass"))))
 
 
 def encode_result(result: JSON) -> bytes:
@@ -378,33 +378,10 @@ def clean_text(text: str) -> str:
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
-_Moment: TypeAlias = "type[datetime] | type[date] | type[time]"
-_MOMENTS: Mapping[str, _Moment] = {"datetime": datetime, "date": date, "time": time}
-"""In this order, because each datetime is a date, too."""
-
-
-def _plain(cell: datetime | date | time | timedelta) -> JSON:
-    """Encode a cell for which JSON has no type as an object; no other cell is one."""
-    if isinstance(cell, timedelta):
-        return {"seconds": [cell.days, cell.seconds, cell.microseconds]}
-    name = next(name for name, kind in _MOMENTS.items() if isinstance(cell, kind))
-    return {name: cell.isoformat()}
-
-
-_CELLS = json.JSONEncoder(ensure_ascii=False, default=_plain)  # dumps() would make one for each row
-
-
-def _cell(value: Any) -> Cell:
-    match value:
-        case {"seconds": [days, seconds, microseconds]}:
-            return timedelta(days, seconds, microseconds)
-        case dict():
-            [(name, text)] = value.items()
-            return _MOMENTS[name].fromisoformat(text)
-        case None | str() | bool() | int() | float():
-            return value
-        case _:
-            raise ValueError(f"not a cell of this journal: {value!r}")
+# dumps() would make an encoder for each row
+_CELLS = json.JSONEncoder(
+    ensure_ascii=False, default=plain_cell
+)  # dumps() would make one for each row
 
 
 def bring_up_to_date(connection: Connection, location: str) -> None:

@@ -12,20 +12,20 @@ import weakref
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from itertools import accumulate, chain
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
 from batchrun.errors import InputError
+from batchrun.model import cell_of, plain_cell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from batchrun.model import Cell
 
-_MOMENTS = {each.__name__: each for each in (datetime, date, time)}
 CACHED_BLOCKS = 3
 """Unpacked blocks to keep in memory, for reading cell by cell."""
 
@@ -201,7 +201,7 @@ def pack_column(column: Sequence[Any]) -> tuple[str, bytes]:
         return "float", array("d", column).tobytes()
     if kinds <= {datetime, date}:
         return "moment", "\0".join([cell.isoformat() for cell in column]).encode()
-    return "mixed", json.dumps([_plain(cell) for cell in column]).encode()
+    return "mixed", json.dumps(list(column), default=plain_cell).encode()
 
 
 def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
@@ -217,26 +217,4 @@ def unpack_column(kind: str, content: bytes) -> Sequence[Cell]:
                 for text in content.decode().split("\0")
             ]
         case _:
-            return [_cell(each) for each in json.loads(content)]
-
-
-def _plain(cell: Cell) -> object:
-    match cell:
-        case timedelta():
-            return ["timedelta", cell.days, cell.seconds, cell.microseconds]
-        case datetime() | date() | time():
-            return [type(cell).__name__, cell.isoformat()]
-        case _:
-            return cell
-
-
-def _cell(plain: Any) -> Cell:
-    match plain:
-        case ["timedelta", int(days), int(seconds), int(microseconds)]:
-            return timedelta(days, seconds, microseconds)
-        case [str(kind), str(text)]:
-            return _MOMENTS[kind].fromisoformat(text)
-        case None | str() | bool() | int() | float():
-            return plain
-        case _:
-            raise PackingError
+            return list(map(cell_of, json.loads(content)))
