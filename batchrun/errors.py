@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from batchrun.text import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -169,3 +170,17 @@ class KeyRefusedError(BatchrunError):
     """There is no key, the service refuses it (401), or it lacks a scope (403)."""
 
     exit_code = ExitCode.KEY_REFUSED
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, then the errors in its group, its causes and its contexts."""
+    left, seen = [error], set[int]()
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        left += [each.__context__, each.__cause__]
+        if isinstance(each, BaseExceptionGroup):
+            left += reversed(each.exceptions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -170,3 +171,16 @@ def from_any_thread(stop: Callable[P, object]) -> Callable[P, None]:
             loop.call_soon_threadsafe(partial(stop, *args, **kwargs))
 
     return stop_there
+
+
+@contextmanager
+def handling_signals(handler: Callable[[int, Any], object], *names: str) -> Iterator[None]:
+    """Handle signals until the block ends, except those that are ignored, as by nohup."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -40,6 +40,7 @@ from batchrun.errors import (
     StoppedError,
     TakenOverError,
     UsageError,
+    with_causes,
 )
 from batchrun.text import MASK, close_matches, masked, one_line
 
@@ -270,7 +271,7 @@ def write_failure(
             f"batchrun {__version__}, {command}, {now:%Y-%m-%d %H:%M:%S} UTC",
             f"Python {platform.python_version()} on {platform.platform()}",
             "Secrets are masked. Messages may still name files and rows: read before sending.",
-            *(f"\n{_described(each)}" for each in _with_causes(error)),
+            *(f"\n{_described(each)}" for each in with_causes(error)),
             *(f"\n{_without_quotes(each)}" for each in unseen),
         ]
     )
@@ -311,17 +312,3 @@ def _new_file(prefix: str) -> tuple[int, Path]:
     except OSError:
         file, path = tempfile.mkstemp(".txt", prefix)
     return file, Path(path)
-
-
-def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error with its causes, its contexts and the errors in a group."""
-    left, seen = [error], set[int]()
-    while left:
-        each = left.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        left += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            left += each.exceptions

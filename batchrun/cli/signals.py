@@ -71,15 +71,11 @@ class Stopper:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Handle signals until the block ends, except those that were already ignored."""
-        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # SIGBREAK exists only on Windows
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
-        before = {number: signal.signal(number, self._stop) for number in heard}
-        try:
+        from batchrun.batch.control import handling_signals
+
+        # SIGBREAK exists only on Windows.
+        with handling_signals(self._stop, "SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -143,15 +139,12 @@ def interruptible() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: A signal came.
     """
-    both = (signal.SIGINT, signal.SIGTERM)
-    heard = [number for number in both if callable(signal.getsignal(number))]  # not ignored
-    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
+    from batchrun.batch.control import handling_signals
+
     try:
-        yield
+        with handling_signals(signal.default_int_handler, "SIGINT", "SIGTERM"):
+            yield
     except typer.Abort as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # not Ctrl-D
             raise KeyboardInterrupt from None
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -17,14 +17,14 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from batchrun.errors import UsageError
+from batchrun.errors import UsageError, with_causes
 from batchrun.installation import install_hint
 from batchrun.service.answers import NoReply, Reply
 from batchrun.service.parsing import http_date, read_quota, tidy
 from batchrun.settings.location import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping
+    from collections.abc import Awaitable, Mapping
 
 
 BODY_BYTES = 50_000_000
@@ -203,7 +203,7 @@ async def exchange(sent: Awaitable[httpx.Response], deadline_seconds: float) -> 
 
 def describe(error: Exception) -> str:
     """Describe a network error in plain words."""
-    for cause in _causes(error):
+    for cause in with_causes(error):
         if _CLOSED.match(str(cause)):
             return _CLOSED_WORDS
         for kind, words in _WORDS.items():
@@ -223,16 +223,6 @@ def fault_for_log(fault: str) -> str | None:
     if not fault:
         return None
     return next((words for words in _OWN_WORDS if fault.startswith(words)), "the request failed")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error, its causes, and the members of any exception groups."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for member in error.exceptions:
-                yield from _causes(member)
-        error = error.__cause__ or error.__context__
 
 
 # It never repeats a proxy's password.

@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 from filelock import FileLock, Timeout
 
+from batchrun.batch.control import handling_signals
 from batchrun.errors import UsageError
 from batchrun.sandbox.server import listening_socket, quiet_config
 from batchrun.settings.private_file import write_whole
@@ -96,7 +97,8 @@ def serve(
         with (
             _published_address(folder, session),
             _serving(create_app(workspace, session), listener) as server,
-            _sigterm_as_interrupt(),
+            # SIGTERM and a closed terminal act like Ctrl-C.
+            handling_signals(signal.default_int_handler, "SIGTERM", "SIGHUP", "SIGBREAK"),
         ):
             address = session.new_address()
             say(f"batchrun is ready: {address}")
@@ -163,24 +165,6 @@ def _responsive_during_long_work() -> Iterator[None]:
     finally:
         sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, until the block ends; not under nohup."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    names = ("SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ PUBLIC = {
 """docs/python.md names them."""
 SHARED = {
     "batchrun.advice",
+    "batchrun.batch.control",
     "batchrun.batch.export",
     "batchrun.batch.pipeline",
     "batchrun.batch.recover",
@@ -44,8 +45,8 @@ SHARED = {
 }
 """What the command line shares with the library and nobody else needs: settings as they are
 written, stored keys, which files are missing or replaced, which lists run again, what was paid,
-workers, questions about strangers' files, what the doctor finds, costs and numbers as words,
-failures as files, the page."""
+workers, signals, questions about strangers' files, what the doctor finds, costs and numbers as
+words, failures as files, the page."""
 
 MODULES = sorted(Path(str(cli.__file__)).parent.glob("*.py"))
 
