@@ -462,6 +462,7 @@ def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Sett
 def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Settings) -> None:
     from batchrun import rows as rows_of_batch
     from batchrun.list_rows import RowNumbers
+    from batchrun.workbook.columns import SAMPLED_ROWS
     from batchrun.workbook.readable import Names
 
     print_text(
@@ -470,8 +471,8 @@ def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Setti
         err=True,
     )
     rows_of = partial(rows_of_batch, batch.batch_id, settings=settings)
-    page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
-    names = Names(page.header, page.roles, rows)
+    page, numbers = rows_of(limit=SAMPLED_ROWS), RowNumbers.of_batch(batch, rows_of)
+    names = Names(page.header, page.roles, page.rows)
     by_message = defaultdict[str, list[str]](list)
     for row in rows[:ROWS_SHOWN]:
         ids = ", ".join(filter(None, (row.company_id, row.contact_id)))

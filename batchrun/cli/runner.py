@@ -232,7 +232,8 @@ class _BatchDisplay:
         from batchrun.batch.history import existing_journal, rows_in, sent_elsewhere, unknown_in
         from batchrun.engine.engine import Ending
         from batchrun.list_rows import RowNumbers
-        from batchrun.workbook.readable import pilot_results
+        from batchrun.workbook.columns import SAMPLED_ROWS
+        from batchrun.workbook.readable import Names, pilot_results
 
         if report.ending is not Ending.LIMIT or not report.sent:
             return False
@@ -245,11 +246,12 @@ class _BatchDisplay:
                 with existing_journal(self._settings.journal) as journal:
                     lines = messages.unknown_to_results(unknown_in(journal, batch.batch_id))
                     rows_of = partial(rows_in, journal, batch.batch_id)
-                    page, numbers = rows_of(limit=0), RowNumbers.of_batch(batch, rows_of)
+                    page, numbers = rows_of(limit=SAMPLED_ROWS), RowNumbers.of_batch(batch, rows_of)
+                names = Names(page.header, page.roles, page.rows)
                 lines += messages.pilot_lines(
                     report,
                     pilot,
-                    pilot_results(pilot, page.header, page.roles, numbers.words, briefly=True),
+                    pilot_results(pilot, page.header, names, numbers.words, briefly=True),
                     self.credits,
                     usable_columns(sys.stdout),
                     datetime.now(UTC),

@@ -44,7 +44,7 @@ from batchrun.web.security import Guard, Session
 from batchrun.web.uploads import file_name, read_form
 from batchrun.web.work import BEGIN_SECONDS, REUSE_AGES, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
-from batchrun.workbook.readable import PILOT_FIELDS, Fields, Names, cell_words, pilot_results
+from batchrun.workbook.readable import PILOT_FIELDS, Fields, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
 from batchrun.workbook.text import crms_of, escaped
 
@@ -554,7 +554,7 @@ class _Pages:
         if view.phase is screens.Phase.PILOT:
             rows = screens.tried_rows(view, MAX_PILOT_ROWS)
             line_words = self._workspace.numbers(view.summary.batch_id).words
-            pilot = pilot_results(rows, first.header, first.roles, line_words, most=None)
+            pilot = pilot_results(rows, first.header, table.names, line_words, most=None)
         in_doubt = bool(view.figures.in_doubt)
         duplicates = bool(self._workspace.first_lines(view.summary.batch_id))
         elsewhere = 0
@@ -634,7 +634,7 @@ class _Pages:
             "row.html",
             view=view,
             row=row,
-            name=Names(page.header, page.roles, page.rows).of_row(row),
+            name=screens.names_of(view).of_row(row),
             numbers=self._workspace.numbers(batch_id),
             why=screens.row_message(row),
             same_as=other[0] if other else shares,

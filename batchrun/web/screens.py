@@ -24,7 +24,7 @@ from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS, BatchRun, ReadList, Workspace
 from batchrun.workbook.changes import NEW, Change
-from batchrun.workbook.columns import name_columns, name_of
+from batchrun.workbook.columns import SAMPLED_ROWS, name_of, row_names
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
@@ -45,8 +45,6 @@ SEARCHED_AT_ONCE = 5_000
 UNLIMITED = 1e9
 """Requests a minute that count as no limit."""
 GROUPED_ROWS = 5_000
-SAMPLED_ROWS = 20
-"""Results to sample when choosing the fields that are worth a column."""
 COMPARED_ROWS = 5_000
 """The most rows to compare with an earlier batch; for longer lists, only the workbook does."""
 
@@ -528,7 +526,7 @@ def table_of(view: BatchView, show: str = "all", find: str = "", page: int = 1) 
     fields = Fields([*sample.rows, *rows], found.header)
     return RowTable(
         rows,
-        Names(found.header, found.roles, found.rows),
+        names_of(view),
         fields,
         fields.main_fields(),
         view.workspace.numbers(view.summary.batch_id),
@@ -693,7 +691,8 @@ def marked_words(rerun: Rerun) -> str:
 
 def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
     """Return the name and line of the first of a number of rows of a list."""
-    columns, lines = name_columns(read.header), read.numbers.words
+    first = (row.cells for row in read.first)
+    columns, lines = row_names(read.header, read.roles, first), read.numbers.words
     words = [row_words(name_of(row.cells, columns), lines(row.line)) for row in rows[:NAMED_ROWS]]
     return listed(words, NAMED_ROWS, total=number)
 

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from batchrun.model import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from batchrun.model import Cell
     from batchrun.workbook.flatten import Flat, Path
@@ -237,8 +238,39 @@ _PARTS = (
 )
 
 
+SAMPLED_ROWS = 20
+"""How many of a list's first rows, or of a batch's results, tell what the columns hold."""
+_LONGEST_NAME = 60
+
+
+def row_names(
+    header: Sequence[str], roles: Mapping[Role, int], first: Iterable[Sequence[Cell]]
+) -> tuple[int, ...]:
+    """Return the positions of the columns that name a list's rows.
+
+    If no column has a known title, the first whose cells look like names: all are short texts, and
+    most of the list's first rows have a different one with more letters than digits.
+    """
+    if known := name_columns(header):
+        return known
+    for at, cells in enumerate(zip(*islice(first, SAMPLED_ROWS), strict=True)):
+        survey = ColumnSurvey()
+        for cell in cells:
+            survey.see(cell)
+        if at in roles.values() or survey.kinds != {str} or survey.width > _LONGEST_NAME:
+            continue
+        names = {cell for cell in cells if cell and _is_wordy(str(cell))}
+        if len(names) > max(1, len(cells) // 2) and not survey.moments and not survey.programs_ids:
+            return (at,)
+    return ()
+
+
+def _is_wordy(text: str) -> bool:
+    return sum(map(str.isalpha, text)) > sum(map(str.isdigit, text))
+
+
 def name_columns(header: Sequence[str]) -> tuple[int, ...]:
-    """Return the positions of the name column, or of first and last name; empty if none."""
+    """Return the positions of the columns titled as names, or as first and last names."""
     columns = _by_title(header)
     for first, last in map(_as_one_word, _PARTS):
         if first in columns and last in columns:

@@ -14,13 +14,14 @@ from batchrun.tables.workbooks import OUR_STATUS
 from batchrun.text import as_json, close_matches
 from batchrun.workbook.cells import EXCEL, Limits, as_text, free_name
 from batchrun.workbook.columns import (
+    SAMPLED_ROWS,
     ColumnSurvey,
     TableSurvey,
     TemporalKind,
     moment_of,
-    name_columns,
     name_of,
     owner_column,
+    row_names,
 )
 from batchrun.workbook.flatten import dotted, flatten
 from batchrun.workbook.form import Form
@@ -306,7 +307,10 @@ def layout_of(
     counts: Counter[Path] = Counter()
     first = FirstRows()
     undecided = messages = attention = 0
+    start: list[Sequence[Cell]] = []  # the first rows' cells
     for line, row in enumerate(results.rows, 2):
+        if len(start) < SAMPLED_ROWS:
+            start.append(row.row.cells[:own])
         lines_differ = lines_differ or row.row.line != line
         for column, cell in zip(originals, row.row.cells, strict=True):
             column.see(cell)
@@ -328,7 +332,7 @@ def layout_of(
         if needs_attention(row):
             attention += 1
             reasons.see(row)
-    names = name_columns(results.header[:own])
+    names = row_names(results.header[:own], results.roles, start)
     asides = _hidden_reasons(survey, repeats, counts) if arranged and form.columns is None else {}
     columns = _chosen(survey, form, taken_titles(header), asides, beside)
     name = " ".join(results.header[at] for at in names)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchrun.model import Outcome
 from batchrun.text import visible
 from batchrun.workbook.cells import EXCEL, is_number
-from batchrun.workbook.columns import TableSurvey, TemporalKind, moment_of, name_columns, name_of
+from batchrun.workbook.columns import TableSurvey, TemporalKind, moment_of, name_of, row_names
 from batchrun.workbook.flatten import flatten
 from batchrun.workbook.layout import taken_titles
 from batchrun.workbook.markdown import without_heading
@@ -123,23 +123,12 @@ def _is_reference(path: Path) -> bool:
 
 
 class Names:
-    """The names of a list's rows.
-
-    If no column has a known name title, the first one with text in these rows is used.
-    """
+    """The names of a list's rows, as in its workbook: see `row_names`."""
 
     def __init__(
-        self, header: Sequence[str], roles: Mapping[Role, int], rows: Sequence[ResultRow]
+        self, header: Sequence[str], roles: Mapping[Role, int], first: Iterable[ResultRow]
     ) -> None:
-        self._columns = name_columns(header)
-        if not self._columns:
-            texts = (
-                at
-                for at in range(len(header))
-                if at not in roles.values()
-                and any(isinstance(row.row.cells[at], str) and row.row.cells[at] for row in rows)
-            )
-            self._columns = tuple(islice(texts, 1))
+        self._columns = row_names(header, roles, (row.row.cells for row in first))
         self.title = " ".join(cell_words(header[at]) for at in self._columns) or "Row"
 
     def of_row(self, row: ResultRow) -> str:
@@ -150,7 +139,7 @@ class Names:
 def pilot_results(
     rows: Sequence[ResultRow],
     header: Sequence[str],
-    roles: Mapping[Role, int],
+    names: Names,
     line_words: Callable[[int], str] = str,
     *,
     briefly: bool = False,
@@ -164,7 +153,7 @@ def pilot_results(
     for row in rows:
         seen.setdefault(row.execution_id or row.row.line, row)
     own = list(seen.values())
-    names, fields = Names(header, roles, own), Fields(own, header)
+    fields = Fields(own, header)
     called = [names.of_row(row) for row in own]
     paths = fields.differing_fields(own) if briefly else None
     often = Counter(called)

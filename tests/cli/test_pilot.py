@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.model import Outcome, ResultRow, Row
-from batchrun.workbook.readable import pilot_results
+from batchrun.workbook.readable import Names, pilot_results
 
 if TYPE_CHECKING:
     from batchrun.model import JSON
 
+NAMES = Names(["Name"], {}, [])
 SUMMARY = "## Acme\n\n**Growing** in [Europe](https://example.com)"
 
 
@@ -40,7 +41,7 @@ def results(*found: dict[str, JSON]) -> list[ResultRow]:
 def test_a_pilot_shows_the_fields_that_differ(
     found: list[dict[str, JSON]], shown: list[tuple[str, str]]
 ) -> None:
-    [(name, _, fields), _] = pilot_results(results(*found), ["Name"], {}, briefly=True)
+    [(name, _, fields), _] = pilot_results(results(*found), ["Name"], NAMES, briefly=True)
     assert name == "Acme, line 2"
     assert fields == shown
 
@@ -48,6 +49,6 @@ def test_a_pilot_shows_the_fields_that_differ(
 def test_a_pilot_says_that_a_time_is_in_utc() -> None:
     found: dict[str, JSON] = {"at": "2026-11-24T10:00:00+02:00"}
 
-    [(_, _, fields)] = pilot_results(results(found), ["Name"], {})
+    [(_, _, fields)] = pilot_results(results(found), ["Name"], NAMES)
 
     assert fields == [("At", "2026-11-24 08:00:00 UTC")]

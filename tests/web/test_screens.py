@@ -1063,7 +1063,7 @@ def test_a_list_that_was_run_before_offers_to_pay_only_for_the_rest(
     with opened(browser, site) as window:
         window.page.goto(f"{site.url}/lists/{list_id}")
         expect(window.page.get_by_text("rows were researched in the last 30 days")).to_be_visible()
-        window.page.get_by_role("button", name="Reuse earlier results").click()
+        window.page.get_by_role("button", name="Reuse these 60 results").click()
         expect(window.page.get_by_role("button", name="Write the workbook")).to_be_visible()
 
 

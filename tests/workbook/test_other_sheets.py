@@ -125,8 +125,29 @@ def test_rows_are_named_by_the_titles_that_exports_use(
     assert not {"Created By: Name", "Owner Assigned Date"} & {*titles}
 
 
-def test_a_list_without_names_has_no_name_column(written: Write) -> None:
-    rows = [row(0, None, Outcome.FAILED, cells=(company(0), "x"))]
+def test_rows_without_a_known_title_are_named_by_the_first_column_of_names(written: Write) -> None:
+    header = ("Company ID", "Last call", "Segment", "Salesforce", "Firm in question", "City")
+    found = [
+        ("2026-11-24", "SMB", "0015g00000Fq2bQAAR", "1&1", "Ulm"),
+        ("2026-11-25", "SMB", "0015g00000Fq2bUAAR", "Acme", "Bonn"),
+        ("2026-11-25", "SMB", "0015g00000Fq2bXAAR", "Zeta", "Kiel"),
+    ]
+    rows = [
+        row(number, None, Outcome.FAILED, cells=(company(number), *cells))
+        for number, cells in enumerate(found)
+    ]
+    titles = sheet(written(batch(rows, header)), "Needs attention")[0]
+    assert titles[1] == "Firm in question"
+
+
+@pytest.mark.parametrize("values", [("SMB", "SMB"), ("2026-11-24", "2026-11-25"), (7, 8), ("", "")])
+def test_a_list_without_names_has_no_name_column(
+    written: Write, values: tuple[str | int, str | int]
+) -> None:
+    rows = [
+        row(number, None, Outcome.FAILED, cells=(company(number), value))
+        for number, value in enumerate(values)
+    ]
     path = written(batch(rows, ("Company ID", "Segment")))
 
     assert "Segment" not in sheet(path, "Needs attention")[0]
