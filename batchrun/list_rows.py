@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from batchrun.model import BatchResults, BatchSummary, Outcome, ResultRow, Row, Table, TableSource
-from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of
+from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of, row_names
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
@@ -121,6 +121,19 @@ def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
     return _differing(
         zip(ids[places].tolist(), plan.table.lines[places].tolist(), every, strict=True)
     )
+
+
+def duplicates(plan: Plan) -> Iterator[tuple[int, str, int, str]]:
+    """Yield the rows that share an earlier row's job: line and name, then those of that row."""
+    table, jobs = plan.table, plan.rows.jobs
+    columns = row_names(table.header, plan.roles, (row.cells for row in table.rows()))
+    repeated = (jobs >= 0) & (np.bincount(jobs[jobs >= 0], minlength=1)[jobs] > 1)
+    first: dict[int, tuple[int, str]] = {}
+    for place in np.flatnonzero(repeated).tolist():
+        row = table.row(place)
+        own = row.line, name_of(row.cells, columns) or ""
+        if (above := first.setdefault(jobs[place], own)) is not own:
+            yield *own, *above
 
 
 def _ids(plan: Plan) -> npt.NDArray[np.integer]:

@@ -146,7 +146,9 @@ class Role(StrEnum):
     CONTACT = "contact_id"
 
 
-_SET_ASIDE = re.compile(r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b")
+_SET_ASIDE = re.compile(
+    r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b(?: \((lines? [^:)]*)[:)])?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,10 @@ class TableSource:
 
     @property
     def set_aside(self) -> list[str]:
-        """Lines of the file that are not rows of the list, from the notices: ``2 subtotals``."""
+        """Lines of the file that are not rows of the list: ``2 subtotals (lines 5, 9)``."""
         said = [re.sub(r" (is|are|was|were)\b", "", notice) for notice in self.notices]
-        return [found[1] for found in map(_SET_ASIDE.match, said) if found]
+        found = filter(None, map(_SET_ASIDE.match, said))
+        return [f"{one[1]} ({one[2]})" if one[2] else one[1] for one in found]
 
     def place(self, line: int) -> str:
         """Where a line is, for messages: ``accounts.xlsx, sheet Export, line 7``."""

@@ -451,10 +451,16 @@ def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Sett
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
             return given
+        asks = given is None and sys.stdin.isatty()
         _show_doubts(rows, batch, settings)
-        if given is not None or not sys.stdin.isatty():
-            return InDoubt.HOLD
-        return _asked()
+        print_text(
+            "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
+            "doubt."
+            + " batchrun resume asks at a terminal, --in-doubt answers in a script."
+            * (not asks),
+            err=True,
+        )
+        return _asked() if asks else InDoubt.HOLD
 
     return decide
 
@@ -483,11 +489,6 @@ def _show_doubts(rows: Sequence[ResultRow], batch: BatchSummary, settings: Setti
         print_lines([f"{message}:", *lines], err=True)
     if len(rows) > ROWS_SHOWN:
         print_text(f"  … and {len(rows) - ROWS_SHOWN:,} more", err=True)
-    print_text(
-        "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
-        "doubt. batchrun resume asks at a terminal, --in-doubt answers in a script.",
-        err=True,
-    )
 
 
 def _asked() -> InDoubt:

@@ -209,7 +209,7 @@ def plan_lines(
         f"Workflow:  {plan.workflow.name} ({plan.workflow.id})",
         f"Rows:      {plan.rows_words(left)}",
     ]
-    lines += [f"           {line}" for line in other_name_lines(plan, details=details)]
+    lines += [f"           {line}" for line in duplicate_lines(plan, details=details)]
     before = ""
     if sent := plan.to_trigger - left:
         before = f"; {sent:,} of the batch's {plan.to_trigger:,} were sent before"
@@ -260,7 +260,8 @@ def invalid_lines(plan: Plan, *, details: bool = False) -> list[str]:
     for reason, rows in plan.invalid_by_reason():
         numbers = ", ".join(at.words(row.row.line) for row in rows[:LINES_NAMED])
         more = ", …" if len(rows) > LINES_NAMED else ""
-        example = f", such as {rows[0].shown}" if rows[0].shown else ""
+        example = ", such as " if len(rows) > 1 else ": "
+        example = f"{example}{rows[0].shown}" if rows[0].shown else ""
         noun = "line" if len(rows) == 1 else "lines"
         lines.append(f"{plural(len(rows), 'row')}: {reason} ({noun} {numbers}{more}{example})")
     if len(lines) > REASONS_SHOWN:
@@ -275,16 +276,20 @@ def hides_invalid_rows(plan: Plan) -> bool:
     return len(plan.invalid) > reasons or reasons > REASONS_SHOWN
 
 
-def other_name_lines(plan: Plan, *, details: bool = False) -> list[str]:
-    """Return the rows with a different name than the first row with the same ID."""
-    from batchrun.list_rows import RowNumbers, other_names
+def duplicate_lines(plan: Plan, *, details: bool = False) -> list[str]:
+    """Return the duplicates with a different name than the first row; if there are none, all."""
+    from batchrun.list_rows import RowNumbers, duplicates, other_names
 
-    if not (found := other_names(plan)):
+    if doubtful := other_names(plan):
+        title, rows = _other_names_words(len(doubtful)), len(doubtful)
+    elif plan.duplicates:
+        shared = plural(plan.duplicates, "duplicate shares", "duplicates share")
+        title, rows = f"{shared} the result of an earlier row:", plan.duplicates
+    else:
         return []
-    lines = [_other_names_words(len(found))]
-    shown = found if details else found[:LINES_NAMED]
-    lines += _other_names(shown, RowNumbers.of_table(plan.table))
-    hidden = len(found) - len(shown)
+    found = islice(doubtful or duplicates(plan), None if details else LINES_NAMED)
+    lines = [title, *_other_names(found, RowNumbers.of_table(plan.table))]
+    hidden = rows - len(lines) + 1
     more = [f"… and {hidden:,} more (to list them: check --details)"] if hidden else []
     return [*lines, *more]
 

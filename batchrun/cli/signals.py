@@ -104,7 +104,8 @@ class Stopper:
                 raise StoppedError("Stopped before anything was triggered.") from None
             stopped = StoppedError(
                 "Stopped. Nothing is lost. The workbook was not written.",
-                f"To go on, without paying for a row again: batchrun resume {batch_id}",
+                "Rows that were on their way are in doubt: they may have been accepted. To go on, "
+                f"paying for no other row again: batchrun resume {batch_id}",
             )
             stopped.exit_code = ExitCode.PAUSED
             raise stopped from None

@@ -223,7 +223,6 @@ class _OdsSheet(SheetDetails):
         if visibility in {"collapse", "filter"}:
             end = min(self._row + min(repeated, MAX_HIDDEN), LAST_ROW + 1)
             self.traits.hidden_rows.extend(range(self._row, end))
-            self.traits.filtered = self.traits.filtered or visibility == "filter"
         left = MAX_PATCHES - len(self.patches)
         patched_rows = left // len(self._values) if self._values else 0
         for row in range(self._row, self._row + repeated)[:patched_rows]:
@@ -363,8 +362,6 @@ def _take_xls(found: _RecordSheet, kind: int, content: bytes) -> None:
             found.traits.hidden_rows.append(_u16(content, 0) + 1)
         case 0x007D if content[8] & 1:
             found.traits.hidden_columns.append((_u16(content, 0) + 1, _u16(content, 2) + 1))
-        case 0x009D:
-            found.traits.filtered = True
         case 0x0203 | 0x027E:
             _add_xls_number(found, content)
         case 0x00BD:
@@ -436,8 +433,6 @@ def _take_xlsb(found: _RecordSheet, row: int, kind: int, content: bytes) -> None
         case 60 if content[16] & 1:
             first, last = struct.unpack_from("<II", content)
             found.traits.hidden_columns.append((first + 1, last + 1))
-        case 161:
-            found.traits.filtered = True
         case 2 | 5 | 9:
             column, style = struct.unpack_from("<II", content)
             value = content[8:12] if kind == 2 else content[8:16]

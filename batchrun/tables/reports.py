@@ -189,9 +189,9 @@ def set_aside_report_rows(body: Body, *, report: bool) -> list[str]:
         if positions
     ]
     if doubtful := [at for at in found["doubtful"] if at not in named]:
-        places = _places([int(body.lines[at]) for at in doubtful])
+        where = places([int(body.lines[at]) for at in doubtful])
         rows = plural(len(doubtful), "row looks", "rows look")
-        said.append(f"{rows} like part of the report, but may be data: kept ({places})")
+        said.append(f"{rows} like part of the report, but may be data: kept ({where})")
     return said
 
 
@@ -202,11 +202,12 @@ def set_aside_notice(kind: str, found: Sequence[tuple[int, str]]) -> str:
     shown = (one_line(text, SHOWN_CHARACTERS) for _, text in found[:SHOWN_TEXTS])
     texts = "; ".join(dict.fromkeys(shown))
     more = "; …" if len(found) > SHOWN_TEXTS else ""
-    places = _places([line for line, _ in found])
-    return f"{counted} set aside ({places}: {texts}{more})"
+    where = places([line for line, _ in found])
+    return f"{counted} set aside ({where}: {texts}{more})"
 
 
-def _places(lines: Sequence[int]) -> str:
+def places(lines: Sequence[int]) -> str:
+    """Return the numbers of some lines, in ascending order, in words."""
     if len(lines) == 1:
         return f"line {lines[0]}"
     if lines[-1] - lines[0] == len(lines) - 1:

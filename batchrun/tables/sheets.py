@@ -40,7 +40,6 @@ class Traits:
     hidden_rows: list[int] = field(default_factory=list)
     # Ranges (first, last) of hidden columns; they can overlap
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    filtered: bool = False  # whether a filter is set on the sheet
     # Cells (row, column) with a negative date or time, which no program can show
     negative: list[tuple[int, int]] = field(default_factory=list)
     # (column, format) if all numbers of the column have the same format with leading zeros, such as

@@ -106,8 +106,6 @@ class Xml2003Reader(WorkbookReader):
                 sheet.add_column(element)
             case "Visible":
                 sheet.visible = "Hidden" not in (element.text or "")
-            case "AutoFilter":
-                sheet.traits.filtered = True
 
 
 class _Sheet(SheetDetails):

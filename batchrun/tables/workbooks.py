@@ -12,6 +12,7 @@ from batchrun.tables.build import build_table
 from batchrun.tables.cells import holds_id
 from batchrun.tables.formats import Format
 from batchrun.tables.isolated import open_book
+from batchrun.tables.reports import places
 from batchrun.tables.roles import is_known_name, mostly_ids, read_contents
 from batchrun.tables.sheets import (
     LAST_COLUMN,
@@ -214,14 +215,13 @@ def _trait_notices(traits: Traits, visible_only: bool) -> list[str]:
     notices: list[str] = []
     if traits.linked:
         notices.append("Links to other files were not followed; the values stored here were read")
-    if traits.hidden_rows:
-        how = "filtered out" if traits.filtered else "hidden"
-        rows = plural(len(set(traits.hidden_rows)), "row is", "rows are")
+    if hidden_rows := sorted(set(traits.hidden_rows)):
+        rows, where = plural(len(hidden_rows), "row is", "rows are"), places(hidden_rows)
         notices.append(
-            f"{rows} {how} and left out"
+            f"{rows} hidden and left out ({where})"
             if visible_only
             else Advice(
-                f"{rows} {how} and read too",
+                f"{rows} hidden and read too ({where})",
                 "; --visible-only leaves such rows out",
                 visible_only="",
             )

@@ -330,7 +330,6 @@ def _searched(
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
         yield text if number else _NO_MERGED + text
-    traits.filtered = b"<autoFilter" in block  # it comes after the rows, like the merged ranges
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
 
@@ -474,8 +473,6 @@ class _Rewriter(SheetDetails):
                 self.traits.hidden_rows.append(self._row)
         elif tag == "mergeCell":
             self.merged += _merged_range(attributes.get("ref", ""))
-        elif tag == "autoFilter":
-            self.traits.filtered = True
         elif self._open:
             self._open.append((tag, attributes))
 

@@ -30,7 +30,7 @@ from batchrun.batch.request import sheet_names
 from batchrun.engine.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
 from batchrun.estimate import price_of
-from batchrun.list_rows import RowNumbers, other_names
+from batchrun.list_rows import RowNumbers, duplicates, other_names
 from batchrun.plan import MadeOnAccess, PlannedRow
 from batchrun.sandbox import PRACTICE_SPEED, practice
 from batchrun.settings.credentials import given_key, profile_of
@@ -157,6 +157,7 @@ class CheckedPlan:
     hints: Sequence[str]
     earlier: BatchSummary | None
     other_names: Sequence[tuple[int, str, int, str]]
+    first_duplicates: Sequence[tuple[int, str, int, str]]
     sent_ids: Sequence[Role]
     lacking: Sequence[tuple[str, str, int]]
 
@@ -192,6 +193,7 @@ class CheckedPlan:
             plan.hints(),
             plan.earlier,
             other_names(plan),
+            [*islice(duplicates(plan), NAMED_ROWS)],
             plan.sent_roles(),
             [
                 (name, column, rows)

@@ -223,7 +223,10 @@ _WHOLE = (
     "bedrijfsnaam", "accountnaam", "klantnaam", "företag", "företagsnamn", "virksomhed",
     "firmanavn", "bedrift", "nazwa firmy", "název firmy", "yritys", "компания",
     "название компании", "会社名", "企業名", "取引先名", "公司名称", "客户名称", "회사명",
-    "e mail", "email", "customer", "client", "cliente", "klant", "deal account", "target company",
+    "firm", "business", "acct", "acct name", "prospect name", "partner name", "vendor name",
+    "supplier name", "buyer name", "account company", "company account", "company organization",
+    "e mail", "email", "customer", "prospect", "client", "cliente", "klant",
+    "deal account", "target company",
 )  # fmt: skip
 """Titles of columns that name a row, the best first."""
 _PARTS = (

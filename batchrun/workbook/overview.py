@@ -137,7 +137,9 @@ class OverviewSheet:
         if not marks or earlier is None:
             return
         several = len(earlier.batch_ids) > 1
-        title = "Since the last results" if several else f"Since {earlier.created_at:%Y-%m-%d}"
+        same_day = earlier.created_at.date() == content.results.summary.created_at.date()
+        since = f"{earlier.created_at:{'%Y-%m-%d %H:%M UTC' if same_day else '%Y-%m-%d'}}"
+        title = "Since the last results" if several else f"Since {since}"
         if changes is None:
             block.section(title, wide=4)
             block.fact(f"Nothing changed in {plural(marks.total(), 'row')}.")
@@ -292,8 +294,8 @@ def _notes(content: Content) -> tuple[str, ...]:
         asked += f" Needs attention lists {plural(open_rows, 'row')}{waiting}."
     copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
     if copies > 0:
-        asked += f" Rows that repeat another one and share its result: {copies:,}."
-        asked += " Below, a result counts once."
+        repeat = "row repeats another and shares", "rows repeat another and share"
+        asked += f" {plural(copies, *repeat)} its result: below, each result counts once."
     from_columns = {name: f"from {column}" for name, column in summary.parameter_columns.items()}
     given = [*summary.parameters.items(), *from_columns.items()]
     texts = (f"{name}: {each if isinstance(each, str) else as_json(each)}" for name, each in given)

@@ -48,7 +48,7 @@ def test_ctrl_break_and_a_closed_window_stop_gently_and_then_at_once(
     assert ended.value.exit_code == ExitCode.PAUSED
     [stopping] = said
     assert "are collected for up to 2 s;" in stopping
-    assert f"without paying for a row again: batchrun resume {BATCH}" in str(ended.value)
+    assert f"paying for no other row again: batchrun resume {BATCH}" in str(ended.value)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
 

@@ -294,7 +294,7 @@ def test_the_printed_next_steps_work(batchrun: CommandLine, accounts: Path) -> N
 def test_lines_are_shown_with_their_row_in_excel_if_it_differs(batchrun: CommandLine) -> None:
     path = batchrun.folder / "accounts.csv"
     path.write_text(f'Company ID,Name,Note\n{IDS[0]},Acme,"two\nlines"\n12,Beta,\n{IDS[1]},Aeon,\n')
-    assert "(line 4 (row 3 in Excel), such as" in batchrun("check", *RUN[1:], "--sandbox").stdout
+    assert "(line 4 (row 3 in Excel): " in batchrun("check", *RUN[1:], "--sandbox").stdout
     details = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
     assert "Not sent:  line 4 (row 3 in Excel): company ID" in details
     path.write_text(path.read_text().replace("two\nlines", "one line"))
@@ -315,6 +315,17 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
         assert "… and 2 more (to list them: check --details)" in said
     listed = batchrun("check", *RUN[1:], "--sandbox", "--details").stdout
     assert "line 11, Other 5: same ID as line 3, Lindt" in listed
+
+
+def test_duplicates_are_listed_before_a_run_whatever_names_their_rows(
+    batchrun: CommandLine,
+) -> None:
+    path = batchrun.folder / "accounts.csv"
+    rows = [(IDS[0], "Baker"), (IDS[1], "Lindt"), (IDS[1], "Hafen")]
+    path.write_text("Company ID,Target\n" + "".join(f"{id_},{name}\n" for id_, name in rows))
+    said = batchrun("check", *RUN[1:], "--sandbox").stdout
+    assert "1 duplicate shares the result of an earlier row:" in said
+    assert "line 4, Hafen: same ID as line 3, Lindt" in said
 
 
 def test_the_last_lines_repeat_that_an_id_may_be_wrong(batchrun: CommandLine) -> None:

@@ -98,9 +98,7 @@ def layouts() -> Iterator[Case]:
         ["1 row is hidden and left out"], options={"visible_only": True},
     )  # fmt: skip
     sheet.auto_filter.ref = "A1:C4"
-    yield Case(
-        "layout-filtered-row.xlsx", saved(workbook), table, [2, 3, 4], ["1 row is filtered out"]
-    )
+    yield Case("layout-filtered-row.xlsx", saved(workbook), table, [2, 3, 4], ["1 row is hidden"])
     workbook, sheet = book(PLAIN)
     sheet.column_dimensions["B"].hidden = True
     yield Case("layout-hidden-column.xlsx", saved(workbook), PLAIN, [2, 3], ["1 column is hidden"])
@@ -327,7 +325,7 @@ def spellings() -> Iterator[Case]:
     )
     sheet += '<autoFilter ref="A1:B5"/><rowBreaks count="1"><brk id="2"/></rowBreaks>'
     table: list[list[Any]] = [head, [A, "#N/A"], [B, None], [C, "  "], [A, "hidden"]]
-    says = ["1 row is filtered out", "1 column is hidden", "1 cell holds", "1 formula has"]
+    says = ["1 row is hidden", "1 column is hidden", "1 cell holds", "1 formula has"]
     content = pack(xlsx_parts(sheet))
     for name, spelling in SPELLINGS.items():
         case = f"spelling-{name}.xlsx"

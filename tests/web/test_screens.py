@@ -322,7 +322,7 @@ def test_hidden_rows_are_named_beside_the_control_that_leaves_them_out(
 
 def test_a_hidden_header_is_not_taken_for_hidden_companies(site: Site, tmp_path: Path) -> None:
     said = shown(site, f"/lists/{a_list(site, hiding_workbook(tmp_path, 9, [1]))}")
-    assert "1 row is hidden and read too." in said
+    assert "1 row is hidden and read too (line 1)." in said
     assert "9 rows are hidden" not in said
 
 
@@ -354,7 +354,7 @@ def test_the_page_says_how_many_lines_of_the_file_the_workbook_has_not(
     book.save(path)
     batch = run_of(site, a_list(site, path), visible_only=True)
     said = shown(site, batch)
-    left_out = "2 rows hidden, 1 subtotal or total"
+    left_out = "2 rows hidden (lines 4, 11), 1 subtotal or total (line 12)"
     assert f"{every} Lines of the file that are not rows of the list: {left_out}." in said
     assert "Line 10 · row 9 of the workbook" in shown(site, f"{batch}/line/10")
 
@@ -603,7 +603,7 @@ def test_what_is_sent_for_a_row_is_a_table(site: Site) -> None:
     checked_list(site.workspace, saved)
     said = shown(site, f"/lists/{saved.id}")
     assert "leaves this computer except the company ID and the parameters." in said
-    said = said.partition("What is sent for the first row")[2]
+    said = said.partition("What is sent first")[2]
     assert re.match(r" Workflow Account Research Company ID [0-9a-f-]{36} depth 2 ", said)
 
 

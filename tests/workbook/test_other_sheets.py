@@ -326,7 +326,10 @@ def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
 
     path = written(batch(rows, jobs=2))
 
-    assert "Rows that repeat another one and share its result: 1." in sheet(path, "Overview")[1][0]
+    assert (
+        "1 row repeats another and shares its result: below, each result counts once."
+        in sheet(path, "Overview")[1][0]
+    )
 
 
 def sharing(names: Iterable[str | None], *, first: int = 0) -> list[ResultRow]:
@@ -420,7 +423,7 @@ def test_the_overview_says_which_lines_of_the_file_are_no_rows(written: Write) -
     notices = (
         "2 lines above the header set aside (lines 1-2: Accounts; x); --header-row chooses another",
         "2 group rows set aside (lines 5, 14: Owner: Dana (7 records); Owner: Mei (7 records))",
-        "1 row is filtered out and left out",
+        "1 row is hidden and left out (line 11)",
         "3 rows are hidden and read too; --visible-only leaves such rows out",
         "may.csv: 4 blank rows were skipped",
         "1 byte-order mark inside the file left out (first: line 3)",
@@ -430,8 +433,8 @@ def test_the_overview_says_which_lines_of_the_file_are_no_rows(written: Write) -
     lines = [line[0] for line in sheet(written(batch([row(0, {})], source=source)), "Overview")]
 
     assert lines[3] == (
-        "Lines of the file that are not rows of the list: 2 lines above the header, 2 group rows, "
-        "1 row filtered out, 4 blank rows."
+        "Lines of the file that are not rows of the list: 2 lines above the header (lines 1-2), "
+        "2 group rows (lines 5, 14), 1 row hidden (line 11), 4 blank rows."
     )
 
 
