@@ -138,7 +138,7 @@ class _SheetReader:
         self._lines: list[int] = table.lines.tolist()
         self._columns = len(table.header)
         self._widths: dict[int, float] = {}
-        self._first_column: int | None = None
+        self._first_column = table.source.first_column
         self._row = self._column = 0
         self._code = ""
         self._cells: dict[int, str] = {}
@@ -158,22 +158,19 @@ class _SheetReader:
                 self._column = column_number(letters[0]) if letters else self._column + 1
                 style = whole_number(attributes.get("s", "")) or 0
                 self._code = self._codes[style] if style < len(self._codes) else ""
-            case "v" | "is":  # the cell has a value
-                if self._first_column is None or self._column < self._first_column:
-                    self._first_column = self._column
-                if self._code:
-                    self._cells[self._column] = self._code
+            case "v" | "is" if self._code and self._column >= self._first_column:
+                self._cells[self._column] = self._code  # the cell has a value
             case "row":
                 self._end_row()
                 self._row = whole_number(attributes.get("r", "")) or self._row + 1
                 self._column = 0
-            case _:
+            case "col":
                 self._see_width(attributes)
 
     def formats(self) -> ListFormats:
         """Return the formats found, by positions in the list."""
         self._end_row()
-        first = self._first_column or 1
+        first = self._first_column
         widths = {
             column - first: width
             for column, width in self._widths.items()

@@ -77,6 +77,26 @@ def test_a_list_that_begins_further_in_is_found(tmp_path: Path, written: Write) 
     assert opened.cell(2, head.index("Column D") + 1).number_format == "0%"
 
 
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [(9, "Confidential Information - Do Not Distribute"), (4, "Total"), (9, "Total"), (2, "=1+1")],
+    ids=["footer", "total", "total below a blank row", "formula without a value"],
+)
+def test_a_cell_left_of_the_list_does_not_shift_its_formats(
+    tmp_path: Path, written: Write, row: int, value: str
+) -> None:
+    file = tmp_path / "report.xlsx"
+    listed(file, first_column=2)
+    book = openpyxl.load_workbook(file)
+    book.worksheets[0].cell(row, 1, value)
+    book.save(file)
+    results = again(file)
+    letters = dict(zip(results.header, "ABCDEFGH", strict=False))
+    page = openpyxl.load_workbook(written(results))["Results"]
+    found = {name: page[f"{letter}2"].number_format for name, letter in letters.items() if name}
+    assert found == {f"Column {letter}": code for letter, code in FORMATS.items()}
+
+
 def test_the_formats_are_those_of_the_list_as_it_was_run(tmp_path: Path, written: Write) -> None:
     source = tmp_path / "list.xlsx"
     results = listed(source)
