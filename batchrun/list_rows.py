@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchrun.model import BatchResults, BatchSummary, Outcome, Row, Table, TableSource
+from batchrun.model import BatchResults, BatchSummary, Outcome, ResultRow, Row, Table, TableSource
 from batchrun.workbook.columns import columns_naming_ids, is_same_name, name_of
 from batchrun.workbook.readable import cell_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMPARED_ROWS = 50_000
 """Maximum rows of a batch in which to look for duplicates with a different name."""
 ROWS_AT_ONCE = 5_000
+"""Rows to read at once when only their numbers are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,7 @@ class RowNumbers:
         """Number the rows of a batch; ``rows`` is `batchrun.rows` for that batch."""
         ends = [rows(offset=at, limit=1) for at in (0, batch.rows - 1)]
         first, last = (each.rows[0].row.line for each in ends)
-        starts = range(0, batch.rows, ROWS_AT_ONCE)
-        pages = (rows(offset=at, limit=ROWS_AT_ONCE) for at in starts)
-        every = (row.row for page in pages for row in page.rows)
+        every = (row.row for row in all_rows(batch, rows))
         lines = range(first, last + 1)
         return cls.of(batch.source, ends[0].header, lines, batch.rows, every)
 
@@ -90,6 +89,12 @@ class RowNumbers:
     def excel_row(self, line: int) -> int | None:
         """Return the row in which Excel shows a line; ``None`` if it is the same."""
         return None if self.in_excel is None else self.in_excel[bisect_left(self.lines, line)]
+
+
+def all_rows(batch: BatchSummary, rows: Callable[..., RowPage]) -> Iterator[ResultRow]:
+    """Yield the rows of a batch; ``rows`` is `batchrun.rows` for that batch."""
+    for at in range(0, batch.rows, ROWS_AT_ONCE):
+        yield from rows(offset=at, limit=ROWS_AT_ONCE).rows
 
 
 def has_other_lines(source: TableSource) -> bool:

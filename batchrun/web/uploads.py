@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from batchrun.errors import UsageError
+from batchrun.workbook.target import refused_by_windows
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -21,7 +22,6 @@ MAX_FIELDS = 5_000
 MAX_NAME_CHARACTERS = 120
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 async def read_form(
@@ -80,4 +80,4 @@ def file_name(given: str) -> str:
         name = name[:MAX_NAME_CHARACTERS]
     if not name.strip("._ "):
         return "list"
-    return f"_{name}" if _RESERVED.fullmatch(name) else name
+    return f"_{name}" if refused_by_windows(name) else name

@@ -57,9 +57,6 @@ FIRST_ROWS = 8
 NAMED_ROWS = 5
 """Rows to list by name; the others are only counted."""
 
-ROWS_AT_ONCE = 5_000
-"""Rows to read at once when only their numbers are kept."""
-
 BEGIN_SECONDS = 3.0
 """How long a click on "Run" waits for the batch to start before it shows the list again."""
 
@@ -757,14 +754,12 @@ class Workspace:
             summary = self.status(batch_id).summary
             sendable = summary.rows - summary.counts[Outcome.INVALID]
             compared = summary.jobs < sendable and summary.rows <= list_rows.COMPARED_ROWS
-            starts = range(0, summary.rows if compared else 0, ROWS_AT_ONCE)
             found, first = {}, dict[int, int]()
-            rows = partial(batchrun.rows, batch_id, limit=ROWS_AT_ONCE, settings=self.settings)
-            for at in starts:
-                for row in rows(offset=at).rows:
-                    line = row.row.line
-                    if row.job is not None and (own := first.setdefault(row.job, line)) != line:
-                        found[line] = own
+            rows = partial(batchrun.rows, batch_id, settings=self.settings)
+            for row in list_rows.all_rows(summary, rows) if compared else ():
+                line = row.row.line
+                if row.job is not None and (own := first.setdefault(row.job, line)) != line:
+                    found[line] = own
             self._first_lines[batch_id] = found
         return found
 

@@ -223,6 +223,8 @@ def test_only_batchrun_itself_gets_a_new_address(shared_site: Site, header: dict
         ("C:\\Users\\me\\list.csv", "list.csv"),
         ("a\x00b\u202ecsv.exe", "abcsv.exe"),
         ("con.csv", "_con.csv"),
+        ("COM¹.csv", "_COM¹.csv"),
+        ("conin$.xlsx", "_conin$.xlsx"),
         ("..", "list"),
         ("x" * 300 + ".xlsx", "x" * 116 + ".xlsx"),
         ("Übersicht (März).xlsx", "Übersicht (März).xlsx"),
