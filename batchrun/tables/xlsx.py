@@ -31,7 +31,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 from batchrun.errors import InputError
 from batchrun.tables.archive import part_name
 from batchrun.tables.calamine import UnreadableError, called, content_of, opened
-from batchrun.tables.formats import Format, not_unpacked
+from batchrun.tables.formats import SAVE_AS, Format, not_unpacked
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
@@ -70,6 +70,8 @@ _ODD_TAG = re.compile(
 )
 _PREFIXED = re.compile(rb":(?:row|c|v|f|is|t|sheetData|col)[\s/>]")
 _ODD_TEXT = re.compile(rb"<t(?:>[ \t\r\n]+<| (?!xml:space=\"preserve\">))")
+_ODD_STRING = re.compile(rb"s[\"'][^<>]*><v[^<>/]*>(?!\d{1,9}</v|</v)")
+"""A text that is not referred to by its number alone: calamine would return the first text."""
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
 _HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t\s*=\s*[\"']0(?:\.0*)?[\"'])")
@@ -94,6 +96,7 @@ They come after the rows in the file; here, calamine stops before the rows.
 _LINK = re.compile(
     rb"HYPERLINK\((?:(?!HYPERLINK\()[^<]){0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE
 )
+_STRING_NUMBER = re.compile("[0-9]{1,9}")
 _NOT_POSITIVE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
@@ -364,7 +367,7 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
         return True
     if b":" in block and _PREFIXED.search(block):
         return True
-    if _ODD_TEXT.search(block):
+    if _ODD_TEXT.search(block) or _ODD_STRING.search(block):
         return True
     return marked and _ODD_TAG.search(block) is not None
 
@@ -502,6 +505,12 @@ class _Rewriter(SheetDetails):
         text = "".join([run for run, preserved in self._runs if preserved or run.strip()])
         text = text or "".join([run for run, _ in self._runs])  # blanks are kept if alone
         kind, style = cell.get("t", ""), cell.get("s", "")
+        if value and kind == "s" and not _STRING_NUMBER.fullmatch(value := value.strip()):
+            raise InputError(
+                f"{self._archive.name}, sheet {self._sheet.name}, line {row}: the text of cell"
+                f" {cell_name(row, column)} is not in the file.",
+                SAVE_AS,
+            )
         if value and kind in {"", "n"}:
             with suppress(ValueError):
                 if self._numbers.add(row, column, _whole_number(style), float(value)):

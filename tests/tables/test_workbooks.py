@@ -249,6 +249,36 @@ def test_merged_cells_are_found_however_the_xml_writes_them(tmp_path: Path, merg
     assert cells(table) == [[UUID, "x"], [UUID, "y"]]
 
 
+STRINGS = "".join(
+    f"<si><t>{each}</t></si>" for each in (OTHER_UUID, "Company ID", "Name", UUID, "Acme")
+)
+
+
+def of_strings(identifier: str, kind: str) -> bytes:
+    """A list of two rows whose texts are in the table of strings; the ID of row 2 is given."""
+    texts = ["1", "2", identifier, "4", "0", "4"]
+    first, *others = ([f"{kind}|<v>{each}</v>" for each in texts[at : at + 2]] for at in (0, 2, 4))
+    return pack(xlsx_parts(rows(first, *others), strings=STRINGS))
+
+
+@pytest.mark.parametrize("kind", ['t="s"', "t='s'"])
+@pytest.mark.parametrize("number", [" 3 ", "\n\t3\n", "&#51;"])
+def test_the_number_of_a_text_may_have_white_space_around_it(
+    tmp_path: Path, number: str, kind: str
+) -> None:
+    table = load_bytes(tmp_path, of_strings(number, kind), "list.xlsx")
+    assert cells(table) == [[UUID, "Acme"], [OTHER_UUID, "Acme"]]
+
+
+@pytest.mark.parametrize("kind", ['t="s"', "t='s'"])
+@pytest.mark.parametrize("number", ["x", "-1", "3.0", "+3", "3 3", "9" * 10, "9" * 30, "\u0663"])
+def test_a_cell_that_refers_to_no_text_is_refused_and_has_not_the_first_one(
+    tmp_path: Path, number: str, kind: str
+) -> None:
+    with pytest.raises(InputError, match="line 2: the text of cell A2 is not in the file"):
+        load_bytes(tmp_path, of_strings(number, kind), "list.xlsx")
+
+
 def test_a_sheet_in_utf_16_is_not_read_as_empty(tmp_path: Path) -> None:
     parts = xlsx_parts(rows(["Company ID", "Name"], [UUID, "Müller"]))
     sheet = "xl/worksheets/sheet1.xml"
