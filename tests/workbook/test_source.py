@@ -15,6 +15,7 @@ from batchrun.errors import InputError
 from batchrun.model import BatchResults, Outcome, ResultRow
 from batchrun.tables.files import load
 from batchrun.workbook import list_formats
+from tests.corpus.parts import pack, rows, xlsx_parts
 from tests.workbook.batches import batch, company, sheet
 
 if TYPE_CHECKING:
@@ -141,6 +142,25 @@ def test_each_cell_keeps_its_own_format(tmp_path: Path, written: Write) -> None:
             kept = listed_cells[f"{column}{line}"]
             assert found[f"{column}{line}"].value == kept.value
             assert found[f"{column}{line}"].number_format == kept.number_format
+
+
+def test_a_row_of_merged_cells_shows_their_value_as_the_first_row_does(
+    tmp_path: Path, written: Write
+) -> None:
+    styles = '<cellXfs><xf numFmtId="0"/><xf numFmtId="15"/><xf numFmtId="9"/></cellXfs>'
+    page = rows(
+        ["Company ID", "Since", "Margin"],
+        [company(0), 's="1"|<v>45000</v>', 's="2"|<v>0.25</v>'],
+        [company(1), 's="1"|', 's="2"|'],
+        [company(2), 's="1"|', 's="1"|<v>45000</v>'],
+    )
+    merged = '<mergeCells><mergeCell ref="B2:B4"/><mergeCell ref="C2:C3"/></mergeCells>'
+    (tmp_path / "list.xlsx").write_bytes(pack(xlsx_parts(page + merged, styles=styles)))
+
+    opened = openpyxl.load_workbook(written(again(tmp_path / "list.xlsx")))["Results"]
+
+    assert [opened[f"B{row}"].number_format for row in (2, 3, 4)] == ["d-mmm-yy"] * 3
+    assert [opened[f"C{row}"].number_format for row in (2, 3, 4)] == ["0%", "0%", "d-mmm-yy"]
 
 
 ALL_COLUMNS = b'<col min="1" max="16384" hidden="1" width="9"/>'
