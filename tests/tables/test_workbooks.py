@@ -249,6 +249,52 @@ def test_merged_cells_are_found_however_the_xml_writes_them(tmp_path: Path, merg
     assert cells(table) == [[UUID, "x"], [UUID, "y"]]
 
 
+@pytest.mark.parametrize(
+    ("first", "group"),
+    [
+        *(("A1:A2", group) for group in (2026, "2026", date(2026, 1, 1), "FY 26")),
+        *(("A1:B1", group) for group in (2026, "2026", "FY 26")),
+    ],
+)
+def test_a_header_below_groups_of_columns_may_have_years_above_it(
+    tmp_path: Path, first: str, group: Any
+) -> None:
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    downwards = first == "A1:A2"
+    page.append(["Company ID" if downwards else "Account", None if downwards else "", group])
+    page.append([None if downwards else "Company ID", "City", "Plan", "Actual"])
+    page.append([UUID, "Oslo", 1, 2])
+    for merged in (first, "C1:D1"):
+        page.merge_cells(merged)
+    book.save(tmp_path / "list.xlsx")
+    table = load(tmp_path / "list.xlsx")
+    name, city = ("Company ID", "City") if downwards else ("Account / Company ID", "Account / City")
+    assert table.header == (name, city, f"{group} / Plan", f"{group} / Actual")
+    assert cells(table) == [[UUID, "Oslo", 1, 2]]
+
+
+@pytest.mark.parametrize("beside", [2026, date(2026, 1, 1)], ids=str)
+def test_a_merged_title_beside_a_year_or_date_is_no_part_of_the_header(
+    tmp_path: Path, beside: Any
+) -> None:
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    for row in (["Accounts", None, beside], ["Company ID", "City", "Plan"], [UUID, "Oslo", 1]):
+        page.append(row)
+    page.merge_cells("A1:B1")
+    book.save(tmp_path / "list.xlsx")
+    assert load(tmp_path / "list.xlsx").header == ("Company ID", "City", "Plan")
+
+
+def test_a_row_of_years_below_a_header_is_no_part_of_it_without_merged_names(
+    tmp_path: Path,
+) -> None:
+    rows_given: list[list[Any]] = [["Company ID", "Founded"], [None, 2026], [UUID, 1999]]
+    table = load(write_workbook(tmp_path / "list.xlsx", {"S": rows_given}))
+    assert cells(table) == rows_given[1:]
+
+
 STRINGS = "".join(
     f"<si><t>{each}</t></si>" for each in (OTHER_UUID, "Company ID", "Name", UUID, "Acme")
 )
