@@ -159,6 +159,7 @@ class TableSource:
     path: str | None = None  # absolute path of the file; None for a DataFrame
     format: str = "dataframe"  # or "csv" or "xlsx"
     sheet: str | None = None  # of a workbook
+    first_column: int = 1  # column of the sheet in which the table's first column stands; A is 1
     encoding: str | None = None  # of a text file, such as "utf-8-sig" or "cp1252"
     delimiter: str | None = None  # of a text file
     header_line: int | None = None  # line of the column names; None if the list has none

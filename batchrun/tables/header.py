@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from batchrun.advice import Advice
@@ -293,8 +295,8 @@ def _header_extent(
     """Return the positions of the first and last row of a header that merged cells may extend.
 
     A name merged vertically joins the rows it covers. Names merged horizontally join their row to
-    the row below. Rows with anything but labels are not part of a header; then the merged cells
-    are a note or a picture beside the list.
+    the row below. Rows with anything but labels and years are not part of a header; then the
+    merged cells are a note or a picture beside the list.
     """
     first = last = index
     line = lines[index]
@@ -306,14 +308,29 @@ def _header_extent(
     if ties:
         top, bottom = min(top for top, _ in ties), max(bottom for _, bottom in ties)
         tied = [at for at, each in enumerate(lines) if top <= each <= bottom]
-        if len(tied) <= DEEPEST_HEADER and all(is_label_row(rows[at]) for at in tied):
+        if len(tied) <= DEEPEST_HEADER and all(all(map(_may_be_name, rows[at])) for at in tied):
             first, last = tied[0], tied[-1]
     above = first - 1
     if above >= 0 and lines[above] == lines[first] - 1:
-        sideways = any(
-            top == bottom == lines[above] and right > left for top, left, bottom, right in merged
-        )
-        names = sum(map(is_filled, rows[above]))
-        if sideways and names > 1 and is_label_row(rows[above]):
+        groups = {
+            left
+            for top, left, bottom, right in merged
+            if top == bottom == lines[above] and right > left
+        }
+        row = rows[above]
+        others = [cell for at, cell in enumerate(row) if at not in groups or not _is_year(cell)]
+        if groups and sum(map(is_filled, row)) > 1 and is_label_row(others):
             first = above
     return first, last
+
+
+def _may_be_name(cell: Cell) -> bool:
+    """Whether a cell is empty, or may be a column's name or a date above columns."""
+    return not is_filled(cell) or is_label(cell) or isinstance(cell, date) or _is_year(cell)
+
+
+_YEAR = re.compile(r"\s*(19|20)\d\d\s*")
+
+
+def _is_year(cell: Cell) -> bool:
+    return _YEAR.fullmatch(str(cell)) is not None

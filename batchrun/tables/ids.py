@@ -77,6 +77,8 @@ _PLAIN = re.compile(rf"(?!0+\Z){_HEX}{{32}}")
 _LIKE_CANONICAL = re.compile(r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}")
 _NOT_HEX = re.compile("[^0-9a-f-]")
 _SPACE = re.compile(r"\s")
+_ADDRESS = re.compile(r"[^\s=/]*+/\S*")
+"""A web address, perhaps without its beginning; not a remark such as *merged on 3/4/2026*."""
 _EMBEDDED = re.compile(rf"(?<![0-9a-z-])(?:{_CANONICAL.pattern}|{_PLAIN.pattern})(?![0-9a-z-])")
 
 _SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
@@ -137,8 +139,8 @@ def parse_id(cell: Cell, *, lenient: bool = False) -> ParsedId:
     """Parse a cell of an ID column.
 
     Strips white space, zero-width characters, quotes, the equals sign of ``="…"``, braces and
-    ``urn:uuid:`` around a UUID, converts it to lowercase, and adds missing hyphens. From a URL that
-    contains one UUID, takes the UUID.
+    ``urn:uuid:`` around a UUID, converts it to lowercase, and adds missing hyphens. From a URL
+    without white space that contains one UUID, takes the UUID.
 
     If ``lenient``, also accepts, unchanged, a value with the five groups of a UUID but with letters
     beyond f. The service's documentation shows such a contact ID.
@@ -172,7 +174,7 @@ def _find(text: str, *, lenient: bool) -> tuple[str | None, str, str]:
         return str(UUID(whole)), bare, lowered
     if lenient and _LIKE_CANONICAL.fullmatch(lowered):
         return bare[-len(lowered) :], bare, lowered
-    found = _ids_inside(lowered) if "/" in lowered else set()
+    found = _ids_inside(lowered) if _ADDRESS.fullmatch(lowered) else set()
     return found.pop() if len(found) == 1 else None, bare, lowered
 
 

@@ -678,6 +678,14 @@ def _delimiter_hint(table: Table) -> str:
     if len(table.header) > 1:
         return ""
     if table.source.delimiter is not None:
+        if re.search(r"\S {2,}\S", table.header[0]) and any(
+            getattr(parse_id(cell), "kind", None) is IdKind.SEVERAL
+            for cell in table.cells[0][:SAMPLED_CELLS]
+        ):
+            return (
+                " Its columns are lined up with spaces: open it in Excel, split them (Data, Text to"
+                " Columns, Fixed width), and save it as .xlsx."
+            )
         return Advice(
             "",
             " If its fields are separated by another character, such as ^, add --delimiter.",

@@ -25,6 +25,8 @@ BLOCK_ROWS = 1_000
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """The last row and column of an Excel sheet (Excel specifications and limits)."""
+FIRST_NUMBER_AFTER_9999 = 2_958_466
+"""The day after the last one that Excel can show; longer durations can't be shown either."""
 MAX_STYLES = 100_000
 
 
@@ -132,13 +134,13 @@ class NumberFormats:
         self._found: dict[int, dict[ZeroFormat | None, None]] = {}
 
     def add(self, row: int, column: int, style: int | str, number: float) -> bool:
-        """Record a number and its style; return whether it is a negative date or time."""
+        """Record a number and its style; return whether it would be a date that can't be shown."""
         if style not in self.dates:
             self._found.setdefault(column, {})[self._zeros.get(style)] = None
-        elif number < 0:
+            return False
+        if number < 0:
             self._traits.negative.append((row, column))
-            return True
-        return False
+        return not 0 <= number < FIRST_NUMBER_AFTER_9999
 
     def finish(self) -> None:
         """Add the columns' formats to the traits; call it after the last number."""

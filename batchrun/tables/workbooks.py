@@ -200,6 +200,7 @@ def _read_sheet(book: Book, sheet: Sheet, file: Path, options: LoadOptions) -> T
         path=str(file.absolute()),
         format=book.format.value,
         sheet=sheet.name,
+        first_column=grid.first_column,
         formats=tuple(sorted((at - grid.first_column, code) for at, code in grid.traits.formats)),
         notices=tuple(notices),
         links=links_notice(grid.traits.links),

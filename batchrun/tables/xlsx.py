@@ -31,7 +31,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 from batchrun.errors import InputError
 from batchrun.tables.archive import part_name
 from batchrun.tables.calamine import UnreadableError, called, content_of, opened
-from batchrun.tables.formats import Format, not_unpacked
+from batchrun.tables.formats import SAVE_AS, Format, not_unpacked
 from batchrun.tables.sheets import (
     HOLDS_ID,
     LAST_COLUMN,
@@ -70,6 +70,8 @@ _ODD_TAG = re.compile(
 )
 _PREFIXED = re.compile(rb":(?:row|c|v|f|is|t|sheetData|col)[\s/>]")
 _ODD_TEXT = re.compile(rb"<t(?:>[ \t\r\n]+<| (?!xml:space=\"preserve\">))")
+_ODD_STRING = re.compile(rb"s[\"'][^<>]*><v[^<>/]*>(?!\d{1,9}</v|</v)")
+"""A text that is not referred to by its number alone: calamine would return the first text."""
 _ERROR_TYPE = re.compile(rb"\"e\"")
 _FORMULA = re.compile(rb"<f[\s/>]")
 _HIDDEN = re.compile(rb"h(?:idden\s*=\s*[\"'](?:1|true)|t\s*=\s*[\"']0(?:\.0*)?[\"'])")
@@ -94,7 +96,12 @@ They come after the rows in the file; here, calamine stops before the rows.
 _LINK = re.compile(
     rb"HYPERLINK\((?:(?!HYPERLINK\()[^<]){0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE
 )
-_NOT_POSITIVE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
+_STRING_NUMBER = re.compile("[0-9]{1,9}")
+_NO_DATE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
+_NO_DURATION = re.compile(_NO_DATE.pattern + rb"|<v>(?:\d{7}|[\d.]+[Ee]\+?\d)")
+_ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
+_ELAPSED_ID = 46
+"""Number of the built-in format ``[h]:mm:ss``."""
 _COUNT = re.compile(rb"uniqueCount\s*=\s*[\"'](\d+)")
 _REFERENCE = re.compile(r"\$?([A-Za-z]+)\$?(\d+)")
 _RANGE = re.compile(r"[A-Za-z]{1,3}\d{1,7}(?::[A-Za-z]{1,3}\d{1,7})?")
@@ -176,7 +183,7 @@ class XlsxReader(WorkbookReader):
         links, columns = _links(archive, sheet), _hidden_columns(archive, sheet)
         traits = Traits(links=[*links], hidden_columns=columns)
         merged: list[Merged] = []
-        searched = _searched(archive, sheet, traits, merged, has_dates=bool(parts.dates))
+        searched = _searched(archive, sheet, traits, merged, _odd_dates(parts))
         try:
             if parsed or parts.zeros or not _write_copy(archive, parts, searched):
                 rewriter = _Rewriter(archive, sheet, parts)
@@ -306,15 +313,27 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> bool
     return False
 
 
+def _odd_dates(parts: Parts) -> re.Pattern[bytes] | None:
+    """Return what to search for numbers that may have the format of a date, but can't be one."""
+    codes = (parts.codes.get(number, "") for number in parts.styles)
+    if _ELAPSED_ID in parts.styles or any(map(_ELAPSED.search, codes)):
+        return _NO_DURATION
+    return _NO_DATE if parts.dates else None
+
+
 def _searched(
-    archive: Archive, sheet: Sheet, traits: Traits, merged: list[Merged], *, has_dates: bool
+    archive: Archive,
+    sheet: Sheet,
+    traits: Traits,
+    merged: list[Merged],
+    odd_dates: re.Pattern[bytes] | None,
 ) -> Iterator[bytes]:
     """Yield the sheet's XML, and record the details and merged ranges found by searching it.
 
     Only errors are changed, to texts, and what stands before the rows is left out.
 
     Raises:
-        _UnusualError: The XML can't be searched, or holds negative numbers that may be dates.
+        _UnusualError: The XML can't be searched, or matches ``odd_dates``.
     """
     block = b""
     for number, block in enumerate(_whole_rows(archive.chunks(sheet.part))):
@@ -326,7 +345,7 @@ def _searched(
             text = rows + rest
         traits.filled += text.count(b"</v>") + text.count(b"</is>")
         marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
-        if _is_unusual(text, marked=marked) or (has_dates and _NOT_POSITIVE.search(text)):
+        if _is_unusual(text, marked=marked) or (odd_dates and odd_dates.search(text)):
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
         yield text if number else _NO_MERGED + text
@@ -363,7 +382,7 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
         return True
     if b":" in block and _PREFIXED.search(block):
         return True
-    if _ODD_TEXT.search(block):
+    if _ODD_TEXT.search(block) or _ODD_STRING.search(block):
         return True
     return marked and _ODD_TAG.search(block) is not None
 
@@ -499,10 +518,16 @@ class _Rewriter(SheetDetails):
         text = "".join([run for run, preserved in self._runs if preserved or run.strip()])
         text = text or "".join([run for run, _ in self._runs])  # blanks are kept if alone
         kind, style = cell.get("t", ""), cell.get("s", "")
+        if value and kind == "s" and not _STRING_NUMBER.fullmatch(value := value.strip()):
+            raise InputError(
+                f"{self._archive.name}, sheet {self._sheet.name}, line {row}: the text of cell"
+                f" {cell_name(row, column)} is not in the file.",
+                SAVE_AS,
+            )
         if value and kind in {"", "n"}:
             with suppress(ValueError):
                 if self._numbers.add(row, column, _whole_number(style), float(value)):
-                    style = ""  # calamine can't read a negative date
+                    style = ""  # calamine can't read it as a date
         if "HYPERLINK(" in formula and HOLDS_ID.search(formula):
             self.traits.links.append(formula)
         if "f" in parts and not value and (kind != "str" or "v" not in parts):

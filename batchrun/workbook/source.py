@@ -107,7 +107,7 @@ def list_formats(table: Table) -> bytes | None:
         parts = find_parts(archive)
         part = next(each.part for each in parts.sheets if each.name == source.sheet)
         reader = _SheetReader(_style_formats(parts), table)
-        for tag, attributes in archive.elements(part, {"row", "c", "v", "is", "col"}):
+        for tag, attributes in archive.elements(part, {"row", "c", "col"}):
             reader.see(tag, attributes)
             if reader.done:
                 break
@@ -138,9 +138,8 @@ class _SheetReader:
         self._lines: list[int] = table.lines.tolist()
         self._columns = len(table.header)
         self._widths: dict[int, float] = {}
-        self._first_column: int | None = None
+        self._first_column = table.source.first_column
         self._row = self._column = 0
-        self._code = ""
         self._cells: dict[int, str] = {}
         self._rows: list[tuple[dict[int, str], int]] = []
         self._next = 0
@@ -157,23 +156,20 @@ class _SheetReader:
                 letters = re.match(r"[A-Za-z]{1,3}(?=\d)", attributes.get("r", ""))
                 self._column = column_number(letters[0]) if letters else self._column + 1
                 style = whole_number(attributes.get("s", "")) or 0
-                self._code = self._codes[style] if style < len(self._codes) else ""
-            case "v" | "is":  # the cell has a value
-                if self._first_column is None or self._column < self._first_column:
-                    self._first_column = self._column
-                if self._code:
-                    self._cells[self._column] = self._code
+                code = self._codes[style] if style < len(self._codes) else ""
+                if code and 0 <= self._column - self._first_column < self._columns:
+                    self._cells[self._column] = code  # if empty, it may be covered by a merged cell
             case "row":
                 self._end_row()
                 self._row = whole_number(attributes.get("r", "")) or self._row + 1
                 self._column = 0
-            case _:
+            case "col":
                 self._see_width(attributes)
 
     def formats(self) -> ListFormats:
         """Return the formats found, by positions in the list."""
         self._end_row()
-        first = self._first_column or 1
+        first = self._first_column
         widths = {
             column - first: width
             for column, width in self._widths.items()
@@ -182,8 +178,7 @@ class _SheetReader:
         rows: list[tuple[RowFormats, int]] = []
         for cells, count in self._rows:
             last = max(cells, default=0)
-            codes = tuple(cells.get(column, "") for column in range(first, last + 1))
-            rows.append((codes[: self._columns], count))
+            rows.append((tuple(cells.get(each, "") for each in range(first, last + 1)), count))
         return ListFormats(widths, rows)
 
     def _end_row(self) -> None:

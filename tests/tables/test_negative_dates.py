@@ -1,4 +1,4 @@
-"""A negative number with the format of a date is no date; the list keeps the number."""
+"""A number with the format of a date that can't be one stays a number."""
 
 from __future__ import annotations
 
@@ -39,6 +39,24 @@ def test_a_negative_date_is_kept_as_a_number_however_it_is_written(
     table = load(tmp_path / "list.xlsx")
     assert list(table.cells[1]) == [-1.5]
     assert any("1 cell holds a negative date" in notice for notice in table.source.notices)
+
+
+@pytest.mark.parametrize("code", ["[h]:mm", "[mm]", "[ss].00", "[h]:mm:ss", "yyyy-mm-dd"])
+@pytest.mark.parametrize("number", ["2958466", "1764547200000", "1.7645472E12", "1e+300"])
+def test_a_date_or_duration_too_large_to_be_shown_is_kept_as_a_number(
+    tmp_path: Path, number: str, code: str
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["Company ID", "Time spent"], [UUID, 1.5], [UUID, 1.25]):
+        sheet.append(row)
+    for place in ("B2", "B3"):
+        sheet[place].number_format = code
+    book.save(tmp_path / "plain.xlsx")
+    _changed(tmp_path, "<v>1.5</v>", f"<v>{number}</v>")
+    table = load(tmp_path / "list.xlsx")
+    assert table.cells[1][0] == float(number)
+    assert not isinstance(table.cells[1][1], float)
 
 
 def test_a_link_is_counted_once_though_a_large_sheet_is_read_again_for_a_negative_date(

@@ -99,6 +99,14 @@ def test_lines_of_a_text_file_in_the_cells_of_a_workbook_are_named(tmp_path: Pat
         find_roles(lines)
 
 
+@pytest.mark.parametrize("rule", ["", f"{'-' * 36} ----------\n"], ids=["plain", "as SQL Server"])
+def test_columns_that_are_lined_up_with_spaces_are_named(tmp_path: Path, rule: str) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text(f"{'company_id':36} name\n{rule}{UUID} Acme\n{OTHER_UUID} Bolt\n")
+    with pytest.raises(InputError, match=r"lined up with spaces.*Fixed width"):
+        find_roles(load(file))
+
+
 def test_both_roles_are_used() -> None:
     roles = find_roles(table(("Contact ID", UUID), ("Name", "x"), ("Account UUID", OTHER_UUID)))
     assert roles == {Role.CONTACT: 0, Role.COMPANY: 2}

@@ -249,6 +249,82 @@ def test_merged_cells_are_found_however_the_xml_writes_them(tmp_path: Path, merg
     assert cells(table) == [[UUID, "x"], [UUID, "y"]]
 
 
+@pytest.mark.parametrize(
+    ("first", "group"),
+    [
+        *(("A1:A2", group) for group in (2026, "2026", date(2026, 1, 1), "FY 26")),
+        *(("A1:B1", group) for group in (2026, "2026", "FY 26")),
+    ],
+)
+def test_a_header_below_groups_of_columns_may_have_years_above_it(
+    tmp_path: Path, first: str, group: Any
+) -> None:
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    downwards = first == "A1:A2"
+    page.append(["Company ID" if downwards else "Account", None if downwards else "", group])
+    page.append([None if downwards else "Company ID", "City", "Plan", "Actual"])
+    page.append([UUID, "Oslo", 1, 2])
+    for merged in (first, "C1:D1"):
+        page.merge_cells(merged)
+    book.save(tmp_path / "list.xlsx")
+    table = load(tmp_path / "list.xlsx")
+    name, city = ("Company ID", "City") if downwards else ("Account / Company ID", "Account / City")
+    assert table.header == (name, city, f"{group} / Plan", f"{group} / Actual")
+    assert cells(table) == [[UUID, "Oslo", 1, 2]]
+
+
+@pytest.mark.parametrize("beside", [2026, date(2026, 1, 1)], ids=str)
+def test_a_merged_title_beside_a_year_or_date_is_no_part_of_the_header(
+    tmp_path: Path, beside: Any
+) -> None:
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    for row in (["Accounts", None, beside], ["Company ID", "City", "Plan"], [UUID, "Oslo", 1]):
+        page.append(row)
+    page.merge_cells("A1:B1")
+    book.save(tmp_path / "list.xlsx")
+    assert load(tmp_path / "list.xlsx").header == ("Company ID", "City", "Plan")
+
+
+def test_a_row_of_years_below_a_header_is_no_part_of_it_without_merged_names(
+    tmp_path: Path,
+) -> None:
+    rows_given: list[list[Any]] = [["Company ID", "Founded"], [None, 2026], [UUID, 1999]]
+    table = load(write_workbook(tmp_path / "list.xlsx", {"S": rows_given}))
+    assert cells(table) == rows_given[1:]
+
+
+STRINGS = "".join(
+    f"<si><t>{each}</t></si>" for each in (OTHER_UUID, "Company ID", "Name", UUID, "Acme")
+)
+
+
+def of_strings(identifier: str, kind: str) -> bytes:
+    """A list of two rows whose texts are in the table of strings; the ID of row 2 is given."""
+    texts = ["1", "2", identifier, "4", "0", "4"]
+    first, *others = ([f"{kind}|<v>{each}</v>" for each in texts[at : at + 2]] for at in (0, 2, 4))
+    return pack(xlsx_parts(rows(first, *others), strings=STRINGS))
+
+
+@pytest.mark.parametrize("kind", ['t="s"', "t='s'"])
+@pytest.mark.parametrize("number", [" 3 ", "\n\t3\n", "&#51;"])
+def test_the_number_of_a_text_may_have_white_space_around_it(
+    tmp_path: Path, number: str, kind: str
+) -> None:
+    table = load_bytes(tmp_path, of_strings(number, kind), "list.xlsx")
+    assert cells(table) == [[UUID, "Acme"], [OTHER_UUID, "Acme"]]
+
+
+@pytest.mark.parametrize("kind", ['t="s"', "t='s'"])
+@pytest.mark.parametrize("number", ["x", "-1", "3.0", "+3", "3 3", "9" * 10, "9" * 30, "\u0663"])
+def test_a_cell_that_refers_to_no_text_is_refused_and_has_not_the_first_one(
+    tmp_path: Path, number: str, kind: str
+) -> None:
+    with pytest.raises(InputError, match="line 2: the text of cell A2 is not in the file"):
+        load_bytes(tmp_path, of_strings(number, kind), "list.xlsx")
+
+
 def test_a_sheet_in_utf_16_is_not_read_as_empty(tmp_path: Path) -> None:
     parts = xlsx_parts(rows(["Company ID", "Name"], [UUID, "Müller"]))
     sheet = "xl/worksheets/sheet1.xml"

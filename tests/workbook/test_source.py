@@ -15,6 +15,7 @@ from batchrun.errors import InputError
 from batchrun.model import BatchResults, Outcome, ResultRow
 from batchrun.tables.files import load
 from batchrun.workbook import list_formats
+from tests.corpus.parts import pack, rows, xlsx_parts
 from tests.workbook.batches import batch, company, sheet
 
 if TYPE_CHECKING:
@@ -77,6 +78,26 @@ def test_a_list_that_begins_further_in_is_found(tmp_path: Path, written: Write) 
     assert opened.cell(2, head.index("Column D") + 1).number_format == "0%"
 
 
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [(9, "Confidential Information - Do Not Distribute"), (4, "Total"), (9, "Total"), (2, "=1+1")],
+    ids=["footer", "total", "total below a blank row", "formula without a value"],
+)
+def test_a_cell_left_of_the_list_does_not_shift_its_formats(
+    tmp_path: Path, written: Write, row: int, value: str
+) -> None:
+    file = tmp_path / "report.xlsx"
+    listed(file, first_column=2)
+    book = openpyxl.load_workbook(file)
+    book.worksheets[0].cell(row, 1, value)
+    book.save(file)
+    results = again(file)
+    letters = dict(zip(results.header, "ABCDEFGH", strict=False))
+    page = openpyxl.load_workbook(written(results))["Results"]
+    found = {name: page[f"{letter}2"].number_format for name, letter in letters.items() if name}
+    assert found == {f"Column {letter}": code for letter, code in FORMATS.items()}
+
+
 def test_the_formats_are_those_of_the_list_as_it_was_run(tmp_path: Path, written: Write) -> None:
     source = tmp_path / "list.xlsx"
     results = listed(source)
@@ -121,6 +142,25 @@ def test_each_cell_keeps_its_own_format(tmp_path: Path, written: Write) -> None:
             kept = listed_cells[f"{column}{line}"]
             assert found[f"{column}{line}"].value == kept.value
             assert found[f"{column}{line}"].number_format == kept.number_format
+
+
+def test_a_row_of_merged_cells_shows_their_value_as_the_first_row_does(
+    tmp_path: Path, written: Write
+) -> None:
+    styles = '<cellXfs><xf numFmtId="0"/><xf numFmtId="15"/><xf numFmtId="9"/></cellXfs>'
+    page = rows(
+        ["Company ID", "Since", "Margin"],
+        [company(0), 's="1"|<v>45000</v>', 's="2"|<v>0.25</v>'],
+        [company(1), 's="1"|', 's="2"|'],
+        [company(2), 's="1"|', 's="1"|<v>45000</v>'],
+    )
+    merged = '<mergeCells><mergeCell ref="B2:B4"/><mergeCell ref="C2:C3"/></mergeCells>'
+    (tmp_path / "list.xlsx").write_bytes(pack(xlsx_parts(page + merged, styles=styles)))
+
+    opened = openpyxl.load_workbook(written(again(tmp_path / "list.xlsx")))["Results"]
+
+    assert [opened[f"B{row}"].number_format for row in (2, 3, 4)] == ["d-mmm-yy"] * 3
+    assert [opened[f"C{row}"].number_format for row in (2, 3, 4)] == ["0%", "0%", "d-mmm-yy"]
 
 
 ALL_COLUMNS = b'<col min="1" max="16384" hidden="1" width="9"/>'
