@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from batchrun.settings.model import Settings
 
 
+BATCHES_NAMED = 3
 MIN_PREFIX = 4
 """The minimum number of characters of a batch ID that `forget` accepts."""
 
@@ -204,21 +205,19 @@ def _status(journal: Journal, summary: BatchSummary) -> BatchStatus:
     )
 
 
-def sent_elsewhere(
-    chosen: Iterable[ResultRow] | int, batch: BatchSummary, settings: Settings
-) -> int:
+def sent_elsewhere(chosen: Collection[int] | int, batch: BatchSummary, settings: Settings) -> int:
     """Return how many of a batch's jobs without a result another batch has paid for.
 
-    ``chosen`` are rows, or how many of the jobs to trigger next.
+    ``chosen`` are their numbers, or how many of the jobs to trigger next.
     """
-    jobs = chosen if isinstance(chosen, int) else _jobs_of(chosen)
-    if not jobs:
+    if not chosen:
         return 0
     with existing_journal(settings.journal) as journal:
-        return sum(journal.sent_elsewhere(batch, jobs).values())
+        return sum(map(bool, journal.sent_elsewhere(batch, chosen).values()))
 
 
-def _jobs_of(rows: Iterable[ResultRow]) -> set[int]:
+def jobs_of(rows: Iterable[ResultRow]) -> set[int]:
+    """Return the numbers of the jobs of some rows."""
     return {row.job for row in rows if row.job is not None}
 
 
@@ -230,14 +229,21 @@ def known_elsewhere(plan: Plan, settings: Settings) -> int:
 
 def jobs_to_send(
     before: BatchStatus, limit: int | None, in_doubt: InDoubt | None, settings: Settings
-) -> dict[int, bool]:
-    """Return the jobs that `resume` would send, and whether another batch has sent each since."""
+) -> dict[int, str]:
+    """Return the jobs that `resume` would send, and which other batch has sent each since."""
     summary, pending = before.summary, before.left.to_trigger
-    doubts = _jobs_of(before.in_doubt) if in_doubt is InDoubt.RETRY else set()
+    doubts = jobs_of(before.in_doubt) if in_doubt is InDoubt.RETRY else set()
     pending = pending if limit is None else min(limit, pending)
     with existing_journal(settings.journal) as journal:
         sent = partial(journal.sent_elsewhere, summary, since=summary.created_at)
         return (sent(pending) if pending else {}) | (sent(doubts) if doubts else {})
+
+
+def other_batches(batch_ids: Iterable[str]) -> str:
+    """Return the other batches that have sent jobs, in words that name the first ones."""
+    named = sorted({*batch_ids} - {""})
+    more = ", …" if len(named) > BATCHES_NAMED else ""
+    return f"another batch ({', '.join(named[:BATCHES_NAMED])}{more})" if named else "another batch"
 
 
 def requests_today(settings: Settings) -> int:

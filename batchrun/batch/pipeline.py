@@ -24,7 +24,7 @@ from batchrun.batch.export import (
     write_after_journal_error,
     write_results,
 )
-from batchrun.batch.history import existing_journal
+from batchrun.batch.history import existing_journal, other_batches
 from batchrun.batch.recover import (
     key_replaced_by,
     prepare_batch,
@@ -409,6 +409,8 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
                 resume_at = session.quota_opens_at() if ending is Ending.QUOTA else None
                 unfinished = journal.summary(batch_id).unfinished
                 note = note_of(ending, resume_at, engine.stopped_because) if unfinished else ""
+                if note and ending is Ending.SELECTION_DONE:
+                    note += _held_back_words(journal, before, jobs, options)
                 await jobs.record_ending(note, seconds, spent.quota_seconds, resume_at)
             except BatchrunError as raised:
                 # A failed statement may be the first sign that the journal is lost.
@@ -457,6 +459,17 @@ async def _work(session: Session, batch_id: str, options: RunOptions) -> Report:
             )
             options.control.report = report
             return report
+
+
+def _held_back_words(
+    journal: Journal, batch: BatchSummary, jobs: BatchJobs, options: RunOptions
+) -> str:
+    """Return how many of the jobs that wait another batch has sent since; ``""`` for none."""
+    since = options.joined or batch.created_at
+    others = journal.sent_elsewhere(batch, jobs.count_pending(), since).values()
+    sent = len([each for each in others if each])
+    what = f" {plural(sent, 'job was', 'jobs were')} already sent in {other_batches(others)}."
+    return what if sent else ""
 
 
 def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") -> None:

@@ -356,7 +356,7 @@ def retry(
     from batchrun import aio
     from batchrun import rows as rows_of
     from batchrun import status as status_of
-    from batchrun.batch.history import sent_elsewhere
+    from batchrun.batch.history import jobs_of, sent_elsewhere
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = (
@@ -374,10 +374,10 @@ def retry(
         confirm_batch(settings, summary, output, sends=sends)
         question, words, left = _retry_question(summary, chosen, settings), "", None
         rows = rows_of(summary.batch_id, chosen, settings=settings).rows
-        if paid := sent_elsewhere(rows, summary, settings):
+        jobs = jobs_of(rows)
+        if paid := sent_elsewhere(jobs, summary, settings):
             words = f"{plural(paid, 'job was', 'jobs were')} already sent in another batch."
         if not yes:
-            jobs = len({row.job for row in rows})
             question = f"{words} {question}".strip()
             left = confirm_jobs(summary, jobs, settings, reporting.mode(), question)
         elif words:

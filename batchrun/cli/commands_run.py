@@ -115,8 +115,8 @@ def run_marked(
     print_text(_marked_words(marked), err=to_stderr or beside_question(yes=yes))
     left = None
     if not yes:
-        now = min(len(marked.jobs), limit or len(marked.jobs))
-        them = "it" if now == 1 else "them"
+        now = sorted(marked.jobs)[:limit]
+        them = "it" if len(now) == 1 else "them"
         question = f"Send {them} again (you pay again)?"
         left = confirm_jobs(marked.summary, now, settings, mode, question)
     continue_batch(
@@ -456,8 +456,8 @@ def resume(
         to_send = (
             jobs_to_send(before, 0 if waits else limit, in_doubt, settings) if only is None else {}
         )
-        jobs, sent = len(to_send), sum(to_send.values())
-        words = messages.sent_elsewhere_words(sent, jobs, summary) if sent else ""
+        jobs, others = len(to_send), list(filter(None, to_send.values()))
+        words = messages.sent_elsewhere_words(len(others), jobs, summary, others) if others else ""
         if not reporting.for_scripts:
             print_lines(
                 messages.batch_lines(summary, before.left, limit, named=named),
@@ -465,10 +465,10 @@ def resume(
             )
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:
             confirm_batch(settings, summary, output)
-            if asks and jobs and (sent or not (named or waits)) and (waits or summary.confirmed):
+            if asks and jobs and (others or not (named or waits)) and (waits or summary.confirmed):
                 left = confirm_jobs(
                     summary,
-                    jobs,
+                    to_send,
                     settings,
                     mode,
                     messages.trigger_question(summary, jobs, words) if in_doubt else "",
@@ -646,6 +646,8 @@ def work(
     printer.close()
     for each in worked:
         print_text(f"Batch {each.words}", err=quiet)
+        waits = [f"Note:      {each.note}", *messages.next_lines(each)] if each.note else []
+        print_lines(waits, err=quiet)
     codes = [
         # Workers get only confirmed batches: one that waits for a person was stopped by failures.
         ExitCode.INCOMPLETE if each.unfinished and not each.confirmed else each.exit_code

@@ -360,11 +360,14 @@ def paid_words(paid: int, jobs: int, known: str, *, practice: bool) -> str:
     return f"{paid:,} of {plural(jobs, 'job')} {known}, and you {again}."
 
 
-def sent_elsewhere_words(sent: int, jobs: int, batch: BatchSummary) -> str:
-    """Return that another batch has sent some of the jobs to send."""
+def sent_elsewhere_words(
+    sent: int, jobs: int, batch: BatchSummary, others: Iterable[str] = ()
+) -> str:
+    """Return that another batch has sent some of the jobs to send; ``others`` are such batches."""
+    from batchrun.batch.history import other_batches
     from batchrun.settings.location import is_practice
 
-    known = f"{'was' if sent == 1 else 'were'} already sent in another batch"
+    known = f"{'was' if sent == 1 else 'were'} already sent in {other_batches(others)}"
     return paid_words(sent, jobs, known, practice=is_practice(batch.base_url))
 
 

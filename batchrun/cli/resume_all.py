@@ -147,9 +147,10 @@ def _held_back(
         why = f"nobody has confirmed the rest ({jobs}). {summary.note}".strip()
         return f"{why} To run the rest", now, []
     to_send = jobs_to_send(now, None, in_doubt, settings)
-    if not any(to_send.values()):
+    others = list(filter(None, to_send.values()))
+    if not others:
         return "", now, None
-    why = sent_elsewhere_words(sum(to_send.values()), len(to_send), summary)
+    why = sent_elsewhere_words(len(others), len(to_send), summary, others)
     return f"{why} To run the rest", now, [job for job, sent in to_send.items() if not sent]
 
 

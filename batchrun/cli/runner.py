@@ -33,7 +33,7 @@ from batchrun.estimate import price_of
 from batchrun.settings.location import is_practice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from batchrun.batch.history import BatchStatus
@@ -359,25 +359,37 @@ def _confirmed(
 
 
 def confirm_jobs(
-    summary: BatchSummary, jobs: int, settings: Settings, mode: OutputMode, question: str = ""
+    summary: BatchSummary,
+    jobs: Collection[int],
+    settings: Settings,
+    mode: OutputMode,
+    question: str = "",
 ) -> Credits | None:
     """Show what it costs to send jobs of a batch, and ask. Return the credits left, if known.
 
     Raises:
         NotConfirmedError: The answer is no.
-        UsageError: There is no terminal.
+        UsageError: There is no terminal, or the batch has changed since the question.
     """
     from batchrun.engine.session import cost_of
 
     if not sys.stdin.isatty():
         confirmed(question, yes=False)
     rest = asyncio.run(cost_of(summary, jobs, settings))
-    confirm_rest(rest, settings, mode, question)
+    confirm_rest(rest, settings, mode, question, jobs)
     return rest.credits
 
 
-def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str = "") -> None:
+def confirm_rest(
+    rest: Rest,
+    settings: Settings,
+    mode: OutputMode,
+    question: str = "",
+    chosen: Collection[int] | None = None,
+) -> None:
     """Show what it costs to send jobs of a batch, and ask.
+
+    ``chosen`` are their numbers; ``None`` for the jobs to trigger next.
 
     Raises:
         NotConfirmedError: The answer is no.
@@ -395,10 +407,12 @@ def confirm_rest(rest: Rest, settings: Settings, mode: OutputMode, question: str
         question = messages.trigger_question(batch, jobs, words)
     if not confirm(question):
         raise NotConfirmedError("Nothing was triggered.")
-    _require_as_shown(batch, jobs, rest.elsewhere, settings)
+    _require_as_shown(batch, jobs if chosen is None else chosen, rest.elsewhere, settings)
 
 
-def _require_as_shown(batch: BatchSummary, jobs: int, elsewhere: int, settings: Settings) -> None:
+def _require_as_shown(
+    batch: BatchSummary, jobs: Collection[int] | int, elsewhere: int, settings: Settings
+) -> None:
     """Raise `UsageError` if a batch has changed since a question, or another has sent its jobs."""
     from batchrun import status
     from batchrun.batch.history import sent_elsewhere

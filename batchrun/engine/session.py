@@ -22,7 +22,7 @@ from batchrun.settings.credentials import find_credentials, for_batch
 from batchrun.settings.location import checked_base_url, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from batchrun.estimate import Estimate, EstimateRates
     from batchrun.model import BatchSummary, Workflow
@@ -155,10 +155,14 @@ class Session:
         running = self.journal.remaining(batch.batch_id).running
         return self.rates(batch.workflow.id).of(to_trigger, running)
 
-    async def rest(self, batch: BatchSummary, jobs: int) -> Rest:
-        """Return what it costs to trigger some jobs of a batch; costs a request itself."""
-        elsewhere = sum(self.journal.sent_elsewhere(batch, jobs).values())
-        return Rest(batch, jobs, self.estimate(batch, jobs), await self.credits(), elsewhere)
+    async def rest(self, batch: BatchSummary, jobs: Collection[int] | int) -> Rest:
+        """Return what it costs to trigger some jobs of a batch; costs a request itself.
+
+        ``jobs`` are their numbers, or how many of the jobs to trigger next.
+        """
+        number = jobs if isinstance(jobs, int) else len(jobs)
+        elsewhere = sum(map(bool, self.journal.sent_elsewhere(batch, jobs).values()))
+        return Rest(batch, number, self.estimate(batch, number), await self.credits(), elsewhere)
 
     def quota_opens_at(self) -> datetime:
         """Return when the quota allows requests again (UTC, rounded up to a minute)."""
@@ -170,8 +174,8 @@ class Session:
         return begun if begun == moment else begun + timedelta(minutes=1)
 
 
-async def cost_of(batch: BatchSummary, jobs: int, settings: Settings) -> Rest:
-    """Return what it costs to trigger some jobs of a batch; costs a request itself."""
+async def cost_of(batch: BatchSummary, jobs: Collection[int] | int, settings: Settings) -> Rest:
+    """Return what it costs to trigger some jobs of a batch, as `Session.rest` does."""
     async with open_session(for_batch(settings, batch), few_requests=True) as session:
         return await session.rest(batch, jobs)
 

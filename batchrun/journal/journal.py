@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Executable,
+    Result,
     Row,
     bindparam,
     exists,
@@ -227,8 +228,8 @@ class Journal(AbstractContextManager["Journal"]):
 
     def sent_elsewhere(
         self, batch: BatchSummary, chosen: Collection[int] | int, since: datetime | None = None
-    ) -> dict[int, bool]:
-        """Return whether another batch has paid for jobs of a batch, by their numbers.
+    ) -> dict[int, str]:
+        """Return which other batch has paid for jobs of a batch, by their numbers; ``""`` for none.
 
         They have a result there, are running, or are in doubt. ``chosen`` are their numbers, or how
         many of those to trigger next. With ``since``, only batches that changed since then count.
@@ -246,7 +247,8 @@ class Journal(AbstractContextManager["Journal"]):
             others = batches_of(connection, batch.workflow.id, batch.base_url, since)
             others = [each for each in others if each != batch.batch_id]
             known = known_jobs(connection, list(bodies.values()), others)
-            return {number: at in known for at, number in enumerate(bodies)}
+            where = {at: job.batch_id for at, job in known.items()}
+            return {number: where.get(at, "") for at, number in enumerate(bodies)}
 
     def find(self, fingerprint: str, base_url: str) -> BatchSummary | None:
         """Return the newest batch of the same rows, workflow, and parameters at a service."""
@@ -530,7 +532,7 @@ class Journal(AbstractContextManager["Journal"]):
     def _results(self, connection: Connection, batch_id: str) -> BatchResults:
         columns = (batches.c.header, batches.c.roles, batches.c.list_formats)
         query = select(*columns).where(batches.c.id == batch_id)
-        kept, positions, list_formats = connection.execute(query).one()
+        kept, positions, list_formats = tuple(self._one(connection.execute(query), batch_id))
         with self._decoding():
             header = tuple(map(str, json.loads(kept)))
             at = range(len(header))
@@ -574,7 +576,7 @@ class Journal(AbstractContextManager["Journal"]):
                 "If the file came from somebody else, don't use it.",
             )
         with self._decoding():
-            found = connection.execute(_BATCH, {"batch": batch_id}).one()
+            found = self._one(connection.execute(_BATCH, {"batch": batch_id}), batch_id)
             # SQLite doesn't enforce types.
             for column, value in zip(_COLUMNS, found, strict=True):
                 if not isinstance(value, (column.type.python_type, int, type(None))):
@@ -620,6 +622,19 @@ class Journal(AbstractContextManager["Journal"]):
                 confirmed=not found.unconfirmed,
                 practice=self._is_practice(connection, found),
             )
+
+    def _one(self, found: Result[Any], batch_id: str) -> Row[Any]:
+        """Return the only row found of a batch.
+
+        Raises:
+            JournalError: There is none: the batch was deleted after its ID was read.
+        """
+        if (row := found.one_or_none()) is None:
+            raise JournalError(
+                f"Batch {batch_id} has been deleted from the journal {self.location}.",
+                Advice("", "To list the others: batchrun batches"),
+            )
+        return row
 
     def _is_practice(self, connection: Connection, of: Row[Any]) -> bool:
         """Whether it is certain: a tunnel or a gateway may also be on this machine."""

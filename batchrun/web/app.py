@@ -12,7 +12,6 @@ from bisect import bisect_left
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -657,16 +656,16 @@ class _Pages:
             if counts[outcome]
         ]
         failed = screens.groups_of(view, [one for one, *_ in retried])
-        rows = chain.from_iterable(group.rows for group in failed)
+        elsewhere = workspace.failed_elsewhere(view.summary)
         return self._show_screen(
             request,
             "attention.html",
             view=view,
             retried=retried,
             price=price,
-            shown=shown_version(view.summary),
+            shown=shown_version(view.summary, elsewhere),
             failed=failed,
-            elsewhere=sent_elsewhere(rows, view.summary, workspace.settings),
+            elsewhere=elsewhere,
             doubts=view.status.in_doubt,
             doubts_cost=words_of(len(view.status.in_doubt)),
             invalid=screens.groups_of(view, [Outcome.INVALID]),

@@ -76,10 +76,12 @@ _TERMS = (
     (re.compile(r"\bThe header has (?=\d)"), "The column names have "),
     (re.compile(r"\bheader( row)?(s?)\b"), r"line\2 of column names"),
     (re.compile(r"^It was interrupted(?=\.$)"), "It was stopped before the end"),
-    (re.compile(r"(?<=\d )job(s?)(?= (?:at|failed|have|in a row)\b| $)"), r"row\1"),
+    (re.compile(r"(?<=\d )job(s?)(?= (?:at|failed|have|in a row|was|were)\b| $)"), r"row\1"),
     (re.compile(rf"\bBatch{_BATCH_ID}"), "Run"),
     (
-        re.compile(rf"\bbatch{_BATCH_ID}|(?<=\bthe )batch\b(?!\.\w)|(?<=\bthis )batch\b(?!\.\w)"),
+        re.compile(
+            rf"\bbatch{_BATCH_ID}|(?:(?<=\bthe )|(?<=\bthis )|(?<=\banother ))batch\b(?!\.\w)"
+        ),
         "run",
     ),
 )

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 import batchrun
 from batchrun import Control, Outcome, Request, Rerun, aio, list_rows
 from batchrun.advice import REUSE_AGE
-from batchrun.batch.history import BatchStatus, requests_today, sent_elsewhere
+from batchrun.batch.history import BatchStatus, jobs_of, requests_today, sent_elsewhere
 from batchrun.batch.request import sheet_names
 from batchrun.engine.session import open_session
 from batchrun.errors import BatchrunError, NoBatchError, NotConfirmedError, StoppedError, UsageError
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from batchrun.web.screens import Findings
 
 _LOG = logging.getLogger(__name__)
+
+_FAILED = (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
 
 T = TypeVar("T")
 
@@ -615,6 +617,7 @@ class Workspace:
             batch_id,
             partial(aio.resume, batch_id, in_doubt=decision, only=()),  # type: ignore[arg-type]
             shown=shown,
+            elsewhere=self.failed_elsewhere(self.status(batch_id, 0).summary),
             again=len(self.status(batch_id).in_doubt) if decision == "retry" else 0,
         )
 
@@ -622,14 +625,21 @@ class Workspace:
         """Send a batch's rows with these outcomes again; like `resume` otherwise.
 
         Raises:
-            UsageError: The batch is not as it was ``shown``, such as in a stale tab.
+            UsageError: The batch is not as it was ``shown``, such as in a stale tab, or another one
+                has sent such rows.
         """
         return self._continue_batch(
             batch_id,
             partial(aio.retry, batch_id, outcomes=outcomes),
             shown=shown,
+            elsewhere=self.failed_elsewhere(self.status(batch_id, 0).summary),
             again=sum(self.status(batch_id).summary.counts[each] for each in outcomes),
         )
+
+    def failed_elsewhere(self, batch: BatchSummary) -> int:
+        """Return how many of a batch's jobs without a result, but sent, others have sent."""
+        failed = batchrun.rows(batch.batch_id, _FAILED, settings=self.settings).rows
+        return sent_elsewhere(jobs_of(failed), batch, self.settings)
 
     def _continue_batch(
         self,

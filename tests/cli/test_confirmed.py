@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from batchrun import batches, resume, run
+from batchrun import batches, forget, resume, run
 from batchrun.cli.output import OutputMode
 from batchrun.errors import ExitCode, NotConfirmedError
 from batchrun.settings.loading import load_settings
@@ -299,7 +299,8 @@ def paid_since(batchrun: CommandLine, pilot: FaultySandbox) -> str:
     return stopped
 
 
-PAID_SINCE = "1 of 1 job was already sent in another batch, and you pay for it again."
+PAID_SINCE = "1 of 1 job was already sent in another batch"
+AGAIN = ", and you pay for it again."
 
 
 @pytest.mark.parametrize("quietly", [(), ("--json",), ("-q",)])
@@ -319,7 +320,7 @@ def test_resume_asks_about_a_job_that_another_batch_has_paid_for_since(
     batchrun: CommandLine, pilot: FaultySandbox, paid_since: str, typed: str, sent: int
 ) -> None:
     ended = at_a_terminal(batchrun, typed, "resume", paid_since)
-    assert f"{PAID_SINCE} Trigger 1 job" in " ".join((ended.stdout + ended.stderr).split())
+    assert f"{PAID_SINCE}{AGAIN} Trigger 1 job" in " ".join((ended.stdout + ended.stderr).split())
     assert len(pilot.bodies()) == sent
 
 
@@ -328,8 +329,10 @@ def test_resume_all_leaves_alone_what_another_batch_has_paid_for_since(
 ) -> None:
     night = batchrun("resume", "--all")
     assert night.exit_code == ExitCode.INCOMPLETE
-    said = " ".join(night.stdout.split())
-    assert f"Rest not sent: batch {paid_since} (accounts.csv): {PAID_SINCE}" in said
+    said, other = " ".join(night.stdout.split()), batches(settings=load_settings())[0].batch_id
+    assert (
+        f"Rest not sent: batch {paid_since} (accounts.csv): {PAID_SINCE} ({other}){AGAIN}" in said
+    )
     assert len(pilot.bodies()) == 3
 
 
@@ -341,11 +344,13 @@ def test_resume_all_sends_the_jobs_that_no_other_batch_has_paid_for(
         (batchrun.folder / name).write_text("\n".join(["Company ID", *companies]))
         batchrun("run", name, *RUN[2:], "--limit", "1")
     batchrun.change_batches("unconfirmed = 0")
-    stopped = batches(settings=load_settings())[1].batch_id
+    short, stopped, *_ = (each.batch_id for each in batches(settings=load_settings()))
     night = batchrun("resume", "--all")
     assert night.exit_code == ExitCode.INCOMPLETE
     said = " ".join(night.stdout.split())
-    assert f"(long.csv): {PAID_SINCE.replace('of 1 job', 'of 3 jobs')} To run the rest: " in said
+    assert f"(long.csv): {PAID_SINCE.replace('of 1 job', 'of 3 jobs')} (" in said
+    note = json.loads(batchrun("status", stopped, "--json").stdout)["note"]
+    assert f"the rest waits. 1 job was already sent in another batch ({short})." in note
     sent = [json.loads(body)["company_id"] for body in pilot.bodies()]
     assert sent[-2:] == mine[2:]
     assert sent.count(mine[1]) == 1
@@ -491,3 +496,27 @@ def test_an_answer_does_not_send_what_another_batch_has_sent_since_the_question(
     ended = at_a_terminal(batchrun, "y\n", *typed, meanwhile=send)
     assert "Another batch has sent some of the jobs of accounts.csv" in ended.stderr
     assert len(pilot.bodies()) == 3
+
+
+def test_an_answer_to_retry_does_not_send_what_another_batch_has_sent_since_the_question(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    sent = [0]
+    with faulty_sandbox(triggers=[REFUSED, REFUSED]) as (url, sandbox):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        [batch] = batches(settings=load_settings())
+        mark(accounts.with_name(RESULTS), 2)
+
+        def send() -> None:
+            text = accounts.read_text(encoding="utf-8")
+            longer = accounts.with_name("longer.csv")
+            longer.write_text(f"{text}{uuid4()},Delta,\n", encoding="utf-8")
+            run(longer, "account research", settings=load_settings())
+            sent.append(len(sandbox.bodies()))
+
+        for again in (["retry", batch.batch_id], ["run", RESULTS]):
+            ended = at_a_terminal(batchrun, "y\n", *again, meanwhile=send)
+            assert "Another batch has sent some of the jobs of accounts.csv" in ended.stderr
+            assert len(sandbox.bodies()) == sent[-1] > sent[-2]
+            forget(batches(settings=load_settings())[0].batch_id, settings=load_settings())

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 
-from batchrun import batches, forget, status, stop
+from batchrun import batches, forget, status, stop, watch
 from batchrun.batch import pipeline
 from batchrun.cli.output import print_text
 from batchrun.engine.engine import Engine
 from batchrun.engine.session import open_session
-from batchrun.errors import ExitCode
+from batchrun.errors import ExitCode, JournalError
 from batchrun.journal import Journal
 from batchrun.model import Outcome
 from batchrun.sandbox import SandboxSettings, running
@@ -158,8 +158,11 @@ def test_a_worker_sends_no_job_that_another_batch_has_sent_since(
     stopped = detached(batchrun, "long.csv", *mine)
     (batchrun.folder / "short.csv").write_text(f"Company ID\n{mine[1]}")
     batchrun("run", "short.csv", *RUN[2:])
-    worked = batchrun("work", "--until-done", "--quiet")
+    worked, other = batchrun("work", "--until-done"), batches(settings=load_settings())[0].batch_id
     assert worked.exit_code == ExitCode.PAUSED
+    said = " ".join(worked.stdout.split())
+    assert f"the rest waits. 1 job was already sent in another batch ({other})." in said
+    assert f"Resume: batchrun resume {stopped}" in said
     assert len(service.bodies()) == len(set(service.bodies())) == 3
     assert left(stopped) == 1
     night = batchrun("resume", "--all")
@@ -226,3 +229,20 @@ def test_a_worker_goes_on_when_a_batch_is_forgotten_that_it_has_worked_on(
     assert ended.exit_code == ExitCode.COMPLETED
     assert f"Batch {second}" in ended.stderr
     assert len(service.bodies()) == 2
+
+
+def test_a_batch_that_is_deleted_while_it_is_watched_or_read_is_named(
+    batchrun: CommandLine, service: FaultySandbox
+) -> None:
+    gone, settings = detached(batchrun, "list.csv", str(uuid4())), load_settings()
+    looks = watch(interval_seconds=0, settings=settings)
+    assert next(looks).starts_soon
+    with Journal(settings.journal) as journal:
+        forget(gone, settings=settings)
+        for read in (
+            lambda: next(looks),
+            lambda: journal.results(gone).__enter__(),
+            lambda: journal.earlier_batches(gone),
+        ):
+            with pytest.raises(JournalError, match=f"Batch {gone} has been deleted from the"):
+                read()

@@ -845,6 +845,24 @@ def test_a_page_that_was_shown_before_another_run_sent_its_rows_sends_nothing(
     assert len(site.triggers) == 4
 
 
+def test_a_page_with_failures_that_another_run_has_sent_since_sends_nothing(tmp_path: Path) -> None:
+    failing = SandboxSettings(rate_per_minute=None, fail=0.5, seed=3)
+    with running_site(tmp_path, failing) as site:
+        batch = finished_batch(site)
+        settings = site.workspace.settings
+        (summary,) = batchrun.batches(settings=settings)
+        before = shown_field(site, f"{batch}/attention")
+        batchrun.run(str(summary.source.path), "Account Research", again=True, settings=settings)
+        sent = len(site.triggers)
+        site.post(f"{batch}/retry", shown=before, **{"retry-FAILED": "yes"})
+        site.workspace.wait(60)
+        assert len(site.triggers) == sent
+        after = shown_field(site, f"{batch}/attention")
+        site.post(f"{batch}/retry", shown=after, **{"retry-FAILED": "yes"})
+        assert site.workspace.wait(60)
+        assert len(site.triggers) > sent
+
+
 def test_a_retry_that_is_sent_twice_pays_once(tmp_path: Path) -> None:
     with running_site(tmp_path, SandboxSettings(rate_per_minute=None, fail=0.3)) as site:
         batch = finished_batch(site)
