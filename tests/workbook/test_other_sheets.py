@@ -654,6 +654,9 @@ def test_a_workbook_of_practice_says_that_its_results_are_invented(
     rows = [row(number, {"score": 90}) for number in range(3)]
     path = written(batch(rows, **practice), form)
     assert sheet(path, "Overview")[1][0] == "Practice: these results are invented."
+    for page in openpyxl.load_workbook(path):  # printed pages get apart from each other
+        assert page.oddFooter is not None
+        assert str(page.oddFooter.left.text).startswith("Practice: invented results. ")
     for address in ("https://api.pipelinegeneration.ai/v1", "http://127.0.0.1:8020/v1"):
         real = written(batch(rows, base_url=address), form)
         assert "invented" not in str(sheet(real, "Overview"))
