@@ -515,9 +515,10 @@ def _retry_question(summary: BatchSummary, outcomes: frozenset[Outcome], setting
             steps = messages.next_lines(summary) or messages.reason_lines(
                 summary, journal, settings
             )
+        commands = [step for step in steps if isinstance(step, UnbrokenLine)]
         raise UsageError(
             f"Batch {summary.batch_id} has no row that is {words}.",
-            " ".join(f"Its rows: {messages.counts(summary)}. {''.join(steps[-1:])}".split()),
+            " ".join(f"Its rows: {messages.counts(summary)}. {''.join(commands[:1])}".split()),
         )
     shown = " and ".join(_rows_that_are(word, number) for word, number in found.items() if number)
     them = "it" if sum(found.values()) == 1 else "them"

@@ -240,8 +240,8 @@ def check(
 ) -> None:
     """Show what a run would do. Nothing is triggered.
 
-    A job is one execution of the workflow, which you pay for. Rows that would send the same share
-    one. FILE can be - for standard input.
+    A job is one execution of the workflow, which you pay for. Rows that would send the same data
+    share one job. FILE can be - for standard input.
     """
     from batchrun import Rerun
     from batchrun.settings.files import find_configuration
@@ -460,7 +460,7 @@ def resume(
         words = messages.sent_elsewhere_words(len(others), jobs, summary, others) if others else ""
         if not reporting.for_scripts:
             print_lines(
-                messages.batch_lines(summary, before.left, limit, named=named),
+                messages.batch_lines(before, limit, named=named, asks=asks and in_doubt is None),
                 err=beside_question(yes=not asks),
             )
         with sandbox_for(summary, settings, wanted=service.sandbox) as settings:

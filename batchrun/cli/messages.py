@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from batchrun.batch.report import Report
     from batchrun.errors import ExitCode
     from batchrun.estimate import Estimate
-    from batchrun.journal.journal import Journal, Remaining
+    from batchrun.journal.journal import Journal
     from batchrun.list_rows import RowNumbers
     from batchrun.model import ResultRow, Workflow
     from batchrun.plan import Plan
@@ -93,20 +93,21 @@ def outcome_counts(counts: Mapping[Outcome, int], but: Collection[Outcome] = ())
     return [f"{counts[one]:,} {one.words}" for one in Outcome if counts.get(one) and one not in but]
 
 
-def batch_lines(
-    summary: BatchSummary, left: Remaining, limit: int | None, *, named: bool
-) -> list[str]:
+def batch_lines(batch: BatchStatus, limit: int | None, *, named: bool, asks: bool) -> list[str]:
     """Return the list, the workflow, the rows and the jobs of a batch that continues.
 
-    A batch that the user has not ``named`` is the newest.
+    A batch that the user has not ``named`` is the newest. If it ``asks``, rows in doubt come last.
     """
+    summary, left = batch.summary, batch.left
     now = left.to_trigger if limit is None else min(limit, left.to_trigger)
+    doubts = f"In doubt:  {plural(len(batch.in_doubt), 'row')}: decide after the others"
     return [
         UnbrokenLine(f"List:      {summary.source.name}{'' if named else ', the newest batch'}"),
         *(_changed_lines(summary) if now else []),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {counts(summary, left.running_rows)}",
         *([jobs_line(left.to_trigger, now)] if now else []),
+        *([doubts] if asks and now and batch.in_doubt else []),
     ]
 
 
@@ -373,7 +374,9 @@ def sent_elsewhere_words(
 
 def trigger_question(batch: BatchSummary, jobs: int, sent_elsewhere: str = "") -> str:
     """Return the question before jobs of a batch are sent."""
-    return f"{sent_elsewhere} Trigger {plural(jobs, 'job')} of {batch.source.name} now?".strip()
+    question = f"Trigger {plural(jobs, 'job')} of {batch.source.name} now?"
+    reuse = f"To pay once, answer n, then run the list with --reuse {REUSE_AGE.days}d."
+    return f"{sent_elsewhere} {reuse} {question}" if sent_elsewhere else question
 
 
 def known_lines(plan: Plan) -> list[str]:
@@ -395,7 +398,8 @@ def known_lines(plan: Plan) -> list[str]:
         batches = ", ".join(sorted({job.batch_id for job in under_way})[:BATCHES_SHOWN])
         lines.append(
             f"{plural(len(under_way), 'job is', 'jobs are')} under way or in doubt in another "
-            f"batch ({batches}), and would be paid for twice"
+            f"batch ({batches}), and would be paid for twice. To pay once, finish that batch, then "
+            f"run this list with --reuse {REUSE_AGE.days}d"
         )
     return lines
 
@@ -807,15 +811,17 @@ def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) ->
         file = path
     lines: list[str] = []
     for outcomes, step in (
+        ({Outcome.IN_DOUBT}, f"Settle:    batchrun resume {summary.batch_id}"),
         (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {summary.batch_id}"),
-        ({Outcome.INVALID}, f"Correct:   the list, then: {run_corrected(file, summary)}"),
+        ({Outcome.INVALID}, f"Correct:   change the list, then: {run_corrected(file, summary)}"),
     ):
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
         reasons = Reasons()
         page = rows_in(journal, summary.batch_id, outcomes, limit=_MAX_REASONED)
         for row in page.rows:
-            reasons.see(row)
+            if not row.dropped:
+                reasons.see(row)
         least = "at least " if len(page.rows) == _MAX_REASONED else ""
         ranked = reasons.ranked()
         for each in ranked[:REASONS_SHOWN]:
@@ -824,7 +830,8 @@ def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) ->
             lines.append(f"Reason:    {least}{plural(each.rows, 'row')}: {why}. {what}")
         if hidden := len(ranked[REASONS_SHOWN:]):
             lines.append(f"           … and {plural(hidden, 'more reason')}")
-        lines.append(UnbrokenLine(step))
+        if ranked:
+            lines.append(UnbrokenLine(step))
     return lines
 
 
@@ -862,13 +869,11 @@ def running_line(jobs: int, more: str = "", *, working: bool) -> str:
 
 
 def next_lines(summary: BatchSummary) -> list[str]:
-    """Return the command that continues a batch, or that settles its rows in doubt, if any."""
-    if summary.unfinished:
-        waits = [] if summary.confirmed else ["The rest:  waits until you resume it"]
-        return [*waits, UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
-    if summary.counts[Outcome.IN_DOUBT]:
-        return [UnbrokenLine(f"Settle:    batchrun resume {summary.batch_id}")]
-    return []
+    """Return the command that continues a batch, if it is unfinished."""
+    if not summary.unfinished:
+        return []
+    waits = [] if summary.confirmed else ["The rest:  waits until you resume it"]
+    return [*waits, UnbrokenLine(f"Resume:    batchrun resume {summary.batch_id}")]
 
 
 def unfinished_lines(unfinished: Sequence[BatchSummary]) -> list[str]:

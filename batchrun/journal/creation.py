@@ -157,13 +157,15 @@ def new_batch(
     plan: Plan, fingerprint: str, base_url: str, now: float, **begun_with: object
 ) -> dict[str, Any]:
     """Return the column values of a new batch; ``now`` is in Unix seconds."""
+    source = asdict(plan.table.source)
+    del source["first_column"]  # other programs with this version of the journal don't know it
     return {
         "id": _batch_id(plan.table.source.name, datetime.fromtimestamp(now, UTC)),
         "fingerprint": fingerprint,
         "created_at": now,
         "updated_at": now,
         "workflow": json.dumps(asdict(plan.workflow)),
-        "source": json.dumps(asdict(plan.table.source)),
+        "source": json.dumps(source),
         "header": json.dumps(plan.table.header),
         "roles": json.dumps({role.value: at for role, at in plan.roles.items()}),
         "parameters": json.dumps(dict(plan.parameters.constant)),

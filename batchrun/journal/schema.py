@@ -379,9 +379,7 @@ def clean_text(text: str) -> str:
 
 
 # dumps() would make an encoder for each row
-_CELLS = json.JSONEncoder(
-    ensure_ascii=False, default=plain_cell
-)  # dumps() would make one for each row
+_CELLS = json.JSONEncoder(ensure_ascii=False, default=plain_cell)
 
 
 def bring_up_to_date(connection: Connection, location: str) -> None:

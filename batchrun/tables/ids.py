@@ -32,7 +32,7 @@ class IdKind(StrEnum):
     HUBSPOT = "HubSpot number"
     SCIENTIFIC = "number that Excel shortened"
     NUMBER = "number"
-    TRUNCATED = "truncated PG:AI ID"
+    TRUNCATED = "incomplete PG:AI ID"
     MISTYPED = "mistyped PG:AI ID"
     FORMULA_ERROR = "formula error"
     EMAIL = "e-mail address"

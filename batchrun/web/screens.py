@@ -24,7 +24,7 @@ from batchrun.web.lists import RESULTS
 from batchrun.web.words import moment_words, plain, reason_words, sentence, short, total_words
 from batchrun.web.work import FRESH_SECONDS, NAMED_ROWS, BatchRun, ReadList, Workspace
 from batchrun.workbook.changes import NEW, Change
-from batchrun.workbook.columns import SAMPLED_ROWS, name_of, row_names
+from batchrun.workbook.columns import SAMPLED_ROWS, name_of
 from batchrun.workbook.markdown import without_heading
 from batchrun.workbook.readable import Fields, Names, cell_words
 from batchrun.workbook.reasons import Reasons, remedy
@@ -691,9 +691,8 @@ def marked_words(rerun: Rerun) -> str:
 
 def rows_words(read: ReadList, rows: Sequence[Row], number: int) -> str:
     """Return the name and line of the first of a number of rows of a list."""
-    first = (row.cells for row in read.first)
-    columns, lines = row_names(read.header, read.roles, first), read.numbers.words
-    words = [row_words(name_of(row.cells, columns), lines(row.line)) for row in rows[:NAMED_ROWS]]
+    names, lines = read.names, read.numbers.words
+    words = [row_words(name_of(row.cells, names), lines(row.line)) for row in rows[:NAMED_ROWS]]
     return listed(words, NAMED_ROWS, total=number)
 
 

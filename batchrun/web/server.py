@@ -86,6 +86,7 @@ def serve(
         return
     Lists(folder).remove_leftovers()
     with (
+        suppress(KeyboardInterrupt),  # another Ctrl-C, while this ends
         lock,
         closing(_listen(port)) as listener,
         # Also after an early Ctrl-C: the sandbox's thread would keep the process alive.
@@ -122,8 +123,8 @@ def _until_stopped(
             most = duration(settings.drain_seconds / settings.speed)
             say(
                 f"Stopping {plural(running, 'batch', 'batches')}: nothing more is sent, and "
-                f"results are collected for up to {most}. Press Ctrl-C again to stop now; "
-                "nothing is lost either way."
+                f"results are collected for up to {most}. Press Ctrl-C again to stop now: "
+                "rows on their way are then in doubt."
             )
         while workspace.active:
             time.sleep(LOOK_SECONDS)

@@ -36,6 +36,7 @@ from batchrun.sandbox import PRACTICE_SPEED, practice
 from batchrun.settings.credentials import given_key, profile_of
 from batchrun.web.lists import RESULTS, Lists, SavedList, lists_folder
 from batchrun.web.words import controls_of, plain, total_words
+from batchrun.workbook.columns import row_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -79,10 +80,12 @@ WORKFLOWS_SECONDS = 300.0
 class ReadList:
     """What was recognized in a list; ``problem`` is why the ID columns can't be identified.
 
-    ``hidden`` counts the rows that the file hides; ``hidden_rows`` are the first of them.
+    ``names`` are the columns that name its rows. ``hidden`` counts the rows that the file hides;
+    ``hidden_rows`` are the first of them.
     """
 
     header: tuple[str, ...]
+    names: tuple[int, ...]
     rows: int
     first: tuple[Row, ...]
     source: TableSource
@@ -102,6 +105,7 @@ class ReadList:
         hidden = _hidden_rows(saved, table, settings)
         return cls(
             table.header,
+            row_names(table.header, preview.roles, (row.cells for row in table.rows())),
             len(table),
             tuple(islice(table.rows(), FIRST_ROWS)),
             table.source,

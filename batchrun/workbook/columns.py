@@ -252,15 +252,16 @@ def row_names(
     """Return the positions of the columns that name a list's rows.
 
     If no column has a known title, the first whose cells look like names: all are short texts, and
-    most of the list's first rows have a different one with more letters than digits.
+    most of the list's first rows have a different one that is no ID. Owners of rows are not names.
     """
     if known := name_columns(header):
         return known
+    others = {owner_column(header), *roles.values()}
     for at, cells in enumerate(zip(*islice(first, SAMPLED_ROWS), strict=True)):
         survey = ColumnSurvey()
         for cell in cells:
             survey.see(cell)
-        if at in roles.values() or survey.kinds != {str} or survey.width > _LONGEST_NAME:
+        if at in others or survey.kinds != {str} or survey.width > _LONGEST_NAME:
             continue
         names = {cell for cell in cells if cell and _is_wordy(str(cell))}
         if len(names) > max(1, len(cells) // 2) and not survey.moments and not survey.programs_ids:
@@ -269,7 +270,8 @@ def row_names(
 
 
 def _is_wordy(text: str) -> bool:
-    return sum(map(str.isalpha, text)) > sum(map(str.isdigit, text))
+    # Salesforce IDs have up to twice as many letters as digits.
+    return sum(map(str.isalpha, text)) > 2 * sum(map(str.isdigit, text))
 
 
 def name_columns(header: Sequence[str]) -> tuple[int, ...]:

@@ -150,7 +150,9 @@ def write_excel(
     results = replace(results, rows=RowsToShow(results, for_people=form.for_people))
     layout = layout_of(results, form, limits, arranged=True)
     content = Content(results, form, layout, Analysis(layout))
-    with Book(results.summary.source.name, limits=limits, whole_name=whole_name) as book:
+    practice = "Practice: invented results. " if layout.practice else ""
+    footer = f"{practice}{results.summary.source.name}"
+    with Book(footer, limits=limits, whole_name=whole_name) as book:
         with book.optional("the list's own formats"):
             content.formats = ListFormats.decoded(results.list_formats)
         with book.optional("the document's properties"):

@@ -320,7 +320,9 @@ def test_resume_asks_about_a_job_that_another_batch_has_paid_for_since(
     batchrun: CommandLine, pilot: FaultySandbox, paid_since: str, typed: str, sent: int
 ) -> None:
     ended = at_a_terminal(batchrun, typed, "resume", paid_since)
-    assert f"{PAID_SINCE}{AGAIN} Trigger 1 job" in " ".join((ended.stdout + ended.stderr).split())
+    assert f"{PAID_SINCE}{AGAIN} To pay once, answer n" in " ".join(
+        (ended.stdout + ended.stderr).split()
+    )
     assert len(pilot.bodies()) == sent
 
 

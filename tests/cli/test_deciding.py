@@ -78,12 +78,25 @@ def test_rows_in_doubt_are_sent_again_if_the_user_says_so(
     assert doubtful.bodies()[0] == doubtful.bodies()[2]
 
 
+def test_the_question_about_the_rest_says_that_one_about_doubts_follows(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN, "--limit", "1")
+        batchrun.monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+        asked = batchrun("resume").stderr
+    doubts = asked.index("In doubt:  ")
+    assert "decide after the others" in asked[doubts : asked.index("Trigger 1 job")]
+
+
 def test_dropped_rows_in_doubt_are_never_asked_about_again(
     batchrun: CommandLine, doubtful: FaultySandbox
 ) -> None:
     batchrun("resume", "--in-doubt", "drop")
     again = batchrun("resume")
     assert "in doubt: the trigger" not in again.stderr
+    assert "Settle" not in batchrun("status").stdout
     assert outcomes(batchrun)["in doubt"] == (2 if in_doubt(doubtful) == ACME else 1)
     assert len(doubtful.bodies()) == 2
 
@@ -248,6 +261,7 @@ def test_status_shows_ages_and_the_process_that_runs_the_batch(
     shown = batchrun("status").stdout
     assert "planned" in shown
     assert "Settle:    batchrun resume" in shown
+    assert "HTTP 502" in shown[shown.index("Reason:") : shown.index("Settle:")]
     assert "--in-doubt" not in shown
     with Journal(os.environ["BATCHRUN_JOURNAL"]) as journal:
         batch_id = journal.resolve(None).batch_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -46,6 +47,19 @@ Journal(sys.argv[1]).create(plan_of(*IDS), URL)
 def number_of(journal: Journal, table: object) -> int:
     with journal._engine.connect() as connection:
         return connection.scalar(select(func.count()).select_from(table)) or 0  # type: ignore[arg-type]
+
+
+def test_programs_with_the_same_version_of_the_journal_read_each_others_batches(
+    location: str,
+) -> None:
+    with Journal(location) as journal:
+        journal.create(plan_of(*IDS), URL)
+        with journal._engine.connect() as connection:
+            found = connection.execute(select(batches.c.workflow, batches.c.source)).one()
+    workflow, source = (set(json.loads(each)) for each in found)
+    assert workflow == {"id", "name", "description", "status"}
+    where = {"name", "path", "format", "sheet", "encoding", "delimiter", "header_line"}
+    assert source == where | {"formats", "notices", "links"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")

@@ -372,6 +372,17 @@ def test_duplicates_with_a_different_name_are_listed_before_a_run(
     assert "baker:" not in said
 
 
+def test_a_check_names_all_rows_by_the_same_column(site: Site, tmp_path: Path) -> None:
+    path, firms = tmp_path / "accounts.csv", [f"Firm {letter}" for letter in "ABCDEFGHIJKLMNOPQRST"]
+    regions = ["North", "South", "East", "West", "Ost", "Nord", "Mitte", "Alps", *["East"] * 12]
+    ids = [f"{ID}{at}" for at in range(10, 28)] + [f"{ID}10", "12"]
+    rows = zip(ids, regions, firms, strict=True)
+    path.write_text("Company ID,Region,Target\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    said = shown(site, f"/lists/{a_list(site, path)}")
+    assert "Firm S in line 20: same ID as Firm A in line 2" in said
+    assert "Firm T in line 21" in said
+
+
 def test_the_same_id_with_another_name_is_noted_also_where_parameters_differ(
     site: Site, tmp_path: Path
 ) -> None:

@@ -24,13 +24,16 @@ from uuid import uuid4
 import httpx
 import openpyxl
 import pytest
+from pydantic import SecretStr
 
 import batchrun
 from batchrun import Outcome
 from batchrun.sandbox import SandboxSettings, write_demo_list
 from batchrun.sandbox.model import DEFAULT_KEYS
+from batchrun.settings.model import Settings
 from batchrun.web.lists import Lists, lists_folder
 from batchrun.web.screens import Phase, sandbox_gone, view_batch
+from batchrun.web.server import serve
 from batchrun.web.words import plain
 from batchrun.web.work import Workspace
 from tests.preloaded import COMMAND, Popen
@@ -102,6 +105,17 @@ def started(
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def test_a_ctrl_c_while_the_page_starts_or_ends_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    settings = Settings(api_key=SecretStr("key"), journal=str(tmp_path / "journal.db"))
+    monkeypatch.setattr(Workspace, "close", interrupted)
+    serve(settings, lambda: settings, sandbox_journal="", open_browser=False, say=interrupted)
 
 
 def test_a_second_start_opens_the_first(site: Site, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import openpyxl
 import pytest
 
-from batchrun.model import Outcome, Row, TableSource
+from batchrun.model import Outcome, Role, Row, TableSource
 from batchrun.workbook.analysis import quantile
+from batchrun.workbook.columns import row_names
 from batchrun.workbook.form import Audience, Form
 from batchrun.workbook.layout import STATUS_COLUMNS
 from batchrun.workbook.sheets import LINE_POINTS, MAX_LINES
@@ -19,7 +20,7 @@ from batchrun.workbook.text import write_csv
 from tests.workbook.batches import batch, batch_of, company, row, sheet, sheet_names, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from batchrun.model import JSON, ResultRow
@@ -151,6 +152,21 @@ def test_a_list_without_names_has_no_name_column(
     path = written(batch(rows, ("Company ID", "Segment")))
 
     assert "Segment" not in sheet(path, "Needs attention")[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "values"),
+    [
+        ("Account Owner", ("Dana Whitfield", "Mei Tanaka")),
+        ("Key", ("001Qa00000gXicgIBA", "a0BQa00000gXicgIBA")),
+    ],
+)
+def test_owners_and_record_ids_are_no_names_of_rows(title: str, values: Sequence[str]) -> None:
+    cells = [
+        (company(number), value, name)
+        for number, value, name in zip(range(2), values, ("Acme", "Zeta"), strict=True)
+    ]
+    assert row_names(("Company ID", title, "Firm in question"), {Role.COMPANY: 0}, cells) == (2,)
 
 
 def test_nothing_needs_attention_when_all_is_completed(written: Write) -> None:
@@ -638,6 +654,9 @@ def test_a_workbook_of_practice_says_that_its_results_are_invented(
     rows = [row(number, {"score": 90}) for number in range(3)]
     path = written(batch(rows, **practice), form)
     assert sheet(path, "Overview")[1][0] == "Practice: these results are invented."
+    for page in openpyxl.load_workbook(path):  # printed pages get apart from each other
+        assert page.oddFooter is not None
+        assert str(page.oddFooter.left.text).startswith("Practice: invented results. ")
     for address in ("https://api.pipelinegeneration.ai/v1", "http://127.0.0.1:8020/v1"):
         real = written(batch(rows, base_url=address), form)
         assert "invented" not in str(sheet(real, "Overview"))
