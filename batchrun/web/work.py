@@ -139,10 +139,11 @@ class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
     Its ID is in the form that runs it. ``reused_from`` is when the oldest reused result came.
-    ``reusable`` counts the jobs whose results could be reused, and says how old these may be.
-    ``first_to_send`` are the first rows that are sent if others are reused. ``reasons`` groups the
-    invalid rows, the most frequent reason first. ``sent_ids`` are the kinds of ID that are sent;
-    ``lacking`` has each parameter that some rows are sent without, its column, and their number.
+    ``known`` counts the jobs that other runs have sent. ``reusable`` counts those whose results
+    could be reused, and says how old these may be. ``first_to_send`` are the first rows that are
+    sent if others are reused. ``reasons`` groups the invalid rows, the most frequent reason first.
+    ``sent_ids`` are the kinds of ID that are sent; ``lacking`` has each parameter that some rows
+    are sent without, its column, and their number.
     """
 
     id: str
@@ -153,6 +154,7 @@ class CheckedPlan:
     duplicates: int
     reused: int
     reused_from: datetime | None
+    known: int
     reusable: tuple[timedelta, int]
     first_to_send: Sequence[Row]
     invalid: tuple[PlannedRow, ...]
@@ -189,6 +191,7 @@ class CheckedPlan:
             plan.duplicates,
             len(plan.reused),
             min(filter(None, used), default=None),
+            len(known),
             next((found for found in by_age if found[1]), (REUSE_AGES[0], 0)),
             [plan.table.row(int(at)) for at in islice(to_send, NAMED_ROWS)],
             invalid,
@@ -221,6 +224,7 @@ class CheckedPlan:
             plan.fingerprint() == self.fingerprint
             and plan.to_trigger == self.to_trigger
             and len(plan.reused) == self.reused
+            and len(plan.known) <= self.known  # else another run has sent some of them since
             and len(plan.invalid) == len(self.invalid)
             and (None if earlier is None else earlier.batch_id) == shown
         )

@@ -859,6 +859,29 @@ def test_a_page_that_was_shown_before_another_run_sent_its_rows_sends_nothing(
     assert len(site.triggers) == 4
 
 
+@pytest.mark.parametrize("what", ["pilot", "all"])
+def test_a_list_that_was_shown_before_another_run_sent_its_rows_sends_nothing(
+    site: Site, what: str
+) -> None:
+    saved, shorter = (chosen_list(site, rows) for rows in (8, 7))
+    path, shown = f"/lists/{saved.id}", checked_list(site.workspace, saved).id
+    check = checked_list(site.workspace, shorter).id
+    site.workspace.run(shorter, check, limit=None, again=False)
+    assert site.workspace.wait(60)
+    form = {"workflow": saved.request.workflow, "what": what}
+    site.post(f"{path}/choices", check=shown, **form)
+    assert site.workspace.wait(60)
+    assert len(site.triggers) == 7
+    with site.client() as client:
+        assert "Nothing was sent. Check the list again." in client.get(path).text
+        site.post(f"{path}/choices", workflow=saved.request.workflow)
+        assert site.workspace.wait(60)
+        assert "7 rows were researched in the last" in client.get(path).text
+    site.post(f"{path}/choices", check=checked_list(site.workspace, saved).id, **form)
+    assert site.workspace.wait(60)
+    assert len(site.triggers) == 7 + (5 if what == "pilot" else 8)
+
+
 def test_a_page_with_failures_that_another_run_has_sent_since_sends_nothing(tmp_path: Path) -> None:
     failing = SandboxSettings(rate_per_minute=None, fail=0.5, seed=3)
     with running_site(tmp_path, failing) as site:
