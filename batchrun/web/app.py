@@ -656,7 +656,7 @@ class _Pages:
             if counts[outcome]
         ]
         failed = screens.groups_of(view, [one for one, *_ in retried])
-        elsewhere = workspace.failed_elsewhere(view.summary)
+        elsewhere = workspace.elsewhere(view.status)
         return self._show_screen(
             request,
             "attention.html",

@@ -625,7 +625,7 @@ class Workspace:
             batch_id,
             partial(aio.resume, batch_id, in_doubt=decision, only=()),  # type: ignore[arg-type]
             shown=shown,
-            elsewhere=self.failed_elsewhere(self.status(batch_id, 0).summary),
+            elsewhere=self.elsewhere(self.status(batch_id, 0)),
             again=len(self.status(batch_id).in_doubt) if decision == "retry" else 0,
         )
 
@@ -640,14 +640,16 @@ class Workspace:
             batch_id,
             partial(aio.retry, batch_id, outcomes=outcomes),
             shown=shown,
-            elsewhere=self.failed_elsewhere(self.status(batch_id, 0).summary),
+            elsewhere=self.elsewhere(self.status(batch_id, 0)),
             again=sum(self.status(batch_id).summary.counts[each] for each in outcomes),
         )
 
-    def failed_elsewhere(self, batch: BatchSummary) -> int:
-        """Return how many of a batch's jobs without a result, but sent, others have sent."""
-        failed = batchrun.rows(batch.batch_id, _FAILED, settings=self.settings).rows
-        return sent_elsewhere(jobs_of(failed), batch, self.settings)
+    def elsewhere(self, status: BatchStatus) -> list[int]:
+        """Return how many of a batch's failed jobs, and of those in doubt, others have sent."""
+        batch, settings = status.summary, self.settings
+        failed = batchrun.rows(batch.batch_id, _FAILED, settings=settings).rows
+        groups = failed, status.in_doubt
+        return [sent_elsewhere(jobs_of(rows), batch, settings) for rows in groups]
 
     def _continue_batch(
         self,
@@ -657,7 +659,7 @@ class Workspace:
         *,
         shown: str | None = None,
         again: int = 0,
-        elsewhere: int = 0,
+        elsewhere: object = 0,
     ) -> BatchRun:
         with self._lock:
             before = self.run_of(batch_id)
@@ -965,7 +967,7 @@ def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
     )
 
 
-def shown_version(summary: BatchSummary, elsewhere: int = 0) -> str:
+def shown_version(summary: BatchSummary, elsewhere: object = 0) -> str:
     """Return what tells whether a batch, and what others have sent of it, is as it was shown."""
     return f"{summary.updated_at.timestamp()} {elsewhere}"
 

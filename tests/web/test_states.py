@@ -882,20 +882,32 @@ def test_a_list_that_was_shown_before_another_run_sent_its_rows_sends_nothing(
     assert len(site.triggers) == 7 + (5 if what == "pilot" else 8)
 
 
-def test_a_page_with_failures_that_another_run_has_sent_since_sends_nothing(tmp_path: Path) -> None:
-    failing = SandboxSettings(rate_per_minute=None, fail=0.5, seed=3)
-    with running_site(tmp_path, failing) as site:
-        batch = finished_batch(site)
-        settings = site.workspace.settings
+@pytest.mark.parametrize(
+    ("fail", "faults", "path", "choice"),
+    [
+        (0.5, None, "retry", {"retry-FAILED": "yes"}),
+        (0.0, Faults(garbage=0.3), "decide", {"decision": "retry", "twice": "yes"}),
+    ],
+    ids=["failed", "in doubt"],
+)
+def test_a_page_with_rows_that_another_run_has_sent_since_sends_nothing(
+    tmp_path: Path, fail: float, faults: Faults | None, path: str, choice: dict[str, str]
+) -> None:
+    sandbox = SandboxSettings(rate_per_minute=None, fail=fail, seed=3)
+    with running_site(tmp_path, sandbox, faults=faults) as site:
+        batch, settings = finished_batch(site), site.workspace.settings
         (summary,) = batchrun.batches(settings=settings)
         before = shown_field(site, f"{batch}/attention")
         batchrun.run(str(summary.source.path), "Account Research", again=True, settings=settings)
         sent = len(site.triggers)
-        site.post(f"{batch}/retry", shown=before, **{"retry-FAILED": "yes"})
+        site.post(f"{batch}/{path}", shown=before, **choice)
         site.workspace.wait(60)
         assert len(site.triggers) == sent
         after = shown_field(site, f"{batch}/attention")
-        site.post(f"{batch}/retry", shown=after, **{"retry-FAILED": "yes"})
+        with site.client() as client:
+            page = client.get(f"{batch}/attention").text
+        assert re.search(r"\d of these rows (was|were) already sent in another run", page)
+        site.post(f"{batch}/{path}", shown=after, **choice)
         assert site.workspace.wait(60)
         assert len(site.triggers) > sent
 
