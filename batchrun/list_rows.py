@@ -112,28 +112,28 @@ def other_names(plan: Plan) -> list[tuple[int, str, int, str]]:
     Each has its line and name, then those of the first row: one of the rows may have the wrong ID.
     """
     columns = columns_naming_ids(plan.table.header, plan.roles)
-    if not (columns and len(plan.bodies)):
-        return []
-    ids, names = _ids(plan), [plan.table.cells[at] for at in columns]
-    repeated = np.bincount(ids[ids >= 0])[ids] > 1
-    places = np.flatnonzero((ids >= 0) & repeated).tolist()
-    every = (name_of([each[place] for each in names], range(len(names))) for place in places)
-    return _differing(
-        zip(ids[places].tolist(), plan.table.lines[places].tolist(), every, strict=True)
-    )
+    return _differing(_repeated(plan, _ids(plan), columns)) if columns else []
 
 
 def duplicates(plan: Plan) -> Iterator[tuple[int, str, int, str]]:
     """Yield the rows that share an earlier row's job: line and name, then those of that row."""
-    table, jobs = plan.table, plan.rows.jobs
+    table, first = plan.table, dict[int, tuple[int, str]]()
     columns = row_names(table.header, plan.roles, (row.cells for row in table.rows()))
-    repeated = (jobs >= 0) & (np.bincount(jobs[jobs >= 0], minlength=1)[jobs] > 1)
-    first: dict[int, tuple[int, str]] = {}
-    for place in np.flatnonzero(repeated).tolist():
-        row = table.row(place)
-        own = row.line, name_of(row.cells, columns) or ""
-        if (above := first.setdefault(jobs[place], own)) is not own:
+    for job, line, name in _repeated(plan, plan.rows.jobs, columns):
+        own = line, cell_words(name)
+        if (above := first.setdefault(job, own)) is not own:
             yield *own, *above
+
+
+def _repeated(
+    plan: Plan, numbers: npt.NDArray[np.integer], columns: Sequence[int]
+) -> Iterator[tuple[int, int, str | None]]:
+    """Yield the rows with the same number as another: the number, line, and name."""
+    names = [plan.table.cells[at] for at in columns]  # of a list on disk, the others are slow
+    repeated = np.bincount(numbers[numbers >= 0], minlength=1)[numbers] > 1
+    for place in np.flatnonzero((numbers >= 0) & repeated).tolist():
+        name = name_of([each[place] for each in names], range(len(names)))
+        yield int(numbers[place]), int(plan.table.lines[place]), name
 
 
 def _ids(plan: Plan) -> npt.NDArray[np.integer]:
@@ -147,7 +147,8 @@ def _ids(plan: Plan) -> npt.NDArray[np.integer]:
             if row.job is None
             else numbers.setdefault((row.company_id, row.contact_id), len(numbers))
             for row in plan.rows
-        ]
+        ],
+        np.int64,
     )
 
 

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrun.errors import InputError
-from batchrun.model import is_stored
+from batchrun.estimate import EstimateRates
+from batchrun.list_rows import duplicates
+from batchrun.model import Role, Workflow, is_stored
+from batchrun.plan import Parameters, make_plan
 from batchrun.tables import frames
 from batchrun.tables.files import load
 from batchrun.tables.roles import find_roles
+from batchrun.tables.store import StoredCells
 from tests.corpus.cases import FILES
 from tests.tables.files import OTHER_UUID, UUID, cells, lines, load_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchrun.model import Table
+    from batchrun.model import Cell, Table
 
 LISTS = sorted(path for path in FILES.iterdir() if path.suffix in {".csv", ".txt", ".tsv"})
 BOOKS = sorted(FILES.glob("merged-*.xlsx")) + sorted(FILES.glob("report-*.xlsx"))
@@ -71,6 +75,26 @@ def test_a_wider_row_later_on_widens_a_list_on_disk(
     assert table.row(2_500).cells == (OTHER_UUID, "y", "more")
     assert [row.cells[2] for row in table.rows()].count("more") == 1
     assert len(table) == 3_701
+
+
+def test_duplicates_are_named_without_reading_the_other_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MAX_HELD_CELLS", -1)
+    rows = [f"{UUID},Baker,x", f"{OTHER_UUID},Lindt,x", f'{UUID},"Hafen\nZoll",x']
+    table = load_bytes(tmp_path, "\n".join(["Company ID,Target,Note", *rows, ""]))
+    read, one_cell = set[int](), StoredCells.cell
+
+    def cell(cells: StoredCells, column: int, row: int) -> Cell:
+        read.add(column)
+        return one_cell(cells, column, row)
+
+    monkeypatch.setattr(StoredCells, "cell", cell)
+    rates = EstimateRates(60, 45)
+    plan = make_plan(table, Workflow("wf_1", "R"), {Role.COMPANY: 0}, Parameters(), rates)
+    read.clear()
+    assert [*duplicates(plan)] == [(4, "Hafen Zoll", 2, "Baker")]
+    assert read == {1}
 
 
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
