@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -139,11 +140,11 @@ class CheckedPlan:
     """A plan as it was shown. A run only starts if its own plan is the same.
 
     Its ID is in the form that runs it. ``reused_from`` is when the oldest reused result came.
-    ``known`` counts the jobs that other runs have sent. ``reusable`` counts those whose results
-    could be reused, and says how old these may be. ``first_to_send`` are the first rows that are
-    sent if others are reused. ``reasons`` groups the invalid rows, the most frequent reason first.
-    ``sent_ids`` are the kinds of ID that are sent; ``lacking`` has each parameter that some rows
-    are sent without, its column, and their number.
+    ``known`` counts the jobs that other runs have sent, and ``under_way`` those without a result,
+    by run. ``reusable`` counts those whose results could be reused, and says how old these may be.
+    ``first_to_send`` are the first rows that are sent if others are reused. ``reasons`` groups the
+    invalid rows, the most frequent reason first. ``sent_ids`` are the kinds of ID that are sent;
+    ``lacking`` has each parameter that some rows are sent without, its column, and their number.
     """
 
     id: str
@@ -155,6 +156,7 @@ class CheckedPlan:
     reused: int
     reused_from: datetime | None
     known: int
+    under_way: Mapping[str, int]
     reusable: tuple[timedelta, int]
     first_to_send: Sequence[Row]
     invalid: tuple[PlannedRow, ...]
@@ -192,6 +194,7 @@ class CheckedPlan:
             len(plan.reused),
             min(filter(None, used), default=None),
             len(known),
+            Counter(job.batch_id for job in known.values() if job.outcome is not Outcome.COMPLETED),
             next((found for found in by_age if found[1]), (REUSE_AGES[0], 0)),
             [plan.table.row(int(at)) for at in islice(to_send, NAMED_ROWS)],
             invalid,

@@ -469,6 +469,25 @@ def test_the_rest_of_a_pilot_is_not_paid_for_after_another_run_without_a_word(si
     assert f"{FEW - 5} of the other rows were {words}" in shown(site, f"/batches/{pilot.batch_id}")
 
 
+def test_rows_in_doubt_in_another_run_are_not_paid_for_twice_without_a_word(
+    tmp_path: Path,
+) -> None:
+    with running_site(tmp_path, faults=Faults(garbage=0.5)) as site:
+        workspace = site.workspace
+        first, longer = (chosen_list(site, rows) for rows in (FEW, FEW + 1))
+        words = "under way or in doubt in"
+        checked_list(workspace, longer)
+        assert words not in shown(site, f"/lists/{longer.id}")
+        run = workspace.run(first, checked_list(workspace, first).id, limit=None, again=False)
+        assert workspace.wait(60)
+        doubts = len(workspace.status(run.batch_id or "", 0).in_doubt)
+        assert doubts
+        workspace.check(longer)
+        checked_list(workspace, longer)
+        said = shown(site, f"/lists/{longer.id}")
+        assert re.search(rf"{doubts} rows? (is|are) {words} another run", said)
+
+
 def test_people_and_spellings_raise_no_doubt_about_an_id(site: Site, tmp_path: Path) -> None:
     people, spellings = tmp_path / "people.csv", tmp_path / "spellings.csv"
     rows = [f"{ID}{10 + at % 2},First{at},Last{at},p{at}@acme.example\n" for at in range(6)]
