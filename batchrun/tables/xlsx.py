@@ -98,7 +98,9 @@ _LINK = re.compile(
 )
 _STRING_NUMBER = re.compile("[0-9]{1,9}")
 _NO_DATE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
-_NO_DURATION = re.compile(_NO_DATE.pattern + rb"|<v>(?:\d{7}|[\d.]+[Ee]\+?\d)")
+_LONG = rb"s=[\"'](?:%s)[\"'][^<>]*>(?:<f[^<]*(?:</f>)?)?<v>(?:\d{7}|[\d.]+[Ee]\+?\d)"
+"""A number with one of some styles that may be too large for a duration."""
+_FEW_STYLES = 50
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _ELAPSED_ID = 46
 """Number of the built-in format ``[h]:mm:ss``."""
@@ -314,10 +316,15 @@ def _write_copy(archive: Archive, parts: Parts, blocks: Iterator[bytes]) -> bool
 
 
 def _odd_dates(parts: Parts) -> re.Pattern[bytes] | None:
-    """Return what to search for numbers that may have the format of a date, but can't be one."""
-    codes = (parts.codes.get(number, "") for number in parts.styles)
-    if _ELAPSED_ID in parts.styles or any(map(_ELAPSED.search, codes)):
-        return _NO_DURATION
+    """Return what to search for numbers that have the format of a date, but may not be one."""
+    found = [
+        b"%d" % style
+        for style, number in enumerate(parts.styles)
+        if number == _ELAPSED_ID or _ELAPSED.search(parts.codes.get(number, ""))
+    ]
+    if found:
+        styles = b"|".join(found) if len(found) <= _FEW_STYLES else rb"\d+"
+        return re.compile(_NO_DATE.pattern + b"|" + _LONG % styles)
     return _NO_DATE if parts.dates else None
 
 

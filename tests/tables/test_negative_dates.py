@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 
 from batchrun.tables.files import load
+from batchrun.tables.xlsx import Parts, _odd_dates
 from tests.tables.files import UUID
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def test_a_negative_date_is_kept_as_a_number_however_it_is_written(
 
 
 @pytest.mark.parametrize("code", ["[h]:mm", "[mm]", "[ss].00", "[h]:mm:ss", "yyyy-mm-dd"])
+@pytest.mark.parametrize("formula", ["", "<f>1+1</f>", '<f t="shared" si="0"/>'])
 @pytest.mark.parametrize("number", ["2958466", "1764547200000", "1.7645472E12", "1e+300"])
 def test_a_date_or_duration_too_large_to_be_shown_is_kept_as_a_number(
-    tmp_path: Path, number: str, code: str
+    tmp_path: Path, number: str, code: str, formula: str
 ) -> None:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
@@ -53,10 +55,22 @@ def test_a_date_or_duration_too_large_to_be_shown_is_kept_as_a_number(
     for place in ("B2", "B3"):
         sheet[place].number_format = code
     book.save(tmp_path / "plain.xlsx")
-    _changed(tmp_path, "<v>1.5</v>", f"<v>{number}</v>")
+    _changed(tmp_path, "<v>1.5</v>", f"{formula}<v>{number}</v>")
     table = load(tmp_path / "list.xlsx")
     assert table.cells[1][0] == float(number)
     assert not isinstance(table.cells[1][1], float)
+
+
+@pytest.mark.parametrize("formats", [[164], [46], [46, 164] * 30])
+def test_a_sheet_with_a_duration_is_not_parsed_for_long_numbers_elsewhere(
+    formats: list[int],
+) -> None:
+    odd = _odd_dates(Parts(styles=[0, *formats], codes={164: "[h]:mm"}, dates=frozenset({1})))
+    assert odd is not None
+    for other in ("", ' s="0"') if len(formats) == 1 else ("",):
+        assert not odd.search(f'<c r="B2"{other}><v>14829301754</v></c>'.encode())
+    for style in range(1, len(formats) + 1):
+        assert odd.search(f'<c r="B2" s="{style}"><v>14829301754</v></c>'.encode())
 
 
 def test_a_link_is_counted_once_though_a_large_sheet_is_read_again_for_a_negative_date(
