@@ -121,6 +121,15 @@ def _prepare(path: Path) -> None:
             f"The journal {path} is a {'folder' if path.is_dir() else 'device'}, not a file.",
             choose_journal("Name a file"),
         )
+    # SQLite names the log after the path: with two names, neither process sees what the other
+    # commits (https://www.sqlite.org/howtocorrupt.html, "Multiple links to the same file").
+    if path.exists() and path.stat().st_nlink > 1:
+        raise JournalError(
+            f"The journal {path} has a second name (a hard link): used by both names, it would be "
+            "damaged, and rows could be sent twice.",
+            "Delete the other name, or copy the journal to a new file. "
+            + choose_journal("Name another"),
+        )
     # Never open an existing file: closing it would drop the locks that SQLite has on it in this
     # process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
     with suppress(FileExistsError):

@@ -107,6 +107,25 @@ def test_a_batch_is_held_whatever_path_leads_to_its_journal(tmp_path: Path) -> N
     assert rescue.folders(str(link))[0] == folder
 
 
+def test_a_journal_with_a_second_name_is_refused_until_one_is_left(tmp_path: Path) -> None:
+    """SQLite has a log for each name, so a process sees nothing of what another one sends."""
+    folder, other = tmp_path / "journal", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    first, second = folder / "journal.db", other / "journal.db"
+    with Journal(str(first)) as journal:
+        batch_id = journal.create(plan_of(*IDS), URL)
+        second.hardlink_to(first)
+        with journal.hold(batch_id), pytest.raises(JournalError, match="hard link"):
+            Journal(str(second))
+        assert list(other.iterdir()) == [second]
+    with pytest.raises(JournalError, match="hard link"):
+        Journal(str(first))
+    second.unlink()
+    with Journal(str(first)) as journal:
+        assert [each.batch_id for each in journal.batches()] == [batch_id]
+
+
 def test_a_dead_holder_is_taken_over_at_once(location: str) -> None:
     with Journal(location) as journal:
         batch_id = journal.create(plan_of(*IDS), URL)
