@@ -21,6 +21,7 @@ import pytest
 
 from batchrun import Outcome, Request, list_rows
 from batchrun import rows as rows_of
+from batchrun import run as run_list
 from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.batch.pipeline import note_of, ways_on
 from batchrun.engine.engine import Ending
@@ -681,6 +682,20 @@ def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
     assert "You would pay again." in said
     site.workspace.sandbox = True
     assert "Practice charges nothing." in shown(site, f"{batch}/forget")
+
+
+def test_forgetting_counts_the_rows_that_no_other_run_knows(site: Site, tmp_path: Path) -> None:
+    settings, batches = site.workspace.settings, []
+    for name, companies in (("short.csv", (10, 10, 11)), ("longer.csv", (10, 10, 11, 12))):
+        path = tmp_path / name
+        path.write_text("Company ID\n" + "".join(f"{ID}{at}\n" for at in companies))
+        report = run_list(path, "Account Research", reuse=timedelta(days=30), settings=settings)
+        batches.append(report.summary.batch_id)
+    short, longer = (f"/batches/{each}/forget" for each in batches)
+    assert "Other runs know all rows that were sent" in shown(site, short)
+    assert "no longer knows that 1 row was sent: it can't reuse its result" in shown(site, longer)
+    site.workspace.forget(batches[0])
+    assert "no longer knows that 3 rows were sent" in shown(site, longer)
 
 
 def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> None:
