@@ -44,7 +44,7 @@ from batchrun.web.screens import (
     time_words,
     view_batch,
 )
-from batchrun.web.work import BatchRun, ReadList, shown_version
+from batchrun.web.work import BatchRun, ReadList
 from batchrun.workbook.changes import Change
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
@@ -972,7 +972,8 @@ def test_a_sample_contact_fails_in_practice_and_succeeds_when_it_is_sent_again(
     batch = run_of(site, saved.id)
     summary = workspace.status(batch.rpartition("/")[2], 0).summary
     assert summary.counts[Outcome.FAILED] == 1
-    site.post(f"{batch}/retry", **{"retry-FAILED": "yes", "shown": shown_version(summary)})
+    before = shown_field(site, f"{batch}/attention")
+    site.post(f"{batch}/retry", **{"retry-FAILED": "yes", "shown": before})
     assert workspace.wait(60)
     summary = workspace.status(summary.batch_id, 0).summary
     assert summary.counts[Outcome.COMPLETED] == summary.rows == 40
