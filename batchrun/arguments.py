@@ -30,7 +30,7 @@ def checked_arguments(more: Iterable[str] = ()) -> Callable[[Callable[P, T]], Ca
         every = signature.parameters.values()
         named = {each.name for each in every if each.kind not in _TAKES_MORE} | more
         may_be_none = {*more, "batch_id", *(each.name for each in every if each.default is None)}
-        name = f"batchrun.{getattr(function, '__name__', '')}"
+        name = f"batchrun.{getattr(function, '__qualname__', '')}"
         help_hint = f"See: help({name})"
 
         @wraps(function)
@@ -99,6 +99,7 @@ _KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
         lambda value: callable(value) or value in set(InDoubt),
     ),
     "limit": ("a number of jobs", _is_number_from(0)),
+    "name": ("the name of a list in the results, such as 'insights'", _TEXT),
     "older_than": ("a timedelta, such as datetime.timedelta(days=90)", _is(timedelta)),
     "on_progress": ("a function", callable),
     "outcomes": ("a list of outcomes, such as [batchrun.Outcome.FAILED]", _is_outcomes),

@@ -355,8 +355,8 @@ async def _network(base_url: str, timeout_seconds: float) -> Finding:
             protocol = await _connect(host, port, encrypt=parts.scheme == "https")
             connected = time.perf_counter()
     except (OSError, ssl.SSLError) as error:
-        advice = "Check the network, a firewall, the proxy and the base URL (BATCHRUN_BASE_URL)."
-        return _fault("Network", f"{host}, port {port}: {describe(error)}", advice, ExitCode.PAUSED)
+        text = f"{host}, port {port}: {describe(error)}"
+        return _fault("Network", text, unreachable_hint(base_url), ExitCode.PAUSED)
     return _ok(
         "Network",
         f"{host} is {addresses[0][4][0]} ({(resolved - began) * 1000:.0f} ms), "

@@ -75,6 +75,27 @@ def test_a_wrong_argument_is_named(
     assert isinstance(raised.value, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "keywords", "said"),
+    [
+        ("details", (None,), {}, "name is the name of a list in the results, such as 'insights'"),
+        ("details", (0,), {}, "name is the name of a list in the results, such as 'insights'"),
+        ("details", (["insights"],), {}, "name is the name of a list in the results"),
+        ("details", (), {}, "missing a required argument: 'name'."),
+        ("details", ("insights",), {"sourc": FRAME}, "Did you mean source?"),
+        ("frame", (), {"form": {"columns": ["summary"]}}, "form is a batchrun.Form"),
+        ("frame", (), {"source": 5}, "source is a path, a pandas.DataFrame"),
+    ],
+)
+def test_a_wrong_argument_of_a_report_is_named(
+    name: str, arguments: tuple[object, ...], keywords: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ArgumentError) as raised:
+        getattr(batchrun.Report, name)(object(), *arguments, **keywords)
+    assert said in str(raised.value)
+    assert f"help(batchrun.Report.{name})" in str(raised.value)
+
+
 def test_none_stands_for_an_argument_that_is_not_given() -> None:
     keywords = {"limit": None, "form": None, "reuse": None, "sheet": None, "on_progress": None}
     with pytest.raises(batchrun.BatchrunError, match="There is no API key"):

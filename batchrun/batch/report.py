@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from batchrun.arguments import checked_arguments
 from batchrun.batch.export import earlier_batches
 from batchrun.batch.history import existing_journal, read_frame
 from batchrun.engine.engine import Ending
@@ -116,6 +117,7 @@ class Report:
             return ExitCode.INCOMPLETE
         return self.summary.exit_code
 
+    @checked_arguments()
     def frame(self, source: pd.DataFrame | None = None, form: Form | None = None) -> pd.DataFrame:
         """Return the current results in the journal as a DataFrame, a row for each input row.
 
@@ -132,6 +134,7 @@ class Report:
         given = self.source if source is None else source
         return read_frame(self.journal, self.summary.batch_id, form=form, source=given)
 
+    @checked_arguments()
     def details(self, name: str, source: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return the items of a list of objects in the results as a DataFrame, a row for each item.
 

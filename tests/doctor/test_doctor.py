@@ -131,6 +131,21 @@ def test_a_service_out_of_reach_is_told_from_the_key(batchrun: CommandLine) -> N
     assert "Scopes" not in found
 
 
+def test_doctor_advises_about_a_service_out_of_reach_as_the_other_commands_do(
+    batchrun: CommandLine,
+) -> None:
+    for url in (
+        "http://127.0.0.1:9/v1",
+        "http://localhost:9/v1",
+        "https://no-such-host.invalid/v1",
+    ):
+        batchrun.connect(url, KEY, speed=1)
+        _, found = doctor(batchrun)
+        assert found["Network"]["advice"] in batchrun("workflows").stderr
+        if "no-such" not in url:
+            assert "This is the practice sandbox." in found["Network"]["advice"]
+
+
 def test_a_name_that_is_not_found_is_told(batchrun: CommandLine) -> None:
     batchrun.connect("https://no-such-host.invalid/v1", KEY, speed=1)
     code, found = doctor(batchrun)
