@@ -147,7 +147,7 @@ class Role(StrEnum):
 
 
 _SET_ASIDE = re.compile(
-    r"(?:.*: )?(\d[^(;]*) (?:set aside|skipped|and left out)\b(?: \((lines? [^:)]*)[:)])?"
+    r"(?:.*?: )??(\d[^(;:]*) (?:set aside|skipped|and left out)\b(?: \((lines? [^:)]*)[:)])?"
 )
 
 

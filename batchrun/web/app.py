@@ -736,7 +736,11 @@ class _Pages:
         """Ask for confirmation before a batch is deleted."""
         view = self._batch(request)
         saved = self._workspace.lists.of_source(view.summary.source.path)
-        return self._show("forget.html", view=view, saved=saved)
+        to_send, settings = view.status.left.to_trigger, self._workspace.settings
+        elsewhere = partial(sent_elsewhere, batch=view.summary, settings=settings)
+        sent = view.summary.jobs - to_send
+        lost = sent - elsewhere(range(view.summary.jobs)) + elsewhere(to_send)
+        return self._show("forget.html", view=view, saved=saved, sent=sent, lost=lost)
 
     def forget_now(self, request: Request) -> Response:
         """Delete a batch."""

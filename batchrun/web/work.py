@@ -970,7 +970,7 @@ def _is_certain_what_was_sent(summary: BatchSummary, again: int) -> bool:
     )
 
 
-def shown_version(summary: BatchSummary, elsewhere: object = 0) -> str:
+def shown_version(summary: BatchSummary, elsewhere: object) -> str:
     """Return what tells whether a batch, and what others have sent of it, is as it was shown."""
     return f"{summary.updated_at.timestamp()} {elsewhere}"
 

@@ -116,3 +116,14 @@ def test_a_name_can_not_write_to_the_terminal(tmp_path: Path) -> None:
     assert table.header[1] == "Na\x1b[2Jme"
     for notice in table.source.notices:
         assert notice.isprintable(), notice
+
+
+@pytest.mark.parametrize("title", ["Report: 12 accounts skipped", "Export: 3 rows set aside"])
+@pytest.mark.parametrize("name", ["accounts", "2026 accounts (2)"])
+def test_what_was_set_aside_is_counted_whatever_texts_are_in_it(
+    tmp_path: Path, name: str, title: str
+) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / f"{name}.csv").write_text(f"{title}\nCompany ID,City\n{A},Oslo\n")
+    for path in (tmp_path / "lists", tmp_path / "lists" / f"{name}.csv"):
+        assert load(path).source.set_aside == ["1 line above the header (line 1)"]

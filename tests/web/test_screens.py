@@ -21,6 +21,7 @@ import pytest
 
 from batchrun import Outcome, Request, list_rows
 from batchrun import rows as rows_of
+from batchrun import run as run_list
 from batchrun.advice import REUSE_AGE, run_corrected
 from batchrun.batch.pipeline import note_of, ways_on
 from batchrun.engine.engine import Ending
@@ -43,7 +44,7 @@ from batchrun.web.screens import (
     time_words,
     view_batch,
 )
-from batchrun.web.work import BatchRun, ReadList, shown_version
+from batchrun.web.work import BatchRun, ReadList
 from batchrun.workbook.changes import Change
 from tests.sandbox.faults import Faults
 from tests.web.conftest import expect, opened, running_site
@@ -683,6 +684,20 @@ def test_forgetting_says_what_is_true_for_the_run(site: Site) -> None:
     assert "Practice charges nothing." in shown(site, f"{batch}/forget")
 
 
+def test_forgetting_counts_the_rows_that_no_other_run_knows(site: Site, tmp_path: Path) -> None:
+    settings, batches = site.workspace.settings, []
+    for name, companies in (("short.csv", (10, 10, 11)), ("longer.csv", (10, 10, 11, 12))):
+        path = tmp_path / name
+        path.write_text("Company ID\n" + "".join(f"{ID}{at}\n" for at in companies))
+        report = run_list(path, "Account Research", reuse=timedelta(days=30), settings=settings)
+        batches.append(report.summary.batch_id)
+    short, longer = (f"/batches/{each}/forget" for each in batches)
+    assert "Other runs know all rows that were sent" in shown(site, short)
+    assert "no longer knows that 1 row was sent: it can't reuse its result" in shown(site, longer)
+    site.workspace.forget(batches[0])
+    assert "no longer knows that 3 rows were sent" in shown(site, longer)
+
+
 def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> None:
     with site.client() as client:
         assert 'data-start="“batchrun web”"' in client.get("/").text
@@ -957,7 +972,8 @@ def test_a_sample_contact_fails_in_practice_and_succeeds_when_it_is_sent_again(
     batch = run_of(site, saved.id)
     summary = workspace.status(batch.rpartition("/")[2], 0).summary
     assert summary.counts[Outcome.FAILED] == 1
-    site.post(f"{batch}/retry", **{"retry-FAILED": "yes", "shown": shown_version(summary)})
+    before = shown_field(site, f"{batch}/attention")
+    site.post(f"{batch}/retry", **{"retry-FAILED": "yes", "shown": before})
     assert workspace.wait(60)
     summary = workspace.status(summary.batch_id, 0).summary
     assert summary.counts[Outcome.COMPLETED] == summary.rows == 40
