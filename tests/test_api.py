@@ -326,6 +326,22 @@ def test_marked_rows_of_a_workbook_are_sent_again_and_no_others(
         batchrun.run_marked(tmp_path / "other.xlsx", settings=settings)
 
 
+@pytest.mark.parametrize("title", ["Account Name", "Target"])
+def test_marked_rows_have_the_names_of_the_list(
+    settings: Settings, service: tuple[str, FaultySandbox], tmp_path: Path, title: str
+) -> None:
+    path = tmp_path / "out.xlsx"
+    frame = accounts()[["Company ID"]].assign(**{title: ["Acme", "Beta", "Zeta"]})
+    batchrun.run(frame, WORKFLOW, output=path, settings=settings)
+    book = openpyxl.load_workbook(path)
+    column = [cell.value for cell in book["Results"][1]].index("run again") + 1
+    book["Results"].cell(3, column, "x")
+    book.save(path)
+    marked = batchrun.Rerun.read(path, settings=settings)
+    assert marked is not None
+    assert marked.lines == (("Results", 3, "Beta"),)
+
+
 def test_the_journal_is_read_without_the_service(
     settings: Settings, service: tuple[str, FaultySandbox], tmp_path: Path
 ) -> None:

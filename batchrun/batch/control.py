@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchrun.advice import Action, Advice
 from batchrun.arguments import checked_arguments
-from batchrun.batch.history import existing_journal
 from batchrun.errors import JournalError, UsageError
 from batchrun.settings.loading import load_settings
 
@@ -41,6 +40,8 @@ def stop(batch_id: str | None = None, *, settings: Settings | None = None) -> Ba
         UsageError: The batch is not open to workers.
         JournalError: There is no such batch, or no journal.
     """
+    from batchrun.batch.history import existing_journal  # slow; questions need only signals
+
     with existing_journal((settings or load_settings()).journal) as journal:
         summary = journal.resolve(batch_id)
         if summary.batch_id not in journal.open_batches():

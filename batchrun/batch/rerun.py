@@ -17,7 +17,7 @@ from batchrun.settings.loading import load_settings
 from batchrun.settings.location import shown
 from batchrun.tables.cells import is_filled
 from batchrun.tables.ids import ValidId, parse_id
-from batchrun.workbook.columns import name_columns, name_of
+from batchrun.workbook.columns import name_of, row_names
 from batchrun.workbook.layout import AGAIN
 from batchrun.workbook.marks import EXECUTION, is_mark, read_results, signature_of
 from batchrun.workbook.target import numbered_beside
@@ -142,6 +142,8 @@ def _unknown(path: Path, results: ResultsFile, location: str) -> JournalError:
 def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Journal) -> Rerun:
     with journal.results(summary.batch_id) as found:
         header, roles = found.header, found.roles
+        first = (row.row.cells for row in found.rows)
+        titles = [header[at] for at in row_names(header, roles, first)]
         own: Counter[str] = Counter()
         if AGAIN in header:
             at = header.index(AGAIN)
@@ -187,12 +189,12 @@ def _find(path: Path, results: ResultsFile, summary: BatchSummary, journal: Jour
     again_jobs = {job.number: job.retried for job in due}
     output = _beside(path, summary.batch_id)
     sent_again = len(done) - waiting
-    lines = tuple(
-        (sheet.name, row.line, name_of(row.cells, name_columns(sheet.header)) or "")
-        for (sheet, row), (_, is_due) in zip(marked, found_jobs, strict=True)
-        if is_due
-    )
-    return Rerun(summary, len(due), lines, sent_again, waiting, again_jobs, output, path)
+    lines = []
+    for (sheet, row), (_, is_due) in zip(marked, found_jobs, strict=True):
+        if is_due:
+            places = [at for title in titles for at in sheet.columns(title)[:1]]
+            lines.append((sheet.name, row.line, name_of(row.cells, places) or ""))
+    return Rerun(summary, len(due), tuple(lines), sent_again, waiting, again_jobs, output, path)
 
 
 _MARK_IT = Advice(

@@ -447,19 +447,24 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
 
 def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Settings) -> Decide:
     """Return a function that decides as given; else it asks at a terminal, or changes nothing."""
+    from batchrun.batch.history import jobs_of, sent_elsewhere
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
             return given
         asks = given is None and sys.stdin.isatty()
         _show_doubts(rows, batch, settings)
+        if paid := sent_elsewhere(jobs_of(rows), batch, settings):
+            words = f"{plural(paid, 'job was', 'jobs were')} already sent in another batch."
+            print_text(words, err=True)
         print_text(
             "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "
-            "doubt."
-            + " batchrun resume asks at a terminal, --in-doubt answers in a script."
-            * (not asks),
+            "doubt.",
             err=True,
         )
+        if not asks:
+            how = "batchrun resume asks at a terminal, --in-doubt answers in a script."
+            print_text(how, err=True)
         return _asked() if asks else InDoubt.HOLD
 
     return decide

@@ -301,11 +301,13 @@ class BatchJobs:
     async def _send_again(self, which: ColumnElement[bool]) -> int:
         chosen = (jobs.c.batch_id == self.batch_id) & which & self._held
         kept = [jobs.c[name] for name in _KEPT]
-        before = select(jobs.c.batch_id, jobs.c.number, literal(time.time()), *kept).where(chosen)
+        now = ordered_now(self._engine)  # a workbook from before must have an earlier time
+        before = select(jobs.c.batch_id, jobs.c.number, literal(now), *kept).where(chosen)
         pending = {"state": JobState.PENDING, "message": ""} | dict.fromkeys(_EMPTIED)
         return await self._change_many(
             insert(attempts).from_select(["batch_id", "number", "retried_at", *_KEPT], before),
             update(jobs).where(chosen).values(pending),
+            update(batches).where(batches.c.id == self.batch_id, self._held).values(updated_at=now),
         )
 
     # steps of one job

@@ -41,7 +41,7 @@ from batchrun.text import duration, json_or_text, plural, visible, whole_number
 from batchrun.web import screens, words
 from batchrun.web.security import Guard, Session
 from batchrun.web.uploads import file_name, read_form
-from batchrun.web.work import BEGIN_SECONDS, REUSE_AGES, shown_version, unexpected_error
+from batchrun.web.work import BEGIN_SECONDS, FAILED, REUSE_AGES, shown_version, unexpected_error
 from batchrun.workbook.form import Audience
 from batchrun.workbook.readable import PILOT_FIELDS, Fields, cell_words, pilot_results
 from batchrun.workbook.reasons import Commands
@@ -652,7 +652,7 @@ class _Pages:
         words_of = partial(screens.retry_words, workspace, price, duplicates=view.duplicates > 0)
         retried = [
             (outcome, counts[outcome], words_of(counts[outcome]))
-            for outcome in (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
+            for outcome in FAILED
             if counts[outcome]
         ]
         failed = screens.groups_of(view, [one for one, *_ in retried])

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_FAILED = (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
+FAILED = (Outcome.FAILED, Outcome.REJECTED, Outcome.TIMED_OUT)
 
 T = TypeVar("T")
 
@@ -650,7 +650,7 @@ class Workspace:
     def elsewhere(self, status: BatchStatus) -> list[int]:
         """Return how many of a batch's failed jobs, and of those in doubt, others have sent."""
         batch, settings = status.summary, self.settings
-        failed = batchrun.rows(batch.batch_id, _FAILED, settings=settings).rows
+        failed = batchrun.rows(batch.batch_id, FAILED, settings=settings).rows
         groups = failed, status.in_doubt
         return [sent_elsewhere(jobs_of(rows), batch, settings) for rows in groups]
 

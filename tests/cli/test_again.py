@@ -335,13 +335,17 @@ def test_json_says_that_nothing_was_triggered(
     assert "sent since the workbook was written" in ended.stderr
 
 
+@pytest.mark.parametrize("clock_was_ahead", [False, True])
 def test_a_row_in_doubt_is_sent_once_for_each_workbook_it_is_marked_in(
-    batchrun: CommandLine, accounts: Path
+    batchrun: CommandLine, accounts: Path, clock_was_ahead: bool
 ) -> None:
     accounts.write_text(f"Company ID\n{ACME}\n", encoding="utf-8")
     with faulty_sandbox(triggers=[LOST_ANSWER, LOST_ANSWER]) as (url, sandbox):
         batchrun.connect(url, speed=SPEED)
         batchrun("run", "accounts.csv", "-w", "Account Research", "--yes")
+        if clock_was_ahead:
+            batchrun.change_batches("created_at = created_at + 60, updated_at = updated_at + 60")
+            batchrun("export", "-o", RESULTS)
         mark(batchrun.folder / RESULTS, 2)
 
         for _ in range(3):

@@ -180,6 +180,21 @@ def test_resume_asks_before_it_sends_rows_in_doubt_again(
         assert len(sandbox.bodies()) == sent
 
 
+def test_the_question_about_rows_in_doubt_says_that_another_batch_has_sent_them(
+    batchrun: CommandLine, accounts: Path
+) -> None:
+    with faulty_sandbox(triggers=[LOST_ANSWER]) as (url, _):
+        batchrun.connect(url, speed=SPEED)
+        batchrun(*RUN)
+        [doubtful] = batches(settings=load_settings())
+        paid = "1 job was already sent in another batch. Retry sends them, perhaps a second time"
+        for again in (False, True):
+            if again:
+                batchrun(*RUN, "--again")
+            ended = at_a_terminal(batchrun, "hold\n", "resume", doubtful.batch_id)
+            assert (paid in " ".join(ended.stderr.split())) is again
+
+
 def test_rows_are_sent_again_only_after_a_question_with_their_costs(
     batchrun: CommandLine, accounts: Path
 ) -> None:

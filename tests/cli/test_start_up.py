@@ -59,6 +59,15 @@ def test_help_loads_little() -> None:
     assert heavy & loaded(ExitCode.COMPLETED, "--help") == set()
 
 
+def test_a_question_loads_no_journal() -> None:
+    script = (
+        "import sys; from batchrun.cli.signals import interruptible\n"
+        "with interruptible(): print(*sys.modules)"
+    )
+    modules = subprocess.check_output([sys.executable, "-c", script], text=True).split()
+    assert {"numpy", "sqlalchemy", "httpx"} & {*modules} == set()
+
+
 def test_check_loads_nothing_but_what_a_plan_takes(
     batchrun: CommandLine, sandbox: str, thousand_rows: Path
 ) -> None:
