@@ -22,6 +22,7 @@ from batchrun.cli.output import (
     LABEL,
     OutputMode,
     UnbrokenLine,
+    cut,
     print_exact,
     print_lines,
     repeats_options,
@@ -636,7 +637,7 @@ def _results(shown: Sequence[PilotResult], rows: int, width: int, mark: str) -> 
         lines.append(one_line(f"{name}: {row.outcome}", width, mark))
         reason = [("Reason", row.message)] if row.message else []  # why it has no result
         for title, text in [*reason, *fields]:
-            lines += _field(title, text, width, mark)
+            lines += field_lines(title, text, width, mark)
         lines.append("")
     hidden = rows - len(shown[:ROWS_SHOWN])
     if hidden > 0:
@@ -644,7 +645,7 @@ def _results(shown: Sequence[PilotResult], rows: int, width: int, mark: str) -> 
     return lines
 
 
-def _field(name: str, text: str, width: int, mark: str) -> list[str]:
+def field_lines(name: str, text: str, width: int, mark: str) -> list[str]:
     """Return a name and its text, wrapped beside it; a long text is cut after some lines."""
     label = "  " + one_line(name, NAME_WIDTH, mark)
     label += " " * (NAME_WIDTH + 4 - columns_of(label))
@@ -652,7 +653,8 @@ def _field(name: str, text: str, width: int, mark: str) -> list[str]:
     lines = [
         line
         for paragraph in text.split("\n")
-        for line in wrapped(one_line(paragraph, room * LINES_PER_FIELD, mark), room, 0).split("\n")
+        for words in wrapped(one_line(paragraph, room * LINES_PER_FIELD, mark), room, 0).split("\n")
+        for line in cut(words, room)
     ]
     if len(lines) > LINES_PER_FIELD:
         last = one_line(lines[LINES_PER_FIELD - 1], room - 2, mark).removesuffix(mark)

@@ -89,6 +89,16 @@ def wrapped(
     return "\n".join(lines)
 
 
+def cut(text: str, width: int) -> list[str]:
+    """Cut text after ``width`` columns, for texts without spaces, such as Chinese ones."""
+    lines = [""]
+    for each in text:
+        if lines[-1] and columns_of(lines[-1] + each) > width:
+            lines.append("")
+        lines[-1] += each
+    return lines
+
+
 def _pieces(whole: Collection[str]) -> re.Pattern[str]:
     named = "".join(rf"\S*?{re.escape(name)}\S*|" for name in sorted(whole, key=len, reverse=True))
     return re.compile(rf"(?P<gap>\s*+)(?P<piece>{named}{_PIECES})", re.VERBOSE)

@@ -256,7 +256,7 @@ def save_options(source: Path, options: Mapping[str, Any]) -> Path:
         lines += ["", f"[{_key(name)}]", *(f"{_key(key)} = {_value(table[key])}" for key in table)]
     text = "\n".join(lines) + "\n"
     try:
-        write_whole(path, text)
+        write_whole(path, text, private=False)  # colleagues run the list, too
     except OSError as error:
         raise OutputError(
             f"{path} can't be written: {error.strerror}.", "Leave --save-options out."

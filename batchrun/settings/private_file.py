@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +55,8 @@ class PrivateFile:
             ) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file, or leave it as it is; only its owner can read it (mode 0600).
+def write_whole(path: Path, text: str, *, private: bool = True) -> None:
+    """Replace a file, or leave it as it is; if it is private, only its owner can read it.
 
     Raises:
         OSError: It can't be written.
@@ -66,9 +68,29 @@ def write_whole(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if not private:
+            give_usual_permissions(temporary, path)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def give_usual_permissions(written: Path, target: Path) -> None:
+    """Give a file the permissions it would have if it had been written directly.
+
+    It keeps those of a file it replaces; a new file gets those of the folder and the umask, which
+    lets colleagues open it in a shared folder.
+    """
+    if os.name != "posix":
+        return  # Windows applies the folder's permissions
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        mode = 0o666 & ~umask
+    with suppress(OSError):  # a network drive may have no permissions
+        written.chmod(mode)
 
 
 def make_private_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.advice import Action, Advice
 from batchrun.errors import OutputError
+from batchrun.settings.private_file import give_usual_permissions
 from batchrun.text import visible
 from batchrun.workbook.frame import require_parquet
 
@@ -230,7 +231,7 @@ def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
             yield place
             with place.temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            _open_to_others(place.temporary, target)
+            give_usual_permissions(place.temporary, target)
             if not beside and _state(target) != before:
                 raise OSError(errno.EBUSY, "it was changed meanwhile")
             place.final = _put(place.temporary, target, before, most=9 if beside else 1)
@@ -246,24 +247,6 @@ def atomic_file(target: Path, *, beside: bool = True) -> Iterator[PendingFile]:
                 Action.DOWNLOAD,
             ),
         ) from error
-
-
-def _open_to_others(written: Path, target: Path) -> None:
-    """Give a file the permissions it would have if it had been written directly.
-
-    It keeps those of a file it replaces; a new file gets those of the folder and the umask, which
-    lets colleagues open it in a shared folder.
-    """
-    if os.name != "posix":
-        return  # Windows applies the folder's permissions
-    try:
-        mode = stat.S_IMODE(target.stat().st_mode)
-    except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        mode = 0o666 & ~umask
-    with suppress(OSError):  # a network drive may have no permissions
-        written.chmod(mode)
 
 
 def is_open(path: Path) -> bool:
