@@ -239,11 +239,13 @@ def jobs_to_send(
         return (sent(pending) if pending else {}) | (sent(doubts) if doubts else {})
 
 
-def other_batches(batch_ids: Iterable[str]) -> str:
-    """Return the other batches that have sent jobs, in words that name the first ones."""
+def sent_in_words(sent: int, batch_ids: Iterable[str] = ()) -> str:
+    """Return that jobs were sent in other batches, as a predicate that names the first of them."""
     named = sorted({*batch_ids} - {""})
     more = ", …" if len(named) > BATCHES_NAMED else ""
-    return f"another batch ({', '.join(named[:BATCHES_NAMED])}{more})" if named else "another batch"
+    names = f" ({', '.join(named[:BATCHES_NAMED])}{more})" if named else ""
+    was, will_be = ("was", "is") if sent == 1 else ("were", "are")
+    return f"{was} already sent, or {will_be} about to be, in another batch{names}"
 
 
 def requests_today(settings: Settings) -> int:

@@ -24,7 +24,7 @@ from batchrun.batch.export import (
     write_after_journal_error,
     write_results,
 )
-from batchrun.batch.history import existing_journal, other_batches
+from batchrun.batch.history import existing_journal, sent_in_words
 from batchrun.batch.recover import (
     key_replaced_by,
     prepare_batch,
@@ -465,11 +465,10 @@ def _held_back_words(
     journal: Journal, batch: BatchSummary, jobs: BatchJobs, options: RunOptions
 ) -> str:
     """Return how many of the jobs that wait another batch has sent since; ``""`` for none."""
-    since = options.joined or batch.created_at
-    others = journal.sent_elsewhere(batch, jobs.count_pending(), since).values()
+    since, waiting = options.joined or batch.created_at, not options.joined
+    others = journal.sent_elsewhere(batch, jobs.count_pending(), since, waiting=waiting).values()
     sent = len([each for each in others if each])
-    what = f" {plural(sent, 'job was', 'jobs were')} already sent in {other_batches(others)}."
-    return what if sent else ""
+    return f" {plural(sent, 'job')} {sent_in_words(sent, others)}." if sent else ""
 
 
 def _log_replaced_key(session: Session, batch: BatchSummary, other: str = "") -> None:
@@ -544,7 +543,8 @@ async def _prepared(
     only = await prepare_batch(journal, jobs, options)
     before = journal.summary(batch_id)
     if options.joined and not jobs.slices.others_work():
-        sent = journal.sent_elsewhere(before, jobs.count_pending(), options.joined)
+        pending, since = jobs.count_pending(), options.joined
+        sent = journal.sent_elsewhere(before, pending, since, waiting=False)
         if any(sent.values()):
             only = frozenset(job for job, elsewhere in sent.items() if not elsewhere)
     target, limit = options.output, options.limit

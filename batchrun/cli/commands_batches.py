@@ -356,7 +356,7 @@ def retry(
     from batchrun import aio
     from batchrun import rows as rows_of
     from batchrun import status as status_of
-    from batchrun.batch.history import jobs_of, sent_elsewhere
+    from batchrun.batch.history import jobs_of, sent_elsewhere, sent_in_words
     from batchrun.model import RETRIED_BY_ITSELF, retriable
 
     chosen = (
@@ -376,7 +376,7 @@ def retry(
         rows = rows_of(summary.batch_id, chosen, settings=settings).rows
         jobs = jobs_of(rows)
         if paid := sent_elsewhere(jobs, summary, settings):
-            words = f"{plural(paid, 'job was', 'jobs were')} already sent in another batch."
+            words = f"{plural(paid, 'job')} {sent_in_words(paid)}."
         if not yes:
             question = f"{words} {question}".strip()
             left = confirm_jobs(summary, jobs, settings, reporting.mode(), question)
@@ -447,7 +447,7 @@ def _confirm_forget(found: Sequence[BatchSummary], *, yes: bool) -> bool:
 
 def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Settings) -> Decide:
     """Return a function that decides as given; else it asks at a terminal, or changes nothing."""
-    from batchrun.batch.history import jobs_of, sent_elsewhere
+    from batchrun.batch.history import jobs_of, sent_elsewhere, sent_in_words
 
     def decide(rows: Sequence[ResultRow]) -> InDoubt:
         if given in {InDoubt.RETRY, InDoubt.DROP}:
@@ -455,7 +455,7 @@ def in_doubt_decision(given: InDoubt | None, batch: BatchSummary, settings: Sett
         asks = given is None and sys.stdin.isatty()
         _show_doubts(rows, batch, settings)
         if paid := sent_elsewhere(jobs_of(rows), batch, settings):
-            words = f"{plural(paid, 'job was', 'jobs were')} already sent in another batch."
+            words = f"{plural(paid, 'job')} {sent_in_words(paid)}."
             print_text(words, err=True)
         print_text(
             "Retry sends them, perhaps a second time; drop never sends them; hold leaves them in "

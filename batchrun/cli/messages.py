@@ -366,10 +366,10 @@ def sent_elsewhere_words(
     sent: int, jobs: int, batch: BatchSummary, others: Iterable[str] = ()
 ) -> str:
     """Return that another batch has sent some of the jobs to send; ``others`` are such batches."""
-    from batchrun.batch.history import other_batches
+    from batchrun.batch.history import sent_in_words
     from batchrun.settings.location import is_practice
 
-    known = f"{'was' if sent == 1 else 'were'} already sent in {other_batches(others)}"
+    known = sent_in_words(sent, others)
     return paid_words(sent, jobs, known, practice=is_practice(batch.base_url))
 
 

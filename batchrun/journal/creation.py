@@ -37,7 +37,7 @@ from batchrun.plan import BodyIndex, Plan
 from batchrun.settings.location import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Table
 
@@ -199,14 +199,21 @@ def of_service(connection: Connection, base_url: str) -> ColumnElement[bool]:
 
 
 def batches_of(
-    connection: Connection, workflow_id: str, base_url: str, since: datetime | None = None
+    connection: Connection,
+    workflow_id: str,
+    base_url: str,
+    since: datetime | None = None,
+    held: Collection[str] = (),
 ) -> list[str]:
-    """Return the batches of a workflow at a service that changed ``since``, newest first."""
+    """Return the batches of a workflow at a service that changed ``since``, newest first.
+
+    Batches that are ``held`` by a live process change now.
+    """
     query = select(batches.c.id, batches.c.workflow).order_by(batches.c.created_at.desc())
     if since is not None:
         beats = select(slices.c.batch_id).where(slices.c.beat_at >= since.timestamp())
         changed = batches.c.updated_at >= since.timestamp()
-        query = query.where(changed | batches.c.id.in_(beats))
+        query = query.where(changed | batches.c.id.in_(beats) | batches.c.id.in_(held))
     complete = query.where(batches.c.incomplete == 0)
     found = connection.execute(complete.where(of_service(connection, base_url))).all()
     return [batch_id for batch_id, workflow in found if json.loads(workflow)["id"] == workflow_id]
@@ -245,10 +252,14 @@ _SENT = frozenset(JobState) - {JobState.PENDING, JobState.FAILED, JobState.REJEC
 
 
 def known_jobs(
-    connection: Connection, bodies: Sequence[str], batch_ids: Sequence[str]
+    connection: Connection,
+    bodies: Sequence[str],
+    batch_ids: Sequence[str],
+    held: Collection[str] = (),
 ) -> dict[int, KnownJob]:
     """Return what other batches know about trigger bodies, by the bodies' positions.
 
+    Jobs that wait count if their batch is ``held`` by a live process, which is about to send them.
     Prefers a completed job to one that hasn't completed, and the one that completed last.
     """
     found: dict[int, KnownJob] = {}
@@ -256,9 +267,10 @@ def known_jobs(
         return found
     index, now = BodyIndex(bodies), datetime.now(UTC)
     for batch_id in batch_ids:
+        states = _SENT | {JobState.PENDING} if batch_id in held else _SENT
         query = (
             select(jobs.c.number, jobs.c.body, jobs.c.state, jobs.c.finished_at)
-            .where(jobs.c.batch_id == batch_id, jobs.c.state.in_(_SENT))
+            .where(jobs.c.batch_id == batch_id, jobs.c.state.in_(states))
             .execution_options(yield_per=ROWS_AT_ONCE)
         )
         for number, body, state, finished_at in connection.execute(query):

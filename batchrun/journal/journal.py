@@ -45,6 +45,7 @@ from batchrun.journal.lease import (
     Holder,
     ProcessLock,
     find_holder,
+    held_batches,
     held_by,
     hold_batch,
     ordered_now,
@@ -222,18 +223,26 @@ class Journal(AbstractContextManager["Journal"]):
 
     def known_jobs(self, plan: Plan, base_url: str) -> dict[int, KnownJob]:
         """Return what earlier batches at a service know about a plan's jobs, by their numbers."""
+        held = held_batches(self._engine, self._lock)
         with self._engine.connect() as connection, connection.begin():
             earlier = batches_of(connection, plan.workflow.id, base_url)
-            return known_jobs(connection, plan.bodies, earlier)
+            return known_jobs(connection, plan.bodies, earlier, held)
 
     def sent_elsewhere(
-        self, batch: BatchSummary, chosen: Collection[int] | int, since: datetime | None = None
+        self,
+        batch: BatchSummary,
+        chosen: Collection[int] | int,
+        since: datetime | None = None,
+        *,
+        waiting: bool = True,
     ) -> dict[int, str]:
         """Return which other batch has paid for jobs of a batch, by their numbers; ``""`` for none.
 
-        They have a result there, are running, or are in doubt. ``chosen`` are their numbers, or how
-        many of those to trigger next. With ``since``, only batches that changed since then count.
+        They have a result there, are running, in doubt, or with ``waiting`` about to be sent by a
+        live process. ``chosen`` are their numbers, or how many of those to trigger next. With
+        ``since``, only batches that changed since then count.
         """
+        held = held_batches(self._engine, self._lock) if waiting else set[str]()
         query = select(jobs.c.number, jobs.c.body).where(jobs.c.batch_id == batch.batch_id)
         if isinstance(chosen, int):
             pending = query.where(jobs.c.state == JobState.PENDING)
@@ -244,9 +253,9 @@ class Journal(AbstractContextManager["Journal"]):
                 for number, body in connection.execute(query)
                 if isinstance(chosen, int) or number in chosen
             }
-            others = batches_of(connection, batch.workflow.id, batch.base_url, since)
+            others = batches_of(connection, batch.workflow.id, batch.base_url, since, held)
             others = [each for each in others if each != batch.batch_id]
-            known = known_jobs(connection, list(bodies.values()), others)
+            known = known_jobs(connection, list(bodies.values()), others, held)
             where = {at: job.batch_id for at, job in known.items()}
             return {number: where.get(at, "") for at, number in enumerate(bodies)}
 

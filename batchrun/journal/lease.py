@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
-from sqlalchemy import Engine, delete, func, literal, select, update
+from sqlalchemy import Engine, delete, func, literal, select, union, update
 
 from batchrun.advice import Advice, resume_with, watch_with
 from batchrun.errors import HeldError, JournalError, JournalLostError, TakenOverError
 from batchrun.journal.database import clock_ahead, on_server
 from batchrun.journal.errors import lost, unusable
 from batchrun.journal.ledger import inserter
-from batchrun.journal.schema import batches, leases
+from batchrun.journal.schema import batches, leases, slices
 from batchrun.settings.location import is_server
 
 if TYPE_CHECKING:
@@ -172,6 +172,21 @@ def find_holder(engine: Engine, batch_id: str) -> Holder | None:
     ahead = clock_ahead(engine)
     moments = (datetime.fromtimestamp(each - ahead, UTC) for each in (found.since, found.beat_at))
     return Holder(found.holder, found.pid, found.host, *moments)
+
+
+def held_batches(engine: Engine, lock: ProcessLock) -> set[str]:
+    """Return the batches that live processes hold, or hold jobs of: they may send more any moment.
+
+    Raises:
+        JournalError: The folder of the locks can't be used.
+    """
+    held = select(leases.c.batch_id, leases.c.holder, leases.c.beat_at)
+    shared = select(slices.c.batch_id, slices.c.holder, slices.c.beat_at)
+    query = union(held, shared.where(slices.c.holder.is_not(None)))
+    with engine.connect() as connection:
+        now = float(connection.execute(select(shared_now(engine))).scalar_one())
+        found = connection.execute(query).all()
+    return {each for each, token, beat in found if lock.is_alive(token, now - beat)}
 
 
 def held_by(batch_id: str, token: str) -> Exists:

@@ -15,6 +15,7 @@ import pytest
 from batchrun import batches, forget, resume, run
 from batchrun.cli.output import OutputMode
 from batchrun.errors import ExitCode, NotConfirmedError
+from batchrun.journal import Journal
 from batchrun.settings.loading import load_settings
 from tests.cli.conftest import SPEED
 from tests.cli.test_again import REFUSED, RESULTS, mark
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ASKED = ("run", "accounts.csv", "-w", "account research")
 RUN = (*ASKED, "--yes")
+SENT = "was already sent, or is about to be, in another batch"
 A_DAY_OLDER = "updated_at = updated_at - 86400"
 
 
@@ -187,7 +189,7 @@ def test_the_question_about_rows_in_doubt_says_that_another_batch_has_sent_them(
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
         [doubtful] = batches(settings=load_settings())
-        paid = "1 job was already sent in another batch. Retry sends them, perhaps a second time"
+        paid = f"1 job {SENT}. Retry sends them, perhaps a second time"
         for again in (False, True):
             if again:
                 batchrun(*RUN, "--again")
@@ -222,7 +224,7 @@ def test_retry_says_which_rows_have_a_result_in_another_batch(
         batchrun.connect(url, speed=SPEED)
         batchrun(*RUN)
         [first] = batches(settings=load_settings())
-        paid = "2 jobs were already sent in another batch. Send 3 rejected rows of accounts.csv"
+        paid = "2 jobs were already sent, or are about to be, in another batch. Send 3 rejected"
         assert paid not in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
         batchrun(*RUN, "--again")
         assert paid in at_a_terminal(batchrun, "n\n", "retry", first.batch_id).stderr
@@ -314,7 +316,7 @@ def paid_since(batchrun: CommandLine, pilot: FaultySandbox) -> str:
     return stopped
 
 
-PAID_SINCE = "1 of 1 job was already sent in another batch"
+PAID_SINCE = f"1 of 1 job {SENT}"
 AGAIN = ", and you pay for it again."
 
 
@@ -367,13 +369,34 @@ def test_resume_all_sends_the_jobs_that_no_other_batch_has_paid_for(
     said = " ".join(night.stdout.split())
     assert f"(long.csv): {PAID_SINCE.replace('of 1 job', 'of 3 jobs')} (" in said
     note = json.loads(batchrun("status", stopped, "--json").stdout)["note"]
-    assert f"the rest waits. 1 job was already sent in another batch ({short})." in note
+    assert f"the rest waits. 1 job {SENT} ({short})." in note
     sent = [json.loads(body)["company_id"] for body in pilot.bodies()]
     assert sent[-2:] == mine[2:]
     assert sent.count(mine[1]) == 1
     again = batchrun("resume", "--all")
     assert f"batch {stopped} (long.csv): {PAID_SINCE}" in " ".join(again.stdout.split())
     assert len(pilot.bodies()) == len(sent)
+
+
+def test_what_another_process_is_about_to_send_counts_as_sent(
+    batchrun: CommandLine, pilot: FaultySandbox
+) -> None:
+    mine = [str(uuid4()) for _ in range(4)]
+    for name, companies in (("long.csv", mine), ("short.csv", mine[1:3])):
+        (batchrun.folder / name).write_text("\n".join(["Company ID", *companies]))
+        batchrun("run", name, *RUN[2:], "--limit", "1")
+    batchrun.change_batches("unconfirmed = 0")
+    short, long, *_ = (each.batch_id for each in batches(settings=load_settings()))
+    sent = len(pilot.bodies())
+    with Journal(load_settings().journal) as journal, journal.hold(long):
+        assert_refused(batchrun("resume", short), ExitCode.UNUSABLE, f"{PAID_SINCE} ({long})")
+        (batchrun.folder / "third.csv").write_text(f"Company ID\n{mine[3]}")
+        asked = at_a_terminal(batchrun, "n\n", "run", "third.csv", *ASKED[2:])
+        said = " ".join((asked.stdout + asked.stderr).split())
+        assert f"1 job is under way or in doubt in another batch ({long})" in said
+        assert len(pilot.bodies()) == sent
+    assert batchrun("resume", short).exit_code == ExitCode.COMPLETED
+    assert len(pilot.bodies()) == sent + 1
 
 
 @pytest.mark.parametrize("collects", [False, True])
@@ -470,7 +493,7 @@ def test_retry_with_yes_says_which_jobs_another_batch_has_paid_for(
         batchrun(*RUN, "--reuse", "30d")
         assert len(sandbox.bodies()) == 2
         sent = batchrun("retry", rejected, "--yes")
-        assert "1 job was already sent in another batch." in sent.stderr
+        assert "1 job was already sent, or is about to be, in another batch." in sent.stderr
 
 
 @pytest.mark.parametrize(

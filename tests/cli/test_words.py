@@ -164,7 +164,8 @@ def test_resume_says_what_another_batch_has_paid_for_and_that_the_list_has_chang
     words = said(pilot)
     assert "The file has changed since" in words
     assert "To run it as it is now: " in words
-    paid = "2 of 2 jobs were already sent in another batch, and you pay for them again."
+    sent = "were already sent, or are about to be, in another batch"
+    paid = f"2 of 2 jobs {sent}, and you pay for them again."
     assert f"{paid} To pay once, answer n, then run the list with --reuse 30d. Trigger" in words
     accounts.unlink()
     assert "The file is gone" in said(pilot)
