@@ -163,8 +163,7 @@ def export(
         print_lines([UnbrokenLine(f"Correct the rows in the file, then: {again}"), whole])
     if written.name != output.name:
         print_text(f"Note:      {messages.kept_words(output, written, summary.batch_id)}", err=True)
-    if summary.practice or is_practice(summary.base_url):
-        print_text("Practice:  these results are invented.")
+    print_lines(messages.practice_lines(summary))
     if crm is not None:
         print_lines(messages.import_lines(summary, settings))
 
@@ -236,7 +235,7 @@ def lines_of(status: BatchStatus, settings: Settings) -> list[str]:
         UnbrokenLine(f"List:      {summary.source.name}"),
         f"Workflow:  {summary.workflow.name} ({summary.workflow.id})",
         f"Rows:      {messages.counts(summary, left.running_rows)}",
-        *([f"Practice:  at {summary.base_url}"] if summary.practice else []),
+        *messages.practice_lines(summary),
         f"Requests:  {summary.requests:,}; last change {ago(summary.updated_at)}",
     ]
     lines += costs

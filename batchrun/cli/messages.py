@@ -236,13 +236,16 @@ def parameter_lines(plan: Plan) -> list[str]:
             code = dict(plan.table.source.formats).get(plan.parameters.columns[name], "")
             example = f", for example {one_line(str(as_displayed(values[0], code)), EXAMPLE_WIDTH)}"
         rows = f"{len(values):,} of {plural(len(values) + lacking, 'row')} that can be sent"
-        lines.append(f"{name}: from {column}, {rows}{example}")
+        others = " (the others are sent without it)" if lacking else ""
+        lines.append(f"{name}: from {column}, {rows}{others}{example}")
     for name, value in plan.parameters.constant.items():
         if name not in plan.parameters.columns:
             text = json.dumps(value, ensure_ascii=False)
             lines.append(f"{name}: {one_line(text, EXAMPLE_WIDTH)}, every row")
     if lines:
-        lines.append("PG:AI doesn't list a workflow's parameters: ask its owner for the names")
+        lines.append(
+            "PG:AI doesn't list a workflow's parameters: ask your PG:AI administrator for the names"
+        )
     return lines
 
 
@@ -298,7 +301,7 @@ def duplicate_lines(plan: Plan, *, details: bool = False) -> list[str]:
 
 def _other_names_words(rows: int) -> str:
     have = f"{plural(rows, 'row has', 'rows have')} a different name than an earlier row"
-    return f"{have} with the same ID: is the ID right? If it is, do nothing."
+    return f"{have} with the same ID: is the ID right? If not, correct the list."
 
 
 def _other_names(found: Iterable[tuple[int, str, int, str]], at: RowNumbers) -> list[str]:
@@ -596,6 +599,7 @@ def pilot_lines(
     counted = ", ".join(outcome_counts(Counter(row.outcome for row in rows)))
     lines = ["", *_results(shown, len(rows), width, mark)]
     lines.append(f"Pilot:     {plural(jobs, 'job')} for {plural(len(rows), 'row')}: {counted}")
+    lines += practice_lines(report.summary)
     gone = credits_spent(before, report.credits)
     took = [f"{plural(report.requests, 'request')} ({report.requests / jobs:.1f} a job)"]
     seconds = [row.seconds for row in rows if row.seconds is not None]
@@ -612,6 +616,14 @@ def pilot_lines(
         ]
         lines.append(f"The rest:  {', '.join(filter(None, rest))}")
     return lines
+
+
+def practice_lines(batch: BatchSummary) -> list[str]:
+    """Return that a batch's results are invented, if they are."""
+    from batchrun.settings.location import is_practice
+
+    practice = batch.practice or is_practice(batch.base_url)
+    return ["Practice:  these results are invented."] if practice else []
 
 
 def with_its_rest(pilot: Report, rest: Report) -> Report:
@@ -811,11 +823,14 @@ def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) ->
     uploaded = path and Path(path).is_relative_to(lists_folder(settings.journal))
     if path and not uploaded and Path(file).absolute() != Path(path):
         file = path
+    change = "change the list"
+    if summary.source.format == "csv":
+        change += " in a text editor (Excel damages IDs in CSV files)"
     lines: list[str] = []
     for outcomes, step in (
         ({Outcome.IN_DOUBT}, f"Settle:    batchrun resume {summary.batch_id}"),
         (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {summary.batch_id}"),
-        ({Outcome.INVALID}, f"Correct:   change the list, then: {run_corrected(file, summary)}"),
+        ({Outcome.INVALID}, f"Correct:   {change}, then: {run_corrected(file, summary)}"),
     ):
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
@@ -915,7 +930,8 @@ def kept_words(usual: Path, written: Path, batch_id: str) -> str:
     elif other == batch_id:
         why = "has changed since batchrun wrote it"
     else:
-        why = "already existed" if other is None else f"contains the results of batch {other}"
+        results = f"contains the results of another batch ({other})"
+        why = "already existed" if other is None else results
     return f"{usual.name} {why}, so it was kept. These results are in {written.name}."
 
 

@@ -738,7 +738,8 @@ def _parameter_from(text: str) -> tuple[str, JSON]:
 
 
 def _column_from(text: str) -> tuple[str, str]:
-    return _pair(text, f"--param-column {text} has no column.", "--param-column focus=Focus")
+    problem = f"--param-column {text} needs a parameter's name and a column's name."
+    return _pair(text, problem, "--param-column focus=Focus")
 
 
 _BROKEN_JSON = re.compile(r"'?[{\[].*|.*[}\]]'?", re.DOTALL)

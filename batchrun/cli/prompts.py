@@ -143,14 +143,16 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
     for doubt in question.doubts:
         print_text(f"{doubt}.", err=True)
     print_text(f"{question.text}:", err=True)
+    chooses = len(columns) > 1 or len(kinds) == 1
     for each in columns:
-        print_text(f"  {each.position + 1}  {each.name}: {each.words}", err=True)
+        number = f"{each.position + 1}  " if chooses else ""
+        print_text(f"  {number}{each.name}: {each.words}", err=True)
         print_text(f"     such as {', '.join(each.samples)}", err=True)
     numbers = ", ".join(str(each.position + 1) for each in columns)
     ids = f"{' or '.join(kinds.values())} IDs"
     column: Contents | None = columns[0]
     role: Role | None = question.roles[0]
-    if len(columns) > 1 or len(kinds) == 1:
+    if chooses:
         column = _ask_for_one(
             f"Which one contains the {ids} ({numbers}, or its name; Enter to stop)",
             lambda answer: (
@@ -163,7 +165,7 @@ def ask_for_column(question: ColumnQuestion) -> tuple[Role, int] | None:
         role = _ask_for_one(
             f"Does it hold {ids}? Type company or contact (Enter to stop)",
             lambda answer: [role for role in kinds if kinds[role].startswith(answer)],
-            "neither company nor contact.",
+            "neither company nor contact. Type the whole word.",
         )
     if column is None or role is None:
         return None

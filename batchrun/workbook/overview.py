@@ -295,7 +295,8 @@ def _notes(content: Content) -> tuple[str, ...]:
     copies = summary.rows - summary.counts[Outcome.INVALID] - summary.jobs if whole else 0
     if copies > 0:
         repeat = "row repeats another and shares", "rows repeat another and share"
-        asked += f" {plural(copies, *repeat)} its result: below, each result counts once."
+        once = "which counts once below, except under Status"
+        asked += f" {plural(copies, *repeat)} its result, {once}."
     from_columns = {name: f"from {column}" for name, column in summary.parameter_columns.items()}
     given = [*summary.parameters.items(), *from_columns.items()]
     texts = (f"{name}: {each if isinstance(each, str) else as_json(each)}" for name, each in given)

@@ -89,6 +89,7 @@ def test_a_pilot_shows_what_it_brought_and_yes_goes_on_with_the_rest(
         assert "(estimated 51)" in screen.text  # 7 for the pilot, 44 for the rest
         assert "In all:" not in screen.text
     assert "Pilot:     3 jobs for 3 rows: 3 completed" in shown
+    assert "Practice:  these results are invented." in shown
     assert len(re.findall(r"^\S.*: completed$", shown, re.MULTILINE)) == 3
     assert len(re.findall(r"^  Summary +\S", shown, re.MULTILINE)) == 3
     assert "##" not in shown

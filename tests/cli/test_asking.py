@@ -149,8 +149,10 @@ def test_the_question_about_the_id_column_goes_to_standard_error(
 ) -> None:
     text = accounts.read_text(encoding="utf-8").replace("Company ID,", "Reference,")
     accounts.write_text(text, encoding="utf-8")
-    ended = answered(batchrun, "company\ny\n", *RUN, "--quiet")
+    ended = answered(batchrun, "c\ncompany\ny\n", *RUN, "--quiet")
     assert "Which one" not in ended.stderr  # there is only one
+    assert "\n  Reference: 3 PG:AI IDs" in ended.stderr  # without a number to type
+    assert "That is neither company nor contact. Type the whole word." in ended.stderr
     assert "Does it hold company or contact IDs?" in ended.stderr
     assert ended.stdout == f"{batchrun.folder / RESULTS}\n"
 

@@ -178,7 +178,10 @@ def test_a_read_only_output_is_refused_before_anything_is_spent(
     ("arguments", "words"),
     [
         (["--param", "depth"], ["depth", "--param depth=comprehensive"]),
-        (["--param-column", "focus"], ["focus", "--param-column focus=Focus"]),
+        (
+            ["--param-column", "Focus"],
+            ["Focus needs a parameter's name and a column's", "--param-column focus=Focus"],
+        ),
         (["--params", "nowhere.json"], ["nowhere.json"]),
         (["--rate", "fast"], ["fast", "--rate 120"]),
     ],

@@ -169,7 +169,9 @@ def test_the_first_real_run_replaces_the_results_of_practice_and_not_the_other_w
     assert ended.stdout.rstrip().endswith("accounts.results.xlsx")
     assert "Note:      accounts.results.xlsx contains practice results" in ended.stderr
     ended = batchrun(*RUN, "--again")
-    assert re.search(r"accounts\.results\.xlsx contains the results of batch \S+, so", ended.stdout)
+    assert re.search(
+        r"accounts\.results\.xlsx contains the results of another batch \(\S+\), so", ended.stdout
+    )
 
 
 def test_an_error_that_stops_the_command_is_printed_before_any_note(
@@ -205,7 +207,9 @@ def test_a_practice_workbook_with_marked_rows_is_kept_and_its_rows_can_be_sent_a
     book.save(marked)
     assert batchrun("run", "accounts.results.xlsx", "--sandbox", "--yes").exit_code == 3
     ended = batchrun(*RUN, "--again")
-    assert re.search(r"accounts\.results\.xlsx contains the results of batch \S+, so", ended.stdout)
+    assert re.search(
+        r"accounts\.results\.xlsx contains the results of another batch \(\S+\), so", ended.stdout
+    )
 
 
 @pytest.fixture

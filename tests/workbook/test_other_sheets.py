@@ -343,8 +343,8 @@ def test_the_overview_says_how_many_rows_repeat_another(written: Write) -> None:
     path = written(batch(rows, jobs=2))
 
     assert (
-        "1 row repeats another and shares its result: below, each result counts once."
-        in sheet(path, "Overview")[1][0]
+        "1 row repeats another and shares its result, which counts once below, except under "
+        "Status." in sheet(path, "Overview")[1][0]
     )
 
 
