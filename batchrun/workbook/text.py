@@ -252,8 +252,11 @@ def write_crm(results: BatchResults, path: Path, form: Form) -> None:
     assert form.crm is not None
     record = record_column(results.header, results.rows, form.crm)
     if record is None:
-        hint: str = "Export the list from the CRM with the record's ID, in a column such as "
-        hint += "Record ID, and run that list with --reuse 30d: rows already sent cost nothing."
+        hint = Advice(
+            "Export the list from the CRM with the record's ID, in a column such as Record ID, "
+            "and run that list",
+            " with --reuse 30d: rows already sent cost nothing.",
+        )
         for crm in Crm:
             if (other := record_column(results.header, results.rows, crm)) is not None:
                 own = f"Its column {results.header[other]} has those of {_NAMES[crm]}"
