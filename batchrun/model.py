@@ -54,13 +54,13 @@ def cell_of(value: Any) -> Cell:
         ValueError, TypeError, KeyError: It is something else.
     """
     match value:
+        case None | str() | bool() | int() | float():
+            return value
         case {"seconds": [days, seconds, microseconds]}:
             return timedelta(days, seconds, microseconds)
         case dict():
             [(name, text)] = value.items()
             return _MOMENTS[name].fromisoformat(text)
-        case None | str() | bool() | int() | float():
-            return value
         case _:
             raise ValueError(f"not a cell: {value!r}")
 

@@ -54,6 +54,7 @@ MAX_FRAME_BYTES = 2 * 1024**3
 MAX_BLOCK_BYTES = 32 * 1024**2
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 300
+_PIPE_BYTES = 1024**2  # where the system lets us: the default takes turns every 64 KB
 _START = "import sys; sys.path += sys.argv[1:]; from batchrun.tables.isolated import main; main()"
 _NEEDED = ("batchrun", "python_calamine", "olefile", "defusedxml", "pyarrow", "numpy")
 _KEPT_VARIABLES = {"SYSTEMROOT", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
@@ -175,6 +176,7 @@ def open_book(raw: bytes, name: str, limits: LoadLimits) -> Iterator[Book]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pipesize=_PIPE_BYTES,
             cwd=folder.name,
             env={each: os.environ[each] for each in _KEPT_VARIABLES if each in os.environ},
         ) as process,

@@ -204,7 +204,7 @@ class XlsxReader(WorkbookReader):
         """Yield the rows; if the sheet's XML has more filled cells, refuse one that is repeated."""
         filled = 0
         for lines, rows in blocks:
-            filled += sum(len(row) - row.count("") for row in rows)
+            filled += sum(map(len, rows)) - sum([row.count("") for row in rows])
             yield lines, rows
         if filled < traits.filled:  # or some texts are empty
             rewriter = _Rewriter(self._archive, sheet, self._parts)
@@ -350,7 +350,7 @@ def _searched(
             if not rows or b"<!" in head or b"<?" in head[1:]:
                 raise _UnusualError
             text = rows + rest
-        traits.filled += text.count(b"</v>") + text.count(b"</is>")
+        traits.filled += text.count(b"</c>")  # empty cells usually have no end tag
         marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
         if _is_unusual(text, marked=marked) or (odd_dates and odd_dates.search(text)):
             raise _UnusualError
@@ -402,6 +402,7 @@ def _record_details(block: bytes, traits: Traits) -> bytes:
         traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(block)]
     for found in _UNCALCULATED.finditer(block):
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
+        traits.filled -= not block.startswith(b"<v></v>", found.end())
 
     def noted(found: re.Match[bytes]) -> bytes:
         text = html.unescape(found[3].decode("utf-8", "replace"))
