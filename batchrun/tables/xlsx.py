@@ -66,7 +66,7 @@ _ODD_CELL = re.compile(rb"<c(?! r=\"[A-Z]{1,2}+[1-9]\d{0,5}+\")(?=[\s/>])")
 _ODD_TAG = re.compile(
     rb"<c(?=[\s/>])(?! r=\"[A-Z]{1,2}[1-9]\d{0,5}\"(?: \w+=\"[^\"<>&]*\")*+ ?/?>)"
     rb"|<row(?=[\s/>])(?! r=\"[1-9]\d{0,6}\"(?: [\w:]+=\"[^\"<>&]*\")*+ ?/?>)"
-    rb"|<(?:v|/v|/f)\s"
+    rb"|<(?:v(?! />)|/v|/f)\s"
 )
 _PREFIXED = re.compile(rb":(?:row|c|v|f|is|t|sheetData|col)[\s/>]")
 _ODD_TEXT = re.compile(rb"<t(?:>[ \t\r\n]+<| (?!xml:space=\"preserve\">))")
@@ -86,6 +86,7 @@ _UNCALCULATED = re.compile(
     rb"<c r=\"([A-Z]+)(\d+)\"(?>(?=[^>]* t=\"str\")()|)[^>]*+><f[^>]*+(?:(?<=/)>|>[^<]*+</f>)"
     rb"(?(3)(?!<v)|(?!<v>[^<]))"  # a formula whose text is empty has an empty value
 )
+_EMPTY_VALUES = (b"<v></v>", b"<v/>", b"<v />")
 _CONTENT = re.compile(rb"<(?:[^\s<>/]{1,64}:)?(?:v|t|is|f)(?=[\s>])[^<>]*(?<!/)>")
 _MERGED = re.compile(rb"<(?:[\w.-]+:)?mergeCell\s(?:[^<>]*\s)?ref\s*=\s*[\"']([A-Za-z\d:]+)[\"']")
 _NO_MERGED = b"<mergeCells></mergeCells>"
@@ -97,7 +98,7 @@ _LINK = re.compile(
     rb"HYPERLINK\((?:(?!HYPERLINK\()[^<]){0,500}?[0-9a-f]{8}-[^<]{27,500}", re.IGNORECASE
 )
 _STRING_NUMBER = re.compile("[0-9]{1,9}")
-_NO_DATE = re.compile(rb"<v(?!>[^-\s]|/)(?=[\s>])")
+_NO_DATE = re.compile(rb"<v(?!>[^-\s]| ?/)(?=[\s>])")
 _LONG = rb"s=[\"'](?:%s)[\"'][^<>]*>(?:<f[^<]*(?:</f>)?)?<v>(?:\d{7}|[\d.]+[Ee]\+?\d)"
 """A number with one of some styles that may be too large for a duration."""
 _FEW_STYLES = 50
@@ -396,13 +397,13 @@ def _is_unusual(block: bytes, *, marked: bool) -> bool:
 
 def _record_details(block: bytes, traits: Traits) -> bytes:
     """Record what calamine does not report; return the block with its errors as texts."""
-    traits.filled -= block.count(b"<v></v>")  # formulas whose text is empty
+    traits.filled -= sum(map(block.count, _EMPTY_VALUES))  # formulas whose text is empty
     traits.hidden_rows.extend(int(found[1]) for found in _HIDDEN_ROW.finditer(block))
     if b"HYPERLINK(" in block:
         traits.links += [each.decode("utf-8", "replace") for each in _LINK.findall(block)]
     for found in _UNCALCULATED.finditer(block):
         traits.uncalculated.append((int(found[2]), column_number(found[1].decode())))
-        traits.filled -= not block.startswith(b"<v></v>", found.end())
+        traits.filled -= not block.startswith(_EMPTY_VALUES, found.end())
 
     def noted(found: re.Match[bytes]) -> bytes:
         text = html.unescape(found[3].decode("utf-8", "replace"))
