@@ -351,12 +351,13 @@ def _searched(
             if not rows or b"<!" in head or b"<?" in head[1:]:
                 raise _UnusualError
             text = rows + rest
-        traits.filled += text.count(b"</c>")  # empty cells usually have no end tag
+        traits.filled += text.count(b"</c")  # empty cells usually have no end tag
         marked = any(each.search(text) for each in (_ERROR_TYPE, _FORMULA, _HIDDEN))
         if _is_unusual(text, marked=marked) or (odd_dates and odd_dates.search(text)):
             raise _UnusualError
         text = _record_details(text, traits) if marked else text
         yield text if number else _NO_MERGED + text
+    traits.filled -= block[block.rfind(b"</sheetData") :].count(b"</c")
     for found in _MERGED.finditer(block):
         merged += _merged_range(found[1].decode())
 

@@ -6,6 +6,7 @@ Run from the repository: ``python -m tests.corpus.make_workbooks``.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from datetime import date, datetime, time, timedelta
@@ -287,7 +288,11 @@ def repeated() -> Iterator[Case]:
         ("cell-of-another-row", sheet.replace("A3", "A2")),
         ("row-without-references", sheet.replace(' r="A3"', "").replace(' r="3"', ' r="2"')),
     ):
-        for spelling, write in (("", str), ("-in-apostrophes", lambda xml: xml.replace('"', "'"))):
+        for spelling, write in (
+            ("", str),
+            ("-in-apostrophes", lambda xml: xml.replace('"', "'")),
+            ("-with-spaces", lambda xml: re.sub(r"</\w+", r"\g<0>\n", xml)),
+        ):
             yield Case(
                 f"repeated-{name}{spelling}.xlsx", pack(xlsx_parts(write(odd))),
                 error="line 2: cell A2 is there twice",
