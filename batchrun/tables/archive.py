@@ -8,6 +8,7 @@ import posixpath
 import re
 import zipfile
 import zlib
+from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING
 from xml.parsers import expat
@@ -110,7 +111,8 @@ class Archive:
                 )
 
         parser = expat.ParserCreate()
-        parser.StartElementHandler = start
+        if wanted:
+            parser.StartElementHandler = start
         try:
             for chunk in chain(self.chunks(part), [b""]):
                 parser.Parse(chunk, not chunk)
@@ -118,6 +120,11 @@ class Archive:
                 found.clear()
         except (expat.ExpatError, ValueError) as error:  # or an encoding that Python doesn't know
             raise self.damaged() from error
+
+    def require_well_formed(self, part: str) -> None:
+        """Refuse damaged XML, which calamine may read for ever. An encrypted part is not XML."""
+        if part in self.parts and self.beginning(part).startswith(b"<"):
+            deque(self.elements(part, set()), maxlen=0)
 
     def relations(self, part: str) -> list[dict[str, str]]:
         """Return the relations of a part, or of the whole workbook; none if it has none."""

@@ -71,6 +71,8 @@ class CalamineReader(WorkbookReader):
                 raise protected(name)
         self.format = file_format
         self._raw, self._name, self._limits, self._archive = raw, name, limits, archive
+        if archive is not None and file_format is Format.ODS:
+            archive.require_well_formed("content.xml")
         book = opened(io.BytesIO(raw), name)
         read = book.get_sheet_by_name
         self.sheets = [

@@ -212,6 +212,16 @@ def test_a_cut_off_workbook_is_refused_with_words(tmp_path: Path) -> None:
         load_bytes(tmp_path, whole[: len(whole) // 2], "half.xlsx")
 
 
+def test_an_ods_whose_table_does_not_end_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(FILES / "libreoffice-texts-ods.ods") as archive:
+        parts: dict[str, bytes | str] = {name: archive.read(name) for name in archive.namelist()}
+    content = parts["content.xml"]
+    assert isinstance(content, bytes)
+    parts["content.xml"] = content.replace(b"</table:table>", b"</table:tablet>")
+    with pytest.raises(InputError, match="damaged or cut off"):  # calamine would read for ever
+        load_bytes(tmp_path, pack(parts), "list.ods")
+
+
 def test_a_cell_that_an_xls_holds_twice_is_refused(tmp_path: Path) -> None:
     content = (FILES / "libreoffice-texts-xls.xls").read_bytes()
     label = bytes.fromhex("fd000a00")  # the record LABELSST; then follow the row and the column
