@@ -37,6 +37,10 @@ class Action(Enum):
     WATCH = auto()
 
 
+IN_TEXT_EDITOR = " in a text editor (Excel damages IDs in CSV files)"
+"""How to correct a CSV file."""
+
+
 class Advice(str):
     """A text for a terminal, with what it means. Text added with ``+`` is for every reader."""
 

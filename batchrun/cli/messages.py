@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
-from batchrun.advice import REUSE_AGE, run_corrected
+from batchrun.advice import IN_TEXT_EDITOR, REUSE_AGE, run_corrected
 from batchrun.cli.notifications import notice
 from batchrun.cli.output import (
     LABEL,
@@ -823,9 +823,7 @@ def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) ->
     uploaded = path and Path(path).is_relative_to(lists_folder(settings.journal))
     if path and not uploaded and Path(file).absolute() != Path(path):
         file = path
-    change = "change the list"
-    if summary.source.format == "csv":
-        change += " in a text editor (Excel damages IDs in CSV files)"
+    change = f"change the list{IN_TEXT_EDITOR if summary.source.format == 'csv' else ''}"
     lines: list[str] = []
     for outcomes, step in (
         ({Outcome.IN_DOUBT}, f"Settle:    batchrun resume {summary.batch_id}"),

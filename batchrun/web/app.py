@@ -28,6 +28,7 @@ from starlette.staticfiles import StaticFiles
 
 import batchrun
 from batchrun import Crm, Form, Outcome
+from batchrun.advice import IN_TEXT_EDITOR
 from batchrun.batch.history import RowPage, sent_elsewhere
 from batchrun.errors import BatchrunError, HeldError, JournalError, NoBatchError, UsageError
 from batchrun.model import ResultRow, Role
@@ -194,6 +195,7 @@ class _Pages:
             "NO_COLUMN": NO_COLUMN,
             "REUSE_AGES": REUSE_AGES,
             "EXAMPLE_ID": EXAMPLE_ID,
+            "IN_TEXT_EDITOR": IN_TEXT_EDITOR,
             "DELIMITERS": DELIMITERS,
             "ENCODINGS": ENCODINGS,
         }

@@ -134,6 +134,8 @@ def test_rows_add_up_in_the_same_words_before_during_and_after_a_run(tmp_path: P
     with running_site(tmp_path) as site:
         saved = counted_list(site, tmp_path)
         said = reversed_figures(shown(site, f"/lists/{saved.id}"))
+        correct = "in a text editor (Excel damages IDs in CSV files)"
+        assert f"To send them, correct the list {correct} and drop it again." in said
         assert "20 to send 3 duplicates 2 can't be sent" in said
         assert f"25 rows: 20 to send, {rest}" in said
         check = checked_list(site.workspace, saved).id
@@ -156,6 +158,7 @@ def test_rows_add_up_in_the_same_words_before_during_and_after_a_run(tmp_path: P
         said = reversed_figures(shown(site, batch))
         assert "Finished: 23 of 25 rows have a result." in said
         assert "23 completed 2 can't be sent" in said
+        assert f"Correct these rows in your list {correct}," in shown(site, f"{batch}/attention")
         assert f"25 rows: 20 sent, {rest}" in said
         assert "25 rows: 23 completed, 2 can't be sent" in shown(site, "/")
         bars = view_batch(site.workspace, run.batch_id).figures.bars
@@ -836,7 +839,7 @@ def test_a_finished_list_is_run_again_with_earlier_results(tmp_path: Path) -> No
         sent = len(site.triggers)
         workspace.choose(saved, replace(saved.request, reuse=REUSE_AGE))
         said = shown_list(site, saved.id)
-        assert "Run it again with earlier results" in said
+        assert "Run it again and reuse the earlier results" in said
         assert "reused, " in said
         fields = {"workflow": saved.request.workflow, "reuse": "30", "what": "again"}
         check = workspace.states[saved.id].checked
@@ -1067,13 +1070,13 @@ def test_a_run_with_other_choices_is_not_the_one_that_the_buttons_start(site: Si
     workspace, saved = site.workspace, chosen_list(site)
     run = workspace.run(saved, checked_list(workspace, saved).id, limit=5, again=False)
     assert workspace.wait(60)
-    assert "Continue this run" in shown_list(site, saved.id)
+    assert "Open this run" in shown_list(site, saved.id)
     fields = {"parameter-0-name": "depth", "parameter-0-value": "deep"}
     site.post(f"/lists/{saved.id}/choices", workflow=saved.request.workflow, **fields)
     assert workspace.wait(60)
     said = shown(site, f"/lists/{saved.id}")
     assert "You ran this list before with other choices" in said
-    assert "Continue this run" not in said
+    assert "Open this run" not in said
     assert "Try 5 rows" in said
     again = site.post(
         f"/lists/{saved.id}/choices",
@@ -1121,9 +1124,9 @@ def test_a_run_is_not_continued_after_a_choice_was_changed(site: Site, window: W
     assert workspace.wait(60)
     page = window.page
     page.goto(f"{site.url}/lists/{saved.id}")
-    expect(page.get_by_role("link", name="Continue this run")).to_be_visible()
+    expect(page.get_by_role("link", name="Open this run")).to_be_visible()
     page.get_by_label("Contact ID").select_option("Send none")
-    expect(page.get_by_role("link", name="Continue this run")).to_be_hidden()
+    expect(page.get_by_role("link", name="Open this run")).to_be_hidden()
 
 
 def test_a_run_with_other_choices_than_checked_is_refused_while_another_goes(site: Site) -> None:
@@ -1438,7 +1441,7 @@ def test_a_list_shows_its_run_instead_of_what_a_run_would_send(site: Site) -> No
     assert workspace.wait(60)
     said = reversed_figures(shown_list(site, saved.id))
     assert "You started this list" in said
-    assert "5 completed 55 not sent Continue this run" in said
+    assert "5 completed 55 not sent Open this run" in said
     assert "to send" not in said
     assert run.batch_id is not None
     workspace.resume(run.batch_id)

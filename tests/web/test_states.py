@@ -724,7 +724,7 @@ def test_a_trial_is_said_to_be_one_and_its_files_are_downloaded(site: Site) -> N
                 view = view_batch(workspace, run.batch_id)
                 assert view.phase is not Phase.RUNNING or view.trial == 5
         checked_list(workspace, saved)
-        assert "Continue this run" in client.get(f"/lists/{saved.id}").text
+        assert "Open this run" in client.get(f"/lists/{saved.id}").text
         batch = client.get(f"/batches/{run.batch_id}").text
         assert "Download workbook" in batch
         assert "CSV for Salesforce" not in batch  # offered when all results are there
