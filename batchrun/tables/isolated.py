@@ -234,7 +234,7 @@ def _read_bytes(stream: IO[bytes], size: int) -> bytes:
 
 def main() -> None:
     """Run the child process: answer requests until the pipe is closed."""
-    _bound_memory()
+    _bound_resources()
     gc.disable()  # it would scan millions of new lists again and again for nothing
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # keep anything that a library prints out of the answers
@@ -311,11 +311,13 @@ def _answer_block(stream: IO[bytes], rows: Sequence[Sequence[Cell]]) -> None:
         _answer(stream, [len(rows), *(kind for kind, _ in packed)], *(cells for _, cells in packed))
 
 
-def _bound_memory() -> None:
+def _bound_resources() -> None:
     if sys.platform == "win32":  # Windows has no such limit
         return
     import resource
 
     with suppress(ValueError, OSError):
+        # A reader that never ends must end even if the parent process was killed.
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

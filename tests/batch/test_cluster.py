@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from contextlib import contextmanager
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 KEY = "key-of-the-batch-1234"
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect a client that could not connect: in the start of another, both would wait forever."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -260,3 +262,14 @@ def test_many_relations_to_parts_that_are_not_there_are_ignored(tmp_path: Path) 
     file = tmp_path / "list.xlsx"
     file.write_bytes(pack(parts))
     assert cells(load(file)) == [[UUID]]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_reader_that_never_ends_is_ended_even_if_batchrun_was_killed() -> None:
+    program = (
+        "from batchrun.tables import isolated\n"
+        "isolated.SECONDS = 1\n"
+        "isolated._bound_resources()\n"
+        "while True: pass"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode < 0
