@@ -823,12 +823,11 @@ def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) ->
     uploaded = path and Path(path).is_relative_to(lists_folder(settings.journal))
     if path and not uploaded and Path(file).absolute() != Path(path):
         file = path
-    change = f"change the list{IN_TEXT_EDITOR if summary.source.format == 'csv' else ''}"
     lines: list[str] = []
     for outcomes, step in (
         ({Outcome.IN_DOUBT}, f"Settle:    batchrun resume {summary.batch_id}"),
         (RETRIED_BY_ITSELF, f"Retry:     batchrun retry {summary.batch_id}"),
-        ({Outcome.INVALID}, f"Correct:   {change}, then: {run_corrected(file, summary)}"),
+        ({Outcome.INVALID}, f"Correct:   change the list, then: {run_corrected(file, summary)}"),
     ):
         if summary.unfinished or not any(summary.counts[each] for each in outcomes):
             continue
@@ -846,6 +845,8 @@ def reason_lines(summary: BatchSummary, journal: Journal, settings: Settings) ->
         if hidden := len(ranked[REASONS_SHOWN:]):
             lines.append(f"           … and {plural(hidden, 'more reason')}")
         if ranked:
+            if Outcome.INVALID in outcomes and summary.source.format == "csv":
+                lines[-1] += f" Change the list{IN_TEXT_EDITOR}."
             lines.append(UnbrokenLine(step))
     return lines
 

@@ -240,6 +240,7 @@ def test_resuming_a_finished_batch_says_only_that(batchrun: CommandLine, results
     first, *steps = batchrun("resume").stdout.splitlines()
     assert first == "Nothing left to do for accounts.csv."
     assert [each.split(":")[0] for each in steps] == ["Reason", "Correct", "Workbook"]
+    assert steps[0].endswith(" in a text editor (Excel damages IDs in CSV files).")
     assert steps[-1] == f"Workbook:  {results}"
     assert batchrun("resume", "-q").stdout == f"{results}\n"
     results.unlink()
