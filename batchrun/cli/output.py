@@ -31,7 +31,7 @@ LABEL = 11
 
 _LABELLED = re.compile(r"[A-Z][\w ]*: +")
 _PIECES = r"""
-    (?<=[:\ ]\ )(?:[^\s:]*[/\\])?batchrun  # a command
+    (?<=[:\ ]\ )(?:[^\s:]*[/\\])?batchrun(?![/\\])  # a command
     (?:\ ?(?:'[^'\n]*'|"[^"\n]*"|[^()\s])){1,400}?(?=\.\ |\.?$)\S*
     |\S+"""
 """Text that is not wrapped in the middle: a command, or a word."""

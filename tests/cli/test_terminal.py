@@ -180,3 +180,8 @@ def test_nothing_is_redrawn_on_a_dumb_terminal_or_in_ci(
     monkeypatch.setenv(name, value)
     assert not is_screen(_stream("utf-8"))
     assert not is_screen(io.StringIO())
+
+
+def test_a_file_in_a_folder_named_batchrun_is_no_command() -> None:
+    line = "Journal   /home/dana/batchrun/journal.db, the record of 2 batches, whole"
+    assert wrapped(line, 50).split("\n")[0].endswith("journal.db, the")
