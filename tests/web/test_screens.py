@@ -713,7 +713,7 @@ def test_a_window_of_practice_says_how_to_start_practice_again(site: Site) -> No
 
 def test_the_csv_for_the_crm_of_the_list_is_offered_when_all_results_are_there(site: Site) -> None:
     said = shown(site, finished_batch(site))
-    assert "CSV for Salesforce" in said
+    assert "CSV for Salesforce to import the results there" in said
     assert "CSV for HubSpot" not in said
 
 
