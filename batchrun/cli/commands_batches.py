@@ -64,7 +64,7 @@ from batchrun.cli.settings import (
 from batchrun.errors import ExitCode, UsageError
 from batchrun.model import InDoubt, Outcome
 from batchrun.settings.location import is_practice
-from batchrun.text import did_you_mean, duration, plural, visible
+from batchrun.text import did_you_mean, duration, one_line, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -295,7 +295,9 @@ def _listed(found: Sequence[BatchSummary]) -> list[str]:
 
     def workflow(one: BatchSummary) -> str:
         practice = " (practice)" if one.practice else ""
-        return one.workflow.name + practice
+        sent = [f"{name}={one_line(str(value), 40)}" for name, value in one.parameters.items()]
+        sent += [f"{name} from {column}" for name, column in one.parameter_columns.items()]
+        return ", ".join([one.workflow.name + practice, *sent])
 
     now = datetime.now(UTC)
     if not is_screen(sys.stdout):

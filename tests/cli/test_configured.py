@@ -59,6 +59,7 @@ def test_options_from_the_file_need_not_be_typed(batchrun: CommandLine, configur
     assert f"code: from Code, 2 of 3 rows that can be sent {example}" in " ".join(
         ended.stdout.split()
     )
+    assert ", depth=comprehensive, code from Code  rows:" in batchrun("batches").stdout
     columns = header(batchrun.folder / "accounts.results.csv")
     assert "Report" in columns
     assert "summary" not in columns
